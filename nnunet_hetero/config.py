@@ -1,0 +1,94 @@
+"""Every setting of the method in one place: its default and where the default comes from.
+
+The settings live in nnU-Net's plans, in the chosen configuration, under the key ``hetero_modal``. They travel with
+``plans.json`` into the model folder, so prediction rebuilds the network that was trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnunet_hetero.errors import SettingsError
+
+KEY = "hetero_modal"
+
+
+@dataclass(frozen=True)
+class HeteroModalConfig:
+    """Settings of network, loss and training.
+
+    Network (see `nnunet_hetero.network.widths` for how widths follow from the plan):
+        encoder_width: Features of each modality's encoder, as a fraction of the plan's ``features_per_stage``.
+        latent_width: Channels of the latents z^l, as a fraction of the plan's features.
+        image_decoder_width: Features of each image decoder, as a fraction of the plan's features.
+        image_decoders: Whether the model completes images at all.
+        max_abs_log_variance: Clamp of |log σ²|; exp overflows float16 at 11.1, so 10.
+    Loss (Dorent et al., 2019, section 4):
+        reconstruction_weight: Weight of the masked L2 term, 0.1 in the paper.
+        kl_weight: Weight of the Kullback-Leibler term, 0.1 in the paper.
+    Training:
+        alpha: Probability by subset name, None is the draw of the paper.
+        num_epochs: nnU-Net's 1000.
+        num_iterations_per_epoch: nnU-Net's 250.
+        num_val_iterations_per_epoch: nnU-Net's 50.
+        optimizer: ``SGD`` (Nesterov, momentum 0.99, nnU-Net's) or ``AdamW``.
+        initial_lr: nnU-Net's 0.01, decayed by its polynomial schedule.
+        weight_decay: nnU-Net's 3e-5.
+        seed: Seed of the subset sampler and of the latents' noise; None draws one from the system.
+    """
+
+    encoder_width: float = 0.5
+    latent_width: float = 0.5
+    image_decoder_width: float = 0.125
+    image_decoders: bool = True
+    max_abs_log_variance: float = 10.0
+    reconstruction_weight: float = 0.1
+    kl_weight: float = 0.1
+    alpha: dict[str, float] | None = field(default=None, hash=False)
+    num_epochs: int = 1000
+    num_iterations_per_epoch: int = 250
+    num_val_iterations_per_epoch: int = 50
+    optimizer: str = "SGD"
+    initial_lr: float = 1e-2
+    weight_decay: float = 3e-5
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("encoder_width", "latent_width", "image_decoder_width", "max_abs_log_variance", "initial_lr"):
+            self._require(name, lambda value: value > 0, "a number above 0")
+        for name in ("reconstruction_weight", "kl_weight", "weight_decay"):
+            self._require(name, lambda value: value >= 0, "a number, 0 or more")
+        for name in ("num_epochs", "num_iterations_per_epoch", "num_val_iterations_per_epoch"):
+            self._require(name, lambda value: value == int(value) and value >= 1, "a whole number, 1 or more")
+        if self.optimizer not in ("SGD", "AdamW"):
+            raise SettingsError(f"{KEY}.optimizer is '{self.optimizer}'; it must be 'SGD' or 'AdamW'.")
+        if self.alpha is not None and not isinstance(self.alpha, Mapping):
+            raise SettingsError(f"{KEY}.alpha must be a table of subset names and weights, found {self.alpha!r}.")
+
+    def _require(self, name: str, holds, expected: str) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
+            raise SettingsError(f"{KEY}.{name} is {value!r}; it must be {expected}.")
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> HeteroModalConfig:
+        """Read the settings of a plans' configuration, defaults for what is not there.
+
+        Raises:
+            SettingsError: If a setting is unknown or has an impossible value.
+        """
+        known = {entry.name for entry in dataclasses.fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise SettingsError(
+                f"Unknown setting(s) {unknown} under '{KEY}' in the plans. Known settings: {sorted(known)}."
+            )
+        return cls(**settings)
+
+    @classmethod
+    def from_plans(cls, configuration_manager) -> HeteroModalConfig:
+        """Read the settings from nnU-Net's ``ConfigurationManager``."""
+        return cls.from_dict(configuration_manager.configuration.get(KEY) or {})

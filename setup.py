@@ -1,0 +1,56 @@
+"""Package metadata of nnunet_hetero."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1]
+    for line in (HERE / "nnunet_hetero" / "__init__.py").read_text(encoding="utf-8").splitlines()
+    if line.startswith("__version__")
+)
+
+setup(
+    name="nnunet-hetero",
+    version=VERSION,
+    description="nnU-Net v2 plugin: one model that segments any subset of the modalities (U-HVED)",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=[
+        *find_packages(include=["nnunet_hetero", "nnunet_hetero.*"]),
+        "nnunet_hetero.dataset_conversion",
+    ],
+    # The converters stand at the top level, as in nnU-Net, and are installed inside the package.
+    package_dir={"nnunet_hetero.dataset_conversion": "dataset_conversion"},
+    package_data={"nnunet_hetero": ["evaluation/templates/*.j2", "integration/trainer_folder/*.py"]},
+    install_requires=[
+        # 2.8.0 introduced nnUNet_extTrainer; 2.6, 2.7 and 2.8 each changed signatures that we override.
+        "nnunetv2>=2.8.1,<2.9",
+        "torch>=2.1.2",
+        "batchgenerators>=0.25.1",
+        "dynamic-network-architectures>=0.4.1,<0.5",
+        "acvl-utils>=0.2.3,<0.3",
+        "numpy>=1.24",
+        "scipy>=1.10",
+        "SimpleITK>=2.2.1",
+        "nibabel>=4.0",
+        "matplotlib>=3.7",
+        "jinja2>=3.1",
+        "tqdm>=4.64",
+    ],
+    extras_require={
+        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6"],
+    },
+    entry_points={"console_scripts": ["nnunet_hetero=nnunet_hetero.cli.main:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Intended Audience :: Healthcare Industry",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+    ],
+)
