@@ -2,11 +2,14 @@
 
 
 class HeteroError(Exception):
-    """Base of all errors that the user can mend."""
+    """Base of all errors that the user can mend.
+
+    Anything else that is raised is a defect of the package and keeps its traceback.
+    """
 
 
 class DataError(HeteroError):
-    """Input images or labels are not what they must be; names the case and the file."""
+    """Images, labels or dataset folders are not what they must be; names the case and the file."""
 
 
 class SettingsError(HeteroError):

@@ -1,0 +1,153 @@
+"""Reading, checking and writing of NIfTI images."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from nnunet_hetero.errors import DataError
+
+# mm for spacing and origin, and the same number for direction cosines. Headers are float32 and toolkits round in
+# different places, so grids that are meant to be equal differ by up to about 1e-4 mm.
+GRID_TOLERANCE = 1e-3
+
+ABSENT = "absent modality"  # the header's description of an all-zero volume that stands for an absent modality
+
+_READING_ERRORS = (OSError, EOFError, zlib.error, ValueError, HeaderDataError, ImageFileError)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Where the voxels of an image lie.
+
+    Args:
+        shape: Number of voxels along each axis, (I, J, K).
+        affine: Voxel index to RAS position in mm, (4, 4).
+    """
+
+    shape: tuple[int, ...]
+    affine: np.ndarray
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Voxel edges, mm, (3,)."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def direction(self) -> np.ndarray:
+        """Direction cosines of the axes, one a column, (3, 3)."""
+        return self.affine[:3, :3] / self.spacing
+
+    @property
+    def origin(self) -> np.ndarray:
+        """RAS position of the first voxel's centre, mm, (3,)."""
+        return self.affine[:3, 3]
+
+    def difference(self, other: Grid) -> str | None:
+        """Say what differs from `other` by more than `GRID_TOLERANCE`, or return None."""
+        if self.shape != other.shape:
+            return f"shape {self.shape} instead of {other.shape}"
+        for what, unit in (("spacing", " mm"), ("origin", " mm"), ("direction", "")):
+            mine, theirs = getattr(self, what), getattr(other, what)
+            if np.max(np.abs(mine - theirs)) > GRID_TOLERANCE:
+                return f"{what} {_numbers(mine)}{unit} instead of {_numbers(theirs)}{unit}"
+        return None
+
+
+def _numbers(array: np.ndarray) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in np.round(array.ravel(), 4) + 0.0) + ")"
+
+
+def read_image(path: Path) -> tuple[np.ndarray, Grid]:
+    """Read a 3D NIfTI image and check that its voxels can be used.
+
+    Args:
+        path: A ``.nii`` or ``.nii.gz`` file.
+
+    Returns:
+        Voxels in the type they are stored in (float64 where the header scales them), (I, J, K), and their grid.
+
+    Raises:
+        DataError: If the file cannot be read to its end, is not 3D, has no valid grid, or has values that are not
+            finite real numbers.
+    """
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            # Unpacking the whole file checks its length and checksum; reading the voxels alone would not.
+            content = gzip.decompress(content)
+        image = nibabel.Nifti1Image.from_bytes(content)
+        data = np.asanyarray(image.dataobj)
+        affine = np.asarray(image.affine, dtype=np.float64)
+    except _READING_ERRORS as error:
+        raise DataError(
+            f"{path} cannot be read as NIfTI ({type(error).__name__}: {error}). Copy or download it again."
+        ) from error
+
+    while data.ndim > 3 and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise DataError(
+            f"{path} is {data.ndim}D with shape {data.shape}; expected one 3D volume. Split it into one file a volume."
+        )
+    if 0 in data.shape:
+        raise DataError(f"{path} has no voxels: its shape is {data.shape}.")
+    if data.dtype.kind not in "iufb":
+        raise DataError(f"{path} has data type {data.dtype}; expected integers or real numbers.")
+    if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise DataError(f"{path} has no valid grid: its affine is {_numbers(affine[:3])}. Repair its header.")
+    if data.dtype.kind == "f":
+        bad = int(data.size - np.count_nonzero(np.isfinite(data)))
+        if bad:
+            raise DataError(f"{path} has {bad} voxels that are NaN or infinite; replace them by numbers.")
+    return data, Grid(data.shape, affine)
+
+
+def encode_nifti(data: np.ndarray, affine: np.ndarray, description: str = "") -> bytes:
+    """Make the content of a ``.nii.gz`` file; equal arguments give equal bytes.
+
+    Args:
+        data: Voxels, (I, J, K); the type is kept.
+        affine: Voxel index to RAS position in mm, (4, 4).
+        description: Text for the header, at most 79 bytes.
+    """
+    if data.dtype == bool or data.dtype == np.float16:  # types that NIfTI does not have
+        data = data.astype(np.uint8 if data.dtype == bool else np.float32)
+    image = nibabel.Nifti1Image(data, affine, dtype=data.dtype)
+    # Readers differ in which of the two they trust, so both are set.
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description.encode()
+    return gzip.compress(image.to_bytes(), compresslevel=5, mtime=0)  # without mtime=0, the time of day is in it
+
+
+def is_marked_absent(path: Path) -> bool:
+    """Whether a converted image stands for an absent modality; reads its header only."""
+    try:
+        with gzip.open(path) as file:
+            header = nibabel.Nifti1Header(file.read(348), check=False)
+    except _READING_ERRORS:
+        return False
+    return bytes(header["descrip"]).decode(errors="replace").rstrip("\0") == ABSENT
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    The temporary name does not end in ``.nii.gz``, so nnU-Net never takes a torso of an interrupted run for an image.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
