@@ -41,9 +41,10 @@ setup(
         "matplotlib>=3.7",
         "jinja2>=3.1",
         "tqdm>=4.64",
+        "packaging>=21",
     ],
     extras_require={
-        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6"],
+        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "uv"],
     },
     entry_points={"console_scripts": ["nnunet_hetero=nnunet_hetero.cli.main:main"]},
     classifiers=[

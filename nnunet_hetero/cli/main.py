@@ -1,0 +1,48 @@
+"""The command ``nnunet_hetero``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from nnunet_hetero import __version__
+from nnunet_hetero.cli.dispatch import Command, dispatch
+from nnunet_hetero.errors import HeteroError
+
+COMMANDS = {
+    "activate": Command("nnunet_hetero.cli.activate", "make nnU-Net's own commands know our trainers and flags"),
+    "deactivate": Command("nnunet_hetero.cli.deactivate", "undo 'activate'"),
+    "doctor": Command("nnunet_hetero.cli.doctor", "say what is wrong with an installation, and how to mend it"),
+    "env": Command("nnunet_hetero.cli.env", "print the line that tells a shell where our trainers are"),
+    "convert": Command("nnunet_hetero.cli.convert", "write a data set in nnU-Net's raw format"),
+    "train": Command("nnunet_hetero.cli.train", "nnUNetv2_train with our trainer, no activation needed"),
+    "predict": Command("nnunet_hetero.cli.predict", "nnUNetv2_predict with our flags, no activation needed"),
+    "evaluate": Command("nnunet_hetero.cli.evaluate", "evaluate a model on all subsets of the modalities"),
+    "demo": Command("nnunet_hetero.cli.demo", "run the whole chain on a synthetic cohort"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand.
+
+    Args:
+        argv: The arguments after the command's name; None reads ``sys.argv``.
+
+    Returns:
+        The exit code: 0, or 1 for an error that the user can mend (printed as ``error: ...``).
+    """
+    try:
+        return dispatch(
+            "nnunet_hetero",
+            "Segmentation with missing modalities (U-HVED) inside nnU-Net v2.",
+            COMMANDS,
+            sys.argv[1:] if argv is None else list(argv),
+            version=f"nnunet_hetero {__version__}",
+        )
+    except HeteroError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""nnU-Net's prediction commands with our flags, for models that one of our trainers trained.
+
+nnU-Net's own entry point does the work: it gets its own flags only, and finds our predictor under the name of its own.
+For all other models it is called as if we were not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nnunet_hetero.errors import HeteroError, SettingsError
+from nnunet_hetero.integration.environment import DEFAULT_TRAINER, OUR_TRAINERS
+from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
+from nnunet_hetero.integration.predict_flags import PredictionOptions, prediction_flags_help, split_prediction_flags
+from nnunet_hetero.integration.versions import require_supported_nnunet
+
+STOCK_TRAINER = "nnUNetTrainer"
+
+
+def predict(module: ModuleType, name: str, original: Callable[[], Any]) -> Any:
+    """Stand in for an entry point of nnU-Net's prediction module; reads ``sys.argv`` as that does.
+
+    Args:
+        module: nnU-Net's ``predict_from_raw_data``.
+        name: Name of the entry point in it.
+        original: nnU-Net's own entry point.
+
+    Returns:
+        What nnU-Net's entry point returns.
+
+    Raises:
+        SystemExit: With code 1 after an error that the user can mend, or if cases failed.
+    """
+    options, rest = split_prediction_flags(sys.argv[1:], prog=os.path.basename(sys.argv[0]))
+    if wants_help(rest):
+        return _help(original)
+    given = ", ".join(dict.fromkeys(arg for arg in sys.argv[1:] if arg.startswith("--") and arg not in rest))
+    try:
+        trainer = _trainer_of_model_folder(rest) if name.endswith("_modelfolder") else flag_value(rest, "-tr")
+        if _is_ours(trainer or STOCK_TRAINER):
+            return _predict_with_ours(module, original, options, rest)
+        if given:
+            raise SettingsError(
+                f"Trainer '{trainer or STOCK_TRAINER}' is not one of nnunet_hetero's and does not know {given}. "
+                f"Predict with a model of one of its trainers, e.g. -tr {DEFAULT_TRAINER}, or leave the flag out."
+            )
+    except HeteroError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    return original()
+
+
+def _help(original: Callable[[], Any]) -> Any:
+    try:
+        return original()
+    except SystemExit as end:
+        if not end.code:
+            print(f"\n{prediction_flags_help()}", end="")
+        raise
+
+
+def _predict_with_ours(
+    module: ModuleType, original: Callable[[], Any], options: PredictionOptions, rest: list[str]
+) -> Any:
+    require_supported_nnunet()
+    from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
+    predictors: list[HeteroModalPredictor] = []
+
+    class PredictorOfThisCall(HeteroModalPredictor):
+        """Our predictor, with the options of this call; nnU-Net's entry point passes its own arguments only."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, options=options, **kwargs)
+            predictors.append(self)
+
+    # Worker processes get the arguments that nnU-Net knows, and import nnU-Net's own class.
+    with _replaced(sys, "argv", [sys.argv[0], *rest]), _replaced(module, "nnUNetPredictor", PredictorOfThisCall):
+        result = original()
+
+    failed = {case: reason for predictor in predictors for case, reason in predictor.failed.items()}
+    if failed:
+        listed = "\n".join(f"  {case}: {reason}" for case, reason in failed.items())
+        print(f"error: no prediction for {len(failed)} case(s):\n{listed}", file=sys.stderr)
+        sys.exit(1)
+    return result
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def _trainer_of_model_folder(argv: list[str]) -> str | None:
+    """Trainer of the model in ``-m``: from the folder's name, or from a checkpoint if the folder was renamed."""
+    folder = flag_value(argv, "-m")
+    if folder is None:
+        return None
+    parts = Path(os.path.abspath(folder)).name.split("__")
+    if len(parts) == 3:  # TRAINER__PLANS__CONFIGURATION
+        return parts[0]
+    name = flag_value(argv, "-chk") or "checkpoint_final.pth"
+    checkpoints = sorted(Path(folder).glob(f"fold_*/{name}"))
+    if not checkpoints:
+        return None  # nnU-Net words this error
+    import torch
+
+    # Mapped, not read: only the name is wanted here.
+    return torch.load(checkpoints[0], map_location="cpu", weights_only=False, mmap=True).get("trainer_name")
+
+
+def _is_ours(trainer: str) -> bool:
+    """Whether a trainer is one of ours, or a subclass that a user made of one."""
+    if trainer in OUR_TRAINERS or trainer == STOCK_TRAINER:
+        return trainer in OUR_TRAINERS
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    try:
+        # nnU-Net looks it up again and prints where it searches; once is what the user is used to.
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = recursive_find_trainer_class_by_name(trainer)
+    except Exception:  # whatever is wrong with it, nnU-Net says so when it looks it up itself
+        return False
+    return any(base.__name__ in OUR_TRAINERS and base.__module__.startswith("nnunet_hetero.") for base in found.__mro__)
