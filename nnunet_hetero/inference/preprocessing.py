@@ -1,0 +1,227 @@
+"""From the files of a case to the network's input: read, check, switch off, preprocess as nnU-Net does.
+
+An absent modality never touches the result: it is a channel of zeros before nnU-Net's cropping and normalisation, and
+exactly zero after them. Its file, if there is one, is not even opened.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.cases import Case
+from nnunet_hetero.modalities import Modalities, Subset
+
+GRID_TOLERANCE = 1e-3
+"""Largest difference between the grids of one case, in mm (for direction cosines: without unit)."""
+
+
+@dataclass(frozen=True)
+class CaseImages:
+    """What was read of a case.
+
+    Args:
+        name: Case identifier.
+        modalities: The dataset's modalities.
+        data: Images as read, ``(M, *spatial)`` float32, absent channels zero.
+        properties: Per channel what nnU-Net's reader says about the grid, None for absent channels.
+        absent: Why each absent channel is absent, by channel: ``no file``, ``empty image`` or ``switched off``.
+    """
+
+    name: str
+    modalities: Modalities
+    data: np.ndarray
+    properties: tuple[dict | None, ...]
+    absent: dict[int, str]
+
+    @property
+    def used(self) -> Subset:
+        """The channels that hold an image."""
+        return tuple(channel for channel in range(len(self.modalities)) if channel not in self.absent)
+
+    def restricted_to(self, subset: Iterable[int]) -> CaseImages:
+        """The same case without the modalities outside of ``subset``."""
+        dropped = [channel for channel in self.used if channel not in set(subset)]
+        if not dropped:
+            return self
+        data = self.data.copy()
+        data[dropped] = 0
+        properties = tuple(None if channel in dropped else entry for channel, entry in enumerate(self.properties))
+        absent = {**self.absent, **dict.fromkeys(dropped, "switched off")}
+        return CaseImages(self.name, self.modalities, data, properties, absent)
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """The network's input of one case.
+
+    Args:
+        name: Case identifier.
+        data: Preprocessed images, ``(M, *spatial)`` float32, absent channels exactly zero, all others not.
+        properties: What nnU-Net's export needs to get back to the original grid.
+        used: The channels that the case is encoded from.
+        absent: Why each other channel is absent, see `CaseImages`.
+    """
+
+    name: str
+    data: np.ndarray
+    properties: dict
+    used: Subset
+    absent: dict[int, str]
+
+
+def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseImages:
+    """Read and check the images of a case.
+
+    Args:
+        case: The case's files.
+        modalities: The dataset's modalities.
+        kept: Channels that may be used; files of others are not opened.
+        reader: nnU-Net's reader, an instance of the plans' ``image_reader_writer_class``.
+
+    Raises:
+        DataError: If a file cannot be read, is no single image, has values that are not finite or another grid than the
+            case's first image, or if no modality is left.
+    """
+    if case.problem:
+        raise DataError(case.problem)
+    images: dict[int, np.ndarray] = {}
+    properties: dict[int, dict] = {}
+    absent: dict[int, str] = {}
+    for channel, file in enumerate(case.files):
+        if file is None:
+            absent[channel] = "no file"
+        elif channel not in kept:
+            absent[channel] = "switched off"
+        else:
+            what = f"Case '{case.name}': channel {channel} ({modalities.names[channel]}), file {file},"
+            image, grid = read_image(file, what, reader)
+            if not image.any():
+                absent[channel] = "empty image"
+                continue
+            if properties:
+                first = next(iter(properties))
+                _require_same_grid(what, image, grid, modalities.names[first], images[first], properties[first])
+            images[channel], properties[channel] = image, grid
+    if not images:
+        reasons = ", ".join(f"{modalities.names[channel]}: {absent[channel]}" for channel in sorted(absent))
+        raise DataError(f"Case '{case.name}' has no modality left ({reasons}). At least one image is needed.")
+    data = np.zeros((len(modalities), *next(iter(images.values())).shape), dtype=np.float32)
+    for channel, image in images.items():
+        data[channel] = image
+    grids = tuple(properties.get(channel) for channel in range(len(modalities)))
+    return CaseImages(case.name, modalities, data, grids, absent)
+
+
+def read_image(file: str, what: str, reader) -> tuple[np.ndarray, dict]:
+    """Read one image and check it.
+
+    Args:
+        file: Path.
+        what: Case, channel and file, the start of every error's text.
+        reader: nnU-Net's reader.
+
+    Returns:
+        The image ``(*spatial)`` float32, and the reader's properties.
+
+    Raises:
+        DataError: If the file is damaged, no single image, or has NaN or infinite values.
+    """
+    try:
+        if file.endswith(".gz"):
+            # ITK fills what a truncated .nii.gz lacks with zeros, without a word; the checksum is at the file's end.
+            with gzip.open(file) as stream:
+                while stream.read(1 << 22):
+                    pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{what} is damaged or truncated ({error}). Copy or export it again.") from error
+    try:
+        image, properties = reader.read_images([file])
+    except Exception as error:  # each reader has its own
+        raise DataError(f"{what} cannot be read by nnU-Net's {type(reader).__name__}: {_first_line(error)}") from error
+    if len(image) != 1 or len(properties.get("sitk_stuff", {}).get("spacing", ())) > 3:
+        raise DataError(
+            f"{what} holds {len(image)} image(s) in a 4D or colour file. One modality is one 3D image; split the file "
+            "into one per modality."
+        )
+    bad = image.size - int(np.isfinite(image).sum())
+    if bad:
+        raise DataError(f"{what} has {bad} voxel(s) that are NaN or infinite. Replace them, e.g. by 0.")
+    return image[0], properties
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def grid_difference(image: np.ndarray, grid: dict, other: np.ndarray, other_grid: dict) -> str | None:
+    """What differs between two grids, as ``shape (..) against (..)``, or None if they are one grid.
+
+    Args:
+        image: First image.
+        grid: Its properties as nnU-Net's reader gives them.
+        other: Second image.
+        other_grid: Its properties.
+    """
+    if image.shape != other.shape:
+        return f"shape {image.shape} against {other.shape}"
+    for what, value in _geometry(grid).items():
+        value, expected = np.asarray(value, dtype=float), np.asarray(_geometry(other_grid)[what], dtype=float)
+        if value.shape != expected.shape or not np.allclose(value, expected, rtol=0, atol=GRID_TOLERANCE):
+            return f"{what} {np.round(value, 4).tolist()} against {np.round(expected, 4).tolist()}"
+    return None
+
+
+def _geometry(grid: dict) -> dict:
+    """Spacing, and whatever else a reader keeps to place the image in space (SimpleITK's or nibabel's entries)."""
+    more = [entry for key, entry in grid.items() if key in ("sitk_stuff", "nibabel_stuff")]
+    return {"spacing": grid["spacing"], **{key.replace("_", " "): value for e in more for key, value in e.items()}}
+
+
+def _require_same_grid(what: str, image, grid, first: str, first_image, first_grid) -> None:
+    difference = grid_difference(image, grid, first_image, first_grid)
+    if difference:
+        raise DataError(
+            f"{what} lies on another grid than {first}: {difference}. All modalities of a case must share one grid; "
+            "register and resample them first."
+        )
+
+
+def preprocess(images: CaseImages, plans_manager, configuration_manager, dataset_json: dict) -> PreparedCase:
+    """Preprocess a case as nnU-Net does: transpose, crop, normalise, resample; absent channels are exactly zero.
+
+    Raises:
+        DataError: If nothing but zeros is left, as with images that are constant.
+    """
+    preprocessor = configuration_manager.preprocessor_class(verbose=False)
+    # nnU-Net writes the crop into the properties.
+    properties = deepcopy(next(entry for entry in images.properties if entry is not None))
+    data, _, properties = preprocessor.run_case_npy(
+        images.data, None, properties, plans_manager, configuration_manager, dataset_json
+    )
+    # A CT scheme shifts zeros.
+    data[list(images.absent)] = 0
+    # Normalisation turns a constant image into zeros, and a channel of zeros is absent for the network.
+    absent = dict(images.absent)
+    for channel in images.used:
+        if not data[channel].any():
+            absent[channel] = "constant image"
+    used = tuple(channel for channel in images.used if channel not in absent)
+    if not used:
+        raise DataError(f"Case '{images.name}': its image(s) are constant, there is nothing to segment.")
+    return PreparedCase(images.name, data.astype(np.float32, copy=False), properties, used, absent)
+
+
+def prepare_case(
+    case: Case, modalities: Modalities, kept: Subset, plans_manager, configuration_manager, dataset_json: dict
+) -> PreparedCase:
+    """Read, check and preprocess a case; see `read_case` and `preprocess`."""
+    images = read_case(case, modalities, kept, plans_manager.image_reader_writer_class())
+    return preprocess(images, plans_manager, configuration_manager, dataset_json)

@@ -1,0 +1,36 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from nnunet_hetero.integration.environment import EXT_TRAINER, ext_trainer_value
+
+
+def _let_nnunet_find_our_trainers(monkeypatch) -> None:
+    monkeypatch.setenv(EXT_TRAINER, ext_trainer_value(os.environ.get(EXT_TRAINER)))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """A model folder with folds 0 and 1 of random weights, and a dataset of six cases; see `helpers.tiny_model`.
+
+    Shared by all tests: do not change its files, copy the folder first.
+    """
+    from helpers.tiny_model import write_tiny_model
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _let_nnunet_find_our_trainers(monkeypatch)
+        cases = [f"case_{number:02d}" for number in range(6)]
+        return write_tiny_model(tmp_path_factory.mktemp("tiny"), folds=(0, 1), cases=cases)
+
+
+@pytest.fixture
+def nnunet_folders(tiny_model, monkeypatch):
+    """The tiny model, with nnU-Net's variables pointing at its folders and at our trainers."""
+    _let_nnunet_find_our_trainers(monkeypatch)
+    for name, value in tiny_model.environment().items():
+        monkeypatch.setenv(name, value)
+    return tiny_model
