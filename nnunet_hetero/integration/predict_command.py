@@ -77,18 +77,18 @@ def _predict_with_ours(
     class PredictorOfThisCall(HeteroModalPredictor):
         """Our predictor, with the options of this call; nnU-Net's entry point passes its own arguments only."""
 
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, options=options, **kwargs)
+        def __init__(self, **nnunet_arguments):
+            super().__init__(options=options, **nnunet_arguments)
             predictors.append(self)
 
     # Worker processes get the arguments that nnU-Net knows, and import nnU-Net's own class.
     with _replaced(sys, "argv", [sys.argv[0], *rest]), _replaced(module, "nnUNetPredictor", PredictorOfThisCall):
         result = original()
 
-    failed = {case: reason for predictor in predictors for case, reason in predictor.failed.items()}
+    failed = [case for predictor in predictors for case in predictor.failed]
     if failed:
-        listed = "\n".join(f"  {case}: {reason}" for case, reason in failed.items())
-        print(f"error: no prediction for {len(failed)} case(s):\n{listed}", file=sys.stderr)
+        # The predictor has printed the reasons.
+        print(f"error: {len(failed)} case(s) could not be predicted: {', '.join(failed)}", file=sys.stderr)
         sys.exit(1)
     return result
 
