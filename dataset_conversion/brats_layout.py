@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from nnunet_hetero.errors import DataError
 
@@ -54,7 +56,7 @@ class BratsCohort:
         """Say what was found, for ``--dry-run``."""
         counts = Counter(self.grades.values())
         grades = ", ".join(f"{counts[grade]} {grade}" for grade in ("HGG", "LGG") if counts[grade])
-        lines = [f"{self.raw}: BraTS {self.year}, {len(self.cases)} cases" + (f" ({grades})" if grades else "")]
+        lines = [f"{self.raw}: BraTS {self.year}, {len(self.cases)} case(s)" + (f" ({grades})" if grades else "")]
         for case in self.cases:
             gaps = [name for name, path in zip(CHANNELS.values(), case.images, strict=True) if path is None]
             remarks = [case.problem] if case.problem else []
@@ -116,10 +118,15 @@ def find_brats_cases(raw: str | Path) -> BratsCohort:
     return BratsCohort(raw, next(iter(years)), cases, grades)
 
 
-def _walk(raw: Path):
+def _refuse(error: OSError) -> NoReturn:
+    """Stop at a folder that cannot be read: leaving it out would quietly lose its cases."""
+    raise DataError(f"{error.filename} cannot be read ({error.strerror}). Check its permissions.") from error
+
+
+def _walk(raw: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """`os.walk` that follows links once each and leaves out hidden folders and the litter of macOS archives."""
     seen = set()
-    for folder, subfolders, files in os.walk(raw, followlinks=True):
+    for folder, subfolders, files in os.walk(raw, onerror=_refuse, followlinks=True):
         place = os.path.realpath(folder)
         if place in seen:
             subfolders.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -162,8 +163,8 @@ def convert_case(job: _Job) -> _Outcome:
     case, spec = job.case, job.spec
     images, labels = _targets(spec, case, job.test)
     # What an earlier run put into the other subset, before the case got or lost its label.
-    for stale in (path for paths in _targets(spec, case, not job.test) for path in paths if path not in images):
-        stale.unlink(missing_ok=True)
+    for path in itertools.chain(*_targets(spec, case, not job.test)):
+        path.unlink(missing_ok=True)
     try:
         if case.problem is not None:
             raise DataError(case.problem)
@@ -276,6 +277,8 @@ def describe(summary: ConversionSummary) -> str:
     if summary.missing_modalities:
         lines.append(f"{len(summary.missing_modalities)} cases lack modalities; all-zero volumes stand for them:")
         lines += [f"  {case}: {', '.join(names)}" for case, names in summary.missing_modalities.items()]
+    if summary.dataset_json is None:
+        lines.append("There is no training case, so no dataset.json was written.")
     return "\n".join(lines)
 
 
@@ -289,6 +292,4 @@ def describe_failures(summary: ConversionSummary) -> str:
             f"dataset.json lists the {len(summary.training)} good training cases, so training can go ahead without the "
             "others; or mend them and run the same command again, which converts only what is not done yet."
         )
-    else:
-        lines.append("No training case is left, so no dataset.json was written.")
     return "\n".join(lines)

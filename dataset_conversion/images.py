@@ -12,6 +12,7 @@ import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from nnunet_hetero.errors import DataError
 
@@ -21,7 +22,7 @@ GRID_TOLERANCE = 1e-3
 
 ABSENT = "absent modality"  # the header's description of an all-zero volume that stands for an absent modality
 
-_READING_ERRORS = (OSError, EOFError, zlib.error, ValueError, HeaderDataError, ImageFileError)
+_READING_ERRORS = (OSError, EOFError, zlib.error, ValueError, HeaderDataError, ImageFileError, WrapStructError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +145,18 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all.
 
     The temporary name does not end in ``.nii.gz``, so nnU-Net never takes a torso of an interrupted run for an image.
+
+    Raises:
+        DataError: If it cannot be written, as on a full disk.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)
         os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}). Make room or choose another place, and run the same command "
+            "again; finished cases are kept."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -52,9 +52,7 @@ def make_phantom(index: int, size: int = DEFAULT_SIZE, seed: int = DEFAULT_SEED)
     Raises:
         DataError: If `index`, `size` or `seed` is out of range.
     """
-    for what, value, least in (("index", index, 1), ("size", size, MINIMAL_SIZE), ("seed", seed, 0)):
-        if value < least:
-            raise DataError(f"The phantom's {what} is {value}; it must be at least {least}.")
+    _require_range(index, size, seed)
     # One stream for the anatomy and one per image: a change of one sequence leaves everything else as it was.
     streams = [
         np.random.default_rng(child) for child in np.random.SeedSequence((seed, index)).spawn(2 + len(MODALITIES))
@@ -107,8 +105,7 @@ def write_cohort(
     out = Path(out)
     if cases < 1:
         raise DataError(f"The number of cases is {cases}; it must be at least 1.")
-    if first_index < 1:
-        raise DataError(f"The first index is {first_index}; cases are counted from 1.")
+    _require_range(first_index, size, seed)
     _claim_folder(out, {"generator": "nnunet_hetero phantom", "version": RECIPE_VERSION, "seed": seed, "size": size})
     names = [case_name(index) for index in range(first_index, first_index + cases)]
     for index, name in enumerate(tqdm(names, desc="Phantoms", unit="case", disable=not progress), start=first_index):
@@ -120,6 +117,12 @@ def write_cohort(
         for what, file in files.items():
             write_atomically(file, encode_nifti(phantom[what], phantom["affine"]))
     return names
+
+
+def _require_range(index: int, size: int, seed: int) -> None:
+    for what, value, least in (("index", index, 1), ("size", size, MINIMAL_SIZE), ("seed", seed, 0)):
+        if value < least:
+            raise DataError(f"The phantom's {what} is {value}; it must be at least {least}.")
 
 
 def _claim_folder(out: Path, recipe: dict[str, Any]) -> None:

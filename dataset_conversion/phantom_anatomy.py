@@ -93,8 +93,10 @@ def _cover(fractions: dict[str, np.ndarray], name: str, amount: np.ndarray) -> N
     fractions[name] = fractions[name] + amount
 
 
-def _draw_brain(rng: np.random.Generator, size: int, semi_axes: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Healthy brain: its distance function in mm and its volume fractions."""
+def _draw_brain(
+    rng: np.random.Generator, size: int, semi_axes: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Healthy brain: depth below its surface in mm, volume fractions, and the part that ventricles and veins fill."""
     voxel = FIELD_OF_VIEW / size
     x, _, z = _coordinates(size)
     depth = _ellipsoid(size, np.zeros(3), semi_axes) + 3.0 * smooth_noise(rng, size, scale=45.0)
@@ -106,31 +108,42 @@ def _draw_brain(rng: np.random.Generator, size: int, semi_axes: np.ndarray) -> t
     # Zero levels of a random field are folded sheets: they make the sulci, and the cortex follows both their sides.
     folds = [np.abs(smooth_noise(rng, size, scale=24.0)) for _ in range(2)]
     fold = np.minimum(*folds) * 14.0  # about the distance from the nearest sheet, mm
-    fissure = np.where(z > -10.0, np.abs(x), 100.0) + 0.0 * depth
+    fissure = np.where(z > -10.0, np.abs(x), 100.0)
     sheet = np.minimum(np.where(depth < 17.0, fold, 100.0), np.where(depth < 30.0, fissure, 100.0))
     _cover(fractions, "grey_matter", _inside(np.maximum(4.5 - depth, 5.0 - sheet), voxel))
     _cover(fractions, "csf", _inside(np.maximum(1.5 - depth, 1.3 - sheet), voxel))
 
+    deep_fluid = np.zeros((size,) * 3)
     for side in (-1.0, 1.0):
         nuclei = _ellipsoid(size, np.array([side * 19.0, 2.0, -2.0]), np.array([9.0, 19.0, 11.0]))
         _cover(fractions, "grey_matter", _inside(nuclei + 1.5 * smooth_noise(rng, size, scale=25.0), voxel))
         ventricle_axes = np.array([7.0, 30.0, 9.0]) * np.exp(rng.normal(0.0, 0.15))
         ventricle = _ellipsoid(size, np.array([side * 9.0, 4.0, 10.0]), ventricle_axes)
-        _cover(fractions, "csf", _inside(ventricle + 1.5 * smooth_noise(rng, size, scale=25.0), voxel))
+        ventricle = _inside(ventricle + 1.5 * smooth_noise(rng, size, scale=25.0), voxel)
+        _cover(fractions, "csf", ventricle)
+        deep_fluid = np.maximum(deep_fluid, ventricle)
         plexus = _ellipsoid(size, np.array([side * 10.0, 16.0, 8.0]), np.array([2.5, 7.0, 2.5]))
         _cover(fractions, "vessel", _inside(plexus, voxel))
     sinus = np.minimum(3.0 - np.hypot(x, depth - 4.0), z)  # the superior sagittal sinus runs along the top midline
     _cover(fractions, "vessel", _inside(sinus, voxel))
-    return depth, fractions
+    return depth, fractions, np.maximum(deep_fluid, fractions["vessel"])
 
 
 def _draw_tumour(
-    rng: np.random.Generator, size: int, semi_axes: np.ndarray, fractions: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Add a tumour to the volume fractions: oedema that spares fluid and favours white matter, a core with a rim."""
+    rng: np.random.Generator,
+    semi_axes: np.ndarray,
+    depth: np.ndarray,
+    fractions: dict[str, np.ndarray],
+    deep_fluid: np.ndarray,
+) -> None:
+    """Add a tumour to the volume fractions: a core with a rim, and oedema that favours white matter.
+
+    Oedema spares ventricles and veins. Sulci disappear in it, since swelling presses them shut.
+    """
+    size = depth.shape[0]
     voxel = FIELD_OF_VIEW / size
     core_radius = rng.uniform(16.0, 23.0)
-    whole_radius = core_radius + rng.uniform(8.0, 14.0)
+    whole_radius = core_radius + rng.uniform(9.0, 15.0)
     rim = rng.uniform(5.5, 7.5)
     direction = rng.standard_normal(3)
     direction /= np.linalg.norm(direction)
@@ -142,16 +155,15 @@ def _draw_tumour(
 
     core_shape = 1.0 + rng.uniform(-0.15, 0.15, 3)
     core = _ellipsoid(size, centre, core_radius * core_shape) + 2.2 * smooth_noise(rng, size, scale=24.0)
-    spread = 5.0 * (fractions["white_matter"] - fractions["grey_matter"])
+    spread = 3.0 * (fractions["white_matter"] - fractions["grey_matter"])
     whole = _ellipsoid(size, centre + shift, whole_radius * (1.0 + rng.uniform(-0.12, 0.12, 3)))
     whole = np.maximum(whole + spread + 3.0 * smooth_noise(rng, size, scale=28.0), core + 2.0)
-    necrosis = core - rim - 1.2 * smooth_noise(rng, size, scale=20.0)
+    necrosis = core - np.maximum(rim + 1.2 * smooth_noise(rng, size, scale=20.0), 4.5)
+    necrosis = np.minimum(necrosis, depth - 6.0)  # the rim closes at the brain's surface, too
 
-    fluid = fractions["csf"] + fractions["vessel"]
-    _cover(fractions, "oedema", _inside(whole, voxel) * (1.0 - fluid))
+    _cover(fractions, "oedema", _inside(whole, voxel) * (1.0 - deep_fluid))
     _cover(fractions, "enhancing", _inside(core, voxel))
-    _cover(fractions, "necrosis", _inside(np.minimum(necrosis, core - 3.0), voxel))
-    return fractions
+    _cover(fractions, "necrosis", _inside(necrosis, voxel))
 
 
 def draw_anatomy(rng: np.random.Generator, size: int) -> Anatomy:
@@ -165,8 +177,8 @@ def draw_anatomy(rng: np.random.Generator, size: int) -> Anatomy:
         The patient's tissues.
     """
     semi_axes = BRAIN_SEMI_AXES * np.exp(rng.normal(0.0, 0.03, 3))
-    depth, fractions = _draw_brain(rng, size, semi_axes)
-    fractions = _draw_tumour(rng, size, semi_axes, fractions)
+    depth, fractions, deep_fluid = _draw_brain(rng, size, semi_axes)
+    _draw_tumour(rng, semi_axes, depth, fractions, deep_fluid)
     brain = depth > 0.0
     stacked = np.stack([fractions[name] for name in TISSUES])
     tissue = np.where(brain, np.argmax(stacked, axis=0) + 1, 0).astype(np.uint8)

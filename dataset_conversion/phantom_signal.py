@@ -37,8 +37,8 @@ PROPERTIES: dict[str, TissueProperties] = {
     "grey_matter": TissueProperties(0.81, 1331.0, 110.0, 0.02),
     "csf": TissueProperties(1.00, 4163.0, 900.0),
     "vessel": TissueProperties(0.82, 1550.0, 120.0, 0.45),
-    "oedema": TissueProperties(0.86, 1500.0, 165.0),
-    "enhancing": TissueProperties(0.84, 1480.0, 142.0, 0.32),
+    "oedema": TissueProperties(0.86, 1700.0, 180.0),
+    "enhancing": TissueProperties(0.84, 1600.0, 150.0, 0.32),
     "necrosis": TissueProperties(0.93, 2600.0, 270.0, 0.01),
 }
 
