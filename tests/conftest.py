@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+# Before torch is imported. Tiny networks gain nothing from threads, and on a busy machine lose a factor of ten.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("nnUNet_def_n_proc", "2")
+
 import pytest
 
 from nnunet_hetero.integration.environment import EXT_TRAINER, ext_trainer_value

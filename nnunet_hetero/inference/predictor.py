@@ -123,7 +123,9 @@ class HeteroModalPredictor(nnUNetPredictor):
             num_parts,
             part_id,
         )
-        self._report_failed()
+        if self.failed and len(self.failed) == self._num_cases:
+            reasons = "\n".join(f"  {reason}" for reason in self.failed.values())
+            raise DataError(f"None of the {self._num_cases} case(s) could be predicted:\n{reasons}")
         return result
 
     def predict_from_files_sequential(
@@ -237,14 +239,6 @@ class HeteroModalPredictor(nnUNetPredictor):
         return convert_predicted_logits_to_segmentation_with_correct_shape(
             logits, self.plans_manager, self.configuration_manager, self.label_manager, properties, return_probabilities
         )
-
-    def _report_failed(self) -> None:
-        if not self.failed:
-            return
-        reasons = "\n".join(f"  {reason}" for reason in self.failed.values())
-        if len(self.failed) == self._num_cases:
-            raise DataError(f"None of the {self._num_cases} case(s) could be predicted:\n{reasons}")
-        print(f"\n{len(self.failed)} of {self._num_cases} case(s) could not be predicted:\n{reasons}")
 
     # -- the network --------------------------------------------------------------------------------------------------
 

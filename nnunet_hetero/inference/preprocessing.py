@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -101,7 +101,7 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseI
             absent[channel] = "switched off"
         else:
             what = f"Case '{case.name}': channel {channel} ({modalities.names[channel]}), file {file},"
-            image, grid = read_image(file, what, reader)
+            image, grid = read_image(file, what, lambda path: reader.read_images([path]))
             if not image.any():
                 absent[channel] = "empty image"
                 continue
@@ -119,13 +119,13 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseI
     return CaseImages(case.name, modalities, data, grids, absent)
 
 
-def read_image(file: str, what: str, reader) -> tuple[np.ndarray, dict]:
+def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dict]]) -> tuple[np.ndarray, dict]:
     """Read one image and check it.
 
     Args:
         file: Path.
         what: Case, channel and file, the start of every error's text.
-        reader: nnU-Net's reader.
+        read: Reads images or a label map as nnU-Net's readers do: ``(1, *spatial)`` and properties.
 
     Returns:
         The image ``(*spatial)`` float32, and the reader's properties.
@@ -142,9 +142,9 @@ def read_image(file: str, what: str, reader) -> tuple[np.ndarray, dict]:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{what} is damaged or truncated ({error}). Copy or export it again.") from error
     try:
-        image, properties = reader.read_images([file])
-    except Exception as error:  # each reader has its own
-        raise DataError(f"{what} cannot be read by nnU-Net's {type(reader).__name__}: {_first_line(error)}") from error
+        image, properties = read(file)
+    except Exception as error:  # each of nnU-Net's readers raises its own
+        raise DataError(f"{what} cannot be read: {_last_line(error)}") from error
     if len(image) != 1 or len(properties.get("sitk_stuff", {}).get("spacing", ())) > 3:
         raise DataError(
             f"{what} holds {len(image)} image(s) in a 4D or colour file. One modality is one 3D image; split the file "
@@ -156,7 +156,7 @@ def read_image(file: str, what: str, reader) -> tuple[np.ndarray, dict]:
     return image[0], properties
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 

@@ -212,8 +212,8 @@ def write_case(
 ) -> list[Path]:
     """Write a head with a nested tumour: one file ``NAME_XXXX.nii.gz`` per present modality.
 
-    The images are zero outside of the head. T2 and FLAIR have slightly larger heads than T1 and T1c, as in real data, so
-    that nnU-Net's crop depends on which of them are there.
+    The images are zero outside of the head. T2 and FLAIR have slightly larger heads than T1 and T1c, as in real data,
+    so that nnU-Net's crop depends on which of them are there.
 
     Args:
         folder: Folder for the images.

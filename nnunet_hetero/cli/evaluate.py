@@ -1,0 +1,79 @@
+"""``nnunet_hetero evaluate``: a model on all subsets of its modalities."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from nnunetv2.utilities.file_path_utilities import get_output_folder
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.evaluation.model import evaluate_model
+from nnunet_hetero.integration.environment import DEFAULT_TRAINER, set_ext_trainer
+
+HELP = """Segment cases from every subset of the modalities and measure the Dice of every region.
+
+Without -i and -l, each fold segments its own validation cases. Writes dice.csv (one row per case, subset and region),
+summary.json and table.md, and prints the table. An interrupted run continues where it stopped."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags; those that nnU-Net has mean the same as there."""
+    parser.add_argument("-d", required=True, help="Dataset name or ID.")
+    parser.add_argument("-c", required=True, help="Configuration, e.g. 3d_fullres.")
+    parser.add_argument("-f", nargs="+", help="Fold(s). Default: all that are trained. With -i they form an ensemble.")
+    parser.add_argument("-tr", default=DEFAULT_TRAINER, help="Trainer. Default: %(default)s")
+    parser.add_argument("-p", default="nnUNetPlans", help="Plans identifier. Default: %(default)s")
+    parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")
+    parser.add_argument("-i", metavar="IMAGES", help="Folder of images, if not the validation cases; needs -l and -o.")
+    parser.add_argument("-l", metavar="LABELS", help="Folder of the label maps, CASE plus file ending.")
+    parser.add_argument("-o", metavar="OUTPUT", help="Output folder. Default: fold_X/evaluation in the model folder.")
+    parser.add_argument(
+        "--subsets", nargs="+", metavar="SUBSET", help='Subsets by name, e.g. "T1+FLAIR" T1c. Default: all.'
+    )
+    parser.add_argument("-device", default="cuda", choices=["cuda", "cpu", "mps"], help="Default: %(default)s")
+    parser.add_argument("--disable_tta", action="store_true", help="No mirroring: faster, slightly less accurate.")
+    parser.add_argument("-step_size", type=float, default=0.5, help="Of the sliding window. Default: %(default)s")
+    parser.add_argument(
+        "--save_predictions", action="store_true", help="Keep the label maps, in OUTPUT/predictions/SUBSET."
+    )
+    parser.add_argument("--disable_progress_bar", action="store_true", help="For logs.")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate; 1 if a case failed."""
+    if (args.i is None) != (args.l is None):
+        raise SettingsError("-i and -l belong together: the folder of images and the folder of their label maps.")
+    if args.i is not None and args.o is None:
+        raise SettingsError("With -i, say with -o where the results go.")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
+    set_ext_trainer()
+    result = evaluate_model(
+        _model_folder(args),
+        args.f,
+        args.chk,
+        images=args.i,
+        labels=args.l,
+        subsets=args.subsets,
+        output=args.o,
+        device=torch.device(args.device),
+        mirroring=not args.disable_tta,
+        step_size=args.step_size,
+        save_predictions=args.save_predictions,
+        progress=not args.disable_progress_bar,
+    )
+    print(f"\n{result.table}")
+    for case, subsets in result.evaluation.skipped.items():
+        print(f"{case}: {len(subsets)} subset(s) left out, the case does not have all of their modalities.")
+    for reason in result.evaluation.failed.values():
+        print(f"error: {reason}")
+    print(f"Written to {result.folder}: dice.csv, summary.json, table.md")
+    return 1 if result.evaluation.failed else 0
+
+
+def _model_folder(args: argparse.Namespace) -> str:
+    try:
+        return get_output_folder(args.d, args.tr, args.p, args.c)
+    except (RuntimeError, ValueError) as error:  # nnU-Net's, for a variable that is not set or an unknown dataset
+        raise SettingsError(str(error)) from error

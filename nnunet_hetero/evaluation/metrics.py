@@ -1,0 +1,47 @@
+"""Overlap of a predicted and a true label map, per region."""
+
+from __future__ import annotations
+
+import numpy as np
+from nnunetv2.evaluation.evaluate_predictions import compute_tp_fp_fn_tn, region_or_label_to_mask
+
+EMPTY_CONVENTION = (
+    "A region that is empty in both the truth and the prediction has no Dice (NaN) and is left out of means, as in "
+    "nnU-Net; empty in one of them only, its Dice is 0."
+)
+
+Region = int | tuple[int, ...]
+
+
+def regions_of(label_manager) -> dict[str, Region]:
+    """The dataset's foreground regions, or labels if it has no regions, by their names in dataset.json.
+
+    Args:
+        label_manager: nnU-Net's label manager.
+    """
+    regions = {}
+    for name, labels in label_manager.label_dict.items():
+        values = tuple(labels) if isinstance(labels, (list, tuple)) else (labels,)
+        if name != "ignore" and set(values) != {0}:
+            regions[name] = values if len(values) > 1 else values[0]
+    return regions
+
+
+def dice_per_region(
+    prediction: np.ndarray, truth: np.ndarray, regions: dict[str, Region], ignore_label: int | None = None
+) -> dict[str, float]:
+    """Dice of every region, 0 to 1, or NaN by `EMPTY_CONVENTION`.
+
+    Args:
+        prediction: Label map.
+        truth: Label map of the same shape.
+        regions: Label values by name, see `regions_of`.
+        ignore_label: Label value of the truth where nothing counts.
+    """
+    ignored = None if ignore_label is None else truth == ignore_label
+    result = {}
+    for name, region in regions.items():
+        masks = region_or_label_to_mask(truth, region), region_or_label_to_mask(prediction, region)
+        tp, fp, fn, _ = compute_tp_fp_fn_tn(*masks, ignored)
+        result[name] = float(2 * tp / (2 * tp + fp + fn)) if tp + fp + fn else float("nan")
+    return result
