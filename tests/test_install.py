@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from helpers.environments import Environment, copy_sources, install, make_environment, uninstall
 
 # Stands in for nnU-Net's module where a test is about our hook, because the real one takes ten seconds to import.
@@ -117,12 +116,7 @@ def test_hook_in_a_fresh_interpreter_and_after_uninstalling(installation):
     stub.parent.mkdir(parents=True)
     for path, text in ((stub.parents[1] / "__init__.py", ""), (stub.parent / "__init__.py", ""), (stub, STUB)):
         path.write_text(text)
-    command = environment.bin / "nnUNetv2_predict"
-    command.write_text(
-        f"#!{environment.python}\nimport sys\nfrom nnunetv2.inference.predict_from_raw_data import predict_entry_point\n"
-        "sys.exit(predict_entry_point())\n"
-    )
-    command.chmod(0o755)
+    environment.add_command("nnUNetv2_predict", "nnunetv2.inference.predict_from_raw_data", "predict_entry_point")
     arguments = ("-i", "IN", "-f", "0", "1", "all", "-o", "OUT")
     untouched = f"{list(arguments)} nnunetv2.inference.predict_from_raw_data\n"
 

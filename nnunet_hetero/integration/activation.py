@@ -7,6 +7,7 @@ nnU-Net's is changed on disk. A start-up file is a ``.pth`` with one import line
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import sysconfig
@@ -113,6 +114,9 @@ def deactivate(folder: Path | None = None) -> list[Path]:
         raise SettingsError(f"{found[0].parent} cannot be written to. Ask its owner to delete {found[0].name} there.")
     for path in found:
         path.unlink()
+    for cache in {path.parent for path in found if path.suffix == ".pyc"}:
+        with contextlib.suppress(OSError):  # other modules' compiled forms are in it
+            cache.rmdir()
     return found
 
 

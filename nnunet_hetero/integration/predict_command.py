@@ -44,7 +44,7 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any]) -> Any:
     given = ", ".join(dict.fromkeys(arg for arg in sys.argv[1:] if arg.startswith("--") and arg not in rest))
     try:
         trainer = _trainer_of_model_folder(rest) if name.endswith("_modelfolder") else flag_value(rest, "-tr")
-        if _is_ours(trainer or STOCK_TRAINER):
+        if _is_ours(trainer or STOCK_TRAINER, must_load=bool(given)):
             return _predict_with_ours(module, original, options, rest)
         if given:
             raise SettingsError(
@@ -121,8 +121,16 @@ def _trainer_of_model_folder(argv: list[str]) -> str | None:
     return torch.load(checkpoints[0], map_location="cpu", weights_only=False, mmap=True).get("trainer_name")
 
 
-def _is_ours(trainer: str) -> bool:
-    """Whether a trainer is one of ours, or a subclass that a user made of one."""
+def _is_ours(trainer: str, must_load: bool) -> bool:
+    """Whether a trainer is one of ours, or a subclass that a user made of one.
+
+    Args:
+        trainer: Its name.
+        must_load: Whether to raise if nnU-Net's look-up fails; otherwise nnU-Net is left to say so itself.
+
+    Raises:
+        SettingsError: If the trainer cannot be loaded.
+    """
     if trainer in OUR_TRAINERS or trainer == STOCK_TRAINER:
         return trainer in OUR_TRAINERS
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
@@ -131,6 +139,8 @@ def _is_ours(trainer: str) -> bool:
         # nnU-Net looks it up again and prints where it searches; once is what the user is used to.
         with contextlib.redirect_stdout(io.StringIO()):
             found = recursive_find_trainer_class_by_name(trainer)
-    except Exception:  # whatever is wrong with it, nnU-Net says so when it looks it up itself
+    except Exception as error:  # a user's module may fail in any way
+        if must_load:
+            raise SettingsError(f"Trainer '{trainer}' cannot be loaded: {type(error).__name__}: {error}") from error
         return False
     return any(base.__name__ in OUR_TRAINERS and base.__module__.startswith("nnunet_hetero.") for base in found.__mro__)

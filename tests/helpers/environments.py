@@ -75,6 +75,15 @@ class Environment:
         assert not done.stderr, done.stderr
         return done.stdout
 
+    def add_command(self, name: str, module: str, function: str) -> None:
+        """Write a command as an installer does, for a package that is only borrowed."""
+        path = self.bin / name
+        path.write_text(
+            f"#!{self.python}\nimport sys\nfrom {module} import {function}\n"
+            f"if __name__ == '__main__':\n    sys.exit({function}())\n"
+        )
+        path.chmod(0o755)
+
     def listing(self) -> set[Path]:
         """All that lies in site-packages, compiled files of this environment's packages left out."""
         return {path for path in self.site_packages.rglob("*") if "nnunet_hetero/" not in path.as_posix()}
@@ -83,7 +92,8 @@ class Environment:
 def make_environment(root: Path) -> Environment:
     """Create an environment that has all libraries of the running one, except nnunet_hetero."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
-    borrowed = root / "borrowed"
+    # Beside the environment, not in it: no installer may take the libraries for the environment's own.
+    borrowed = root.with_name(f"{root.name}-borrowed")
     borrowed.mkdir()
     for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for entry in Path(folder).iterdir():

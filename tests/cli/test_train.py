@@ -1,0 +1,58 @@
+"""`nnunet_hetero train`: nnU-Net's own command with the arguments as they came."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+
+import pytest
+from nnunetv2.run import run_training
+
+from nnunet_hetero.cli.main import main
+from nnunet_hetero.integration.environment import DEFAULT_TRAINER, EXT_TRAINER, is_in_ext_trainer
+
+
+@pytest.fixture
+def called_with(monkeypatch):
+    """Arguments that nnU-Net's entry point found."""
+    found = []
+    monkeypatch.delenv(EXT_TRAINER, raising=False)
+    monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
+    monkeypatch.setattr(
+        run_training,
+        "run_training_entry",
+        lambda: found.append((sys.argv[1:], is_in_ext_trainer(os.environ.get(EXT_TRAINER)))),
+    )
+    yield found
+    os.environ.pop(EXT_TRAINER, None)
+
+
+def test_our_trainer_is_the_default(called_with):
+    assert main(["train", "501", "3d_fullres", "0", "-device", "cpu", "--npz"]) == 0
+    assert called_with == [(["501", "3d_fullres", "0", "-device", "cpu", "--npz", "-tr", DEFAULT_TRAINER], True)]
+
+
+@pytest.mark.parametrize("given", [["-tr", "nnUNetTrainer"], ["-tr=nnUNetTrainer"], ["-t", "nnUNetTrainer"]])
+def test_a_trainer_that_the_user_names_stays(called_with, given):
+    assert main(["train", *given, "501", "3d_fullres", "0"]) == 0
+    assert called_with == [([*given, "501", "3d_fullres", "0"], True)]
+
+
+def test_help_is_that_of_nnunet_and_names_our_default(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
+    monkeypatch.setenv(EXT_TRAINER, "/mine")
+    with pytest.raises(SystemExit) as end:
+        main(["train", "-h"])
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: nnunet_hetero train") and "--val_best" in printed and DEFAULT_TRAINER in printed
+
+
+def test_an_nnunet_that_we_do_not_know_is_refused(called_with, monkeypatch, capsys):
+    version = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "2.7.0" if name == "nnunetv2" else version(name))
+    assert main(["train", "501", "3d_fullres", "0"]) == 1
+    assert called_with == []
+    error = capsys.readouterr().err
+    assert "nnunetv2 is 2.7.0" in error and "pip install" in error
