@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from helpers.environments import Environment, copy_sources, install, make_environment, uninstall
 
-# Stands in for nnU-Net's module where a test is about our hook, because the real one takes ten seconds to import.
-STUB = """
+# Stands in for nnU-Net where a test is about our hook, because the real one takes ten seconds to import.
+STAND_IN = """
 import sys
 
 class nnUNetPredictor:
@@ -19,9 +19,16 @@ class nnUNetPredictor:
 
 def predict_entry_point():
     print(sys.argv[1:], nnUNetPredictor.__module__)
+"""
+STAND_IN_SETUP = """
+from setuptools import setup
 
-def predict_entry_point_modelfolder():
-    predict_entry_point()
+setup(
+    name="nnunetv2",
+    version="2.8.1",
+    packages=["nnunetv2", "nnunetv2.inference"],
+    entry_points={"console_scripts": ["nnUNetv2_predict=nnunetv2.inference.predict_from_raw_data:predict_entry_point"]},
+)
 """
 
 STARTED = """
@@ -62,7 +69,7 @@ class Installation:
 def installation(request, tmp_path_factory):
     tool, editable = request.param
     folder = tmp_path_factory.mktemp("installation")
-    environment, sources = make_environment(folder / "venv"), copy_sources(folder / "sources")
+    environment, sources = make_environment(folder / "venv", without=("nnunetv2",)), copy_sources(folder / "sources")
     install(environment, sources, tool, editable)
     return Installation(environment, sources, tool, editable)
 
@@ -110,13 +117,16 @@ def test_activation_life_cycle(installation):
     assert json.loads(environment.must_run("python", "-c", STARTED))["variable"] is None
 
 
-def test_hook_in_a_fresh_interpreter_and_after_uninstalling(installation):
+def test_hook_in_a_fresh_interpreter_and_after_uninstalling(installation, tmp_path):
     environment = installation.environment
-    stub = environment.site_packages / "nnunetv2" / "inference" / "predict_from_raw_data.py"
-    stub.parent.mkdir(parents=True)
-    for path, text in ((stub.parents[1] / "__init__.py", ""), (stub.parent / "__init__.py", ""), (stub, STUB)):
-        path.write_text(text)
-    environment.add_command("nnUNetv2_predict", "nnunetv2.inference.predict_from_raw_data", "predict_entry_point")
+    # nnU-Net is installed the way we are: regular or editable, by the same tool.
+    project = tmp_path / "nnunetv2"
+    (project / "nnunetv2" / "inference").mkdir(parents=True)
+    (project / "setup.py").write_text(STAND_IN_SETUP)
+    (project / "nnunetv2" / "__init__.py").touch()
+    (project / "nnunetv2" / "inference" / "__init__.py").touch()
+    (project / "nnunetv2" / "inference" / "predict_from_raw_data.py").write_text(STAND_IN)
+    install(environment, project, installation.tool, installation.editable)
     arguments = ("-i", "IN", "-f", "0", "1", "all", "-o", "OUT")
     untouched = f"{list(arguments)} nnunetv2.inference.predict_from_raw_data\n"
 

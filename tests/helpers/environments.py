@@ -89,15 +89,21 @@ class Environment:
         return {path for path in self.site_packages.rglob("*") if "nnunet_hetero/" not in path.as_posix()}
 
 
-def make_environment(root: Path) -> Environment:
-    """Create an environment that has all libraries of the running one, except nnunet_hetero."""
+def make_environment(root: Path, without: tuple[str, ...] = ()) -> Environment:
+    """Create an environment that has all libraries of the running one, except nnunet_hetero.
+
+    Args:
+        root: Its folder; the links lie beside it.
+        without: Other libraries to leave out, by the name of their folder.
+    """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
     # Beside the environment, not in it: no installer may take the libraries for the environment's own.
-    borrowed = root.with_name(f"{root.name}-borrowed")
+    borrowed = root.with_name(f"libraries-of-{root.name}")
     borrowed.mkdir()
     for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for entry in Path(folder).iterdir():
-            if "nnunet_hetero" not in entry.name and entry.suffix != ".pth" and entry.name != "__pycache__":
+            left_out = any(name in entry.name for name in ("nnunet_hetero", "__pycache__", *without))
+            if not left_out and entry.suffix != ".pth":
                 (borrowed / entry.name).symlink_to(entry)
     environment = Environment(root)
     (environment.site_packages / "borrowed.pth").write_text(f"{borrowed}\n")
@@ -117,11 +123,11 @@ def copy_sources(folder: Path) -> Path:
 
 
 def install(environment: Environment, sources: Path, tool: str, editable: bool) -> None:
-    """Install nnunet_hetero without its dependencies and without the network.
+    """Install a project without its dependencies and without the network.
 
     Args:
         environment: Where to.
-        sources: What `copy_sources` returned.
+        sources: Its folder, e.g. what `copy_sources` returned.
         tool: ``pip`` or ``uv pip``.
         editable: Whether to install a link to the sources.
     """
