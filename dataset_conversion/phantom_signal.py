@@ -28,18 +28,18 @@ class TissueProperties:
 
 # Healthy tissue at 3 T: T1 and T2 of grey and white matter from Wansapura et al., J Magn Reson Imaging 9:531 (1999);
 # T1 of CSF from Lin et al., J Magn Reson Imaging 14:414 (2001). T2 of CSF is set below its true value of about 2 s,
-# because CSF that moves loses signal. Pathology has T1 and T2 prolonged with its water content, by the factors over
-# white matter that the review of Bottomley et al., Med Phys 14:1 (1987) gives for oedema and gliomas; necrosis is
-# taken as fluid with some protein. The enhancing rim lies close to oedema in everything but its contrast agent,
-# which is what makes T1c the one image that shows it well.
+# because CSF that moves loses signal. Pathology has T1 and T2 prolonged with its water content (reviewed by Bottomley
+# et al., Med Phys 14:1, 1987); the values are round numbers chosen for that order, not measurements: oedema about twice
+# white matter, necrosis as fluid with protein. The enhancing rim lies close to oedema in everything but its contrast
+# agent, which is what makes T1c the one image that shows it well.
 PROPERTIES: dict[str, TissueProperties] = {
     "white_matter": TissueProperties(0.70, 832.0, 79.6),
     "grey_matter": TissueProperties(0.81, 1331.0, 110.0, 0.02),
     "csf": TissueProperties(1.00, 4163.0, 900.0),
     "vessel": TissueProperties(0.82, 1550.0, 120.0, 0.45),
-    "oedema": TissueProperties(0.86, 1700.0, 180.0),
-    "enhancing": TissueProperties(0.84, 1600.0, 150.0, 0.32),
-    "necrosis": TissueProperties(0.93, 2600.0, 270.0, 0.01),
+    "oedema": TissueProperties(0.86, 1700.0, 200.0),
+    "enhancing": TissueProperties(0.84, 1600.0, 160.0, 0.32),
+    "necrosis": TissueProperties(0.93, 2700.0, 320.0, 0.01),
 }
 
 # Relaxivity of gadolinium chelates in plasma at 3 T, l/(mmol s): about 4, Rohrer et al., Invest Radiol 40:715 (2005).
@@ -58,10 +58,10 @@ class Sequence:
 
 
 SEQUENCES: dict[str, Sequence] = {
-    "t1": Sequence(tr=600.0, te=10.0, noise=0.012),
-    "t1ce": Sequence(tr=600.0, te=10.0, contrast_agent=True, noise=0.012),
-    "t2": Sequence(tr=4500.0, te=100.0, noise=0.016),
-    "flair": Sequence(tr=9000.0, te=120.0, ti=2500.0, noise=0.010),
+    "t1": Sequence(tr=600.0, te=10.0, noise=0.010),
+    "t1ce": Sequence(tr=600.0, te=10.0, contrast_agent=True, noise=0.010),
+    "t2": Sequence(tr=4500.0, te=100.0, noise=0.013),
+    "flair": Sequence(tr=9000.0, te=120.0, ti=2500.0, noise=0.008),
 }
 
 
@@ -124,8 +124,8 @@ def acquire(
     signal = sum(fraction * tissue_signal(tissues[name], sequence) for name, fraction in fractions.items())
     size = signal.shape[0]
     pathology = fractions["oedema"] + fractions["enhancing"] + fractions["necrosis"]
-    signal = signal * (1.0 + (0.02 + 0.04 * pathology) * smooth_noise(rng, size, scale=14.0))
-    signal = signal * np.exp(0.08 * smooth_noise(rng, size, scale=100.0))
+    signal = signal * (1.0 + (0.02 + 0.03 * pathology) * smooth_noise(rng, size, scale=14.0))
+    signal = signal * np.exp(0.07 * smooth_noise(rng, size, scale=100.0))
     level = sequence.noise * rng.uniform(0.8, 1.2)
     real = signal + rng.normal(0.0, level, signal.shape)
     imaginary = rng.normal(0.0, level, signal.shape)

@@ -59,7 +59,7 @@ class TestEnhancingTumour:
 
     @pytest.mark.parametrize("modality", WITHOUT_T1C)
     def test_no_other_image_alone_does(self, cohort, modality):
-        assert 0.5 < _auc(cohort, (modality,), 4, (1, 2)) < 0.78
+        assert 0.5 < _auc(cohort, (modality,), 4, (1, 2)) < 0.8
 
     def test_all_others_together_barely_do(self, cohort):
         others = _auc(cohort, WITHOUT_T1C, 4, (1, 2))
