@@ -46,8 +46,8 @@ def checked_folds(
     if absent or not folds:
         there = sorted(str(file.relative_to(folder)) for file in folder.glob("fold_*/*.pth"))
         raise SettingsError(
-            f"The model folder {folder} has no {checkpoint_name} for fold(s) {absent or 'any'}. It has: "
-            f"{', '.join(there) or 'no checkpoint at all'}. Choose folds with -f and the checkpoint's name with -chk."
+            f"The model folder {folder} has no {checkpoint_name} for fold(s) {', '.join(map(str, absent)) or 'any'}. "
+            f"It has: {', '.join(there) or 'no checkpoint at all'}. Choose with -f and -chk."
         )
     return list(folds)
 
