@@ -26,6 +26,7 @@ class HeteroModalConfig:
         image_decoder_width: Features of each image decoder, as a fraction of the plan's features.
         image_decoders: Whether the model completes images at all.
         max_abs_log_variance: Clamp of |log σ²|; exp overflows float16 at 11.1, so 10.
+        initial_log_variance: log σ² of every modality's posterior before the first step.
     Loss (Dorent et al., 2019, section 4):
         reconstruction_weight: Weight of the masked L2 term, 0.1 in the paper.
         kl_weight: Weight of the Kullback-Leibler term, 0.1 in the paper.
@@ -41,10 +42,11 @@ class HeteroModalConfig:
     """
 
     encoder_width: float = 0.5
-    latent_width: float = 0.5
+    latent_width: float = 0.25
     image_decoder_width: float = 0.125
     image_decoders: bool = True
     max_abs_log_variance: float = 10.0
+    initial_log_variance: float = -3.0
     reconstruction_weight: float = 0.1
     kl_weight: float = 0.1
     alpha: dict[str, float] | None = field(default=None, hash=False)

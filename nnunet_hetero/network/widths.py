@@ -1,0 +1,26 @@
+"""Widths of encoders, latents and decoders, all derived from the plan's ``features_per_stage`` by one rule.
+
+A part's width at a level is the plan's features times the part's fraction, rounded to a multiple of 4 and at least 4
+(narrower layers cost as much time as four channels do). The segmentation decoder keeps the plan's own width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def scaled_widths(features_per_stage: Sequence[int], fraction: float) -> list[int]:
+    """Width of a part at every level.
+
+    Args:
+        features_per_stage: The plan's features, finest level first.
+        fraction: The part's share of them, above 0.
+
+    Returns:
+        Multiples of 4, finest level first.
+
+    Example:
+        >>> scaled_widths([32, 64, 320], 0.25)
+        [8, 16, 80]
+    """
+    return [max(4, 4 * round(features * fraction / 4)) for features in features_per_stage]
