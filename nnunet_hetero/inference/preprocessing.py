@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 
+import nibabel
 import numpy as np
 
 from nnunet_hetero.errors import DataError
@@ -20,6 +21,8 @@ from nnunet_hetero.modalities import Modalities, Subset
 
 GRID_TOLERANCE = 1e-3
 """Largest difference between the grids of one case, in mm (for direction cosines: without unit)."""
+
+NIFTI = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -150,10 +153,17 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
             f"{what} holds {len(image)} image(s) in a 4D or colour file. One modality is one 3D image; split the file "
             "into one per modality."
         )
-    bad = image.size - int(np.isfinite(image).sum())
+    bad = int(np.count_nonzero(~np.isfinite(_as_stored(file) if file.endswith(NIFTI) else image)))
     if bad:
         raise DataError(f"{what} has {bad} voxel(s) that are NaN or infinite. Replace them, e.g. by 0.")
     return image[0], properties
+
+
+def _as_stored(file: str) -> np.ndarray:
+    """Voxels of a NIfTI file: ITK reads NaN and infinite values as zeros, without a word."""
+    stored = nibabel.load(file)
+    # Integers are finite, and large; one of them stands for all.
+    return np.asanyarray(stored.dataobj) if stored.get_data_dtype().kind == "f" else np.zeros(1)
 
 
 def _last_line(error: Exception) -> str:

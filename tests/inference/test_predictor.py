@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_model import read_array, write_case, write_image, write_json, write_tiny_model
+from helpers.tiny_model import (
+    read_array,
+    tiny_checkpoint,
+    tiny_dataset_json,
+    tiny_plans,
+    write_case,
+    write_image,
+    write_json,
+    write_tiny_model,
+)
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 
-def make_predictor(folder, folds=(0,), missing=(), available=(), **arguments) -> HeteroModalPredictor:
-    arguments = {"use_mirroring": False, "allow_tqdm": False, "device": torch.device("cpu"), **arguments}
-    predictor = HeteroModalPredictor(options=PredictionOptions(tuple(missing), tuple(available)), **arguments)
-    predictor.initialize_from_trained_model_folder(str(folder), folds)
-    return predictor
-
-
-def predict(predictor, images, output, **arguments) -> dict[str, np.ndarray]:
-    predictor.predict_from_files_sequential(str(images), str(output), **arguments)
-    return {file.name.removesuffix(".nii.gz"): read_array(file) for file in sorted(output.glob("*.nii.gz"))}
+@pytest.fixture(autouse=True)
+def _environment(nnunet_folders):
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +44,30 @@ def predictors(tiny_model):
     return get
 
 
-@pytest.fixture(autouse=True)
-def _environment(nnunet_folders):
-    pass
+def make_predictor(folder, folds=(0,), checkpoint="checkpoint_final.pth", **arguments) -> HeteroModalPredictor:
+    options = PredictionOptions(tuple(arguments.pop("missing", ())), tuple(arguments.pop("available", ())))
+    arguments = {"use_mirroring": False, "allow_tqdm": False, "device": torch.device("cpu"), **arguments}
+    predictor = HeteroModalPredictor(options=options, **arguments)
+    predictor.initialize_from_trained_model_folder(str(folder), folds, checkpoint)
+    return predictor
+
+
+def predict(predictor, images, output, **arguments) -> dict[str, np.ndarray]:
+    """Predict in this process; label maps by case."""
+    predictor.predict_from_files_sequential(str(images), str(output), **arguments)
+    return label_maps(output)
+
+
+def label_maps(output) -> dict[str, np.ndarray]:
+    return {file.name.removesuffix(".nii.gz"): read_array(file) for file in sorted(output.glob("*.nii.gz"))}
+
+
+def probabilities(output, case="a") -> np.ndarray:
+    return np.load(output / f"{case}.npz")["probabilities"]
+
+
+def modalities_json(output) -> dict:
+    return json.loads((output / "modalities.json").read_text())
 
 
 class TestMissing:
@@ -52,14 +76,246 @@ class TestMissing:
         for folder, present in ((full, None), (without, (0, 2, 3)), (empty, (0, 2, 3))):
             write_case(folder, "a", present)
         write_image(empty / "a_0001.nii.gz", np.zeros((20, 18, 22), np.int16))
-        off = predict(predictors(missing=["t1c"]), full, tmp_path / "1", save_probabilities=True)["a"]
-        results = [off]
-        for number, folder in (("2", without), ("3", empty)):
-            results.append(predict(predictors(), folder, tmp_path / number, save_probabilities=True)["a"])
-        results.append(predict(predictors(available=["FLAIR", "0", "t2"]), full, tmp_path / "4")["a"])
-        assert all((result == off).all() for result in results)
-        probabilities = [np.load(tmp_path / number / "a.npz")["probabilities"] for number in "123"]
-        assert all((p == probabilities[0]).all() for p in probabilities)
-        everything = predict(predictors(), full, tmp_path / "5", save_probabilities=True)["a"]
-        assert (np.load(tmp_path / "5" / "a.npz")["probabilities"] != probabilities[0]).any()
-        assert off.shape == everything.shape == (20, 18, 22)
+        runs = [
+            (predictors(missing=["t1c"]), full, "switched off"),
+            (predictors(available=["FLAIR", "0", "t2"]), full, "switched off"),
+            (predictors(), without, "no file"),
+            (predictors(), empty, "empty image"),
+        ]
+        for number, (predictor, images, reason) in enumerate(runs):
+            output = tmp_path / str(number)
+            predict(predictor, images, output, save_probabilities=True)
+            assert modalities_json(output) == {"a": {"used": ["T1", "T2", "FLAIR"], "absent": {"T1c": reason}}}
+            assert (label_maps(output)["a"] == label_maps(tmp_path / "0")["a"]).all()
+            assert (probabilities(output) == probabilities(tmp_path / "0")).all()
+
+    def test_modality_matters_unless_it_is_missing(self, tmp_path, predictors):
+        write_case(tmp_path / "images", "a")
+        other = shutil.copytree(tmp_path / "images", tmp_path / "other")
+        write_image(other / "a_0001.nii.gz", 100 - 3 * read_array(other / "a_0001.nii.gz"), origin=(9, 9, 9))
+        write_image(tmp_path / "images" / "a_0001.nii.gz", read_array(tmp_path / "images" / "a_0001.nii.gz"))
+        for images in ("images", "other"):
+            predict(predictors(missing=["t1c"]), tmp_path / images, tmp_path / f"off_{images}", save_probabilities=True)
+        write_image(other / "a_0001.nii.gz", 100 - 3 * read_array(tmp_path / "images" / "a_0001.nii.gz"))
+        for images in ("images", "other"):
+            predict(predictors(), tmp_path / images, tmp_path / f"on_{images}", save_probabilities=True)
+        assert (probabilities(tmp_path / "off_images") == probabilities(tmp_path / "off_other")).all()
+        assert (probabilities(tmp_path / "on_images") != probabilities(tmp_path / "on_other")).any()
+        assert (probabilities(tmp_path / "on_images") != probabilities(tmp_path / "off_images")).any()
+
+    def test_subset_is_that_of_the_case_not_of_the_tile(self, predictors, monkeypatch):
+        """In a tile where a present modality is zero, the model still hears that it is present; mirrored tiles too."""
+        predictor = predictors(use_mirroring=True)
+        heard = []
+        encode = predictor.network.encode
+
+        def spy(x, available):
+            heard.append(available.tolist())
+            return encode(x, available)
+
+        monkeypatch.setattr(predictor.network, "encode", spy)
+        data = torch.zeros(4, 40, 16, 16)
+        data[0] = torch.randn(data.shape[1:], generator=torch.Generator().manual_seed(0))
+        data[3, :4] = 1.0
+        predictor.predict_logits_from_preprocessed_data(data)
+        assert len(heard) == 8 * 4  # 4 tiles, mirrored along 3 axes
+        assert all(available == [[True, False, False, True]] for available in heard)
+
+    def test_line_per_case(self, tmp_path, predictors, capsys):
+        write_case(tmp_path / "images", "BraTS_001", present=(0, 2, 3))
+        predict(predictors(), tmp_path / "images", tmp_path / "out")
+        assert "BraTS_001: T1+T2+FLAIR (absent: T1c)\n" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("names", [["T1Gd"], ["t1", "T1"], ["T1", "T1c", "T2", "FLAIR"]])
+    def test_wrong_names_are_told_before_any_prediction(self, tiny_model, names):
+        with pytest.raises(SettingsError):
+            make_predictor(tiny_model.folder, missing=names)
+
+    def test_arrays_instead_of_files(self, predictors, tiny_model):
+        image = np.stack([read_array(tiny_model.images / f"case_00_{channel:04d}.nii.gz") for channel in range(4)])
+        image[1] = 0
+        label_map = predictors().predict_single_npy_array(image, {"spacing": [1.0, 1.0, 1.0]})
+        assert label_map.shape == image.shape[1:]
+
+
+class TestBadCases:
+    def test_others_go_on(self, tmp_path, predictors):
+        images = tmp_path / "images"
+        for name in ("a", "b", "c", "d", "e"):
+            write_case(images, name)
+        (images / "b_0002.nii.gz").write_bytes((images / "b_0002.nii.gz").read_bytes()[:-500])
+        write_image(images / "c_0001.nii.gz", np.ones((4, 4, 4), np.float32))
+        write_image(images / "d_0007.nii.gz", np.ones((20, 18, 22), np.float32))
+        predictor = predictors(missing=["t1"])
+        assert sorted(predict(predictor, images, tmp_path / "out")) == ["a", "e"]
+        assert sorted(predictor.failed) == ["b", "c", "d"]
+        for case, parts in {
+            "b": ["channel 2 (T2)", "b_0002.nii.gz", "truncated"],
+            "c": ["channel 2 (T2)", "another grid than T1c"],
+            "d": ["d_0007.nii.gz", "channel 7"],
+        }.items():
+            assert all(part in predictor.failed[case] for part in parts), predictor.failed[case]
+        assert sorted(modalities_json(tmp_path / "out")) == ["a", "e"]
+        write_case(tmp_path / "good", "a")
+        predict(predictor, tmp_path / "good", tmp_path / "out")
+        assert predictor.failed == {}
+
+    def test_no_good_case(self, tmp_path, predictors):
+        write_case(tmp_path / "images", "a", present=(1,))
+        with pytest.raises(DataError, match=r"None of the 1 case\(s\)(.|\n)*Case 'a' has no modality left"):
+            predict(predictors(missing=["t1c"]), tmp_path / "images", tmp_path / "out")
+
+
+class TestNnunetsOptions:
+    def test_files_beside_the_predictions(self, tmp_path, predictors):
+        write_case(tmp_path / "images", "a")
+        predict(predictors(), tmp_path / "images", tmp_path / "out", save_probabilities=True)
+        assert sorted(file.name for file in (tmp_path / "out").iterdir() if not file.name.startswith(".")) == [
+            "a.nii.gz",
+            "a.npz",
+            "a.pkl",
+            "dataset.json",
+            "modalities.json",
+            "plans.json",
+            "predict_from_raw_data_args.json",
+        ]
+        assert probabilities(tmp_path / "out").shape == (3, 20, 18, 22)
+
+    def test_several_folds_are_averaged(self, tmp_path, predictors):
+        write_case(tmp_path / "images", "a", present=(0, 1))
+        data = torch.randn(4, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+        data[2:] = 0
+        first, second, both = (
+            predictors(folds=folds).predict_logits_from_preprocessed_data(data).float() for folds in ([0], [1], [0, 1])
+        )
+        assert (first != second).any()
+        # nnU-Net accumulates in half precision.
+        torch.testing.assert_close(both, (first + second) / 2, rtol=2e-3, atol=2e-3)
+        assert predict(predictors(folds=[0, 1]), tmp_path / "images", tmp_path / "out")
+
+    def test_folds_are_found(self, tiny_model):
+        assert len(make_predictor(tiny_model.folder, folds=None).list_of_parameters) == 2
+
+    def test_continue(self, tmp_path, predictors):
+        write_case(tmp_path / "images", "a")
+        predict(predictors(missing=["t1"]), tmp_path / "images", tmp_path / "out")
+        (tmp_path / "out" / "a.nii.gz").write_bytes(b"kept")
+        write_case(tmp_path / "images", "b", present=(0,))
+        predictors().predict_from_files_sequential(str(tmp_path / "images"), str(tmp_path / "out"), overwrite=False)
+        assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b"kept"
+        assert {case: entry["used"] for case, entry in modalities_json(tmp_path / "out").items()} == {
+            "a": ["T1c", "T2", "FLAIR"],
+            "b": ["T1"],
+        }
+
+    def test_continue_needs_the_probabilities_if_asked_for(self, tmp_path, predictors):
+        write_case(tmp_path / "images", "a")
+        for _ in range(2):
+            predict(predictors(), tmp_path / "images", tmp_path / "out", overwrite=False, save_probabilities=_ == 1)
+        assert (tmp_path / "out" / "a.npz").is_file()
+
+    def test_parts(self, tmp_path, predictors):
+        for name in "abc":
+            write_case(tmp_path / "images", name)
+        seen = []
+        for part in range(2):
+            predictors().predict_from_files(
+                str(tmp_path / "images"),
+                str(tmp_path / "out"),
+                num_processes_preprocessing=0,
+                num_processes_segmentation_export=0,
+                num_parts=2,
+                part_id=part,
+            )
+            seen.append(sorted(label_maps(tmp_path / "out")))
+        assert seen == [["a", "c"], ["a", "b", "c"]]
+        assert sorted(modalities_json(tmp_path / "out")) == ["a", "b", "c"]
+
+    def test_background_processes_give_the_same(self, tmp_path, predictors):
+        for number, name in enumerate("abc"):
+            write_case(tmp_path / "images", name, present=(0, number + 1), seed=number)
+        (tmp_path / "images" / "b_0002.nii.gz").write_bytes(b"")
+        expected = predict(predictors(), tmp_path / "images", tmp_path / "here")
+        predictors().predict_from_files(
+            str(tmp_path / "images"),
+            tmp_path / "there",  # a Path, which nnU-Net itself would not write to
+            num_processes_preprocessing=1,
+            num_processes_segmentation_export=1,
+        )
+        found = label_maps(tmp_path / "there")
+        assert sorted(found) == sorted(expected) == ["a", "c"]
+        assert all((found[case] == expected[case]).all() for case in found)
+        assert sorted(predictors().failed) == ["b"]
+
+    def test_results_instead_of_files(self, tmp_path, predictors):
+        files = write_case(tmp_path / "images", "a", present=(3, 1))
+        (result,) = predictors().predict_from_files_sequential([[str(file) for file in files]], None)
+        expected = predict(predictors(), tmp_path / "images", tmp_path / "out")["a"]
+        assert (result == expected).all()
+
+    def test_previous_stage_is_refused(self, tmp_path, predictors):
+        with pytest.raises(SettingsError, match="-prev_stage_predictions"):
+            predict(predictors(), tmp_path, tmp_path / "out", folder_with_segs_from_prev_stage=str(tmp_path))
+
+
+class TestModelFolder:
+    @pytest.fixture
+    def copy(self, tiny_model, tmp_path):
+        return shutil.copytree(tiny_model.folder, tmp_path / "model")
+
+    def test_no_folder(self, tmp_path):
+        with pytest.raises(SettingsError, match=r"no trained model at .*nnUNet_results.*-d.*-tr.*-p.*-c"):
+            make_predictor(tmp_path / "nowhere")
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                {"folds": (0, 1, 2, 3, 4)},
+                r"no checkpoint_final.pth for fold\(s\) 2, 3, 4. It has: fold_0/checkpoint_final",
+            ),
+            ({"checkpoint": "checkpoint_best.pth"}, "no checkpoint_best.pth for fold.*-f and -chk"),
+            ({"folds": None, "checkpoint": "x.pth"}, r"no x.pth for fold\(s\) any"),
+        ],
+    )
+    def test_no_checkpoint(self, tiny_model, arguments, message):
+        with pytest.raises(SettingsError, match=message):
+            make_predictor(tiny_model.folder, **arguments)
+
+    @pytest.mark.parametrize("name", ["plans.json", "dataset.json"])
+    def test_file_is_gone(self, copy, name):
+        (copy / name).unlink()
+        with pytest.raises(SettingsError, match=f"has no {name}"):
+            make_predictor(copy)
+
+    def test_checkpoint_of_another_trainer(self, copy):
+        checkpoint = tiny_checkpoint(tiny_plans(), tiny_dataset_json(), "nnUNetTrainer")
+        torch.save(checkpoint, copy / "fold_0" / "checkpoint_final.pth")
+        with pytest.raises(
+            SettingsError, match=r"trainer 'nnUNetTrainer', which cannot handle missing modalities.*-tr"
+        ):
+            make_predictor(copy)
+
+    def test_checkpoint_of_a_trainer_that_is_nowhere(self, copy):
+        file = copy / "fold_0" / "checkpoint_final.pth"
+        torch.save({**torch.load(file, weights_only=False), "trainer_name": "LostTrainer"}, file)
+        with pytest.raises(SettingsError, match=r"LostTrainer(.|\n)*doctor"):
+            make_predictor(copy)
+
+    def test_plans_of_another_number_of_channels(self, copy):
+        channels = ("T1", "T1c", "T2")
+        write_json(copy / "dataset.json", tiny_dataset_json(channels))
+        write_json(copy / "plans.json", tiny_plans(channels))
+        message = r"do not fit.*HeteroModalVAETrainer on 4 modalities \(T1, T1c, T2, FLAIR\)"
+        with pytest.raises(SettingsError, match=message):
+            make_predictor(copy)
+
+    def test_other_names_and_normalisation(self, tmp_path):
+        """A CT scheme shifts zeros; the absent channel must stay zero."""
+        model = write_tiny_model(tmp_path / "ct", channels=("CT", "PET"), scheme="CTNormalization")
+        write_case(tmp_path / "images", "a", channels=("CT", "PET"))
+        switched_off = predict(make_predictor(model.folder, missing=["pet"]), tmp_path / "images", tmp_path / "1")
+        (tmp_path / "images" / "a_0001.nii.gz").unlink()
+        absent = predict(make_predictor(model.folder), tmp_path / "images", tmp_path / "2")
+        assert (switched_off["a"] == absent["a"]).all()
+        assert re.fullmatch(r"\{'a': .*'used': \['CT'\].*", str(modalities_json(tmp_path / "2")))
