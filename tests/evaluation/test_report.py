@@ -1,0 +1,109 @@
+"""Pictures, and the page that holds them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from nnunet_hetero.evaluation.figures import heat_map, overlay_panel
+from nnunet_hetero.evaluation.report import write_report
+from nnunet_hetero.evaluation.table import summarise
+from nnunet_hetero.modalities import Modalities, all_subsets
+
+MODALITIES = Modalities(("T1", "T1c", "FLAIR"))
+REGIONS = {"whole tumor": (1, 2), "tumor core": 2}
+
+
+@pytest.fixture
+def summary():
+    rows = [
+        {
+            "case": "a",
+            "subset": MODALITIES.label(subset),
+            "n_modalities": len(subset),
+            "region": region,
+            "dice": 0.2 * len(subset) + 0.1 * number if subset != (1,) else math.nan,
+        }
+        for subset in all_subsets(3)
+        for number, region in enumerate(REGIONS)
+    ]
+    return summarise(rows, MODALITIES, list(REGIONS))
+
+
+@pytest.fixture
+def case():
+    images = {name: np.zeros((4, 12, 10)) for name in MODALITIES.names}
+    for number, image in enumerate(images.values()):
+        image[:, 2:10, 1:9] = np.random.default_rng(number).uniform(1, 2, (4, 8, 8))
+    truth = np.zeros((4, 12, 10), np.uint8)
+    truth[2, 4:8, 3:7] = 1
+    truth[2, 5:7, 4:6] = 2
+    return images, truth
+
+
+def texts(figure):
+    return [text.get_text() for axes in figure.axes for text in (*axes.texts, axes.title, axes.yaxis.label)]
+
+
+class TestFigures:
+    def test_heat_map_has_every_value(self, summary):
+        dots, heat = heat_map(summary).axes
+        assert len(heat.texts) == 7 * 3
+        assert [text.get_text() for text in heat.texts[-3:]] == ["60.0", "70.0", "65.0"]
+        assert "–" in [text.get_text() for text in heat.texts]
+        assert len(dots.lines) == 7 * 3
+
+    def test_panel_greys_out_what_was_not_given(self, case):
+        images, truth = case
+        predictions = {"T1+T1c+FLAIR": truth, "T1c": np.zeros_like(truth)}
+        figure = overlay_panel(images, truth, predictions, REGIONS, {"T1c": "Dice 0.0"})
+        assert len(figure.axes) == 3 * 4
+        assert texts(figure).count("not given") == 2
+        assert "truth" in texts(figure)
+        assert "prediction\nDice 0.0" in texts(figure)
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == list(REGIONS)
+
+    def test_panel_shows_the_largest_part_of_the_tumour(self, case):
+        images, truth = case
+        (axes,) = [axes for axes in overlay_panel(images, truth, {}, REGIONS).axes if axes.get_title() == "truth"]
+        shown = axes.images[0].get_array()
+        assert shown.shape == (12, 10)  # the head and a margin
+        assert (shown == images["FLAIR"][2]).all()
+
+    def test_case_without_tumour(self, case):
+        images, truth = case
+        overlay_panel(images, np.zeros_like(truth), {"T1": np.zeros_like(truth)}, REGIONS).savefig(
+            "/dev/null", format="png"
+        )
+
+
+class TestReport:
+    def test_page_is_complete_and_self_contained(self, summary, tmp_path):
+        page = write_report(
+            tmp_path / "report.html",
+            "Title <b>",
+            summary,
+            [("All subsets", heat_map(summary))],
+            {"nnU-Net": "2.8.1"},
+            ["nnUNetv2_train 501"],
+            "Introduction.",
+        ).read_text(encoding="utf-8")
+        for part in ("Title &lt;b&gt;", "Introduction.", "All subsets", "2.8.1", "nnUNetv2_train 501", "mean of all"):
+            assert part in page
+        assert page.count("<tr") == 1 + 7 + 3 + 1 + 1  # header, subsets, sizes, mean, fact
+        assert re.findall(r'src="(?!data:)', page) == []
+        assert not re.search(r"https?://|@import|<script|<link", page)
+
+    def test_headlines(self, summary, tmp_path):
+        page = write_report(tmp_path / "report.html", "Title", summary).read_text(encoding="utf-8")
+        headlines = re.findall(r"<li><b>(.*?)</b><span>(.*?)</span>", page)
+        assert headlines == [
+            ("65.0", "all modalities"),
+            ("25.0", "one modality, mean"),
+            ("25.0", "lowest subset (T1)"),
+            ("41.7", "mean of 6 subsets"),
+        ]
+        assert "Pictures" not in page

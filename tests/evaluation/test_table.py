@@ -1,0 +1,67 @@
+"""Means and the table of them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nnunet_hetero.evaluation.table import markdown_table, summarise
+from nnunet_hetero.modalities import Modalities
+
+MODALITIES = Modalities(("T1", "FLAIR"))
+
+
+def row(case, subset, region, dice):
+    return {"case": case, "subset": subset, "n_modalities": len(subset.split("+")), "region": region, "dice": dice}
+
+
+@pytest.fixture
+def summary():
+    values = {"T1": (0.2, 0.4), "FLAIR": (0.6, math.nan), "T1+FLAIR": (0.8, 1.0)}
+    rows = [
+        row(case, subset, region, dice)
+        for subset, both in values.items()
+        for case, dice in zip("ab", both, strict=True)
+        for region in ("core", "whole")
+        if not (region == "whole" and case == "b")
+    ]
+    return summarise(rows, MODALITIES, ["whole", "core"])
+
+
+class TestSummary:
+    def test_means_leave_nan_out(self, summary):
+        assert [(entry["subset"], entry["available"]) for entry in summary["subsets"]] == [
+            ("T1", [True, False]),
+            ("FLAIR", [False, True]),
+            ("T1+FLAIR", [True, True]),
+        ]
+        t1, flair, both = summary["subsets"]
+        assert t1["dice"] == pytest.approx({"whole": 0.2, "core": 0.3})
+        assert flair["dice"] == pytest.approx({"whole": 0.6, "core": 0.6})
+        assert both["mean"] == pytest.approx(0.85)
+        assert [entry["n_modalities"] for entry in summary["sizes"]] == [1, 2]
+        assert summary["sizes"][0]["dice"] == pytest.approx({"whole": 0.4, "core": 0.45})
+        assert summary["mean"]["dice"] == pytest.approx({"whole": 1.6 / 3, "core": 0.6})
+        assert (summary["cases"], both["cases"]) == (2, 2)
+
+    def test_region_that_is_never_there(self):
+        summary = summarise([row("a", "T1", "core", math.nan)], MODALITIES, ["core"])
+        assert summary["subsets"][0]["dice"] == {"core": None}
+        assert summary["mean"] == {"dice": {"core": None}, "mean": None}
+        assert "–" in markdown_table(summary)
+
+
+class TestMarkdown:
+    def test_table(self, summary):
+        lines = markdown_table(summary).splitlines()
+        assert lines[:5] == [
+            "| T1                 | FLAIR | whole | core | mean | cases |",
+            "| ------------------ | ----- | ----: | ---: | ---: | ----: |",
+            "| ●                  | ○     |  20.0 | 30.0 | 25.0 |     2 |",
+            "| ○                  | ●     |  60.0 | 60.0 | 60.0 |     2 |",
+            "| ●                  | ●     |  80.0 | 90.0 | 85.0 |     2 |",
+        ]
+        assert lines[5].startswith("| mean, 1 modality ")
+        assert lines[7] == "| mean of all        |       |  53.3 | 60.0 | 56.7 |       |"
+        assert "left out of means" in lines[-1]
