@@ -44,5 +44,7 @@ def write_record(folder: str | os.PathLike, case: str, entry: dict) -> None:
         entries = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         entries[case] = entry
         draft = file.with_name(f".{FILE_NAME}.tmp")
-        draft.write_text(json.dumps(entries, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        draft.write_text(
+            json.dumps(dict(sorted(entries.items())), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         draft.replace(file)
