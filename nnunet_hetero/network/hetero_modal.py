@@ -1,8 +1,8 @@
 """U-HVED inside nnU-Net: one encoder per modality, a fused latent at every level, a decoder per task.
 
 Dorent, Joutard, Modat, Ourselin, Vercauteren: "Hetero-Modal Variational Encoder-Decoder for Joint Modality Completion
-and Segmentation", MICCAI 2019. Unlike there, encoders, latents and decoders each have their own width (`widths`), and the
-levels, kernels, strides, norms and numbers of convolutions are those of nnU-Net's plan.
+and Segmentation", MICCAI 2019. Unlike there, encoders, latents and decoders each have their own width (`widths`), and
+the levels, kernels, strides, norms and numbers of convolutions are those of nnU-Net's plan.
 """
 
 from __future__ import annotations
@@ -162,6 +162,9 @@ class HeteroModalVAE(nn.Module):
             LatentDecoder(image_plan, self.latent_channels, image_widths, 1, 1, deep_supervision=False)
             for _ in range(num_modalities if config.image_decoders else 0)
         )
+        for image_decoder in self.image_decoders:
+            # nnU-Net's decoder has an output layer at every level. DDP fails on those that get no gradient.
+            image_decoder.seg_layers = image_decoder.seg_layers[-1:]
         self.strides = backbone.strides
         self.touch_absent_encoders = False
         self.apply(InitWeights_He(1e-2))
