@@ -1,0 +1,81 @@
+"""Tiny networks built from plans as nnU-Net writes them, and images for them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+
+from helpers.tiny_model import CONFIGURATION, tiny_plans
+from nnunet_hetero.network.hetero_modal import HeteroModalVAE
+
+PLAIN = f"{PlainConvUNet.__module__}.{PlainConvUNet.__name__}"
+RESIDUAL = f"{ResidualEncoderUNet.__module__}.{ResidualEncoderUNet.__name__}"
+
+
+def tiny_configuration(
+    features=(8, 8, 16), strides=None, kernels=None, residual: bool = False, network_class: str = "", **settings
+) -> ConfigurationManager:
+    """A configuration of nnU-Net's plans.
+
+    Args:
+        features: Features of every level.
+        strides: Stride of every level, a list per level; its length says whether the network is 2D or 3D. Default 3D,
+            halved at every level.
+        kernels: Kernel of every level, default 3 everywhere.
+        residual: Whether to plan a ``ResidualEncoderUNet``.
+        network_class: Another network to ask for.
+        settings: Content of ``hetero_modal``.
+    """
+    levels = len(features)
+    strides = strides or [[1] * 3] + [[2] * 3] * (levels - 1)
+    dimension = len(strides[0])
+    plans = tiny_plans()
+    configuration = plans["configurations"][CONFIGURATION]
+    architecture = configuration["architecture"]
+    architecture["network_class_name"] = network_class or (RESIDUAL if residual else PLAIN)
+    kwargs = architecture["arch_kwargs"]
+    kwargs.update(
+        n_stages=levels,
+        features_per_stage=list(features),
+        conv_op=f"torch.nn.modules.conv.Conv{dimension}d",
+        norm_op=f"torch.nn.modules.instancenorm.InstanceNorm{dimension}d",
+        strides=strides,
+        kernel_sizes=kernels or [[3] * dimension] * levels,
+        n_conv_per_stage_decoder=[1] * (levels - 1),
+    )
+    blocks = kwargs.pop("n_conv_per_stage")
+    kwargs["n_blocks_per_stage" if residual else "n_conv_per_stage"] = (blocks * levels)[:levels]
+    if settings:
+        configuration["hetero_modal"] = deepcopy(settings)
+    return PlansManager(plans).get_configuration(CONFIGURATION)
+
+
+def tiny_network(
+    modalities: int = 4, outputs: int = 3, deep_supervision: bool = False, seed: int = 0, **configuration
+) -> HeteroModalVAE:
+    """A small network in evaluation mode, weights seeded; further arguments: see `tiny_configuration`.
+
+    Its variances differ between voxels and modalities, as after training, so that tests see them.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = HeteroModalVAE.from_plans(
+            tiny_configuration(**configuration), modalities, outputs, deep_supervision
+        ).eval()
+        for encoder in network.encoders:
+            for head in encoder.heads:
+                torch.nn.init.normal_(head.weight, std=0.5)
+    return network
+
+
+def random_images(batch: int = 2, modalities: int = 4, shape=(8, 8, 8), seed: int = 0) -> torch.Tensor:
+    """Images without a zero channel, ``(batch, modalities, *shape)``."""
+    return torch.randn(batch, modalities, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def masks(*subsets, modalities: int = 4) -> torch.Tensor:
+    """``available`` of a batch, one subset of channel numbers per sample."""
+    return torch.tensor([[channel in subset for channel in range(modalities)] for subset in subsets])

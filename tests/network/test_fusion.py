@@ -1,0 +1,149 @@
+"""The product of Gaussians against torch.distributions, and its numerics."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch.distributions import Normal
+
+from nnunet_hetero.network.fusion import Expert, Gaussian, product_of_gaussians
+
+SHAPE = (3, 2, 4)
+CLAMP = 10.0
+
+
+def random_gaussian(seed: int, shape=SHAPE, dtype=torch.float64) -> Gaussian:
+    generator = torch.Generator().manual_seed(seed)
+    mean, log_variance = torch.randn(2, *shape, generator=generator, dtype=dtype)
+    return Gaussian(2 * mean, log_variance)
+
+
+def everyone(gaussian: Gaussian) -> Expert:
+    """An expert on all samples of the batch."""
+    return Expert(gaussian, torch.arange(len(gaussian.mean)))
+
+
+def as_normal(gaussian: Gaussian) -> Normal:
+    return Normal(gaussian.mean, torch.exp(0.5 * gaussian.log_variance))
+
+
+def fuse(*gaussians: Gaussian) -> Gaussian:
+    return product_of_gaussians([everyone(gaussian) for gaussian in gaussians], SHAPE, "cpu")
+
+
+class TestIsTheProductOfDensities:
+    @pytest.mark.parametrize("number", [1, 2, 4])
+    def test_moments_of_the_normalised_product(self, number):
+        experts = [random_gaussian(seed) for seed in range(number)]
+        fused = fuse(*experts)
+        grid = torch.linspace(-15, 15, 6001, dtype=torch.float64).view(-1, 1, 1, 1)
+        density = torch.exp(sum(as_normal(expert).log_prob(grid) for expert in [*experts, Gaussian(*prior())]))
+        density = density / density.sum(0)
+        mean = (density * grid).sum(0)
+        variance = (density * (grid - mean).square()).sum(0)
+        assert fused.mean.dtype == torch.float64
+        torch.testing.assert_close(fused.mean, mean, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(fused.log_variance.exp(), variance, rtol=1e-9, atol=1e-9)
+
+    def test_log_densities_differ_by_a_constant(self):
+        experts = [random_gaussian(seed) for seed in range(3)]
+        points = torch.linspace(-4, 4, 9, dtype=torch.float64).view(-1, 1, 1, 1)
+        product = sum(as_normal(expert).log_prob(points) for expert in [*experts, Gaussian(*prior())])
+        difference = product - as_normal(fuse(*experts)).log_prob(points)
+        torch.testing.assert_close(difference, difference[:1].expand_as(difference))
+
+    def test_one_expert_and_the_prior(self):
+        expert = random_gaussian(0)
+        fused, variance = fuse(expert), expert.log_variance.exp()
+        torch.testing.assert_close(fused.mean, expert.mean / (1 + variance))
+        torch.testing.assert_close(fused.log_variance.exp(), variance / (1 + variance))
+
+    def test_nothing_present_is_the_prior(self):
+        mean, log_variance = fuse()
+        assert mean.shape == log_variance.shape == SHAPE
+        assert not mean.any()
+        assert not log_variance.any()
+
+    def test_order_of_modalities_does_not_matter(self):
+        experts = [random_gaussian(seed) for seed in range(4)]
+        for one, other in zip(fuse(*experts), fuse(*reversed(experts)), strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_every_expert_makes_it_surer(self):
+        experts = [random_gaussian(seed) for seed in range(4)]
+        variances = [fuse(*experts[:number]).log_variance for number in range(5)]
+        assert all((after < before).all() for before, after in pairwise(variances))
+        assert (variances[0] == 0).all()
+
+
+class TestBatchOfDifferentSubsets:
+    def test_each_sample_is_fused_from_its_own(self):
+        experts = [random_gaussian(seed) for seed in range(3)]
+        samples = [torch.tensor(rows) for rows in ([0, 2], [0], [0, 1, 2])]
+        mixed = [
+            Expert(Gaussian(*(part[rows] for part in expert)), rows)
+            for expert, rows in zip(experts, samples, strict=True)
+        ]
+        fused = product_of_gaussians(mixed, SHAPE, "cpu")
+        for row, subset in enumerate([(0, 1, 2), (2,), (0, 2)]):
+            alone = fuse(*(experts[number] for number in subset))
+            torch.testing.assert_close(fused.mean[row], alone.mean[row])
+            torch.testing.assert_close(fused.log_variance[row], alone.log_variance[row])
+
+    def test_sample_of_nobody_is_the_prior(self):
+        expert = Expert(random_gaussian(0, (1, *SHAPE[1:])), torch.tensor([1]))
+        mean, log_variance = product_of_gaussians([expert], SHAPE, "cpu")
+        assert not mean[[0, 2]].any()
+        assert not log_variance[[0, 2]].any()
+        assert mean[1].all()
+
+
+class TestNumerics:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+    def test_float32_under_autocast(self, dtype):
+        experts = [Gaussian(*(part.to(dtype) for part in random_gaussian(seed))) for seed in range(3)]
+        expected = fuse(*(Gaussian(*(part.float() for part in expert)) for expert in experts))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            fused = fuse(*experts)
+        for found, wanted in zip(fused, expected, strict=True):
+            assert found.dtype == torch.float32
+            torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+    @pytest.mark.parametrize("log_variances", [(CLAMP,) * 5, (-CLAMP,) * 5, (-CLAMP, CLAMP, -CLAMP, CLAMP, 0.0)])
+    def test_finite_at_the_clamp(self, log_variances, dtype):
+        parts = [
+            (torch.full(SHAPE, 100.0, dtype=dtype), torch.full(SHAPE, value, dtype=dtype)) for value in log_variances
+        ]
+        leaves = [leaf.requires_grad_() for part in parts for leaf in part]
+        fused = fuse(*(Gaussian(*part) for part in parts))
+        (fused.mean.sum() + fused.log_variance.exp().sum() + fused.sample().sum()).backward()
+        assert all(torch.isfinite(value).all() for value in (*fused, *(leaf.grad for leaf in leaves)))
+
+
+class TestSample:
+    def test_moments(self):
+        gaussian = Gaussian(torch.full((200_000,), 3.0), torch.full((200_000,), -1.5))
+        draw = gaussian.sample(torch.Generator().manual_seed(0))
+        assert draw.mean().item() == pytest.approx(3.0, abs=0.01)
+        # σ, not σ²: exp(-0.75) = 0.47, exp(-1.5) = 0.22.
+        assert draw.std().item() == pytest.approx(0.4724, abs=0.01)
+
+    def test_seeded(self):
+        gaussian = random_gaussian(0)
+        first, second, other = (gaussian.sample(torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+        assert torch.equal(first, second)
+        assert not torch.equal(first, other)
+
+    def test_gradient_of_mean_and_variance(self):
+        mean, log_variance = (part.requires_grad_() for part in random_gaussian(0))
+        draw = Gaussian(mean, log_variance).sample(torch.Generator().manual_seed(1))
+        draw.sum().backward()
+        assert (mean.grad == 1).all()
+        torch.testing.assert_close(log_variance.grad, (0.5 * (draw - mean)).detach())
+
+
+def prior() -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.zeros(SHAPE, dtype=torch.float64), torch.zeros(SHAPE, dtype=torch.float64)
