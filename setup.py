@@ -42,6 +42,7 @@ setup(
         "jinja2>=3.1",
         "tqdm>=4.64",
         "packaging>=21",
+        "filelock>=3.12",
     ],
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "uv"],

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-import torch
-from nnunetv2.utilities.file_path_utilities import get_output_folder
-
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.evaluation.model import evaluate_model
 from nnunet_hetero.integration.environment import DEFAULT_TRAINER, set_ext_trainer
 
 HELP = """Segment cases from every subset of the modalities and measure the Dice of every region.
@@ -46,6 +42,11 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("-i and -l belong together: the folder of images and the folder of their label maps.")
     if args.i is not None and args.o is None:
         raise SettingsError("With -i, say with -o where the results go.")
+    # Late, so that -h answers at once.
+    import torch
+
+    from nnunet_hetero.evaluation.model import evaluate_model
+
     if args.device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
     set_ext_trainer()
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model_folder(args: argparse.Namespace) -> str:
+    from nnunetv2.utilities.file_path_utilities import get_output_folder
+
     try:
         return get_output_folder(args.d, args.tr, args.p, args.c)
     except (RuntimeError, ValueError) as error:  # nnU-Net's, for a variable that is not set or an unknown dataset

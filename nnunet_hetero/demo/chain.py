@@ -1,0 +1,195 @@
+"""The demo: phantoms → convert → plan → train → predict with missing modalities → evaluate → report.html."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_hetero.config import KEY
+from nnunet_hetero.dataset_conversion.phantom import write_cohort
+from nnunet_hetero.demo.steps import Steps
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.integration.activation import activation_files
+
+DATASET, HELD_OUT_DATASET = 501, 502
+NAME, HELD_OUT_NAME = "Phantom", "PhantomHeldOut"
+CONFIGURATION, FOLD, TRAINER, PLANS = "3d_fullres", "0", "HeteroModalVAETrainer", "nnUNetPlansDemo"
+HELD_OUT = 8
+MARKER = "demo.json"
+INTERMEDIATE = ("cohort", "nnUNet_preprocessed")
+
+NARROW_FEATURES = (16, 32, 64, 96)
+"""Half the width that nnU-Net plans, so that a CPU trains in minutes."""
+
+BARS = {"all": (0.88, 0.75, 0.65), "mean": (0.75, 0.55, 0.40)}
+"""Mean Dice of whole tumour, tumour core and enhancing tumour to expect of the default settings on the held-out cases,
+with all modalities and over all subsets."""
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What the user may change.
+
+    Args:
+        out: Output folder.
+        epochs: Epochs of training.
+        cases: Phantoms to train and validate on; eight more are held out.
+        size: Edge of a phantom, in voxels.
+        keep: Whether to keep the raw cohort and the preprocessed data.
+    """
+
+    out: Path
+    epochs: int = 14
+    cases: int = 30
+    size: int = 48
+    keep: bool = False
+
+    iterations_per_epoch = 40
+    validation_iterations = 15
+
+    def __post_init__(self) -> None:
+        for name, least, why in (
+            ("epochs", 1, "training needs one"),
+            ("cases", 5, "nnU-Net's five folds need one case each"),
+            ("size", 24, "a smaller phantom has no room for a tumour"),
+        ):
+            if getattr(self, name) < least:
+                raise SettingsError(f"--{name} is {getattr(self, name)}; it must be at least {least}: {why}.")
+
+
+def run_demo(settings: DemoSettings) -> Path:
+    """Run the whole chain and write ``report.html``.
+
+    Returns:
+        The report.
+
+    Raises:
+        SettingsError: If the output folder has content that is not of a demo.
+        StepFailed: If one of the commands fails.
+    """
+    # Imported late: they bring matplotlib and torch, which the first steps do not need.
+    from nnunet_hetero.demo.result import write_result
+
+    begin = time.monotonic()
+    out = _claim(settings.out)
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        os.environ[variable] = str(out / variable)
+        (out / variable).mkdir(exist_ok=True)
+    # One process each: starting more of them costs more than they save on so little data.
+    os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
+    steps = Steps(out, total=8)
+    print(f"Everything goes to {out}. Training alone takes minutes on a CPU.")
+
+    steps.say(f"Synthetic cohort: {settings.cases} phantoms to train on, {HELD_OUT} held out")
+    cohort, held_out = out / "cohort" / "train", out / "cohort" / "held_out"
+    write_cohort(cohort, settings.cases, settings.size, seed=1, progress=False)
+    write_cohort(held_out, HELD_OUT, settings.size, seed=1, first_index=settings.cases + 1, progress=False)
+    print(f"    raw BraTS layout in {cohort.parent}")
+
+    steps.say("Convert both to nnU-Net datasets")
+    for raw, dataset, name in ((cohort, DATASET, NAME), (held_out, HELD_OUT_DATASET, HELD_OUT_NAME)):
+        command = ["nnunet_hetero", "convert", "brats", "-i", str(raw), "-d", str(dataset), "--name", name, "-np", "1"]
+        steps.run(f"convert_{dataset}", command)
+    test = out / "nnUNet_raw" / f"Dataset{HELD_OUT_DATASET}_{HELD_OUT_NAME}"
+
+    steps.say("Plan and preprocess with nnU-Net")
+    plan = ["nnUNetv2_plan_and_preprocess", "-d", str(DATASET), "-c", CONFIGURATION, "-npfp", "1", "-np", "1"]
+    steps.run("plan", [*plan, "--verify_dataset_integrity"])
+    _write_demo_plans(out, settings)
+
+    steps.say(f"Train one model for any subset of the modalities, {settings.epochs} short epochs")
+    model = ["-c", CONFIGURATION, "-f", FOLD, "-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
+    train = ["nnUNetv2_train", str(DATASET), CONFIGURATION, FOLD, "-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
+    steps.run("train", train, show=r": Epoch \d+\s*$|Pseudo dice by|Mean Validation Dice")
+
+    steps.say("Predict the held-out cases: all modalities, without T1c, from FLAIR alone, with files really absent")
+    incomplete = _without_files(test / "imagesTr", out / "held_out_incomplete")
+    # Activation teaches nnU-Net's own command our flags; without it the same flags go to ours.
+    predict = ["nnUNetv2_predict"] if activation_files() else ["nnunet_hetero", "predict"]
+    for name, source, flags in (
+        ("all", test / "imagesTr", []),
+        ("without_T1c", test / "imagesTr", ["--missing", "t1c"]),
+        ("only_FLAIR", test / "imagesTr", ["--available", "flair"]),
+        ("files_absent", incomplete, []),
+    ):
+        folders = ["-i", str(source), "-o", str(out / "predictions" / name)]
+        command = [*predict, *folders, "-d", str(DATASET), *model, "-npp", "0", "-nps", "0", *flags]
+        steps.run(f"predict_{name}", command)
+
+    steps.say("Evaluate the held-out cases on all 15 subsets")
+    evaluation = out / "evaluation"
+    data = ["-i", str(test / "imagesTr"), "-l", str(test / "labelsTr"), "-o", str(evaluation)]
+    evaluate = ["nnunet_hetero", "evaluate", "-d", str(DATASET), *model, *data, "--disable_tta", "--save_predictions"]
+    steps.run("evaluate", [*evaluate, "--disable_progress_bar"], show=r"^\|")
+
+    steps.say("Report")
+    report = write_result(out, test, incomplete, steps, settings, time.monotonic() - begin)
+
+    steps.say("Clean up" if not settings.keep else "Keep the intermediate data")
+    if not settings.keep:
+        for name in INTERMEDIATE:
+            shutil.rmtree(out / name)
+        print(f"    removed {' and '.join(INTERMEDIATE)} (--keep keeps them)")
+    print(
+        f"\nDone in {(time.monotonic() - begin) / 60:.1f} minutes.\n"
+        f"  report:      {report}\n  table:       {evaluation / 'table.md'}\n"
+        f"  predictions: {out / 'predictions'}\n  model:       {out / 'nnUNet_results'}"
+    )
+    return report
+
+
+def _claim(out: Path) -> Path:
+    """Make the output folder; an earlier demo's content is replaced, anything else is not touched."""
+    out = out.resolve()
+    content = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    if out.exists() and not out.is_dir():
+        raise SettingsError(f"--out {out} is a file; name a folder.")
+    if content and MARKER not in content:
+        raise SettingsError(
+            f"--out {out} has other content ({', '.join(content[:3])}{', ...' if len(content) > 3 else ''}). "
+            "Name an empty folder or one of an earlier demo."
+        )
+    if content:
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).write_text("{}\n", encoding="utf-8")
+    return out
+
+
+def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
+    """nnU-Net's plans with narrow features and a short training; the preprocessed data is shared."""
+    folder = out / "nnUNet_preprocessed" / f"Dataset{DATASET}_{NAME}"
+    plans = json.loads((folder / "nnUNetPlans.json").read_text(encoding="utf-8"))
+    plans["plans_name"] = PLANS
+    configuration = plans["configurations"][CONFIGURATION]
+    network = configuration["architecture"]["arch_kwargs"]
+    planned = network["features_per_stage"]
+    narrow = [
+        min(a, b) for a, b in zip(planned, [*NARROW_FEATURES, *[NARROW_FEATURES[-1]] * len(planned)], strict=False)
+    ]
+    network["features_per_stage"] = narrow
+    configuration[KEY] = {
+        "num_epochs": settings.epochs,
+        "num_iterations_per_epoch": settings.iterations_per_epoch,
+        "num_val_iterations_per_epoch": settings.validation_iterations,
+        "seed": 0,
+    }
+    (folder / f"{PLANS}.json").write_text(json.dumps(plans, indent=2) + "\n", encoding="utf-8")
+    print(f"    {PLANS}: features {planned} → {narrow}, and the training's length under '{KEY}'")
+
+
+def _without_files(images: Path, target: Path) -> Path:
+    """Copy the images, each case without one or two of its files, which differ from case to case."""
+    target.mkdir()
+    absent: Sequence[tuple[int, ...]] = ((1,), (3,), (0, 2), (2,), (0, 1), (1, 2), (0,), (2, 3))
+    cases = sorted({path.name.rsplit("_", 1)[0] for path in images.glob("*.nii.gz")})
+    for case, channels in zip(cases, absent, strict=False):
+        for path in images.glob(f"{case}_*.nii.gz"):
+            if int(path.name[: -len(".nii.gz")].rsplit("_", 1)[1]) not in channels:
+                shutil.copy2(path, target / path.name)
+    return target

@@ -1,0 +1,87 @@
+"""Run commands one after the other as a user would type them, with a log file each."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_hetero.errors import HeteroError
+from nnunet_hetero.integration.environment import set_ext_trainer
+
+
+class StepFailed(HeteroError):
+    """A command of the chain did not succeed."""
+
+
+class Steps:
+    """Runs commands in one environment, says what each does and where its output is kept.
+
+    Args:
+        folder: Where the logs go (``logs/``) and the nnU-Net folders are.
+        total: Number of steps, for their headings.
+    """
+
+    def __init__(self, folder: Path, total: int):
+        self.total = total
+        self.number = 0
+        self.commands: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.logs = folder / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        set_ext_trainer()
+        self.environment = dict(os.environ)
+        # Commands of this environment, also when it was not activated in the shell.
+        bin_folder = str(Path(sys.executable).parent)
+        self.environment["PATH"] = os.pathsep.join([bin_folder, self.environment.get("PATH", "")])
+        self.environment["PYTHONUNBUFFERED"] = "1"
+        # Threads that wait should sleep: spinning ones stall a step for seconds where others want the cores too.
+        self.environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    def say(self, what: str) -> None:
+        """Print the heading of the next step."""
+        self.number += 1
+        print(f"\n[{self.number}/{self.total}] {what}", flush=True)
+
+    def run(self, name: str, command: Sequence[str], show: str | None = None) -> None:
+        """Run a command, its whole output into ``logs/NAME.log``.
+
+        Args:
+            name: Of the log.
+            command: As typed.
+            show: Regular expression of the lines to print as well; None prints none of them.
+
+        Raises:
+            StepFailed: If the command ends with another exit code than 0; with the last lines of its log.
+        """
+        text = shlex.join(command)
+        self.commands.append(text)
+        print(f"  $ {text}", flush=True)
+        log = self.logs / f"{name}.log"
+        begin = time.monotonic()
+        with log.open("w", encoding="utf-8") as file:
+            process = subprocess.Popen(
+                command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+            for line in process.stdout:
+                file.write(line)
+                file.flush()
+                if show and re.search(show, line):
+                    print(f"    {line.rstrip()}", flush=True)
+            code = process.wait()
+        self.seconds[name] = time.monotonic() - begin
+        if code != 0:
+            tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
+            raise StepFailed(f"'{text}' ended with exit code {code}. The end of {log}:\n{tail}")
+        print(f"    done in {self.seconds[name]:.0f} s; its output: {log}", flush=True)
