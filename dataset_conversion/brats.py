@@ -21,7 +21,6 @@ from nnunet_hetero.dataset_conversion.common import (
     describe_failures,
 )
 from nnunet_hetero.dataset_conversion.dataset import RAW_VARIABLE, DatasetSpec, dataset_folder
-
 from nnunet_hetero.errors import HeteroError
 
 # nnU-Net needs consecutive labels: enhancing tumour moves from 4 to 3, the others stay.

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
+
 from nnunet_hetero.dataset_conversion.images import encode_nifti, write_atomically
 from nnunet_hetero.dataset_conversion.phantom_anatomy import FIELD_OF_VIEW, TISSUES, draw_anatomy
 from nnunet_hetero.dataset_conversion.phantom_signal import SEQUENCES, acquire, vary_sequence, vary_tissues
-from tqdm import tqdm
-
 from nnunet_hetero.errors import DataError, HeteroError
 
 MODALITIES = tuple(SEQUENCES)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel
 import pytest
+
 from nnunet_hetero.dataset_conversion.phantom import make_phantom
 
 FILES = ("t1", "t1ce", "t2", "flair", "seg")

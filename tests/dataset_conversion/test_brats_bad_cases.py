@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+
 from nnunet_hetero.dataset_conversion import brats
 
 GOOD, BAD = "BraTS20_Training_001", "BraTS20_Training_002"

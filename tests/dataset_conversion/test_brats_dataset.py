@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nnunet_hetero.dataset_conversion import brats, common
 
 CASES = ("BraTS20_Training_001", "BraTS20_Training_002")

@@ -8,10 +8,10 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+
 from nnunet_hetero.dataset_conversion import brats
 from nnunet_hetero.dataset_conversion.brats_layout import case_year, find_brats_cases
 from nnunet_hetero.dataset_conversion.phantom import make_phantom
-
 from nnunet_hetero.errors import DataError
 
 # release → [(case folder below the raw folder, ending, name of the segmentation where it is not CASE_seg)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+
 from nnunet_hetero.dataset_conversion import brats, phantom
 from nnunet_hetero.dataset_conversion.phantom_anatomy import FIELD_OF_VIEW, TISSUES, smooth_noise
 from nnunet_hetero.dataset_conversion.phantom_signal import (
@@ -21,7 +22,6 @@ from nnunet_hetero.dataset_conversion.phantom_signal import (
     spin_echo,
     tissue_signal,
 )
-
 from nnunet_hetero.errors import DataError
 
 MODALITIES = ("t1", "t1ce", "t2", "flair")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from nnunet_hetero.dataset_conversion.phantom import make_phantom
 from scipy.stats import rankdata
+
+from nnunet_hetero.dataset_conversion.phantom import make_phantom
 
 MODALITIES = ("t1", "t1ce", "t2", "flair")
 WITHOUT_T1C = ("t1", "t2", "flair")

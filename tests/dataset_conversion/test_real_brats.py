@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from nnunet_hetero.dataset_conversion.brats import convert_brats
 from nnunet_hetero.dataset_conversion.brats_layout import find_brats_cases
 
