@@ -1,4 +1,4 @@
-"""The two terms beside nnU-Net's segmentation loss: Gaussian KL and masked reconstruction (Dorent et al., 2019, eq. 6)."""
+"""The two terms beside nnU-Net's segmentation loss: Gaussian KL and masked reconstruction (Dorent et al., 2019)."""
 
 from __future__ import annotations
 
