@@ -7,6 +7,7 @@ The settings live in nnU-Net's plans, in the chosen configuration, under the key
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,12 @@ class HeteroModalConfig:
             self._require(name, lambda value: value >= 0, "a number, 0 or more")
         for name in ("num_epochs", "num_iterations_per_epoch", "num_val_iterations_per_epoch"):
             self._require(name, lambda value: value == int(value) and value >= 1, "a whole number, 1 or more")
+        bound = self.max_abs_log_variance
+        self._require("initial_log_variance", lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
+        if self.seed is not None:
+            self._require("seed", lambda value: isinstance(value, int) and value >= 0, "null or a whole number from 0")
+        if not isinstance(self.image_decoders, bool):
+            raise SettingsError(f"{KEY}.image_decoders is {self.image_decoders!r}; it must be true or false.")
         if self.optimizer not in ("SGD", "AdamW"):
             raise SettingsError(f"{KEY}.optimizer is '{self.optimizer}'; it must be 'SGD' or 'AdamW'.")
         if self.alpha is not None and not isinstance(self.alpha, Mapping):
@@ -72,7 +79,8 @@ class HeteroModalConfig:
 
     def _require(self, name: str, holds, expected: str) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not holds(value):
             raise SettingsError(f"{KEY}.{name} is {value!r}; it must be {expected}.")
 
     @classmethod
@@ -82,6 +90,8 @@ class HeteroModalConfig:
         Raises:
             SettingsError: If a setting is unknown or has an impossible value.
         """
+        if not isinstance(settings, Mapping):
+            raise SettingsError(f"'{KEY}' in the plans must be a table of settings, found {settings!r}.")
         known = {entry.name for entry in dataclasses.fields(cls)}
         unknown = sorted(set(settings) - known)
         if unknown:

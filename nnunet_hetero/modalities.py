@@ -122,8 +122,9 @@ class SubsetSampler:
             subset = self.modalities.parse([text], what=f"alpha['{text}']")
             if not subset or subset in table:
                 raise SettingsError(f"alpha: subset '{text}' is empty or stands in the table twice.")
-            if not np.isfinite(weight) or weight < 0:
-                raise SettingsError(f"alpha['{text}'] is {weight}; a weight must be a finite number, 0 or more.")
+            number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+            if not number or not np.isfinite(weight) or weight < 0:
+                raise SettingsError(f"alpha['{text}'] is {weight!r}; a weight must be a finite number, 0 or more.")
             table[subset] = float(weight)
         if sum(table.values()) <= 0:
             raise SettingsError("alpha: the weights sum to 0; at least one subset needs a positive weight.")
