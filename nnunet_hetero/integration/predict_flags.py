@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nnunet_hetero.inference.outputs import COMPLETED_CHOICES, SamplingOptions
 from nnunet_hetero.integration.environment import OUR_TRAINERS
 
 
@@ -16,10 +17,12 @@ class PredictionOptions:
     Args:
         missing: Modalities to treat as absent, by name (upper and lower case are the same) or channel number.
         available: The only modalities to use; all others are treated as absent. Empty means no such restriction.
+        sampling: Draws of the latents, and what is written besides the segmentation.
     """
 
     missing: tuple[str, ...] = ()
     available: tuple[str, ...] = ()
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
 
 
 def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +45,52 @@ def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="The only modalities to use; all others are treated as absent in every case.",
     )
+    add_sampling_arguments(parser)
+    parser.add_argument(
+        "--save_completed",
+        nargs="?",
+        choices=COMPLETED_CHOICES,
+        const="missing",
+        help="Write the modalities that the model completes to OUTPUT/completed, on the case's own grid: the missing "
+        "ones (default of the flag), or all, with reconstructions of those that are there.",
+    )
+    parser.add_argument(
+        "--save_uncertainty",
+        action="store_true",
+        help="Write entropy and mutual information per region, as images and as one number per case, to "
+        "OUTPUT/uncertainty.",
+    )
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser, num_samples: int = SamplingOptions.num_samples) -> None:
+    """Declare the flags of the draws.
+
+    Args:
+        parser: Where to.
+        num_samples: Default number of draws.
+    """
+    parser.add_argument(
+        "--num_samples",
+        type=_whole_number,
+        default=num_samples,
+        metavar="S",
+        help="Draws of the latents to average; with mirroring they are spread over the mirrored views. 0: one pass, "
+        "with the posterior's mean, faster. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_whole_number,
+        default=SamplingOptions.seed,
+        metavar="N",
+        help="Seed of the draws; together with the case's name it settles them. Default: %(default)s",
+    )
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number, 0 or more")
+    return int(text)
+
 
 
 def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOptions, list[str]]:
@@ -58,7 +107,8 @@ def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOp
     parser = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
     add_prediction_arguments(parser)
     found, rest = parser.parse_known_args(list(argv))
-    return PredictionOptions(missing=tuple(found.missing), available=tuple(found.available)), rest
+    sampling = SamplingOptions(found.num_samples, found.seed, found.save_completed, found.save_uncertainty)
+    return PredictionOptions(tuple(found.missing), tuple(found.available), sampling), rest
 
 
 def prediction_flags_help() -> str:

@@ -1,0 +1,66 @@
+"""What a prediction computes for one case, and what the user may ask of it: the interface of computing and writing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunet_hetero.errors import SettingsError
+
+COMPLETED_CHOICES = ("missing", "all")
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How many draws of the latents are averaged, and what is kept besides the segmentation.
+
+    Args:
+        num_samples: S, draws of the latents per case and fold. With mirroring they are spread over the mirrored views,
+            each view gets ceil(S / views). 0 decodes the posterior's mean, once per view.
+        seed: Together with the case's name it settles every draw, whatever the order of the cases.
+        save_completed: Which modalities to complete: None, ``missing`` ones, or ``all`` (with reconstructions of those
+            that are there).
+        save_uncertainty: Whether to keep maps of uncertainty.
+
+    Raises:
+        SettingsError: If a value is impossible.
+    """
+
+    num_samples: int = 10
+    seed: int = 0
+    save_completed: str | None = None
+    save_uncertainty: bool = False
+
+    def __post_init__(self) -> None:
+        for flag in ("num_samples", "seed"):
+            value = getattr(self, flag)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise SettingsError(f"--{flag} is {value!r}; it must be a whole number, 0 or more.")
+        if self.save_completed not in (None, *COMPLETED_CHOICES):
+            raise SettingsError(f"--save_completed is {self.save_completed!r}; it must be 'missing' or 'all'.")
+
+
+@dataclass(frozen=True)
+class CasePrediction:
+    """What the network says about one case, on the preprocessed grid. R regions, or foreground labels without regions.
+
+    Args:
+        logits: ``(K, *spatial)`` float32, the inverse of nnU-Net's nonlinearity applied to the mean probability, so
+            that nnU-Net's export (softmax or sigmoid) gives that back.
+        completion: ``(len(completed), *spatial)`` float32, images in preprocessed units; None if not asked for.
+        completed: Which channels `completion` holds, ascending.
+        entropy: ``(R, *spatial)`` float32, predictive entropy in nats; None if not asked for.
+        mutual_information: ``(R, *spatial)`` float32, what the draws disagree about, in nats, at most the entropy;
+            None if not asked for, or without draws.
+        volumes: ``(draws, R)``, millilitres per draw and region; None without draws.
+        disagreement: ``(R,)``, 1 - Dice between the draws and the segmentation of their mean; None without draws.
+    """
+
+    logits: np.ndarray
+    completion: np.ndarray | None = None
+    completed: tuple[int, ...] = ()
+    entropy: np.ndarray | None = None
+    mutual_information: np.ndarray | None = None
+    volumes: np.ndarray | None = None
+    disagreement: np.ndarray | None = None
