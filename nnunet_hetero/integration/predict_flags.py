@@ -92,7 +92,6 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-
 def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOptions, list[str]]:
     """Take our flags out of the arguments of a prediction command.
 
