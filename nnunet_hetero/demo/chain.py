@@ -44,7 +44,7 @@ class DemoSettings:
     """
 
     out: Path
-    epochs: int = 14
+    epochs: int = 12
     cases: int = 30
     size: int = 48
     keep: bool = False

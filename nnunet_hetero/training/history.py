@@ -60,7 +60,8 @@ class History:
 
     def draw(self, path: Path) -> None:
         """Draw the loss terms (training) and the pseudo Dice by the number of modalities (validation)."""
-        with plt.rc_context({"font.size": 11}):
+        # nnU-Net's own figure leaves seaborn's style and huge fonts behind.
+        with plt.style.context("default"), plt.rc_context({"font.size": 11}):
             figure, (losses, dice) = plt.subplots(1, 2, figsize=(13, 4.8), layout="constrained")
             for key, label in (
                 ("segmentation", "segmentation (Dice + CE)"),

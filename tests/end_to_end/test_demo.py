@@ -1,0 +1,102 @@
+"""The whole chain as a user types it: ``nnunet_hetero demo``, small."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("nnunet_hetero"))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> tuple[Path, str]:
+    """The demo's output folder and what it printed."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    arguments = ["demo", "--out", str(out), "--epochs", "1", "--cases", "5", "--size", "24"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("nnUNet_")}
+    result = subprocess.run([COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=1200)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return out, result.stdout
+
+
+class TestDemo:
+    def test_says_each_step_and_where_the_results_are(self, demo):
+        out, printed = demo
+        for number in range(1, 9):
+            assert f"[{number}/8]" in printed
+        for command in ("convert brats", "nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "--missing t1c", "evaluate"):
+            assert command in printed
+        assert str(out / "report.html") in printed
+        assert "bar of the default settings" in printed
+
+    def test_every_subset_of_every_held_out_case_is_scored(self, demo):
+        with (demo[0] / "evaluation" / "dice.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len({row["subset"] for row in rows}) == 15
+        assert len({row["case"] for row in rows}) == 8
+        assert {row["region"] for row in rows} == {"whole_tumor", "tumor_core", "enhancing_tumor"}
+
+    def test_predictions_tell_what_they_were_made_from(self, demo):
+        folder = demo[0] / "predictions"
+        used = {
+            name: json.loads((folder / name / "modalities.json").read_text(encoding="utf-8"))
+            for name in ("all", "without_T1c", "only_FLAIR", "files_absent")
+        }
+        assert {tuple(entry["used"]) for entry in used["all"].values()} == {("T1", "T1c", "T2", "FLAIR")}
+        assert {tuple(entry["used"]) for entry in used["without_T1c"].values()} == {("T1", "T2", "FLAIR")}
+        assert {tuple(entry["used"]) for entry in used["only_FLAIR"].values()} == {("FLAIR",)}
+        assert len({tuple(entry["used"]) for entry in used["files_absent"].values()}) > 4
+
+    def test_predictions_lie_on_the_grid_of_their_case(self, demo):
+        out = demo[0]
+        images = out / "nnUNet_raw" / "Dataset502_PhantomHeldOut" / "imagesTr"
+        predictions = sorted((out / "predictions" / "files_absent").glob("*.nii.gz"))
+        assert len(predictions) == 8
+        for path in predictions:
+            prediction = nibabel.load(path)
+            image = nibabel.load(images / path.name.replace(".nii.gz", "_0000.nii.gz"))
+            assert prediction.shape == image.shape
+            np.testing.assert_allclose(prediction.affine, image.affine, atol=1e-5)
+
+    def test_the_report_is_self_contained(self, demo):
+        page = (demo[0] / "report.html").read_text(encoding="utf-8")
+        assert page.count("data:image/png;base64,") >= 3
+        assert "<script" not in page and 'src="http' not in page and "<link" not in page
+        assert page.count("●") >= 32  # eight subsets of 15 hold each of four modalities
+
+    def test_training_drew_its_second_figure(self, demo):
+        fold = next((demo[0] / "nnUNet_results").rglob("fold_0"))
+        for name in ("progress.png", "progress_hetero.png", "progress_hetero.json", "checkpoint_final.pth"):
+            assert (fold / name).is_file()
+
+    def test_intermediate_data_is_removed(self, demo):
+        assert not (demo[0] / "cohort").exists()
+        assert not (demo[0] / "nnUNet_preprocessed").exists()
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--epochs", "0"], "--epochs is 0; it must be at least 1"),
+            (["--cases", "4"], "--cases is 4; it must be at least 5"),
+            (["--size", "8"], "--size is 8; it must be at least 24"),
+            ([], "has other content (mine.txt)"),
+        ],
+    )
+    def test_refused_before_anything_is_written(self, tmp_path, arguments, message):
+        (tmp_path / "mine.txt").write_text("keep me", encoding="utf-8")
+        result = subprocess.run(
+            [COMMAND, "demo", "--out", str(tmp_path), *arguments], capture_output=True, text=True, timeout=120
+        )
+        assert result.returncode == 1
+        assert result.stderr.startswith("error: ") and message in result.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
