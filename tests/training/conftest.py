@@ -1,9 +1,15 @@
-"""Fixtures of the training tests."""
+"""A tiny dataset, trainers on it, and what makes tests quick and repeatable."""
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
+import torch
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
+
+from nnunet_hetero.training.history import History
+from nnunet_hetero.training.trainer import HeteroModalVAETrainer
 
 
 @pytest.fixture
@@ -13,3 +19,51 @@ def one_kind_of_blur(monkeypatch):
         "nnunetv2.training.nnUNetTrainer.nnUNetTrainer.GaussianBlurTransform",
         lambda **arguments: GaussianBlurTransform(**{**arguments, "benchmark": False}),
     )
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """A second less per epoch."""
+    monkeypatch.setattr("nnunetv2.training.logging.nnunet_logger.LocalLogger.plot_progress_png", lambda *_: None)
+    monkeypatch.setattr(History, "draw", lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory):
+    """See `helpers.tiny_dataset`. Shared by all tests: do not change its files."""
+    from helpers.tiny_dataset import write_tiny_dataset
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return write_tiny_dataset(tmp_path_factory.mktemp("dataset"), monkeypatch)
+
+
+@pytest.fixture
+def make_trainer(tiny_dataset, tmp_path, monkeypatch):
+    """Function that makes a trainer as nnUNetv2_train does.
+
+    ``make_trainer(configuration, fold, resume, results, trainer, dataset_json, **settings)``: `results` names the
+    folder for ``nnUNet_results``, `settings` go to ``hetero_modal`` of the plans.
+    """
+
+    def make(
+        configuration: str = "3d_fullres",
+        fold: int | str = 0,
+        resume: bool = False,
+        results: str = "results",
+        trainer=HeteroModalVAETrainer,
+        dataset_json: dict | None = None,
+        **settings,
+    ):
+        tiny_dataset.use(monkeypatch, tmp_path / results)
+        plans = tiny_dataset.plans
+        plans["configurations"][configuration]["hetero_modal"].update(deepcopy(settings))
+        plans["continue_training"] = resume
+        return trainer(
+            plans=plans,
+            configuration=configuration,
+            fold=fold,
+            dataset_json=dataset_json or tiny_dataset.dataset_json,
+            device=torch.device("cpu"),
+        )
+
+    return make

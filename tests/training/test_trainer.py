@@ -1,0 +1,487 @@
+"""The trainer on a tiny dataset: its steps, its checkpoints, and whole short trainings."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers.tiny_dataset import DATASET, threads_for_processes
+from helpers.tiny_network import masks, random_images
+from nnunetv2.run.run_training import maybe_load_checkpoint, run_training
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.modalities import all_subsets
+from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
+
+FULL = "T1+T1c+T2+FLAIR"
+SCALES = [[1, 1, 1], [0.5, 0.5, 0.5]]
+"""Deep supervision of the tiny plans, three levels of which the lowest has no output."""
+
+
+def initialised(trainer):
+    trainer.initialize()
+    return trainer
+
+
+def random_labels(row: int) -> np.ndarray:
+    """Labels 0 to 3 of a sample, ``(1, 16, 16, 16)``."""
+    return np.random.default_rng(row).integers(0, 4, (1, 16, 16, 16), dtype=np.int16)
+
+
+def batch_for(trainer, available) -> dict:
+    """A batch as nnU-Net's loader gives it to the trainer, with random images and labels."""
+    manager = trainer.label_manager
+    transforms = trainer.get_validation_transforms(
+        SCALES,
+        regions=manager.foreground_regions if manager.has_regions else None,
+        ignore_label=manager.ignore_label,
+    )
+    images = random_images(len(available), available.shape[1], (16, 16, 16)) * available[..., None, None, None]
+    samples = [
+        transforms(image=image, segmentation=torch.from_numpy(random_labels(row))) for row, image in enumerate(images)
+    ]
+    targets = [torch.stack([sample["segmentation"][level] for sample in samples]) for level in range(len(SCALES))]
+    return {"data": torch.stack([sample["image"] for sample in samples]), "target": targets, "keys": ["a", "b"]}
+
+
+def spy(network) -> list[torch.Tensor]:
+    """What each sample is encoded from, ``(B, M)``, for every forward pass from now on."""
+    seen = []
+
+    def note(module, args, kwargs):
+        seen.append(args[1].clone() if len(args) > 1 else module.availability(args[0]))
+
+    network.register_forward_pre_hook(note, with_kwargs=True)
+    return seen
+
+
+def without_times(values: dict) -> dict:
+    return {key: series for key, series in values.items() if "timestamp" not in key}
+
+
+def assert_same_state(one, other) -> None:
+    """Equality of nested checkpoints, bit for bit; NaN equals NaN."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same_state(one[key], other[key])
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            assert_same_state(*pair)
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, (float, np.ndarray, np.generic)):
+        np.testing.assert_array_equal(one, other)
+    else:
+        assert one == other
+
+
+def load(file) -> dict:
+    return torch.load(file, weights_only=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_dataset, tmp_path_factory):
+    """Folder of a training and its validation, by the function behind nnUNetv2_train, with ``--npz``."""
+    results = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tiny_dataset.use(monkeypatch, results)
+        threads_for_processes(monkeypatch)
+        run_training(
+            "501",
+            "3d_fullres",
+            "0",
+            "HeteroModalVAETrainer",
+            export_validation_probabilities=True,
+            device=torch.device("cpu"),
+        )
+    return results / DATASET / "HeteroModalVAETrainer__nnUNetPlans__3d_fullres" / "fold_0"
+
+
+class TestWholeTraining:
+    def test_files(self, trained):
+        assert (trained / "progress.png").stat().st_size > 0
+        assert (trained / "progress_hetero.png").stat().st_size > 0
+        assert {file.name for file in trained.glob("checkpoint*")} == {"checkpoint_final.pth", "checkpoint_best.pth"}
+        assert {file.name for file in trained.parent.glob("*.json")} == {
+            "plans.json",
+            "dataset.json",
+            "dataset_fingerprint.json",
+        }
+
+    def test_progress(self, trained):
+        progress = json.loads((trained / "progress_hetero.json").read_text())
+        for term in ("segmentation", "reconstruction", "kl", "total"):
+            assert list(progress[f"loss/{term}"]) == ["0", "1"]
+            assert all(math.isfinite(value) for value in progress[f"loss/{term}"].values())
+        assert all(list(progress[f"pseudo_dice/{size}"]) == ["0", "1"] for size in (1, 2, 3, 4))
+        assert progress["train_losses"] == pytest.approx(progress["loss/segmentation"])
+
+    def test_checkpoint(self, trained):
+        checkpoint = load(trained / "checkpoint_final.pth")
+        assert checkpoint["trainer_name"] == "HeteroModalVAETrainer"
+        assert checkpoint["current_epoch"] == 2
+        assert checkpoint["hetero_modal"]["history"].keys() >= {"loss/kl", "pseudo_dice/4"}
+        assert all(torch.isfinite(value).all() for value in checkpoint["network_weights"].values())
+
+    def test_validation(self, trained, tiny_dataset):
+        folder = trained / "validation"
+        assert {file.name for file in folder.iterdir()} == {
+            "summary.json",
+            *(f"{case}{ending}" for case in tiny_dataset.validation_cases for ending in (".nii.gz", ".npz", ".pkl")),
+        }
+        summary = json.loads((folder / "summary.json").read_text())
+        assert len(summary["metric_per_case"]) == 2
+        assert summary["foreground_mean"]["TP"] + summary["foreground_mean"]["FN"] > 0
+
+    def test_pretrained_weights(self, trained, make_trainer):
+        trainer = initialised(make_trainer(seed=9))
+        before = {key: value.clone() for key, value in trainer.network.state_dict().items()}
+        maybe_load_checkpoint(trainer, False, False, str(trained / "checkpoint_final.pth"))
+        weights = load(trained / "checkpoint_final.pth")["network_weights"]
+        for key, value in trainer.network.state_dict().items():
+            assert torch.equal(value, before[key] if ".seg_layers." in key else weights[key]), key
+
+    def test_training_is_over_when_continued(self, trained, make_trainer):
+        trainer = make_trainer(resume=True)
+        trainer.load_checkpoint(str(trained / "checkpoint_final.pth"))
+        assert trainer.current_epoch == trainer.num_epochs
+        assert trainer.history.values["loss/kl"].keys() == {0, 1}
+
+    @pytest.mark.usefixtures("no_figures")
+    @pytest.mark.parametrize(("configuration", "fold"), [("2d", 0), ("3d_fullres", "all")])
+    def test_other_configurations(self, make_trainer, configuration, fold, tmp_path):
+        trainer = make_trainer(configuration, fold, num_epochs=1)
+        trainer.run_training()
+        folder = f"HeteroModalVAETrainer__nnUNetPlans__{configuration}/fold_{fold}"
+        checkpoint = load(tmp_path / "results" / DATASET / folder / "checkpoint_final.pth")
+        assert math.isfinite(checkpoint["hetero_modal"]["history"]["loss/total"][0])
+
+
+class Interruption(Exception):
+    """Stands for a job that is killed."""
+
+
+@pytest.mark.usefixtures("no_figures", "one_kind_of_blur")
+class TestReproducible:
+    def run(self, make_trainer, results: str, **settings) -> dict:
+        trainer = make_trainer(results=results, **settings)
+        trainer.run_training()
+        return load(f"{trainer.output_folder}/checkpoint_final.pth")
+
+    def test_interrupted_equals_straight(self, make_trainer, monkeypatch):
+        settings = {"num_epochs": 4, "seed": 3}
+        straight = self.run(make_trainer, "straight", **settings)
+
+        killed = make_trainer(results="killed", **settings)
+        steps = []
+        original = killed.train_step
+        monkeypatch.setattr(killed, "train_step", lambda batch: steps.append(1) or original(batch))
+        end_of_validation = killed.on_validation_epoch_start
+        monkeypatch.setattr(
+            killed, "on_validation_epoch_start", lambda: interrupt() if len(steps) > 4 else end_of_validation()
+        )
+        with pytest.raises(Interruption):
+            killed.run_training()
+
+        # Nothing of the first process is left but the file.
+        torch.manual_seed(99)
+        np.random.seed(99)
+        resumed = make_trainer(results="killed", resume=True, **settings)
+        maybe_load_checkpoint(resumed, True, False)
+        assert resumed.current_epoch == 2
+        resumed.run_training()
+        found = load(f"{resumed.output_folder}/checkpoint_final.pth")
+
+        for key in ("network_weights", "optimizer_state", "_best_ema", "current_epoch"):
+            assert_same_state(found[key], straight[key])
+        assert_same_state(without_times(found["logging"]), without_times(straight["logging"]))
+        for checkpoint in (found, straight):
+            checkpoint["hetero_modal"]["history"] = without_times(checkpoint["hetero_modal"]["history"])
+        assert_same_state(found["hetero_modal"], straight["hetero_modal"])
+        assert list(found["hetero_modal"]["history"]["loss/total"]) == [0, 1, 2, 3]
+
+    def test_seed(self, make_trainer):
+        first, second, other = (
+            self.run(make_trainer, name, num_epochs=1, seed=seed)["network_weights"]
+            for name, seed in (("a", 5), ("b", 5), ("c", 6))
+        )
+        assert_same_state(first, second)
+        assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def interrupt() -> None:
+    raise Interruption
+
+
+class TestSettings:
+    def test_reach_the_trainer(self, make_trainer):
+        trainer = initialised(
+            make_trainer(
+                num_epochs=30,
+                num_iterations_per_epoch=7,
+                num_val_iterations_per_epoch=3,
+                optimizer="AdamW",
+                initial_lr=0.002,
+                weight_decay=0.03,
+            )
+        )
+        assert (trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch) == (
+            30,
+            7,
+            3,
+        )
+        assert type(trainer.optimizer) is torch.optim.AdamW
+        (group,) = trainer.optimizer.param_groups
+        assert (group["lr"], group["weight_decay"]) == (0.002, 0.03)
+        assert len(group["params"]) == len(list(trainer.network.parameters()))
+        trainer.lr_scheduler.step(15)
+        assert group["lr"] == pytest.approx(0.002 * 0.5**0.9)
+
+    def test_nnunets_optimiser_by_default(self, make_trainer):
+        (group,) = initialised(make_trainer()).optimizer.param_groups
+        assert {key: group[key] for key in ("lr", "momentum", "nesterov", "weight_decay")} == {
+            "lr": 0.01,
+            "momentum": 0.99,
+            "nesterov": True,
+            "weight_decay": 3e-5,
+        }
+
+    @pytest.mark.parametrize(("num_epochs", "save_every"), [(1, 1), (4, 1), (20, 4), (1000, 50)])
+    def test_a_short_training_is_saved_more_often(self, make_trainer, num_epochs, save_every):
+        assert make_trainer(num_epochs=num_epochs).save_every == save_every
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"learning_rate": 1}, r"Unknown setting\(s\) \['learning_rate'\]"),
+            ({"num_epochs": 0}, "num_epochs is 0"),
+            ({"optimizer": "Lion"}, "'SGD' or 'AdamW'"),
+            ({"alpha": {"T1+CT": 1}}, "Unknown modality 'CT'"),
+        ],
+    )
+    def test_bad_ones_are_refused(self, make_trainer, settings, message):
+        with pytest.raises(SettingsError, match=message):
+            make_trainer(**settings)
+
+    def test_network_follows_the_plan(self, make_trainer):
+        network = initialised(make_trainer(image_decoders=False, latent_width=1.0)).network
+        assert network.latent_channels == [4, 8, 8]
+        assert not len(network.image_decoders)
+
+
+class TestTrainStep:
+    @pytest.mark.parametrize(
+        ("settings", "weights"),
+        [
+            ({}, (0.1, 0.1)),
+            ({"kl_weight": 2.0, "reconstruction_weight": 0.5}, (2.0, 0.5)),
+            ({"kl_weight": 0, "reconstruction_weight": 0}, (0, 0)),
+        ],
+    )
+    @pytest.mark.parametrize("alpha", [{FULL: 1}, {"T1": 1}])
+    def test_loss(self, make_trainer, settings, weights, alpha):
+        """nnU-Net's loss, KL of what was drawn, L2 over all that the case has."""
+        trainer = initialised(make_trainer(alpha=alpha, **settings))
+        present = masks((0, 1, 2, 3), (0, 3))
+        drawn = present if FULL in alpha else masks((0,), (0,))
+        batch = batch_for(trainer, present)
+        torch.manual_seed(1)
+        output = trainer.network(batch["data"], drawn, full=True)
+        expected = {
+            "loss": trainer.loss(output.segmentation, batch["target"]).item(),
+            "kl": kl_to_standard_normal(output.posterior).item(),
+            "reconstruction": masked_l2(output.completion, batch["data"], present).item(),
+        }
+        expected["total"] = expected["loss"] + weights[0] * expected["kl"] + weights[1] * expected["reconstruction"]
+        torch.manual_seed(1)
+        found = trainer.train_step(batch)
+        assert {name: float(value) for name, value in found.items()} == pytest.approx(expected, rel=1e-5)
+
+    def test_every_part_learns(self, make_trainer):
+        trainer = initialised(make_trainer(alpha={"T1+FLAIR": 1}))
+        before = {key: value.clone() for key, value in trainer.network.state_dict().items()}
+        trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
+        after = trainer.network.state_dict()
+        moved = {".".join(key.split(".")[:2]) for key in after if not torch.equal(before[key], after[key])}
+        parts = {f"image_decoders.{number}" for number in range(4)} | {"encoders.0", "encoders.3"}
+        parts |= {"decoder.stages", "decoder.transpconvs", "decoder.seg_layers", "decoder.adapters"}
+        assert moved == parts
+
+    def test_gradients_are_clipped_as_in_nnunet(self, make_trainer):
+        trainer = initialised(make_trainer(kl_weight=1e6))
+        trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
+        gradients = [p.grad for p in trainer.network.parameters() if p.grad is not None]
+        assert torch.stack([gradient.norm() for gradient in gradients]).norm().item() == pytest.approx(12, rel=1e-3)
+
+    def test_scaled_loss_of_mixed_precision(self, make_trainer):
+        """With nnU-Net's gradient scaler the step is the same, and a step with infinite gradients is left out."""
+        weights = []
+        for scaled in (False, True):
+            trainer = initialised(make_trainer(seed=0, kl_weight=1e3))
+            trainer.grad_scaler = torch.amp.GradScaler("cpu") if scaled else None
+            batch = batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3)))
+            torch.manual_seed(0)
+            trainer.train_step(batch)
+            weights.append({key: value.clone() for key, value in trainer.network.state_dict().items()})
+        torch.testing.assert_close(*weights)
+        batch["data"][0, 0, 0, 0, 0] = math.inf
+        trainer.train_step(batch)
+        assert_same_state(dict(trainer.network.state_dict()), weights[1])
+
+    def test_without_image_decoders(self, make_trainer):
+        trainer = initialised(make_trainer(image_decoders=False))
+        found = trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
+        assert found["reconstruction"] == 0
+        assert found["total"] == pytest.approx(found["loss"] + 0.1 * found["kl"])
+
+    def test_draws_within_what_each_sample_has(self, make_trainer):
+        trainer = initialised(make_trainer(seed=0))
+        seen = spy(trainer.network)
+        present = masks((0, 2, 3), (1,))
+        for _ in range(12):
+            trainer.train_step(batch_for(trainer, present))
+        drawn = torch.stack(seen)
+        assert not (drawn & ~present).any()
+        assert drawn.any(dim=2).all()
+        assert len(drawn[:, 0].unique(dim=0)) > 3
+
+    def test_patch_with_nothing_in_it(self, make_trainer):
+        trainer = initialised(make_trainer())
+        found = trainer.train_step(batch_for(trainer, masks((), ())))
+        assert math.isfinite(found["total"])
+        assert all(torch.isfinite(value).all() for value in trainer.network.state_dict().values())
+
+
+LABELS = {
+    "labels": ({"background": 0, "a": 1, "b": 2, "c": 3}, None),
+    "regions": ({"background": 0, "whole": [1, 2, 3], "core": [2, 3], "rim": [3]}, [1, 2, 3]),
+    "labels, ignore": ({"background": 0, "a": 1, "b": 2, "ignore": 3}, None),
+    "regions, ignore": ({"background": 0, "whole": [1, 2], "core": [2], "ignore": 3}, [1, 2]),
+}
+
+
+class TestLabels:
+    @pytest.mark.parametrize(("labels", "order"), LABELS.values(), ids=LABELS)
+    def test_step_and_validation(self, make_trainer, tiny_dataset, labels, order):
+        dataset_json = {**tiny_dataset.dataset_json, "labels": labels}
+        dataset_json.pop("regions_class_order")
+        if order:
+            dataset_json["regions_class_order"] = order
+        trainer = initialised(make_trainer(dataset_json=dataset_json))
+        batch = batch_for(trainer, masks((0, 1, 2, 3), (0, 3)))
+        assert all(math.isfinite(value) for value in trainer.train_step(batch).values())
+        trainer.on_validation_epoch_start()
+        with torch.no_grad():
+            found = trainer.validation_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 3))))
+        assert math.isfinite(found["loss"])
+        voxels = np.stack(
+            [np.random.default_rng(row).integers(0, 4, (1, 16, 16, 16), dtype=np.int16) for row in (0, 1)]
+        )
+        classes = [values for name, values in labels.items() if name not in ("background", "ignore")]
+        # Ignored voxels count for no class, neither as hit nor as miss.
+        expected = [np.isin(voxels, values).sum() for values in classes]
+        assert (found["tp_hard"] + found["fn_hard"]).tolist() == expected
+        assert (found["tp_hard"] + found["fp_hard"]).sum() <= len(classes) * (
+            voxels.size - ("ignore" in labels) * (voxels == 3).sum()
+        )
+
+
+class TestValidation:
+    def epoch(self, trainer, available) -> list[dict]:
+        trainer.on_validation_epoch_start()
+        with torch.no_grad():
+            return [
+                trainer.validation_step(batch_for(trainer, available))
+                for _ in range(trainer.num_val_iterations_per_epoch)
+            ]
+
+    def test_cycles_through_all_subsets_over_epochs(self, make_trainer):
+        trainer = initialised(make_trainer(num_val_iterations_per_epoch=5))
+        seen = spy(trainer.network)
+        for epoch in range(4):
+            trainer.current_epoch = epoch
+            self.epoch(trainer, masks((0, 1, 2, 3)))
+        expected = torch.cat([masks(subset) for subset in all_subsets(4)])
+        assert torch.equal(torch.cat(seen[:15]), expected)
+        assert torch.equal(torch.cat(seen[15:]), expected[:5])
+
+    def test_a_sample_shows_what_it_has_of_the_subset(self, make_trainer):
+        trainer = initialised(make_trainer(num_val_iterations_per_epoch=15))
+        seen = spy(trainer.network)
+        self.epoch(trainer, masks((0, 3), (1,)))
+        for subset, shown in zip(all_subsets(4), seen, strict=True):
+            inside = set(subset) & {0, 3}
+            assert torch.equal(shown, masks(inside or (0, 3), (1,)))
+
+    def test_pseudo_dice_by_number_of_modalities(self, make_trainer, monkeypatch):
+        """1 to 4 modalities: hits 1 to 4 of 4, in both classes; nothing of three modalities."""
+
+        def step(trainer, batch):
+            number = int((batch["data"] != 0).flatten(2).any(dim=2).sum())
+            hits = np.array([number, number]) if number != 3 else np.zeros(2)
+            misses = np.array([4 - number, 4 - number]) if number != 3 else np.zeros(2)
+            return {"loss": np.array(0.5), "tp_hard": hits, "fp_hard": misses, "fn_hard": misses}
+
+        trainer = initialised(make_trainer(num_val_iterations_per_epoch=15))
+        monkeypatch.setattr(nnUNetTrainer, "validation_step", step)
+        trainer.on_validation_epoch_end(self.epoch(trainer, masks((0, 1, 2, 3))))
+        found = {size: trainer.history.values[f"pseudo_dice/{size}"][0] for size in (1, 2, 3, 4)}
+        assert found == pytest.approx({1: 0.25, 2: 0.5, 3: math.nan, 4: 1.0}, nan_ok=True)
+        assert trainer.logger.get_value("mean_fg_dice", 0) == pytest.approx((4 * 1 + 6 * 2 + 4) / (4 * 11))
+
+
+class TestCheckpoint:
+    def test_another_trainers_is_refused(self, make_trainer, tmp_path):
+        stock = initialised(make_trainer(trainer=nnUNetTrainer))
+        file = str(tmp_path / "stock.pth")
+        stock.save_checkpoint(file)
+        with pytest.raises(SettingsError, match=r"stock\.pth .* 'nnUNetTrainer', expected .*HeteroModalVAETrainer"):
+            make_trainer().load_checkpoint(file)
+
+    @pytest.mark.parametrize("fails", ["while writing", "before writing"])
+    def test_survives_a_full_disk(self, make_trainer, tmp_path, monkeypatch, fails):
+        trainer = initialised(make_trainer())
+        file = tmp_path / "checkpoint_latest.pth"
+        trainer.save_checkpoint(str(file))
+        before = file.read_bytes()
+        save = torch.save
+
+        def dying(content, target):
+            if isinstance(target, io.BytesIO):
+                return save(content, target)
+            if fails == "while writing":
+                with open(target, "wb") if isinstance(target, str) else target as stream:
+                    stream.write(b"half a checkpoint")
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr(torch, "save", dying)
+        trainer.current_epoch = 1
+        with pytest.raises(OSError, match="No space left"):
+            trainer.save_checkpoint(str(file))
+        assert file.read_bytes() == before
+        monkeypatch.undo()
+        trainer.save_checkpoint(str(file))
+        assert load(file)["current_epoch"] == 2
+
+    def test_continues_the_draw_of_subsets(self, make_trainer, tmp_path):
+        first = initialised(make_trainer(seed=1))
+        present = np.ones((40, 4), bool)
+        first.sampler.draw(present)
+        first.save_checkpoint(str(tmp_path / "c.pth"))
+        second = make_trainer(seed=2)
+        second.load_checkpoint(str(tmp_path / "c.pth"))
+        assert (second.sampler.draw(present) == first.sampler.draw(present)).all()
+
+    def test_disabled(self, make_trainer, tmp_path):
+        trainer = initialised(make_trainer())
+        trainer.disable_checkpointing = True
+        trainer.save_checkpoint(str(tmp_path / "c.pth"))
+        assert not list(tmp_path.glob("c.pth*"))
