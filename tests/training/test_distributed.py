@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ STEPS = [[(0,), (1, 3)], [(2, 3), (0,)], [(1,), ()]]
 """The subset of each rank, for every step; some encoders are used by one rank only, some by none."""
 
 
-def _train(rank: int, touch: bool) -> dict:
+def _train_network(rank: int, touch: bool) -> dict:
     network = tiny_network(features=(4, 8), deep_supervision=True, seed=rank).train()
     network.touch_absent_encoders = touch
     parallel = DistributedDataParallel(network)
@@ -31,12 +32,35 @@ def _train(rank: int, touch: bool) -> dict:
     return network.state_dict()
 
 
-def _rank(rank: int, port: int, folder) -> None:
+def _train(rank: int, plans: dict, dataset_json: dict) -> dict:
+    """A short training by the trainer, on this rank."""
+    from nnunetv2.training.logging.nnunet_logger import LocalLogger
+    from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
+
+    from nnunet_hetero.training.trainer import HeteroModalVAETrainer
+
+    class OnProcessors(HeteroModalVAETrainer):
+        """nnU-Net distributes over GPUs only: wherever there are several processes, it asks for GPUs."""
+
+        device = property(lambda self: torch.device("cpu"), lambda self, device: None)
+
+    nnunet.DDP = lambda network, device_ids: DistributedDataParallel(network)
+    LocalLogger.plot_progress_png = lambda *_: None
+    trainer = OnProcessors(plans, "3d_fullres", 0, dataset_json)
+    trainer.run_training()
+    return {"weights": trainer.network.module.state_dict(), "history": trainer.history.state_dict()}
+
+
+def _rank(rank: int, port: int, folder: Path, plans: dict, dataset_json: dict) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    results = {"start": tiny_network(features=(4, 8)).state_dict(), "touched": _train(rank, touch=True)}
+    results = {
+        "start": tiny_network(features=(4, 8)).state_dict(),
+        "touched": _train_network(rank, touch=True),
+        "trainer": _train(rank, plans, dataset_json),
+    }
     try:
-        _train(rank, touch=False)
+        _train_network(rank, touch=False)
     except RuntimeError as error:
         results["error"] = str(error)
     torch.save(results, folder / f"{rank}.pth")
@@ -44,17 +68,25 @@ def _rank(rank: int, port: int, folder) -> None:
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("ranks")
+
+
+@pytest.fixture(scope="module")
+def ranks(folder, tiny_dataset) -> list[dict]:
     """What the two ranks found."""
-    folder = tmp_path_factory.mktemp("ranks")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(_rank, args=(port, folder), nprocs=2)
+    plans = {**tiny_dataset.plans, "continue_training": False}
+    plans["configurations"]["3d_fullres"]["hetero_modal"].update(seed=3, num_iterations_per_epoch=4)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tiny_dataset.use(monkeypatch, folder / "results")
+        multiprocessing.spawn(_rank, args=(port, folder, plans, tiny_dataset.dataset_json), nprocs=2)
     return [torch.load(folder / f"{rank}.pth", weights_only=True) for rank in range(2)]
 
 
-class TestDifferentSubsets:
+class TestNetwork:
     def test_ranks_end_with_the_same_weights(self, ranks):
         first, second = (results["touched"] for results in ranks)
         assert all(torch.equal(first[key], second[key]) for key in first)
@@ -69,3 +101,23 @@ class TestDifferentSubsets:
 
     def test_ddp_fails_without_touching_absent_encoders(self, ranks):
         assert all("Expected to have finished reduction" in results["error"] for results in ranks)
+
+
+class TestTrainer:
+    def test_ranks_end_with_the_same_weights(self, ranks):
+        first, second = (results["trainer"]["weights"] for results in ranks)
+        assert all(torch.equal(first[key], second[key]) for key in first)
+        assert all(torch.isfinite(value).all() for value in first.values())
+
+    def test_history_is_that_of_all_ranks(self, ranks):
+        first, second = (results["trainer"]["history"] for results in ranks)
+        for key in ("loss/total", "loss/kl", "pseudo_dice/1"):
+            assert first[key] == pytest.approx(second[key], nan_ok=True)
+            assert list(first[key]) == [0, 1]
+
+    def test_checkpoint_has_the_streams_of_all_ranks(self, ranks, folder):
+        (file,) = folder.rglob("checkpoint_final.pth")
+        streams = torch.load(file, weights_only=False)["hetero_modal"]["streams"]
+        assert len(streams) == 2
+        assert streams[0]["sampler"]["state"] != streams[1]["sampler"]["state"]
+        assert not torch.equal(streams[0]["torch"], streams[1]["torch"])
