@@ -1,0 +1,236 @@
+"""The documentation says what is: commands and flags, settings, links and pictures, JSON and Python examples."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import json
+import re
+import shlex
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from nnunet_hetero.cli.convert import CONVERTERS
+from nnunet_hetero.cli.main import COMMANDS
+from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.demo.chain import BARS
+from nnunet_hetero.evaluation.results import FIELDS
+from nnunet_hetero.integration.nnunet_flags import with_default_trainer
+from nnunet_hetero.integration.predict_flags import split_prediction_flags
+from nnunet_hetero.modalities import Modalities, SubsetSampler
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def code_blocks(page: Path, language: str) -> list[str]:
+    return [body for found, body in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """The commands of a shell block, each as its words, without comments and variables set in front."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line, posix=True, punctuation_chars="|&;")
+        words.whitespace_split = True
+        command: list[str] = []
+        for word in [*words, ";"]:
+            if set(word) <= set("|&;"):
+                found.append(command)
+                command = []
+            elif command or not re.fullmatch(r"\w+=.*", word):
+                command.append(word)
+    return [command for command in found if command]
+
+
+class _ParserFound(Exception):
+    def __init__(self, parser: argparse.ArgumentParser):
+        self.parser = parser
+
+
+@cache
+def nnunet_parser(command: str) -> argparse.ArgumentParser:
+    """The parser that a command of nnU-Net builds, caught at the moment when it is used."""
+    (entry,) = metadata.entry_points(group="console_scripts", name=command)
+    module = importlib.import_module(entry.module)
+    function = getattr(module, entry.attr)
+    function = getattr(function, "__wrapped__", function)  # hooked, if the environment is activated
+
+    def found(parser, *arguments, **keywords):
+        raise _ParserFound(parser)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", found)
+        with pytest.raises(_ParserFound) as caught:
+            function()
+    return caught.value.parser
+
+
+def check_nnunet_command(command: str, arguments: list[str]) -> None:
+    if command.startswith("nnUNetv2_predict"):
+        _, arguments = split_prediction_flags(arguments, prog=command)
+    nnunet_parser(command).parse_args(arguments)
+
+
+def check_our_command(arguments: list[str]) -> None:
+    name, *rest = arguments
+    if name == "train":
+        return check_nnunet_command("nnUNetv2_train", with_default_trainer(rest))
+    if name == "predict":
+        return check_nnunet_command("nnUNetv2_predict", with_default_trainer(rest))
+    command = COMMANDS[name]
+    if name == "convert":
+        command, rest = CONVERTERS[rest[0]], rest[1:]
+    parser = argparse.ArgumentParser(prog=f"nnunet_hetero {name}")
+    importlib.import_module(command.module).add_arguments(parser)
+    parser.parse_args(rest)
+
+
+@every_page
+def test_commands_exist_and_know_their_flags(page):
+    for block in code_blocks(page, "bash"):
+        for command, *arguments in commands_in(block):
+            try:
+                if command == "nnunet_hetero":
+                    check_our_command(arguments)
+                elif command.startswith("nnUNetv2_"):
+                    check_nnunet_command(command, arguments)
+                elif command == "make":
+                    assert f"\n{arguments[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8"), "no such target"
+            except (SystemExit, KeyError, ValueError, AssertionError) as error:
+                raise AssertionError(f"{name_of(page)}: '{command} {' '.join(arguments)}' fails: {error!r}") from error
+
+
+def test_wrong_commands_are_found():
+    for text in (
+        "nnunet_hetero evaluate -d 501 -c 3d_fullres --no-such-flag",
+        "nnunet_hetero no_such_command",
+        "A=1 nnUNetv2_train 501 3d_fullres 0 --no_such_flag",
+        "nnUNetv2_predict -i IN -o OUT -d 501 -c 3d_fullres --mising t1c | cat",
+    ):
+        (command, *arguments), *_ = commands_in(text)
+        with pytest.raises((SystemExit, KeyError)):
+            check_our_command(arguments) if command == "nnunet_hetero" else check_nnunet_command(command, arguments)
+
+
+def test_inline_commands_exist():
+    for page in PAGES:
+        for name in re.findall(r"`nnunet_hetero ([a-z]+)[^`]*`", page.read_text(encoding="utf-8")):
+            assert name in COMMANDS, f"{name_of(page)}: there is no command 'nnunet_hetero {name}'"
+
+
+# -- settings and files -----------------------------------------------------------------------------------------------
+
+
+def test_settings_table_is_complete_and_has_the_defaults():
+    text = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", text, re.MULTILINE))
+    defaults = {entry.name: json.dumps(getattr(HeteroModalConfig(), entry.name)) for entry in fields()}
+    assert documented == defaults
+
+
+def fields():
+    return dataclasses.fields(HeteroModalConfig)
+
+
+def settings_in(content) -> list[dict]:
+    """Whatever stands under `hetero_modal`, at any depth."""
+    if not isinstance(content, dict):
+        return []
+    below = [found for key, value in content.items() if key != KEY for found in settings_in(value)]
+    return [*below, content[KEY]] if KEY in content else below
+
+
+@every_page
+def test_json_is_valid_and_its_settings_are_possible(page):
+    for block in code_blocks(page, "json"):
+        for settings in settings_in(json.loads(block)):
+            config = HeteroModalConfig.from_dict(settings)
+            SubsetSampler(Modalities(("T1", "T1c", "T2", "FLAIR")), config.alpha)
+
+
+def test_columns_and_bars_are_documented():
+    files = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
+    assert [column for column in re.findall(r"^  \| `(\w+)` \|", files, re.MULTILINE) if column in FIELDS][
+        : len(FIELDS)
+    ] == list(FIELDS)
+    demo = (ROOT / "docs/how-to/run-the-demo.md").read_text(encoding="utf-8")
+    for bar in BARS.values():
+        assert " / ".join(f"{value:.2f}" for value in bar) in demo
+
+
+def test_demo_flags_and_defaults_are_documented():
+    text = (ROOT / "docs/how-to/run-the-demo.md").read_text(encoding="utf-8")
+    documented = {flag: default.strip("` ") for flag, default in re.findall(r"^\| `(--\w+)` \|([^|]*)\|", text, re.M)}
+    parser = argparse.ArgumentParser(add_help=False)
+    importlib.import_module("nnunet_hetero.cli.demo").add_arguments(parser)
+    defaults = {
+        action.option_strings[0]: "" if action.default is False else str(action.default) for action in parser._actions
+    }
+    assert documented == defaults
+
+
+# -- links ------------------------------------------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, by GitHub's rule."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_links_and_pictures_resolve(page):
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{name_of(page)} refers to {target}, which is not there"
+        assert not anchor or anchor in anchors(file), f"{name_of(page)}: {target} names no heading"
+
+
+def test_index_lists_every_page():
+    index = ROOT / "docs/README.md"
+    linked = {(index.parent / target).resolve() for target in re.findall(r"\]\(([^)#]+)\)", index.read_text("utf-8"))}
+    assert linked == {page for page in PAGES if page.is_relative_to(ROOT / "docs")} - {index}
+
+
+# -- Python -----------------------------------------------------------------------------------------------------------
+
+
+def test_python_examples_run(nnunet_folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("IN", "datasets"):
+        (tmp_path / name).mkdir()
+    for file in nnunet_folders.images.glob("case_00_*"):
+        (tmp_path / "IN" / file.name).symlink_to(file)
+    (tmp_path / "MODEL").symlink_to(nnunet_folders.folder)
+    (tmp_path / "LABELS").symlink_to(nnunet_folders.labels)
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "datasets"))
+
+    page = ROOT / "docs/how-to/use-from-python.md"
+    namespace: dict = {}
+    for number, block in enumerate(code_blocks(page, "python")):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+    printed = capsys.readouterr().out
+    assert "T1+T2+FLAIR (absent: T1c)" in printed and "T1+FLAIR (absent: T1c, T2)" in printed
+    assert "['BraTS20_Phantom_001', 'BraTS20_Phantom_002'] {} {}" in printed
+    assert (tmp_path / "EVALUATION" / "table.md").is_file()
