@@ -6,11 +6,15 @@ import argparse
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.environment import DEFAULT_TRAINER, set_ext_trainer
+from nnunet_hetero.integration.predict_flags import add_sampling_arguments
 
 HELP = """Segment cases from every subset of the modalities and measure the Dice of every region.
 
 Without -i and -l, each fold segments its own validation cases. Writes dice.csv (one row per case, subset and region),
-summary.json and table.md, and prints the table. An interrupted run continues where it stopped."""
+summary.json and table.md, and prints the table. An interrupted run continues where it stopped.
+
+Each case is segmented 2^M - 1 times, so by default from the posterior's mean (--num_samples 0), not from 10 draws as in
+prediction. With the same --num_samples and --seed the label maps are those of the prediction."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-device", default="cuda", choices=["cuda", "cpu", "mps"], help="Default: %(default)s")
     parser.add_argument("--disable_tta", action="store_true", help="No mirroring: faster, slightly less accurate.")
     parser.add_argument("-step_size", type=float, default=0.5, help="Of the sliding window. Default: %(default)s")
+    add_sampling_arguments(parser, num_samples=0)
     parser.add_argument(
         "--save_predictions", action="store_true", help="Keep the label maps, in OUTPUT/predictions/SUBSET."
     )
@@ -61,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         device=torch.device(args.device),
         mirroring=not args.disable_tta,
         step_size=args.step_size,
+        num_samples=args.num_samples,
+        seed=args.seed,
         save_predictions=args.save_predictions,
         progress=not args.disable_progress_bar,
     )

@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from nnunet_hetero.evaluation.metrics import Region
+from nnunet_hetero.inference.regions import Region
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; from the outermost region to the innermost.
 REGION_COLOURS = ("#56B4E9", "#F0E442", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00")

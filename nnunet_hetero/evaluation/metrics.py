@@ -5,26 +5,12 @@ from __future__ import annotations
 import numpy as np
 from nnunetv2.evaluation.evaluate_predictions import compute_tp_fp_fn_tn, region_or_label_to_mask
 
+from nnunet_hetero.inference.regions import Region
+
 EMPTY_CONVENTION = (
     "A region that is empty in both the truth and the prediction has no Dice (NaN) and is left out of means, as in "
     "nnU-Net; empty in one of them only, its Dice is 0."
 )
-
-Region = int | tuple[int, ...]
-
-
-def regions_of(label_manager) -> dict[str, Region]:
-    """The dataset's foreground regions, or labels if it has no regions, by their names in dataset.json.
-
-    Args:
-        label_manager: nnU-Net's label manager.
-    """
-    regions = {}
-    for name, labels in label_manager.label_dict.items():
-        values = tuple(labels) if isinstance(labels, (list, tuple)) else (labels,)
-        if name != "ignore" and set(values) != {0}:
-            regions[name] = values if len(values) > 1 else values[0]
-    return regions
 
 
 def dice_per_region(

@@ -14,12 +14,14 @@ import torch
 from nnunet_hetero import __version__
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.labelled import folder_cases, validation_cases
-from nnunet_hetero.evaluation.metrics import regions_of
 from nnunet_hetero.evaluation.results import ResultFile
 from nnunet_hetero.evaluation.sweep import Evaluation, evaluate_subsets, parse_subsets
 from nnunet_hetero.evaluation.table import markdown_table, summarise
 from nnunet_hetero.inference.model_folder import checked_folds
+from nnunet_hetero.inference.outputs import SamplingOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.inference.regions import regions_of
+from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def evaluate_model(
     device: torch.device | None = None,
     mirroring: bool = True,
     step_size: float = 0.5,
+    num_samples: int = 0,
+    seed: int = 0,
     save_predictions: bool = False,
     progress: bool = True,
 ) -> EvaluationResult:
@@ -70,6 +74,8 @@ def evaluate_model(
         device: Default CUDA if there is one, else the CPU.
         mirroring: Test-time augmentation.
         step_size: Of the sliding window, in tiles.
+        num_samples: Draws of the latents to average; 0 is the posterior's mean, the fastest.
+        seed: Seed of the draws.
         save_predictions: Whether to keep the label maps, in ``predictions/SUBSET``.
         progress: Whether to show a progress bar.
 
@@ -82,7 +88,13 @@ def evaluate_model(
     if images is None and len(folds) > 1 and "all" in folds:
         raise SettingsError("Fold 'all' has no validation cases of its own; do not evaluate it together with others.")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    predictor = HeteroModalPredictor(tile_step_size=step_size, use_mirroring=mirroring, device=device, allow_tqdm=False)
+    predictor = HeteroModalPredictor(
+        options=PredictionOptions(sampling=SamplingOptions(num_samples, seed)),
+        tile_step_size=step_size,
+        use_mirroring=mirroring,
+        device=device,
+        allow_tqdm=False,
+    )
     groups = [folds] if images is not None else [[fold] for fold in folds]
     if output is None:
         name = "_".join(map(str, folds))
@@ -96,6 +108,8 @@ def evaluate_model(
         "labels": None if labels is None else os.path.abspath(labels),
         "mirroring": mirroring,
         "step_size": step_size,
+        "num_samples": num_samples,
+        "seed": seed,
     }
     evaluation, results = Evaluation(), None
     for group in groups:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.labelled import LabelledCase
-from nnunet_hetero.evaluation.metrics import dice_per_region, regions_of
+from nnunet_hetero.evaluation.metrics import dice_per_region
 from nnunet_hetero.evaluation.results import ResultFile, Row
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.inference.preprocessing import (
@@ -23,6 +23,7 @@ from nnunet_hetero.inference.preprocessing import (
     read_case,
     read_image,
 )
+from nnunet_hetero.inference.regions import regions_of
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets
 
 
@@ -124,7 +125,8 @@ def _evaluate_case(
     for subset in subsets:
         prepared = inputs.of(subset)
         if prepared is not None:
-            logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(prepared.data)).cpu().numpy()
+            data = torch.from_numpy(prepared.data)
+            logits = predictor.predict_case(data, prepared.properties, images.name).logits
             prediction = predictor.to_segmentation(logits, prepared.properties)
             if subset in files:
                 files[subset].parent.mkdir(parents=True, exist_ok=True)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from nnunetv2.configuration import default_num_processes
-from nnunetv2.inference.export_prediction import (
-    convert_predicted_logits_to_segmentation_with_correct_shape,
-    export_prediction_from_logits,
-)
+from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from nnunetv2.utilities.helpers import empty_cache
+from torch._dynamo import OptimizedModule
 
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.inference.batch import Batch, BatchItem, is_whole, make_ready, write_settings
+from nnunet_hetero.inference.case_prediction import (
+    millilitres_per_voxel,
+    predict_preprocessed,
+    require_image_decoders,
+)
 from nnunet_hetero.inference.cases import Case, find_cases, kept_modalities
-from nnunet_hetero.inference.modality_record import describe, record, write_record
-from nnunet_hetero.inference.model_folder import checked_folds, require_hetero_modal, weights_error
-from nnunet_hetero.inference.workers import prepare_cases
+from nnunet_hetero.inference.export import CaseWriter
+from nnunet_hetero.inference.files import drop_unfinished
+from nnunet_hetero.inference.modality_record import describe, record
+from nnunet_hetero.inference.model_folder import LoadedModel, checked_folds, load_model
+from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.regions import RegionDecoder
+from nnunet_hetero.inference.run_record import describe_run
+from nnunet_hetero.inference.workers import Failure, prepare_cases
 from nnunet_hetero.modalities import Modalities
 
 if TYPE_CHECKING:
@@ -31,7 +41,8 @@ class HeteroModalPredictor(nnUNetPredictor):
     """Predicts with any subset of the modalities, otherwise as nnU-Net does.
 
     A case's subset is settled once, before the sliding window: a tile in which a present modality happens to be zero is
-    still encoded from it. The latents are the posterior's means, so the same input gives the same output.
+    still encoded from it. Probabilities are averaged over draws of the latents; the draws follow from the options' seed
+    and the case's name, so the same case gives the same output.
 
     Args:
         options: Modalities to switch off for all cases; None switches none off.
@@ -47,7 +58,7 @@ class HeteroModalPredictor(nnUNetPredictor):
         super().__init__(**nnunet_arguments)
         self.options = options
         self.failed: dict[str, str] = {}
-        self._num_cases = 0
+        self._model: LoadedModel | None = None
 
     def initialize_from_trained_model_folder(
         self,
@@ -62,22 +73,33 @@ class HeteroModalPredictor(nnUNetPredictor):
                 weights, or the options name modalities that the model does not have.
         """
         folds = checked_folds(model_training_output_dir, use_folds, checkpoint_name)
-        try:
-            super().initialize_from_trained_model_folder(model_training_output_dir, folds, checkpoint_name)
-        except RuntimeError as error:
-            raise weights_error(model_training_output_dir, folds[0], checkpoint_name, error) from error
-        require_hetero_modal(self.network, self.trainer_name, model_training_output_dir)
-        self._settle_modalities()
+        trusted = bool(self.options and self.options.trust_checkpoint)
+        model = load_model(model_training_output_dir, folds, checkpoint_name, trusted)
+        self.manual_initialization(
+            model.network,
+            model.plans_manager,
+            model.configuration_manager,
+            model.parameters,
+            model.dataset_json,
+            model.trainer_name,
+            model.mirroring_axes,
+        )
+        self._model = model
 
     def manual_initialization(self, *arguments, **keywords) -> None:
-        """See nnU-Net; the trainer's validation uses it."""
+        """See nnU-Net; with ``nnUNet_compile`` the network's parts are compiled, as in training."""
         super().manual_initialization(*arguments, **keywords)
+        if isinstance(self.network, OptimizedModule):
+            # As a whole it would be compiled anew for every subset. Nothing is compiled before its first use.
+            self.network = self.network._orig_mod
+            self.network.compile_parts()
         self._settle_modalities()
 
     def _settle_modalities(self) -> None:
         self.modalities = Modalities.from_dataset_json(self.dataset_json)
         missing, available = (self.options.missing, self.options.available) if self.options else ((), ())
         self.kept = kept_modalities(self.modalities, missing, available)
+        require_image_decoders(self.network, self.sampling)
 
     # -- files in, files out ------------------------------------------------------------------------------------------
 
@@ -95,8 +117,9 @@ class HeteroModalPredictor(nnUNetPredictor):
     ):
         """Predict cases from files, some of which may not exist; see nnU-Net for the arguments.
 
-        With 0 processes for a step this process does it. What each case was segmented from is printed and written to
-        ``modalities.json`` in the output folder.
+        With 0 processes for a step this process does it. A case's files appear when all of them are whole, the
+        segmentation last. Beside them: ``modalities.json`` (what each case was segmented from), ``run.json`` (by which
+        model, how long it took) and, if cases failed, ``failed.json``.
 
         Raises:
             DataError: If the input folder has no case, or no case could be predicted. Otherwise bad cases are left out
@@ -108,24 +131,40 @@ class HeteroModalPredictor(nnUNetPredictor):
                 "-prev_stage_predictions is given, but hetero-modal models are no cascades: a previous stage's "
                 "segmentation is no modality that could be missing. Leave the flag out."
             )
-        if isinstance(output_folder_or_list_of_truncated_output_files, os.PathLike):
+        source, outputs = list_of_lists_or_source_folder, output_folder_or_list_of_truncated_output_files
+        if isinstance(outputs, os.PathLike):
             # nnU-Net would take any other type than str and list for "return the results".
-            output_folder_or_list_of_truncated_output_files = str(output_folder_or_list_of_truncated_output_files)
+            outputs = str(outputs)
         self.failed = {}
-        result = super().predict_from_files(
-            list_of_lists_or_source_folder,
-            output_folder_or_list_of_truncated_output_files,
-            save_probabilities,
-            overwrite,
-            num_processes_preprocessing,
-            num_processes_segmentation_export,
-            None,
-            num_parts,
-            part_id,
+        if outputs is not None:
+            arguments = {
+                "list_of_lists_or_source_folder": source,
+                "output_folder_or_list_of_truncated_output_files": outputs,
+                "save_probabilities": save_probabilities,
+                "overwrite": overwrite,
+                "num_processes_preprocessing": num_processes_preprocessing,
+                "num_processes_segmentation_export": num_processes_segmentation_export,
+                "folder_with_segs_from_prev_stage": folder_with_segs_from_prev_stage,
+                "num_parts": num_parts,
+                "part_id": part_id,
+            }
+            folder = outputs if isinstance(outputs, str) else os.path.dirname(outputs[0]) or os.curdir
+            write_settings(folder, arguments, self.dataset_json, self.plans_manager.plans)
+        cases, outputs, _ = self._manage_input_and_output_lists(
+            source, outputs, None, overwrite, part_id, num_parts, save_probabilities
         )
-        if self.failed and len(self.failed) == self._num_cases:
+        if not cases:
+            return None
+        for output in outputs:
+            if output is not None:
+                make_ready(output, self._writer(save_probabilities))
+        items = self._internal_get_data_iterator_from_lists_of_filenames(
+            cases, None, outputs, num_processes_preprocessing
+        )
+        result = self.predict_from_data_iterator(items, save_probabilities, num_processes_segmentation_export)
+        if len(self.failed) == len(cases):
             reasons = "\n".join(f"  {reason}" for reason in self.failed.values())
-            raise DataError(f"None of the {self._num_cases} case(s) could be predicted:\n{reasons}")
+            raise DataError(f"None of the {len(cases)} case(s) could be predicted:\n{reasons}")
         return result
 
     def predict_from_files_sequential(
@@ -169,37 +208,43 @@ class HeteroModalPredictor(nnUNetPredictor):
             outputs = outputs[part_id::num_parts]
         print(f"{len(cases)} case(s) to predict (part {part_id} of {num_parts}).")
         if not overwrite:
-            endings = [ending, ".npz"] if save_probabilities else [ending]
-            todo = [
-                output is None or not all(os.path.isfile(output + suffix) for suffix in endings) for output in outputs
-            ]
+            writer = self._writer(save_probabilities)
+            todo = [output is None or not is_whole(output, writer) for output in outputs]
             print(f"{len(cases) - sum(todo)} of them are predicted already.")
+            for output, needed in zip(outputs, todo, strict=True):
+                if not needed:
+                    drop_unfinished(output)
             cases = [case for case, needed in zip(cases, todo, strict=True) if needed]
             outputs = [output for output, needed in zip(outputs, todo, strict=True) if needed]
-        self._num_cases = len(cases)
         return cases, outputs, None
 
     def _internal_get_data_iterator_from_lists_of_filenames(
         self, cases: list[Case], _previous_stage: None, outputs: list[str | None], num_processes: int
     ) -> Iterator[dict]:
-        """nnU-Net's hook: the preprocessed cases, as its prediction loop takes them."""
-        arguments = (
+        """nnU-Net's hook: the preprocessed cases, as its prediction loop takes them, and what is wrong with others."""
+        prepared_cases = prepare_cases(
+            cases,
             self.modalities,
             self.kept,
             self.plans_manager,
             self.configuration_manager,
             self.dataset_json,
+            num_processes,
         )
-        for output, (case, prepared) in zip(outputs, prepare_cases(cases, arguments, num_processes), strict=True):
-            if isinstance(prepared, DataError):
-                print(f"Left out: {prepared}")
-                self.failed[case.name] = str(prepared)
+        for output, (case, prepared, seconds) in zip(outputs, prepared_cases, strict=True):
+            if isinstance(prepared, Failure):
+                yield {"name": case.name, "ofile": output, "failure": prepared}
                 continue
             entry = record(prepared, self.modalities)
-            print(describe(case.name, entry))
-            if output is not None:
-                write_record(os.path.dirname(output) or os.curdir, os.path.basename(output), entry)
-            yield {"data": torch.from_numpy(prepared.data), "data_properties": prepared.properties, "ofile": output}
+            print(describe(case.name, entry), flush=True)
+            yield {
+                "data": torch.from_numpy(prepared.data),
+                "data_properties": prepared.properties,
+                "ofile": output,
+                "name": case.name,
+                "record": entry,
+                "seconds": seconds,
+            }
 
     def predict_from_data_iterator(
         self,
@@ -207,26 +252,45 @@ class HeteroModalPredictor(nnUNetPredictor):
         save_probabilities: bool = False,
         num_processes_segmentation_export: int = default_num_processes,
     ) -> list:
-        """See nnU-Net; with 0 processes the export happens in this one."""
-        if num_processes_segmentation_export > 0:
-            return super().predict_from_data_iterator(
-                data_iterator, save_probabilities, num_processes_segmentation_export
-            )
-        results = []
-        for item in data_iterator:
-            logits = self.predict_logits_from_preprocessed_data(item["data"]).cpu().numpy()
-            properties, output = item["data_properties"], item["ofile"]
-            managers = self.configuration_manager, self.plans_manager
-            if output is not None:
-                export_prediction_from_logits(
-                    logits, properties, *managers, self.dataset_json, output, save_probabilities
-                )
-                results.append(None)
-            else:
-                results.append(self.to_segmentation(logits, properties, save_probabilities))
+        """See nnU-Net; with 0 processes the export happens in this one. A bad case does not stop the others."""
+        writer = self._writer(save_probabilities)
+        run = self._describe_run(save_probabilities) if self._model else None
+        with Batch(self, writer, run, num_processes_segmentation_export) as batch:
+            for item in data_iterator:
+                if "failure" in item:
+                    batch.fail(item["name"], item["ofile"], item["failure"])
+                else:
+                    batch.add(BatchItem.of(item))
+            results = batch.finish()
         compute_gaussian.cache_clear()
         empty_cache(self.device)
         return results
+
+    def _writer(self, save_probabilities: bool) -> CaseWriter:
+        return CaseWriter(
+            self.plans_manager,
+            self.configuration_manager,
+            self.dataset_json,
+            self.modalities.names,
+            RegionDecoder(self.label_manager).names,
+            self.sampling,
+            save_probabilities,
+        )
+
+    def _describe_run(self, save_probabilities: bool) -> dict:
+        model = {
+            "folder": self._model.folder,
+            "trainer": self.trainer_name,
+            "plans": self.plans_manager.plans_name,
+            "configuration": self._model.configuration,
+        }
+        flags = {
+            **(dataclasses.asdict(self.options) if self.options else {}),
+            "step_size": self.tile_step_size,
+            "mirroring": self.use_mirroring,
+            "save_probabilities": save_probabilities,
+        }
+        return describe_run(model, self._model.checkpoints, flags, self.device)
 
     def to_segmentation(self, logits, properties: dict, return_probabilities: bool = False):
         """Label map on the case's original grid, with probabilities on demand.
@@ -242,23 +306,34 @@ class HeteroModalPredictor(nnUNetPredictor):
 
     # -- the network --------------------------------------------------------------------------------------------------
 
-    @torch.inference_mode()
-    def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
-        """Logits of one preprocessed case, ``(K, *spatial)``.
+    @property
+    def sampling(self) -> SamplingOptions:
+        """Draws of the latents, and what to keep besides the segmentation."""
+        return self.options.sampling if self.options else SamplingOptions()
+
+    def predict_case(self, data: torch.Tensor, properties: dict, case: str) -> CasePrediction:
+        """Segment one preprocessed case, and compute whatever else the options ask for.
 
         Args:
-            input_image: ``(M, *spatial)``; the modalities whose channel is not identically zero are available, in every
-                tile.
+            data: ``(M, *spatial)``; the modalities whose channel is not identically zero are available, in every tile.
+            properties: Those of the preprocessed case.
+            case: Its name; with the seed it settles the draws.
         """
-        available = (input_image != 0).flatten(1).any(dim=1)[None]
+        voxel_volume = millilitres_per_voxel(properties, data.shape[1:])
+        return predict_preprocessed(self, data, case, self.sampling, voxel_volume)
 
-        def tell_available(_network, arguments):
-            # nnU-Net calls network(x), once per tile and mirroring.
-            (x,) = arguments
-            return x, available.to(x.device).expand(len(x), -1)
+    def predict_logits_from_preprocessed_data(self, data: torch.Tensor) -> torch.Tensor:
+        """Logits whose softmax (or sigmoid) is the mean probability of all folds, ``(K, *spatial)``.
 
-        hook = self.network.register_forward_pre_hook(tell_available)
-        try:
-            return super().predict_sliding_window_return_logits(input_image)
-        finally:
-            hook.remove()
+        Args:
+            data: As in `predict_case`.
+        """
+        return torch.from_numpy(predict_preprocessed(self, data, "", self._segmentation_only()).logits)
+
+    def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
+        """The same for the weights that the network has at present."""
+        prediction = predict_preprocessed(self, input_image, "", self._segmentation_only(), parameters=[None])
+        return torch.from_numpy(prediction.logits)
+
+    def _segmentation_only(self) -> SamplingOptions:
+        return SamplingOptions(self.sampling.num_samples, self.sampling.seed)

@@ -9,7 +9,8 @@ import pytest
 from helpers.tiny_model import tiny_dataset_json
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_hetero.evaluation.metrics import dice_per_region, regions_of
+from nnunet_hetero.evaluation.metrics import dice_per_region
+from nnunet_hetero.inference.regions import regions_of
 
 REGIONS = {"core": (2, 3), "edge": 1}
 

@@ -16,6 +16,7 @@ from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.metrics import dice_per_region
 from nnunet_hetero.evaluation.model import evaluate_model
+from nnunet_hetero.inference.outputs import SamplingOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.integration.predict_flags import PredictionOptions
 
@@ -40,16 +41,17 @@ def evaluate(model, folds=0, **arguments):
 
 
 class TestAgreesWithPrediction:
-    @pytest.mark.parametrize("folds", [[0], [0, 1]])
-    def test_label_maps_and_dice(self, tiny_model, tmp_path, folders, folds):
+    @pytest.mark.parametrize(("folds", "num_samples"), [([0], 0), ([0, 1], 3)])
+    def test_label_maps_and_dice(self, tiny_model, tmp_path, folders, folds, num_samples):
         """T2 and FLAIR have larger heads than T1 and T1c: nnU-Net's crop and normalisation depend on the subset."""
         subsets = ["T1", "T2", "T1+T1c", "T1c+T2", "T2+FLAIR", "T1+T1c+T2+FLAIR"]
-        found = evaluate(tiny_model, folds, **folders, subsets=subsets, save_predictions=True)
+        sampling = {"num_samples": num_samples, "seed": 7}
+        found = evaluate(tiny_model, folds, **folders, **sampling, subsets=subsets, save_predictions=True)
         truth = read_array(folders["labels"] / "a.nii.gz")
         maps = []
         for subset in subsets:
             predictor = HeteroModalPredictor(
-                options=PredictionOptions(available=(subset,)),
+                options=PredictionOptions(available=(subset,), sampling=SamplingOptions(**sampling)),
                 use_mirroring=False,
                 allow_tqdm=False,
                 device=torch.device("cpu"),
@@ -140,11 +142,11 @@ class TestContinuation:
     def predicted(self, monkeypatch):
         """Counts the predictions."""
         count = []
-        original = HeteroModalPredictor.predict_logits_from_preprocessed_data
+        original = HeteroModalPredictor.predict_case
         monkeypatch.setattr(
             HeteroModalPredictor,
-            "predict_logits_from_preprocessed_data",
-            lambda self, data: count.append(1) or original(self, data),
+            "predict_case",
+            lambda self, *arguments: count.append(1) or original(self, *arguments),
         )
         return count
 
@@ -156,6 +158,11 @@ class TestContinuation:
         assert second.evaluation.rows[:3] == first.evaluation.rows[:3]
         evaluate(tiny_model, **folders, subsets=["T1"], save_predictions=True)
         assert len(predicted) == 4
+
+    def test_other_draws_start_anew(self, tiny_model, folders, predicted):
+        for sampling in ({}, {"num_samples": 2}, {"num_samples": 2, "seed": 1}, {"num_samples": 2, "seed": 1}):
+            evaluate(tiny_model, **folders, **sampling, subsets=["T1"])
+        assert len(predicted) == 3
 
     def test_new_checkpoint_starts_anew(self, tiny_model, folders, predicted, tmp_path, monkeypatch):
         model = write_tiny_model(tmp_path / "model")
