@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
-from filelock import FileLock
-
+from nnunet_hetero.inference.files import read_json, update_json
 from nnunet_hetero.inference.preprocessing import PreparedCase
 from nnunet_hetero.modalities import Modalities
 
@@ -36,15 +34,11 @@ def describe(case: str, entry: dict) -> str:
 def write_record(folder: str | os.PathLike, case: str, entry: dict) -> None:
     """Put the entry of one case into the folder's ``modalities.json``, beside those of earlier or parallel runs.
 
-    The file is replaced as a whole, so it is valid at any moment, and locked meanwhile: with ``-num_parts`` several
-    processes write to one folder.
+    With ``-num_parts`` several processes write to one folder.
     """
-    file = Path(folder) / FILE_NAME
-    with FileLock(file.with_name(f".{FILE_NAME}.lock")):
-        entries = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        entries[case] = entry
-        draft = file.with_name(f".{FILE_NAME}.tmp")
-        draft.write_text(
-            json.dumps(dict(sorted(entries.items())), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        draft.replace(file)
+    update_json(Path(folder) / FILE_NAME, lambda entries: dict(sorted({**entries, case: entry}.items())))
+
+
+def read_record(folder: str | os.PathLike, case: str) -> dict | None:
+    """The entry of one case, see `record`; None if there is none."""
+    return read_json(Path(folder) / FILE_NAME).get(case)

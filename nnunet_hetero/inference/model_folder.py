@@ -1,17 +1,22 @@
-"""Checks of a trained model's folder, before and after nnU-Net loads it."""
+"""A trained model's folder: whether all of it is there, and loading it."""
 
 from __future__ import annotations
 
 import inspect
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-from torch._dynamo import OptimizedModule
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.trust import load_checkpoint, require_plain_plans
 from nnunet_hetero.modalities import Modalities
 
 
@@ -52,31 +57,127 @@ def checked_folds(
     return list(folds)
 
 
-def require_hetero_modal(network: torch.nn.Module, trainer_name: str, folder: str | os.PathLike) -> None:
-    """Refuse a network that cannot be told which modalities are available.
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model.
+
+    Args:
+        folder: Where it lies, an absolute path.
+        configuration: Name of the configuration that was trained.
+        network: With the weights of the first fold.
+        plans_manager: nnU-Net's, of ``plans.json``.
+        configuration_manager: nnU-Net's, of the configuration that was trained.
+        parameters: Weights of each fold.
+        dataset_json: Content of ``dataset.json``.
+        trainer_name: Name of the trainer.
+        mirroring_axes: Axes along which the training mirrored, None for no mirroring.
+        checkpoints: The folds' checkpoints.
+    """
+
+    folder: str
+    configuration: str
+    network: nn.Module
+    plans_manager: PlansManager
+    configuration_manager: ConfigurationManager
+    parameters: list[dict]
+    dataset_json: dict
+    trainer_name: str
+    mirroring_axes: tuple[int, ...] | None
+    checkpoints: tuple[Path, ...]
+
+
+def load_model(
+    folder: str | os.PathLike, folds: Sequence[int | str], checkpoint_name: str, trusted: bool = False
+) -> LoadedModel:
+    """Load a model as nnU-Net's predictor does, but no code that a checkpoint or the plans may bring along.
+
+    Args:
+        folder: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``.
+        folds: See `checked_folds`.
+        checkpoint_name: File name of the checkpoint.
+        trusted: Whether the user vouches for the model's files.
 
     Raises:
-        SettingsError: If it cannot.
+        SettingsError: If a file is damaged or refused, the trainer is not found or none of ours, or the plans do not
+            fit the weights.
     """
-    network = network._orig_mod if isinstance(network, OptimizedModule) else network
+    folder = Path(folder)
+    files = tuple(folder / f"fold_{fold}" / checkpoint_name for fold in folds)
+    plans, dataset_json = load_json(str(folder / "plans.json")), load_json(str(folder / "dataset.json"))
+    if not trusted:
+        require_plain_plans(plans, folder / "plans.json")
+    checkpoints = [_Checkpoint.load(file, trusted) for file in files]
+    first = checkpoints[0]
+    plans_manager = PlansManager(plans)
+    configuration_manager = plans_manager.get_configuration(first.configuration)
+    try:
+        trainer = recursive_find_trainer_class_by_name(first.trainer)
+    except RuntimeError as error:
+        raise SettingsError(f"nnU-Net does not find the model's trainer: {error} Run: nnunet_hetero doctor") from error
+    if "plans_manager" not in inspect.signature(trainer.build_network_architecture).parameters:
+        raise _not_ours(first.trainer, folder)
+    network = trainer.build_network_architecture(
+        plans_manager,
+        configuration_manager,
+        determine_num_input_channels(plans_manager, configuration_manager, dataset_json),
+        plans_manager.get_label_manager(dataset_json).num_segmentation_heads,
+        enable_deep_supervision=False,
+    )
     if "available" not in inspect.signature(network.forward).parameters:
-        raise SettingsError(
-            f"The checkpoint in {folder} is of the trainer '{trainer_name}', which cannot handle missing modalities. "
-            "Choose a model of a hetero-modal trainer with -tr, e.g. -tr HeteroModalVAETrainer."
-        )
+        raise _not_ours(first.trainer, folder)
+    for file, checkpoint in reversed(list(zip(files, checkpoints, strict=True))):
+        try:
+            network.load_state_dict(checkpoint.weights)
+        except RuntimeError as error:
+            trained = Modalities.from_dataset_json(checkpoint.dataset_json)
+            raise SettingsError(
+                f"The weights in {file} do not fit the network that plans.json and dataset.json in {folder} describe. "
+                f"They were trained by {checkpoint.trainer} on {len(trained)} modalities ({', '.join(trained.names)}). "
+                "Put back the plans.json and dataset.json that the training wrote."
+            ) from error
+    return LoadedModel(
+        os.path.abspath(folder),
+        first.configuration,
+        network,
+        plans_manager,
+        configuration_manager,
+        [checkpoint.weights for checkpoint in checkpoints],
+        dataset_json,
+        first.trainer,
+        first.mirroring_axes,
+        files,
+    )
 
 
-def weights_error(folder: str | os.PathLike, fold: int | str, checkpoint_name: str, error: RuntimeError) -> Exception:
-    """The error to raise when nnU-Net could not load a model: ours if the user can mend it, else nnU-Net's."""
-    if "nnunet trainer" in str(error):
-        return SettingsError(f"nnU-Net does not find the model's trainer: {error} Run: nnunet_hetero doctor")
-    if "loading state_dict" not in str(error):
-        return error
-    file = Path(folder) / f"fold_{fold}" / checkpoint_name
-    checkpoint = torch.load(file, map_location="cpu", weights_only=False)
-    trained = Modalities.from_dataset_json(checkpoint["init_args"]["dataset_json"])
+@dataclass(frozen=True)
+class _Checkpoint:
+    """What prediction needs of a checkpoint; the rest, such as the optimiser's state, is let go."""
+
+    weights: dict
+    trainer: str
+    configuration: str
+    dataset_json: dict
+    mirroring_axes: tuple[int, ...] | None
+
+    @classmethod
+    def load(cls, file: Path, trusted: bool) -> _Checkpoint:
+        content = load_checkpoint(file, trusted=trusted)
+        try:
+            return cls(
+                content["network_weights"],
+                content["trainer_name"],
+                content["init_args"]["configuration"],
+                content["init_args"]["dataset_json"],
+                content.get("inference_allowed_mirroring_axes"),
+            )
+        except KeyError as error:
+            raise SettingsError(
+                f"The checkpoint {file} has no {error}, so no trainer of nnU-Net v2 wrote it. Choose another with -chk."
+            ) from error
+
+
+def _not_ours(trainer: str, folder: Path) -> SettingsError:
     return SettingsError(
-        f"The weights in {file} do not fit the network that plans.json and dataset.json in {folder} describe. They "
-        f"were trained by {checkpoint['trainer_name']} on {len(trained)} modalities ({', '.join(trained.names)}). Put "
-        "back the plans.json and dataset.json that the training wrote."
+        f"The checkpoint in {folder} is of the trainer '{trainer}', which cannot handle missing modalities. Choose a "
+        "model of a hetero-modal trainer with -tr, e.g. -tr HeteroModalVAETrainer."
     )

@@ -22,6 +22,9 @@ from nnunet_hetero.modalities import Modalities, Subset
 GRID_TOLERANCE = 1e-3
 """Largest difference between the grids of one case, in mm (for direction cosines: without unit)."""
 
+ROUNDING = 1e-6
+"""Differences up to here are rounding of the file's numbers and not worth a word."""
+
 NIFTI = (".nii", ".nii.gz")
 
 
@@ -111,6 +114,10 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseI
             if properties:
                 first = next(iter(properties))
                 _require_same_grid(what, image, grid, modalities.names[first], images[first], properties[first])
+                deviation = grid_deviation(grid, properties[first])
+                if deviation:
+                    # At once: a background process may end without its turn to write.
+                    print(f"{what} lies off {modalities.names[first]} by {deviation}; accepted.", flush=True)
             images[channel], properties[channel] = image, grid
     if not images:
         reasons = ", ".join(f"{modalities.names[channel]}: {absent[channel]}" for channel in sorted(absent))
@@ -183,16 +190,33 @@ def grid_difference(image: np.ndarray, grid: dict, other: np.ndarray, other_grid
     if image.shape != other.shape:
         return f"shape {image.shape} against {other.shape}"
     for what, value in _geometry(grid).items():
-        value, expected = np.asarray(value, dtype=float), np.asarray(_geometry(other_grid)[what], dtype=float)
+        value, expected = np.asarray(value), np.asarray(_geometry(other_grid)[what])
         if value.shape != expected.shape or not np.allclose(value, expected, rtol=0, atol=GRID_TOLERANCE):
             return f"{what} {np.round(value, 4).tolist()} against {np.round(expected, 4).tolist()}"
     return None
 
 
+def grid_deviation(grid: dict, other_grid: dict) -> str | None:
+    """The largest difference between two grids that count as one, e.g. ``0.0004 mm (origin)``; None if below rounding.
+
+    Args:
+        grid: Properties of an image, as nnU-Net's reader gives them.
+        other_grid: Those of another one, on the same grid as `grid_difference` sees it.
+    """
+    largest, where = 0.0, ""
+    for what, value in _geometry(grid).items():
+        difference = float(np.abs(np.asarray(value) - np.asarray(_geometry(other_grid)[what])).max())
+        if difference > largest:
+            largest, where = difference, what
+    return f"{largest:.2g} mm ({where})" if largest > ROUNDING else None
+
+
 def _geometry(grid: dict) -> dict:
     """Spacing, and whatever else a reader keeps to place the image in space (SimpleITK's or nibabel's entries)."""
+    # The name of the original orientation is text; nnU-Net has turned the image already.
     more = [entry for key, entry in grid.items() if key in ("sitk_stuff", "nibabel_stuff")]
-    return {"spacing": grid["spacing"], **{key.replace("_", " "): value for e in more for key, value in e.items()}}
+    numbers = {key.replace("_", " "): v for entry in more for key, v in entry.items() if not isinstance(v, str)}
+    return {"spacing": grid["spacing"], **numbers}
 
 
 def _require_same_grid(what: str, image, grid, first: str, first_image, first_grid) -> None:
@@ -227,11 +251,3 @@ def preprocess(images: CaseImages, plans_manager, configuration_manager, dataset
     if not used:
         raise DataError(f"Case '{images.name}': its image(s) are constant, there is nothing to segment.")
     return PreparedCase(images.name, data.astype(np.float32, copy=False), properties, used, absent)
-
-
-def prepare_case(
-    case: Case, modalities: Modalities, kept: Subset, plans_manager, configuration_manager, dataset_json: dict
-) -> PreparedCase:
-    """Read, check and preprocess a case; see `read_case` and `preprocess`."""
-    images = read_case(case, modalities, kept, plans_manager.image_reader_writer_class())
-    return preprocess(images, plans_manager, configuration_manager, dataset_json)

@@ -18,11 +18,13 @@ class PredictionOptions:
         missing: Modalities to treat as absent, by name (upper and lower case are the same) or channel number.
         available: The only modalities to use; all others are treated as absent. Empty means no such restriction.
         sampling: Draws of the latents, and what is written besides the segmentation.
+        trust_checkpoint: Whether the user vouches for the model's files, so that anything in them is loaded.
     """
 
     missing: tuple[str, ...] = ()
     available: tuple[str, ...] = ()
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    trust_checkpoint: bool = False
 
 
 def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +61,17 @@ def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="Write entropy and mutual information per region, as images and as one number per case, to "
         "OUTPUT/uncertainty.",
+    )
+    add_trust_argument(parser)
+
+
+def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the flag that lets a model's files run code."""
+    parser.add_argument(
+        "--trust_checkpoint",
+        action="store_true",
+        help="Load the model's files whatever they bring along. A checkpoint can run any code: only for files whose "
+        "origin you know. Models of nnU-Net and of nnunet_hetero do not need it.",
     )
 
 
@@ -107,7 +120,8 @@ def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOp
     add_prediction_arguments(parser)
     found, rest = parser.parse_known_args(list(argv))
     sampling = SamplingOptions(found.num_samples, found.seed, found.save_completed, found.save_uncertainty)
-    return PredictionOptions(tuple(found.missing), tuple(found.available), sampling), rest
+    options = PredictionOptions(tuple(found.missing), tuple(found.available), sampling, found.trust_checkpoint)
+    return options, rest
 
 
 def prediction_flags_help() -> str:

@@ -180,6 +180,7 @@ class TestNnunetsOptions:
             "modalities.json",
             "plans.json",
             "predict_from_raw_data_args.json",
+            "run.json",
         ]
         assert probabilities(tmp_path / "out").shape == (3, 20, 18, 22)
 

@@ -12,7 +12,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.cases import find_cases
-from nnunet_hetero.inference.preprocessing import prepare_case, preprocess, read_case, read_image
+from nnunet_hetero.inference.preprocessing import preprocess, read_case, read_image
 from nnunet_hetero.modalities import Modalities
 
 BRATS = Modalities(("T1", "T1c", "T2", "FLAIR"))
@@ -27,7 +27,8 @@ def read(folder, kept=ALL, reader=SimpleITKIO):
 def prepare(folder, kept=ALL, scheme="ZScoreNormalization"):
     (case,) = find_cases(folder, BRATS, ".nii.gz")
     plans = PlansManager(tiny_plans(scheme=scheme))
-    return prepare_case(case, BRATS, kept, plans, plans.get_configuration("3d_fullres"), tiny_dataset_json())
+    images = read_case(case, BRATS, kept, plans.image_reader_writer_class())
+    return preprocess(images, plans, plans.get_configuration("3d_fullres"), tiny_dataset_json())
 
 
 class TestRead:

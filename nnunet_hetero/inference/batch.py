@@ -1,0 +1,257 @@
+"""Many cases, one after the other: predict, write in the background, keep the books of what is done and what failed.
+
+A case's files appear together when all are written, its segmentation last. So the segmentation tells that the case is
+whole, and a run that was stopped at any moment can be continued.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
+from nnunetv2.utilities.helpers import empty_cache
+
+from nnunet_hetero.inference.export import CaseWriter
+from nnunet_hetero.inference.files import Unfinished, drop_unfinished, locked, replace_text
+from nnunet_hetero.inference.modality_record import read_record, write_record
+from nnunet_hetero.inference.outputs import CasePrediction
+from nnunet_hetero.inference.run_record import PeakMemory, record_case, record_failure
+from nnunet_hetero.inference.workers import Failure, Workers, in_words
+
+if TYPE_CHECKING:
+    from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
+ARGUMENTS_NAME = "predict_from_raw_data_args.json"
+
+
+@dataclass(frozen=True)
+class BatchItem:
+    """One preprocessed case.
+
+    Args:
+        name: Case identifier.
+        data: The network's input, ``(M, *spatial)``.
+        properties: What nnU-Net's export needs.
+        output: Path of its files without ending; None returns the result instead.
+        record: Its entry in ``modalities.json``, None if the case came from no files.
+        seconds: How long each step took.
+    """
+
+    name: str
+    data: torch.Tensor
+    properties: dict
+    output: str | None
+    record: dict | None = None
+    seconds: dict[str, float] | None = None
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> BatchItem:
+        """From what a data iterator of nnU-Net gives, or ours, which adds the rest."""
+        data, output = item["data"], item["ofile"]
+        if isinstance(data, str):  # nnU-Net hands large arrays over as files
+            file, data = data, torch.from_numpy(np.load(data))
+            os.remove(file)
+        name = item.get("name") or ("" if output is None else os.path.basename(output))
+        seconds = {"preprocessing": item["seconds"]} if "seconds" in item else {}
+        return cls(name, data, item["data_properties"], output, item.get("record"), seconds)
+
+    @property
+    def folder(self) -> str:
+        """Output folder."""
+        return os.path.dirname(self.output) or os.curdir
+
+    @property
+    def file_name(self) -> str:
+        """Name of its files without ending; a list of output files need not name them like the case."""
+        return os.path.basename(self.output)
+
+
+class Batch:
+    """The cases of one call. Leaving its context ends the background processes.
+
+    Args:
+        predictor: Predicts; its `failed` receives what goes wrong.
+        writer: Writes.
+        run: What ``run.json`` says of this call, see `describe_run`; None keeps no such record.
+        num_processes: Background processes for writing; 0 writes in this process.
+    """
+
+    def __init__(self, predictor: HeteroModalPredictor, writer: CaseWriter, run: dict | None, num_processes: int):
+        self.predictor = predictor
+        self.writer = writer
+        self.run = run
+        self.results: list = []
+        self._workers = Workers(num_processes)
+        self._open: list[Unfinished] = []
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._workers.__exit__(*exception)
+        for unfinished in self._open:
+            unfinished.drop()
+
+    def add(self, item: BatchItem) -> None:
+        """Predict one case and hand it over for writing.
+
+        A case without an output file has nobody to tell of a failure but the caller, so its errors are raised.
+        """
+        while self._workers.oldest_is_done():
+            self._take()
+        memory = PeakMemory(self.predictor.device)
+        memory.start()
+        start = time.perf_counter()
+        try:
+            prediction = self.predictor.predict_case(item.data, item.properties, item.name)
+        except Exception as error:
+            if item.output is None:
+                raise
+            self.fail(item.name, item.output, Failure("predicting", in_words(error)))
+            empty_cache(self.predictor.device)
+            return
+        seconds = {**(item.seconds or {}), "predicting": time.perf_counter() - start}
+        # The input is not needed any more, and may be large.
+        item = replace(item, data=torch.empty(0), seconds=seconds)
+        if item.output is None:
+            self._workers.submit((item, None, 0), _result, prediction.logits, item.properties, self.writer)
+        else:
+            self._write(item, prediction, memory.read())
+        while len(self._workers) > self._workers.num_processes:
+            self._take()
+
+    def finish(self) -> list:
+        """Wait until all is written.
+
+        Returns:
+            One entry per case in their order: the result, or None for a case with an output file.
+        """
+        while self._workers:
+            self._take()
+        return self.results
+
+    def fail(self, case: str, output: str | None, failure: Failure) -> None:
+        """Tell of a case that has no result, now and in ``failed.json``."""
+        print(f"Left out: {case}, {failure.step}: {failure.reason}", flush=True)
+        self.predictor.failed[case] = failure.reason
+        if output is not None:
+            _note_failure(output, failure)
+
+    def _write(self, item: BatchItem, prediction: CasePrediction, peak_memory: int | None) -> None:
+        try:
+            unfinished = Unfinished(item.output)
+        except OSError as error:
+            self.fail(item.name, item.output, Failure("exporting", in_words(error)))
+            return
+        self._open.append(unfinished)
+        self._workers.submit(
+            (item, unfinished, peak_memory),
+            self.writer.write,
+            prediction,
+            item.properties,
+            unfinished.folder,
+            item.file_name,
+        )
+
+    def _take(self) -> None:
+        (item, unfinished, peak_memory), outcome = self._workers.pop()
+        if item.output is None:
+            if outcome.error:
+                raise RuntimeError(f"The export failed: {outcome.error}")
+            self.results.append(outcome.result)
+            return
+        error = outcome.error
+        if error is None:
+            measured = {
+                "seconds": {
+                    step: round(value, 3) for step, value in (item.seconds | {"exporting": outcome.seconds}).items()
+                },
+                "peak_memory_bytes": peak_memory,
+            }
+            try:
+                unfinished.publish(self.writer.segmentation(item.file_name), lambda: self._keep_books(item, measured))
+            except OSError as reason:  # most likely the disk is full
+                error = in_words(reason)
+        unfinished.drop()
+        self._open.remove(unfinished)
+        if error is not None:
+            self.fail(item.name, item.output, Failure("exporting", error))
+            return
+        _note_failure(item.output, None)
+        self.results.append(None)
+
+    def _keep_books(self, item: BatchItem, measured: dict[str, Any]) -> None:
+        if item.record is not None:
+            write_record(item.folder, item.file_name, item.record)
+            measured = {"modalities": item.record["used"], **measured}
+        if self.run is not None:
+            record_case(item.folder, item.file_name, self.run, measured)
+
+
+def _result(logits: np.ndarray, properties: dict, writer: CaseWriter):
+    return convert_predicted_logits_to_segmentation_with_correct_shape(
+        logits,
+        writer.plans_manager,
+        writer.configuration_manager,
+        writer.plans_manager.get_label_manager(writer.dataset_json),
+        properties,
+        writer.save_probabilities,
+    )
+
+
+def _note_failure(output: str, failure: Failure | None) -> None:
+    folder, case = os.path.split(output)
+    try:
+        record_failure(folder or os.curdir, case, failure)
+    except OSError as error:  # a full disk; the other cases go on
+        print(f"failed.json could not be written: {error}", flush=True)
+
+
+def is_whole(output: str, writer: CaseWriter) -> bool:
+    """Whether an earlier run has written everything that is asked of a case.
+
+    Args:
+        output: Path of its files without ending.
+        writer: Knows what is asked.
+    """
+    folder, case = os.path.split(output)
+    entry = read_record(folder or os.curdir, case)
+    return entry is not None and all(
+        os.path.isfile(os.path.join(folder, name)) for name in writer.expected(case, entry["absent"])
+    )
+
+
+def make_ready(output: str, writer: CaseWriter) -> None:
+    """Remove what a killed run left of a case, and its segmentation, which would pass for that of this run."""
+    drop_unfinished(output)
+    folder, case = os.path.split(output)
+    Path(folder, writer.segmentation(case)).unlink(missing_ok=True)
+
+
+def write_settings(folder: str, arguments: dict[str, Any], dataset_json: dict, plans: dict) -> None:
+    """Write what nnU-Net writes beside its predictions, each file as a whole.
+
+    Runs that differ only in which part they are, or in whether they continue, leave each other's arguments in place.
+    """
+    os.makedirs(folder, exist_ok=True)
+    arguments = json.loads(json.dumps(arguments, default=str))
+    files = {"dataset.json": dataset_json, "plans.json": plans, ARGUMENTS_NAME: arguments}
+    own = dict.fromkeys(("overwrite", "part_id"))
+    with locked(folder):
+        for name, content in files.items():
+            file = Path(folder, name)
+            text = json.dumps(content, sort_keys=name == ARGUMENTS_NAME, indent=4)
+            before = file.read_text(encoding="utf-8") if file.is_file() else None
+            if name == ARGUMENTS_NAME and before is not None:
+                unchanged = json.loads(before) | own == content | own
+            else:
+                unchanged = before == text
+            if not unchanged:
+                replace_text(file, text)

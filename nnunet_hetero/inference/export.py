@@ -1,0 +1,166 @@
+"""The files of one case: nnU-Net's segmentation and probabilities, completed images, maps of uncertainty."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import SimpleITK as sitk
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from nnunetv2.inference.export_prediction import export_prediction_from_logits
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+
+from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
+
+COMPLETED_FOLDER = "completed"
+UNCERTAINTY_FOLDER = "uncertainty"
+NUMBERED_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
+"""Formats that hold numbers with decimals; images of other data sets are written as the first of them."""
+
+
+@dataclass(frozen=True)
+class CaseWriter:
+    """Writes the files of a case, and knows their names. It is sent to background processes.
+
+    Args:
+        plans_manager: nnU-Net's.
+        configuration_manager: nnU-Net's.
+        dataset_json: Content of ``dataset.json``.
+        modalities: Names of the channels.
+        regions: Names of the regions, in the order of a prediction's maps.
+        sampling: What is written besides the segmentation.
+        save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
+    """
+
+    plans_manager: PlansManager
+    configuration_manager: ConfigurationManager
+    dataset_json: dict
+    modalities: tuple[str, ...]
+    regions: tuple[str, ...]
+    sampling: SamplingOptions
+    save_probabilities: bool
+
+    def segmentation(self, case: str) -> str:
+        """File of the segmentation, below the output folder."""
+        return case + self.dataset_json["file_ending"]
+
+    def completed(self, case: str, channel: int) -> str:
+        """File of a completed modality, named as nnU-Net names the image of a channel."""
+        return f"{COMPLETED_FOLDER}/{case}_{channel:04d}{self._image_ending}"
+
+    def map_of(self, case: str, quantity: str, region: str) -> str:
+        """File of a map of uncertainty: ``uncertainty/CASE_entropy_whole_tumor.nii.gz``."""
+        return f"{UNCERTAINTY_FOLDER}/{case}_{quantity}_{_plain(region)}{self._image_ending}"
+
+    def expected(self, case: str, absent: Collection[str]) -> list[str]:
+        """All files of a whole case, below the output folder.
+
+        Args:
+            case: Its name.
+            absent: Modalities that it was segmented without.
+        """
+        files = [self.segmentation(case)]
+        if self.save_probabilities:
+            files += [f"{case}.npz", f"{case}.pkl"]
+        if self.sampling.save_completed:
+            every = self.sampling.save_completed == "all"
+            files += [self.completed(case, n) for n, name in enumerate(self.modalities) if every or name in absent]
+        if self.sampling.save_uncertainty:
+            quantities = ("entropy", "mutual_information") if self.sampling.num_samples else ("entropy",)
+            files += [self.map_of(case, quantity, region) for quantity in quantities for region in self.regions]
+        return files
+
+    def write(self, prediction: CasePrediction, properties: dict, folder: str | os.PathLike, case: str) -> None:
+        """Write all files of a case.
+
+        Args:
+            prediction: On the preprocessed grid.
+            properties: Those of the preprocessed case.
+            folder: Where to; see `expected` for the names.
+            case: Its name.
+        """
+        folder = Path(folder)
+        images = {}
+        if prediction.completion is not None:
+            names = [self.completed(case, channel) for channel in prediction.completed]
+            images |= zip(names, self.on_case_grid(prediction.completion, properties), strict=True)
+        for quantity in ("entropy", "mutual_information"):
+            maps = getattr(prediction, quantity)
+            if maps is not None:
+                names = [self.map_of(case, quantity, region) for region in self.regions]
+                images |= zip(names, self.on_case_grid(maps, properties), strict=True)
+        for name, image in images.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            write_image(folder / name, image, properties)
+        export_prediction_from_logits(
+            prediction.logits,
+            properties,
+            self.configuration_manager,
+            self.plans_manager,
+            self.dataset_json,
+            str(folder / case),
+            self.save_probabilities,
+        )
+
+    def on_case_grid(self, images: np.ndarray, properties: dict) -> np.ndarray:
+        """Images from the preprocessed grid to the case's own; zero where nnU-Net cropped.
+
+        Args:
+            images: ``(C, *spatial)``.
+            properties: Those of the preprocessed case.
+        """
+        plans, configuration = self.plans_manager, self.configuration_manager
+        shape = properties["shape_after_cropping_and_before_resampling"]
+        spacing = [properties["spacing"][axis] for axis in plans.transpose_forward]
+        # A 2D configuration leaves the first axis alone.
+        current = [*spacing[: len(shape) - len(configuration.spacing)], *configuration.spacing]
+        resampled = np.asarray(configuration.resampling_fn_probabilities(images, shape, current, spacing))
+        full = np.zeros((len(images), *properties["shape_before_cropping"]), np.float32)
+        full[(slice(None), *(slice(*limits) for limits in properties["bbox_used_for_cropping"]))] = resampled
+        return full.transpose([0, *(axis + 1 for axis in plans.transpose_backward)])
+
+    @property
+    def _image_ending(self) -> str:
+        ending = self.dataset_json["file_ending"]
+        return ending if ending in NUMBERED_FORMATS else NUMBERED_FORMATS[0]
+
+
+def write_image(file: str | os.PathLike, image: np.ndarray, properties: dict) -> None:
+    """Write an image with decimals where a segmentation of nnU-Net's would lie in space; its writers know labels only.
+
+    Args:
+        file: Path to write.
+        image: ``(*spatial)`` on the case's grid, as nnU-Net's reader would give it.
+        properties: What that reader said about the case.
+    """
+    image = image.astype(np.float32, copy=False)
+    if "nibabel_stuff" in properties:
+        nibabel.save(_nifti(image.transpose(2, 1, 0), **properties["nibabel_stuff"]), file)
+        return
+    stored = properties.get("sitk_stuff", {"spacing": [float(edge) for edge in properties["spacing"][::-1]]})
+    if len(stored["spacing"]) == 2:
+        image = image[0]
+    itk_image = sitk.GetImageFromArray(image)
+    itk_image.SetSpacing(stored["spacing"])
+    if "origin" in stored:
+        itk_image.SetOrigin(stored["origin"])
+        itk_image.SetDirection(stored["direction"])
+    if "original_orientation" in stored:
+        itk_image = sitk.DICOMOrient(itk_image, stored["original_orientation"])
+    sitk.WriteImage(itk_image, str(file), True)
+
+
+def _nifti(image: np.ndarray, original_affine: np.ndarray, reoriented_affine: np.ndarray | None = None):
+    if reoriented_affine is None:
+        return nibabel.Nifti1Image(image, original_affine)
+    back = ornt_transform(axcodes2ornt("RAS"), io_orientation(original_affine))
+    return nibabel.Nifti1Image(image, reoriented_affine).as_reoriented(back)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w+-]+", "_", name)
