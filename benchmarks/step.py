@@ -4,15 +4,15 @@
 
 Both networks take turns, step by step, so that what else the machine does falls on both. Printed are medians and the
 ratios of the medians; on a CPU also processor time, which other programs disturb less than the clock. Memory is the
-peak of a training step with all modalities (on a CPU: of a process of its own; on CUDA: of the allocator).
+peak of what torch's allocator holds in a training step with all modalities.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.modalities import Modalities, SubsetSampler
@@ -109,20 +110,24 @@ def compare(calls: dict[str, Callable[[], None]], repeats: int, device: str) -> 
 
 
 def peak_memory(kind: str, args: argparse.Namespace, result) -> None:
-    """Peak bytes of a few training steps above what the process had before; runs in a process of its own."""
+    """Peak bytes that torch holds in a training step; runs in a process of its own."""
     torch.set_num_threads(args.threads)
     network, data = build(kind, args), torch.randn(args.batch, len(MODALITIES), *[args.patch] * 3, device=args.device)
     # All modalities in every sample: the dearest step that training can draw.
     step = training_step(network, data, SubsetSampler(MODALITIES, {"T1+T1c+T2+FLAIR": 1.0}))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    step()
     if args.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    for _ in range(2):
         step()
-    if args.device == "cuda":
         result.put(torch.cuda.max_memory_allocated())
-    else:
-        result.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+        return
+    # The CPU's allocator keeps no peak; the profiler records what it gives and takes back. Weights stand before it.
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step()
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    sizes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    weights = sum(parameter.nbytes for parameter in network.parameters())
+    result.put(weights + max(itertools.accumulate(sizes)))
 
 
 def measure_memory(kind: str, args: argparse.Namespace) -> int:

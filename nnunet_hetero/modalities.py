@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -69,12 +70,16 @@ class Modalities:
         Raises:
             SettingsError: If a modality is unknown or named twice.
         """
-        parts = [part for name in names for part in str(name).replace("+", ",").split(",") if part.strip()]
-        found = [self.index(part) for part in parts]
+        found = [self.index(part) for name in names for part in self._split(str(name))]
         for channel in found:
             if found.count(channel) > 1:
                 raise SettingsError(f"{what}: modality '{self.names[channel]}' is named more than once. Name it once.")
         return tuple(sorted(found))
+
+    def _split(self, text: str) -> list[str]:
+        """Names in a text such as ``T1+FLAIR``; a name that holds such a sign itself (``T1+Gd``) stays whole."""
+        known = "|".join(re.escape(name) for name in sorted(self.names, key=len, reverse=True))
+        return re.findall(rf"(?:{known})(?=\s*(?:[+,]|$))|[^+,\s][^+,]*", text, re.IGNORECASE)
 
     def label(self, subset: Iterable[int]) -> str:
         """Readable name of a subset, e.g. ``T1+FLAIR``; ``none`` for the empty set."""

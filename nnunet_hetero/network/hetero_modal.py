@@ -8,7 +8,7 @@ the levels, kernels, strides, norms and numbers of convolutions are those of nnU
 from __future__ import annotations
 
 import pydoc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from dynamic_network_architectures.building_blocks.residual_encoders import Resi
 from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
 from dynamic_network_architectures.initialization.weight_init import InitWeights_He
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
@@ -39,6 +40,20 @@ class HeteroModalOutput(NamedTuple):
     segmentation: Tensor | list[Tensor]
     completion: Tensor | None
     posterior: list[Gaussian]
+
+
+class EncodedModality(NamedTuple):
+    """What the encoder of one modality made of those samples of a batch that have it.
+
+    Attributes:
+        channel: The modality.
+        features: Feature maps of every level, each ``(n, C, *spatial)``, finest first.
+        samples: Which samples of the batch the n rows belong to, ``(n,)`` int64.
+    """
+
+    channel: int
+    features: list[Tensor]
+    samples: Tensor
 
 
 class ModalityEncoder(nn.Module):
@@ -67,15 +82,17 @@ class ModalityEncoder(nn.Module):
             nn.init.zeros_(head.weight[latent:])
             nn.init.constant_(head.bias[latent:], self.initial_log_variance)
 
-    def forward(self, x: Tensor) -> list[Gaussian]:
-        """Encode images of one modality, ``(n, 1, *spatial)``, to every level's Gaussian, finest first, float32."""
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Encode images of one modality, ``(n, 1, *spatial)``, to the feature maps of every level, finest first."""
         # On a CPU torch runs the small 3D convolutions of a single sample by a path three times slower than for two.
-        pad = x.device.type == "cpu" and len(x) == 1
-        levels = []
-        for features, head in zip(self.backbone(x.expand(2, *x.shape[1:]) if pad else x), self.heads, strict=True):
-            mean, log_variance = head(features[:1] if pad else features).float().chunk(2, dim=1)
-            levels.append(Gaussian(mean, log_variance.clamp(-self.max_abs_log_variance, self.max_abs_log_variance)))
-        return levels
+        if x.device.type == "cpu" and len(x) == 1:
+            return [features[:1] for features in self.backbone(x.expand(2, *x.shape[1:]))]
+        return self.backbone(x)
+
+    def gaussian(self, level: int, features: Tensor) -> Gaussian:
+        """Posterior of this modality alone at a level, from its feature map there, float32."""
+        mean, log_variance = self.heads[level](features).float().chunk(2, dim=1)
+        return Gaussian(mean, log_variance.clamp(-self.max_abs_log_variance, self.max_abs_log_variance))
 
 
 class LatentDecoder(UNetDecoder):
@@ -201,7 +218,7 @@ class HeteroModalVAE(nn.Module):
         """Which modalities each sample has, ``(B, M)`` bool: those whose channel is not identically zero."""
         return (x != 0).flatten(2).any(dim=2)
 
-    def encode(self, x: Tensor, available: Tensor) -> list[list[Expert]]:
+    def encode(self, x: Tensor, available: Tensor) -> list[EncodedModality]:
         """Encode what is available, each modality alone; absent modalities cost nothing.
 
         Args:
@@ -209,32 +226,43 @@ class HeteroModalVAE(nn.Module):
             available: ``(B, M)`` bool.
 
         Returns:
-            For each modality that at least one sample has: its `Expert` at every level, finest first.
+            One entry for each modality that at least one sample has.
         """
-        experts = []
+        encoded = []
         for channel, encoder in enumerate(self.encoders):
             samples = available[:, channel].nonzero().flatten()
             if len(samples):
                 images = x[:, channel : channel + 1]
-                levels = encoder(images if len(samples) == len(x) else images[samples])
-                experts.append([Expert(gaussian, samples) for gaussian in levels])
-        return experts
+                features = encoder(images if len(samples) == len(x) else images[samples])
+                encoded.append(EncodedModality(channel, features, samples))
+        return encoded
 
-    def fuse(self, experts: Sequence[Sequence[Expert]], batch_size: int, spatial: Sequence[int]) -> list[Gaussian]:
-        """Fuse the experts of all modalities at every level, finest first.
+    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Gaussian]:
+        """Fuse the posteriors of all modalities at every level, finest first.
 
         Args:
-            experts: From `encode`; may be empty, which gives the prior.
+            encoded: From `encode`, or part of it; may be empty, which gives the prior.
             batch_size: B.
             spatial: The images' spatial shape, in voxels.
         """
-        device = next(self.parameters()).device
         levels, shape = [], list(spatial)
         for level, (channels, stride) in enumerate(zip(self.latent_channels, self.strides, strict=True)):
             # A strided convolution with "same" padding rounds up.
             shape = [-(-size // step) for size, step in zip(shape, stride, strict=True)]
-            levels.append(product_of_gaussians([e[level] for e in experts], (batch_size, channels, *shape), device))
+            levels.append(self._cheaply(self._fuse_level, encoded, level, (batch_size, channels, *shape)))
         return levels
+
+    def _fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
+        experts = [
+            Expert(self.encoders[part.channel].gaussian(level, part.features[level]), part.samples) for part in encoded
+        ]
+        return product_of_gaussians(experts, shape, next(self.parameters()).device)
+
+    def _cheaply(self, function: Callable, *arguments):
+        """Call a function of little work and many intermediate results; training makes them twice, to keep none."""
+        if self.training and torch.is_grad_enabled():
+            return checkpoint(function, *arguments, use_reentrant=False)
+        return function(*arguments)
 
     def complete(self, latents: Sequence[Tensor], modalities: Sequence[int] | None = None) -> Tensor:
         """Decode images from latents.
@@ -252,7 +280,7 @@ class HeteroModalVAE(nn.Module):
         if not len(self.image_decoders):
             raise SettingsError("This model has no image decoders (hetero_modal.image_decoders is false in its plans).")
         chosen = range(self.num_modalities) if modalities is None else modalities
-        return torch.cat([self.image_decoders[channel](latents) for channel in chosen], dim=1)
+        return torch.cat([self._cheaply(self.image_decoders[channel], latents) for channel in chosen], dim=1)
 
     def forward(
         self, x: Tensor, available: Tensor | None = None, *, full: bool = False

@@ -220,9 +220,11 @@ class TestStart:
     def test_variance_of_every_level(self):
         """Before the first step σ² is the setting's, whatever the image: noise must not drown the signal."""
         network = HeteroModalVAE.from_plans(tiny_configuration(initial_log_variance=-2.0), 4, 3, False)
-        for level in network.encoders[0](random_images(2, 1)):
-            assert (level.log_variance == -2.0).all()
-            assert level.mean.std() > 0
+        encoder = network.encoders[0]
+        for level, features in enumerate(encoder(random_images(2, 1))):
+            posterior = encoder.gaussian(level, features)
+            assert (posterior.log_variance == -2.0).all()
+            assert posterior.mean.std() > 0
 
 
 class TestComputesOnlyWhatIsNeeded:
