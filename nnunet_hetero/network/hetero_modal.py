@@ -229,8 +229,10 @@ class HeteroModalVAE(nn.Module):
             One entry for each modality that at least one sample has.
         """
         encoded = []
+        # On the host: which encoders run is decided there, and a GPU would be waited for once per modality.
+        available = available.cpu()
         for channel, encoder in enumerate(self.encoders):
-            samples = available[:, channel].nonzero().flatten()
+            samples = available[:, channel].nonzero().flatten().to(x.device)
             if len(samples):
                 images = x[:, channel : channel + 1]
                 features = encoder(images if len(samples) == len(x) else images[samples])
@@ -306,7 +308,7 @@ class HeteroModalVAE(nn.Module):
                 f"The input has {x.shape[1]} channel(s), this model was built for {self.num_modalities} modalities. "
                 "Give every modality its channel, in the order of dataset.json; an absent one is a channel of zeros."
             )
-        available = self.availability(x) if available is None else available.to(device=x.device, dtype=torch.bool)
+        available = (self.availability(x) if available is None else available).cpu().bool()
         posterior = self.fuse(self.encode(x, available), len(x), x.shape[2:])
         latents = [level.sample() if self.training else level.mean for level in posterior]
         if self.touch_absent_encoders and self.training:
@@ -321,7 +323,7 @@ class HeteroModalVAE(nn.Module):
         unused = [self.encoders[i] for i in (~available.any(dim=0)).nonzero().flatten().tolist()]
         return sum(
             (0.0 * p.sum() for encoder in unused for p in encoder.parameters()),
-            torch.zeros((), device=available.device),
+            torch.zeros((), device=next(self.parameters()).device),
         )
 
     def compile_parts(self, **kwargs) -> None:
