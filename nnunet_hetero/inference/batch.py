@@ -23,6 +23,7 @@ from nnunet_hetero.inference.files import Unfinished, drop_unfinished, locked, r
 from nnunet_hetero.inference.modality_record import read_record, write_record
 from nnunet_hetero.inference.outputs import CasePrediction
 from nnunet_hetero.inference.run_record import PeakMemory, record_case, record_failure
+from nnunet_hetero.inference.volumes import Row, write_row
 from nnunet_hetero.inference.workers import Failure, Workers, in_words
 
 if TYPE_CHECKING:
@@ -176,7 +177,9 @@ class Batch:
                 "peak_memory_bytes": peak_memory,
             }
             try:
-                unfinished.publish(self.writer.segmentation(item.file_name), lambda: self._keep_books(item, measured))
+                unfinished.publish(
+                    self.writer.segmentation(item.file_name), lambda: self._keep_books(item, measured, outcome.result)
+                )
             except OSError as reason:  # most likely the disk is full
                 error = in_words(reason)
         unfinished.drop()
@@ -187,7 +190,10 @@ class Batch:
         _note_failure(item.output, None)
         self.results.append(None)
 
-    def _keep_books(self, item: BatchItem, measured: dict[str, Any]) -> None:
+    def _keep_books(self, item: BatchItem, measured: dict[str, Any], rows: dict[str, Row]) -> None:
+        used = item.record["used"] if item.record is not None else ()
+        for table, row in rows.items():
+            write_row(Path(item.folder, table), item.file_name, used, row)
         if item.record is not None:
             write_record(item.folder, item.file_name, item.record)
             measured = {"modalities": item.record["used"], **measured}

@@ -86,6 +86,7 @@ def predict_preprocessed(
         parameters: Weights of each fold; default the predictor's. An entry None takes the network as it is.
     """
     regions = RegionDecoder(predictor.label_manager)
+    uncertain = sampling.save_uncertainty and segment
     decide = voxel_volume is not None and sampling.num_samples > 0 and segment
     available = (data != 0).flatten(1).any(dim=1)
     completed = channels_to_complete(sampling, available.tolist())
@@ -96,14 +97,18 @@ def predict_preprocessed(
             network = _ready_network(predictor, weights)
             # Folds draw apart, as their latents differ.
             window = _Fold(predictor, network, (sampling.seed, case, fold))
-            draws = DrawStatistics(regions, decide, sampling.save_uncertainty and sampling.num_samples > 0)
+            draws = DrawStatistics(regions, decide, uncertain and sampling.num_samples > 0)
             draws, images = window.predict(data, available, draws, sampling.num_samples, completed, segment)
             if total is None:
                 total, completion = draws, images
             else:
                 total.merge(draws)
                 completion = completion + images
-    prediction = {"completed": completed}
+    prediction = {
+        "used": tuple(available.nonzero().flatten().tolist()),
+        "draws": total.number if sampling.num_samples else 0,
+        "completed": completed,
+    }
     if completed:
         prediction["completion"] = (completion / len(parameters)).numpy()
     if not segment:
@@ -174,8 +179,7 @@ class _Fold:
         with torch.autocast("cuda") if predictor.device.type == "cuda" else contextlib.nullcontext():
             run = window.run(padded, available, draws_of(num_samples, len(views)), heads, completed)
             for probabilities in run.probabilities():
-                if segment:
-                    statistics.add(probabilities[crop])
+                statistics.add(probabilities[crop])
         return statistics.cpu(), run.completion[crop].cpu()
 
 

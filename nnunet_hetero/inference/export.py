@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,13 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from nnunetv2.inference.export_prediction import export_prediction_from_logits
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
+from nnunet_hetero.inference.completion import IntensityScale, description, restored
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.regions import Region
+from nnunet_hetero.inference.uncertainty import FILE_NAME as UNCERTAINTY_NAME
+from nnunet_hetero.inference.uncertainty import uncertainty_row
+from nnunet_hetero.inference.volumes import FILE_NAME as VOLUMES_NAME
+from nnunet_hetero.inference.volumes import Row, plain_name, region_volumes, volumes_row
 
 COMPLETED_FOLDER = "completed"
 UNCERTAINTY_FOLDER = "uncertainty"
@@ -32,8 +38,9 @@ class CaseWriter:
         configuration_manager: nnU-Net's.
         dataset_json: Content of ``dataset.json``.
         modalities: Names of the channels.
-        regions: Names of the regions, in the order of a prediction's maps.
+        regions: Label values by the regions' names, in the order of a prediction's maps.
         sampling: What is written besides the segmentation.
+        scales: How completed images get the intensities of real ones, one per modality.
         save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
     """
 
@@ -41,8 +48,9 @@ class CaseWriter:
     configuration_manager: ConfigurationManager
     dataset_json: dict
     modalities: tuple[str, ...]
-    regions: tuple[str, ...]
+    regions: dict[str, Region]
     sampling: SamplingOptions
+    scales: tuple[IntensityScale, ...]
     save_probabilities: bool
 
     def segmentation(self, case: str) -> str:
@@ -55,7 +63,7 @@ class CaseWriter:
 
     def map_of(self, case: str, quantity: str, region: str) -> str:
         """File of a map of uncertainty: ``uncertainty/CASE_entropy_whole_tumor.nii.gz``."""
-        return f"{UNCERTAINTY_FOLDER}/{case}_{quantity}_{_plain(region)}{self._image_ending}"
+        return f"{UNCERTAINTY_FOLDER}/{case}_{quantity}_{plain_name(region)}{self._image_ending}"
 
     def expected(self, case: str, absent: Collection[str]) -> list[str]:
         """All files of a whole case, below the output folder.
@@ -75,7 +83,9 @@ class CaseWriter:
             files += [self.map_of(case, quantity, region) for quantity in quantities for region in self.regions]
         return files
 
-    def write(self, prediction: CasePrediction, properties: dict, folder: str | os.PathLike, case: str) -> None:
+    def write(
+        self, prediction: CasePrediction, properties: dict, folder: str | os.PathLike, case: str
+    ) -> dict[str, Row]:
         """Write all files of a case.
 
         Args:
@@ -83,12 +93,13 @@ class CaseWriter:
             properties: Those of the preprocessed case.
             folder: Where to; see `expected` for the names.
             case: Its name.
+
+        Returns:
+            The case's rows in tables of all cases, by the table's file below the output folder.
         """
         folder = Path(folder)
+        self.write_completed(prediction, properties, folder, case)
         images = {}
-        if prediction.completion is not None:
-            names = [self.completed(case, channel) for channel in prediction.completed]
-            images |= zip(names, self.on_case_grid(prediction.completion, properties), strict=True)
         for quantity in ("entropy", "mutual_information"):
             maps = getattr(prediction, quantity)
             if maps is not None:
@@ -106,20 +117,69 @@ class CaseWriter:
             str(folder / case),
             self.save_probabilities,
         )
+        return self._rows(prediction, properties, str(folder / self.segmentation(case)))
 
-    def on_case_grid(self, images: np.ndarray, properties: dict) -> np.ndarray:
+    def write_completed(self, prediction: CasePrediction, properties: dict, folder: Path, case: str) -> None:
+        """Write the completed images of a case, and what they are, in a JSON file beside each.
+
+        Args:
+            prediction: On the preprocessed grid.
+            properties: Those of the preprocessed case.
+            folder: Where to; see `completed` for the names.
+            case: Its name.
+        """
+        if not prediction.completed:
+            return
+        (folder / COMPLETED_FOLDER).mkdir(exist_ok=True)
+        for channel, image in zip(prediction.completed, self.completed_images(prediction, properties), strict=True):
+            file = folder / self.completed(case, channel)
+            write_image(file, image, properties)
+            used = [self.modalities[number] for number in prediction.used]
+            entry = description(self.modalities[channel], used, self.scales[channel], prediction.draws)
+            file = file.with_name(file.name.removesuffix(self._image_ending) + ".json")
+            file.write_text(json.dumps(entry, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def completed_images(self, prediction: CasePrediction, properties: dict) -> np.ndarray:
+        """Completed images on the case's own grid, with intensities and background of real ones.
+
+        Args:
+            prediction: On the preprocessed grid.
+            properties: Those of the preprocessed case.
+
+        Returns:
+            ``(len(prediction.completed), *spatial)``.
+        """
+        resample = self.configuration_manager.resampling_fn_data
+        scales = [self.scales[channel] for channel in prediction.completed]
+        return restored(self.on_case_grid(prediction.completion, properties, resample), scales, properties)
+
+    def _rows(self, prediction: CasePrediction, properties: dict, segmentation: str) -> dict[str, Row]:
+        rows = {}
+        if prediction.volumes is not None:
+            label_map = self.plans_manager.image_reader_writer_class().read_seg(segmentation)[0][0]
+            volumes = region_volumes(label_map, self.regions, properties["spacing"])
+            rows[VOLUMES_NAME] = volumes_row(volumes, prediction.volumes)
+        if prediction.disagreement is not None and self.sampling.save_uncertainty:
+            rows[f"{UNCERTAINTY_FOLDER}/{UNCERTAINTY_NAME}"] = uncertainty_row(self.regions, prediction.disagreement)
+        return rows
+
+    def on_case_grid(
+        self, images: np.ndarray, properties: dict, resample: Callable[..., np.ndarray] | None = None
+    ) -> np.ndarray:
         """Images from the preprocessed grid to the case's own; zero where nnU-Net cropped.
 
         Args:
             images: ``(C, *spatial)``.
             properties: Those of the preprocessed case.
+            resample: One of the configuration's functions; default that of probabilities.
         """
         plans, configuration = self.plans_manager, self.configuration_manager
         shape = properties["shape_after_cropping_and_before_resampling"]
         spacing = [properties["spacing"][axis] for axis in plans.transpose_forward]
         # A 2D configuration leaves the first axis alone.
         current = [*spacing[: len(shape) - len(configuration.spacing)], *configuration.spacing]
-        resampled = np.asarray(configuration.resampling_fn_probabilities(images, shape, current, spacing))
+        resample = resample or configuration.resampling_fn_probabilities
+        resampled = np.asarray(resample(images, shape, current, spacing))
         full = np.zeros((len(images), *properties["shape_before_cropping"]), np.float32)
         full[(slice(None), *(slice(*limits) for limits in properties["bbox_used_for_cropping"]))] = resampled
         return full.transpose([0, *(axis + 1 for axis in plans.transpose_backward)])
@@ -160,7 +220,3 @@ def _nifti(image: np.ndarray, original_affine: np.ndarray, reoriented_affine: np
         return nibabel.Nifti1Image(image, original_affine)
     back = ornt_transform(axcodes2ornt("RAS"), io_orientation(original_affine))
     return nibabel.Nifti1Image(image, reoriented_affine).as_reoriented(back)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^\w+-]+", "_", name)

@@ -16,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.completion import Moments, mean_moments
 from nnunet_hetero.inference.trust import load_checkpoint, require_plain_plans
 from nnunet_hetero.modalities import Modalities
 
@@ -72,6 +73,8 @@ class LoadedModel:
         trainer_name: Name of the trainer.
         mirroring_axes: Axes along which the training mirrored, None for no mirroring.
         checkpoints: The folds' checkpoints.
+        intensity: Mean and standard deviation of the training images by modality, the mean over the folds; None if the
+            model was trained without. See `nnunet_hetero.training.intensity`.
     """
 
     folder: str
@@ -84,6 +87,7 @@ class LoadedModel:
     trainer_name: str
     mirroring_axes: tuple[int, ...] | None
     checkpoints: tuple[Path, ...]
+    intensity: Moments | None
 
 
 def load_model(
@@ -146,6 +150,7 @@ def load_model(
         first.trainer,
         first.mirroring_axes,
         files,
+        mean_moments([checkpoint.intensity for checkpoint in checkpoints if checkpoint.intensity]) or None,
     )
 
 
@@ -158,6 +163,7 @@ class _Checkpoint:
     configuration: str
     dataset_json: dict
     mirroring_axes: tuple[int, ...] | None
+    intensity: Moments | None
 
     @classmethod
     def load(cls, file: Path, trusted: bool) -> _Checkpoint:
@@ -169,6 +175,7 @@ class _Checkpoint:
                 content["init_args"]["configuration"],
                 content["init_args"]["dataset_json"],
                 content.get("inference_allowed_mirroring_axes"),
+                content.get("hetero_modal", {}).get("intensity"),
             )
         except KeyError as error:
             raise SettingsError(

@@ -46,6 +46,8 @@ class CasePrediction:
     """What the network says about one case, on the preprocessed grid. R regions, or foreground labels without regions.
 
     Args:
+        used: The channels that the case was encoded from.
+        draws: Number of draws that were averaged, over all folds; 0 if it was the posterior's mean.
         logits: ``(K, *spatial)`` float32, the inverse of nnU-Net's nonlinearity applied to the mean probability, so
             that nnU-Net's export (softmax or sigmoid) gives that back.
         completion: ``(len(completed), *spatial)`` float32, images in preprocessed units; None if not asked for.
@@ -57,6 +59,8 @@ class CasePrediction:
         disagreement: ``(R,)``, 1 - Dice between the draws and the segmentation of their mean; None without draws.
     """
 
+    used: tuple[int, ...]
+    draws: int
     logits: np.ndarray
     completion: np.ndarray | None = None
     completed: tuple[int, ...] = ()

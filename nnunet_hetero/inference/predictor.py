@@ -23,12 +23,13 @@ from nnunet_hetero.inference.case_prediction import (
     require_image_decoders,
 )
 from nnunet_hetero.inference.cases import Case, find_cases, kept_modalities
+from nnunet_hetero.inference.completion import IntensityScale, intensity_scales
 from nnunet_hetero.inference.export import CaseWriter
 from nnunet_hetero.inference.files import drop_unfinished
 from nnunet_hetero.inference.modality_record import describe, record
 from nnunet_hetero.inference.model_folder import LoadedModel, checked_folds, load_model
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
-from nnunet_hetero.inference.regions import RegionDecoder
+from nnunet_hetero.inference.regions import regions_of
 from nnunet_hetero.inference.run_record import describe_run
 from nnunet_hetero.inference.workers import Failure, prepare_cases
 from nnunet_hetero.modalities import Modalities
@@ -272,9 +273,20 @@ class HeteroModalPredictor(nnUNetPredictor):
             self.configuration_manager,
             self.dataset_json,
             self.modalities.names,
-            RegionDecoder(self.label_manager).names,
+            regions_of(self.label_manager),
             self.sampling,
+            self.scales,
             save_probabilities,
+        )
+
+    @property
+    def scales(self) -> tuple[IntensityScale, ...]:
+        """How completed images get the intensities of real ones, one per modality."""
+        return intensity_scales(
+            self.configuration_manager.normalization_schemes,
+            self.modalities,
+            self.plans_manager.foreground_intensity_properties_per_channel,
+            self._model.intensity if self._model else None,
         )
 
     def _describe_run(self, save_probabilities: bool) -> dict:

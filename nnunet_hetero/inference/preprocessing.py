@@ -17,6 +17,7 @@ import numpy as np
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.cases import Case
+from nnunet_hetero.inference.completion import FOREGROUND, packed_foreground
 from nnunet_hetero.modalities import Modalities, Subset
 
 GRID_TOLERANCE = 1e-3
@@ -250,4 +251,5 @@ def preprocess(images: CaseImages, plans_manager, configuration_manager, dataset
     used = tuple(channel for channel in images.used if channel not in absent)
     if not used:
         raise DataError(f"Case '{images.name}': its image(s) are constant, there is nothing to segment.")
+    properties[FOREGROUND] = packed_foreground(images.data[list(used)])
     return PreparedCase(images.name, data.astype(np.float32, copy=False), properties, used, absent)

@@ -181,6 +181,7 @@ class TestNnunetsOptions:
             "plans.json",
             "predict_from_raw_data_args.json",
             "run.json",
+            "volumes.csv",
         ]
         assert probabilities(tmp_path / "out").shape == (3, 20, 18, 22)
 

@@ -1,0 +1,94 @@
+"""Intensities of the training images, so that a completed image can be given the numbers of a real one.
+
+nnU-Net's z-score removes mean and standard deviation of each image, and the network never sees them. A completed
+modality gets the cohort's: the mean over the training cases of each case's mean and standard deviation, taken where
+nnU-Net takes them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from nnunetv2.configuration import default_num_processes
+from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+from tqdm import tqdm
+
+from nnunet_hetero.inference.completion import Moments, mean_moments
+from nnunet_hetero.inference.files import locked, read_json, replace_json
+from nnunet_hetero.modalities import Modalities
+
+CACHE_NAME = "hetero_intensity.json"
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """The training images of a dataset as they were before preprocessing.
+
+    Args:
+        folder: ``nnUNet_raw/DATASET``.
+        modalities: The dataset's modalities.
+        masked: Per modality, whether nnU-Net normalises it by the voxels that are not zero in all images of a case
+            (``use_mask_for_norm`` of the plans), or by the whole cropped image.
+        reader: nnU-Net's reader, an instance of the plans' ``image_reader_writer_class``.
+    """
+
+    folder: Path
+    modalities: Modalities
+    masked: Sequence[bool]
+    reader: object
+
+    def moments_of_case(self, files: Sequence[str]) -> Moments:
+        """Mean and standard deviation of each modality of one case that is not zero throughout."""
+        images, _ = self.reader.read_images(files)
+        images, segmentation, _ = crop_to_nonzero(images)
+        inside = segmentation[0] >= 0
+        found = {}
+        for name, image, masked in zip(self.modalities.names, images, self.masked, strict=True):
+            if image.any():
+                values = (image[inside] if masked else image).astype(np.float64)
+                found[name] = {"mean": float(values.mean()), "sd": float(values.std())}
+        return found
+
+
+def cohort_moments(raw: RawImages, cases: Iterable[str], cache: str | os.PathLike, progress: bool = True) -> Moments:
+    """Mean over cases of each case's mean and standard deviation.
+
+    Args:
+        raw: Where the images are.
+        cases: The cases that count, e.g. the training cases of a fold.
+        cache: JSON file that keeps the numbers of each case, so that the next fold does not read it again. An image
+            that changed, by the time of its file, is read again.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        With ``cases``, the number of cases, beside ``mean`` and ``sd``.
+
+    Raises:
+        OSError: If the dataset is not there.
+        RuntimeError: If an image cannot be read; nnU-Net's readers raise it.
+    """
+    dataset_json = json.loads((raw.folder / "dataset.json").read_text(encoding="utf-8"))
+    files = {
+        case: entry["images"]
+        for case, entry in get_filenames_of_train_images_and_targets(str(raw.folder), dataset_json).items()
+    }
+    cases = [case for case in cases if case in files]
+    stamps = {case: [list(raw.masked), *(os.stat(file).st_mtime for file in files[case])] for case in cases}
+    known = read_json(cache)
+    todo = [case for case in cases if known.get(case, {}).get("stamp") != stamps[case]]
+    # Readers decompress outside of Python's lock, so threads do.
+    with ThreadPoolExecutor(default_num_processes) as pool:
+        found = pool.map(raw.moments_of_case, (files[case] for case in todo))
+        bar = tqdm(found, "Intensities of the training images", len(todo), disable=not (progress and todo))
+        new = {case: {"stamp": stamps[case], "moments": moments} for case, moments in zip(todo, bar, strict=True)}
+    if new:
+        with locked(Path(cache).parent):
+            replace_json(cache, dict(sorted({**read_json(cache), **new}.items())))
+    return mean_moments([{**known, **new}[case]["moments"] for case in cases])
