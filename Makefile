@@ -13,12 +13,13 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## the whole chain on a synthetic cohort, on a CPU, in minutes
+	$(BIN)/nnunet_hetero activate
 	$(BIN)/nnunet_hetero demo --out demo_output
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -q -ra --durations=15
 
-bench: $(READY)  ## time and memory of a training step, next to nnU-Net's own network
+bench: $(READY)  ## time and memory of a training step and of predictions, next to nnU-Net's own network
 	$(BIN)/python benchmarks/step.py
 
 lint: $(READY)  ## style of the code
