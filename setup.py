@@ -30,7 +30,7 @@ setup(
     install_requires=[
         # 2.8.0 introduced nnUNet_extTrainer; 2.6, 2.7 and 2.8 each changed signatures that we override.
         "nnunetv2>=2.8.1,<2.9",
-        "torch>=2.1.2",
+        "torch>=2.6",  # before, a checkpoint could run code even when loaded with weights_only
         "batchgenerators>=0.25.1",
         "dynamic-network-architectures>=0.4.1,<0.5",
         "acvl-utils>=0.2.3,<0.3",

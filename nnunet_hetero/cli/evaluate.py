@@ -6,7 +6,8 @@ import argparse
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.environment import DEFAULT_TRAINER, set_ext_trainer
-from nnunet_hetero.integration.predict_flags import add_sampling_arguments
+from nnunet_hetero.integration.nnunet_folders import model_folder, require_variables
+from nnunet_hetero.integration.predict_flags import add_sampling_arguments, add_trust_argument
 
 HELP = """Segment cases from every subset of the modalities and measure the Dice of every region.
 
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save_predictions", action="store_true", help="Keep the label maps, in OUTPUT/predictions/SUBSET."
     )
+    add_trust_argument(parser)
     parser.add_argument("--disable_progress_bar", action="store_true", help="For logs.")
 
 
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("-i and -l belong together: the folder of images and the folder of their label maps.")
     if args.i is not None and args.o is None:
         raise SettingsError("With -i, say with -o where the results go.")
+    require_variables("nnUNet_results", *(() if args.i else ("nnUNet_raw", "nnUNet_preprocessed")))
     # Late, so that -h answers at once.
     import torch
 
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
     set_ext_trainer()
     result = evaluate_model(
-        _model_folder(args),
+        model_folder(args.d, args.tr, args.p, args.c),
         args.f,
         args.chk,
         images=args.i,
@@ -69,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         num_samples=args.num_samples,
         seed=args.seed,
         save_predictions=args.save_predictions,
+        trust_checkpoint=args.trust_checkpoint,
         progress=not args.disable_progress_bar,
     )
     print(f"\n{result.table}")
@@ -78,12 +82,3 @@ def run(args: argparse.Namespace) -> int:
         print(f"error: {reason}")
     print(f"Written to {result.folder}: dice.csv, summary.json, table.md")
     return 1 if result.evaluation.failed else 0
-
-
-def _model_folder(args: argparse.Namespace) -> str:
-    from nnunetv2.utilities.file_path_utilities import get_output_folder
-
-    try:
-        return get_output_folder(args.d, args.tr, args.p, args.c)
-    except (RuntimeError, ValueError) as error:  # nnU-Net's, for a variable that is not set or an unknown dataset
-        raise SettingsError(str(error)) from error

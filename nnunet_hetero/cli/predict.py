@@ -1,30 +1,41 @@
-"""``nnunet_hetero predict``: nnU-Net's own prediction command, with our flags and our trainer by default."""
+"""``nnunet_hetero predict``: nnU-Net's own prediction commands, with our flags and our trainer by default."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 
 from nnunet_hetero.integration.environment import set_ext_trainer
-from nnunet_hetero.integration.nnunet_flags import DEFAULT_TRAINER_NOTE, with_default_trainer
-from nnunet_hetero.integration.startup import hook_entry_points
+from nnunet_hetero.integration.nnunet_flags import DEFAULT_TRAINER_NOTE, flag_value, wants_help, with_default_trainer
+from nnunet_hetero.integration.nnunet_folders import require_variables
 from nnunet_hetero.integration.versions import require_supported_nnunet
 
 PASS_THROUGH = True
 
 
 def run(args: argparse.Namespace) -> int:
-    """Call nnU-Net's entry point, hooked as `activate` would, with the arguments as they came."""
+    """Call nnU-Net's entry point as the hooked command does; with ``-m``, the one for the folder of a model.
+
+    Raises:
+        SettingsError: If the model is to be found by ``nnUNet_results``, and that is not set.
+    """
     require_supported_nnunet()
     set_ext_trainer()
+    arguments, name = args.arguments, "predict_entry_point_modelfolder"
+    if flag_value(arguments, "-m") is None:
+        arguments, name = with_default_trainer(arguments), "predict_entry_point"
+        if not wants_help(arguments):
+            require_variables("nnUNet_results")
     # nnU-Net reads sys.argv, and usage lines begin with its first entry.
-    sys.argv = ["nnunet_hetero predict", *with_default_trainer(args.arguments)]
+    sys.argv = ["nnunet_hetero predict", *arguments]
 
     from nnunetv2.inference import predict_from_raw_data
 
-    hook_entry_points(predict_from_raw_data)
+    from nnunet_hetero.integration.predict_command import predict
+
     try:
-        predict_from_raw_data.predict_entry_point()
+        predict(predict_from_raw_data, name, inspect.unwrap(getattr(predict_from_raw_data, name)), safely=True)
     except SystemExit as end:
         if not end.code:  # nnU-Net has printed its help
             print(DEFAULT_TRAINER_NOTE)

@@ -6,16 +6,29 @@ import argparse
 import sys
 
 from nnunet_hetero.integration.environment import set_ext_trainer
-from nnunet_hetero.integration.nnunet_flags import DEFAULT_TRAINER_NOTE, with_default_trainer
+from nnunet_hetero.integration.nnunet_flags import DEFAULT_TRAINER_NOTE, flag_value, wants_help, with_default_trainer
+from nnunet_hetero.integration.nnunet_folders import require_variables
 from nnunet_hetero.integration.versions import require_supported_nnunet
 
 PASS_THROUGH = True
 
 
 def run(args: argparse.Namespace) -> int:
-    """Call nnU-Net's entry point with the arguments as they came."""
+    """Call nnU-Net's entry point with the arguments as they came.
+
+    Raises:
+        SettingsError: If a variable of nnU-Net's is not set, or ``-pretrained_weights`` names a file that is refused.
+    """
     require_supported_nnunet()
     set_ext_trainer()
+    if not wants_help(args.arguments):
+        require_variables("nnUNet_preprocessed", "nnUNet_results")
+    weights = flag_value(args.arguments, "-pretrained_weights")
+    if weights is not None:
+        from nnunet_hetero.inference.trust import load_checkpoint
+
+        # nnU-Net is going to load it whatever is in it.
+        load_checkpoint(weights, mmap=True)
     # nnU-Net reads sys.argv, and usage lines begin with its first entry.
     sys.argv = ["nnunet_hetero train", *with_default_trainer(args.arguments)]
 

@@ -56,6 +56,7 @@ def evaluate_model(
     num_samples: int = 0,
     seed: int = 0,
     save_predictions: bool = False,
+    trust_checkpoint: bool = False,
     progress: bool = True,
 ) -> EvaluationResult:
     """Segment cases from every subset of the modalities, measure the Dice, and write the results.
@@ -77,6 +78,7 @@ def evaluate_model(
         num_samples: Draws of the latents to average; 0 is the posterior's mean, the fastest.
         seed: Seed of the draws.
         save_predictions: Whether to keep the label maps, in ``predictions/SUBSET``.
+        trust_checkpoint: Whether to load the model's files whatever they bring along.
         progress: Whether to show a progress bar.
 
     Raises:
@@ -89,7 +91,7 @@ def evaluate_model(
         raise SettingsError("Fold 'all' has no validation cases of its own; do not evaluate it together with others.")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     predictor = HeteroModalPredictor(
-        options=PredictionOptions(sampling=SamplingOptions(num_samples, seed)),
+        options=PredictionOptions(sampling=SamplingOptions(num_samples, seed), trust_checkpoint=trust_checkpoint),
         tile_step_size=step_size,
         use_mirroring=mirroring,
         device=device,

@@ -18,19 +18,21 @@ from typing import Any
 from nnunet_hetero.errors import HeteroError, SettingsError
 from nnunet_hetero.integration.environment import DEFAULT_TRAINER, OUR_TRAINERS
 from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
+from nnunet_hetero.integration.nnunet_folders import model_folder
 from nnunet_hetero.integration.predict_flags import PredictionOptions, prediction_flags_help, split_prediction_flags
 from nnunet_hetero.integration.versions import require_supported_nnunet
 
 STOCK_TRAINER = "nnUNetTrainer"
 
 
-def predict(module: ModuleType, name: str, original: Callable[[], Any]) -> Any:
+def predict(module: ModuleType, name: str, original: Callable[[], Any], safely: bool = False) -> Any:
     """Stand in for an entry point of nnU-Net's prediction module; reads ``sys.argv`` as that does.
 
     Args:
         module: nnU-Net's ``predict_from_raw_data``.
         name: Name of the entry point in it.
         original: nnU-Net's own entry point.
+        safely: Whether to refuse checkpoints that could run code even where nnU-Net's own predictor loads them.
 
     Returns:
         What nnU-Net's entry point returns.
@@ -43,7 +45,10 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any]) -> Any:
         return _help(original)
     given = ", ".join(dict.fromkeys(arg for arg in sys.argv[1:] if arg.startswith("--") and arg not in rest))
     try:
-        trainer = _trainer_of_model_folder(rest) if name.endswith("_modelfolder") else flag_value(rest, "-tr")
+        if name.endswith("_modelfolder"):
+            trainer = _trainer_of_model_folder(rest, options.trust_checkpoint)
+        else:
+            trainer = flag_value(rest, "-tr")
         if _is_ours(trainer or STOCK_TRAINER, must_load=bool(given)):
             return _predict_with_ours(module, original, options, rest)
         if given:
@@ -51,6 +56,8 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any]) -> Any:
                 f"Trainer '{trainer or STOCK_TRAINER}' is not one of nnunet_hetero's and does not know {given}. "
                 f"Predict with a model of one of its trainers, e.g. -tr {DEFAULT_TRAINER}, or leave the flag out."
             )
+        if safely:
+            _require_safe_checkpoints(rest, trainer or STOCK_TRAINER)
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -103,7 +110,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _trainer_of_model_folder(argv: list[str]) -> str | None:
+def _trainer_of_model_folder(argv: list[str], trusted: bool) -> str | None:
     """Trainer of the model in ``-m``: from the folder's name, or from a checkpoint if the folder was renamed."""
     folder = flag_value(argv, "-m")
     if folder is None:
@@ -115,10 +122,24 @@ def _trainer_of_model_folder(argv: list[str]) -> str | None:
     checkpoints = sorted(Path(folder).glob(f"fold_*/{name}"))
     if not checkpoints:
         return None  # nnU-Net words this error
-    import torch
+    from nnunet_hetero.inference.trust import load_checkpoint
 
     # Mapped, not read: only the name is wanted here.
-    return torch.load(checkpoints[0], map_location="cpu", weights_only=False, mmap=True).get("trainer_name")
+    return load_checkpoint(checkpoints[0], trusted=trusted, mmap=True).get("trainer_name")
+
+
+def _require_safe_checkpoints(argv: list[str], trainer: str) -> None:
+    """Look at what nnU-Net's own predictor is going to load; a model that is not there is nnU-Net's to word."""
+    from nnunet_hetero.inference.trust import load_checkpoint
+
+    folder = flag_value(argv, "-m")
+    if folder is None:
+        dataset, configuration = flag_value(argv, "-d"), flag_value(argv, "-c")
+        if dataset is None or configuration is None:
+            return
+        folder = model_folder(dataset, trainer, flag_value(argv, "-p") or "nnUNetPlans", configuration)
+    for file in sorted(Path(folder).glob(f"fold_*/{flag_value(argv, '-chk') or 'checkpoint_final.pth'}")):
+        load_checkpoint(file, mmap=True)
 
 
 def _is_ours(trainer: str, must_load: bool) -> bool:

@@ -16,6 +16,7 @@ from torch import distributed as dist
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.trust import load_checkpoint
 from nnunet_hetero.modalities import Modalities, SubsetSampler, all_subsets, mask_of
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.training.augmentation import KeepAbsentZero
@@ -259,9 +260,10 @@ class HeteroModalVAETrainer(nnUNetTrainer):
         """Load nnU-Net's state and ours.
 
         Raises:
-            SettingsError: If the checkpoint is that of another trainer.
+            SettingsError: If the checkpoint is that of another trainer, or holds what no checkpoint needs.
         """
-        checkpoint = torch.load(filename_or_checkpoint, map_location="cpu", weights_only=False)
+        # Before nnU-Net loads it again, whatever is in it.
+        checkpoint = load_checkpoint(filename_or_checkpoint)
         if "hetero_modal" not in checkpoint:
             raise SettingsError(
                 f"{filename_or_checkpoint} was written by the trainer '{checkpoint.get('trainer_name')}', expected one "

@@ -18,6 +18,8 @@ def called_with(monkeypatch):
     """Arguments that nnU-Net's entry point found."""
     found = []
     monkeypatch.delenv(EXT_TRAINER, raising=False)
+    for name in ("nnUNet_preprocessed", "nnUNet_results"):
+        monkeypatch.setenv(name, "anywhere")
     monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
     monkeypatch.setattr(
         run_training,
