@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from nnunetv2.configuration import default_num_processes
@@ -24,6 +25,10 @@ from nnunet_hetero.inference.completion import Moments, mean_moments
 from nnunet_hetero.inference.files import locked, read_json, replace_json
 from nnunet_hetero.modalities import Modalities
 
+if TYPE_CHECKING:
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+RAW_FOLDER = "nnUNet_raw"
 CACHE_NAME = "hetero_intensity.json"
 
 
@@ -55,6 +60,39 @@ class RawImages:
                 values = (image[inside] if masked else image).astype(np.float64)
                 found[name] = {"mean": float(values.mean()), "sd": float(values.std())}
         return found
+
+
+def training_moments(trainer: nnUNetTrainer) -> Moments | None:
+    """Those of the cases that a fold trains on; None, with a line in the log, if their raw images cannot be read.
+
+    Only modalities with nnU-Net's z-score have numbers of their own; other schemes are undone without.
+
+    Args:
+        trainer: On its way into training.
+    """
+    configuration = trainer.configuration_manager
+    modalities = Modalities.from_dataset_json(trainer.dataset_json)
+    names = [
+        name
+        for name, scheme in zip(modalities.names, configuration.normalization_schemes, strict=True)
+        if scheme == "ZScoreNormalization"
+    ]
+    if not names:
+        return None
+    reader = trainer.plans_manager.image_reader_writer_class()
+    folder = Path(os.environ.get(RAW_FOLDER) or RAW_FOLDER) / trainer.plans_manager.dataset_name
+    raw = RawImages(folder, modalities, configuration.use_mask_for_norm, reader)
+    cases, _ = trainer.do_split()
+    try:
+        moments = cohort_moments(raw, cases, Path(trainer.preprocessed_dataset_folder_base) / CACHE_NAME)
+    except (OSError, RuntimeError) as error:
+        trainer.print_to_log_file(
+            f"WARNING: the intensities of the training images are unknown, since the raw images in {folder} cannot be "
+            f"read ({error}). Completed images will stay in normalised units. Put the images back and continue the "
+            "training (--c) to mend this."
+        )
+        return None
+    return {name: moments[name] for name in names if name in moments}
 
 
 def cohort_moments(raw: RawImages, cases: Iterable[str], cache: str | os.PathLike, progress: bool = True) -> Moments:

@@ -16,11 +16,14 @@ from torch import distributed as dist
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.completion import Moments
+from nnunet_hetero.inference.files import replace_json
 from nnunet_hetero.inference.trust import load_checkpoint
 from nnunet_hetero.modalities import Modalities, SubsetSampler, all_subsets, mask_of
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.training.augmentation import KeepAbsentZero
 from nnunet_hetero.training.history import History
+from nnunet_hetero.training.intensity import training_moments
 from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
 
 GRADIENT_NORM = 12  # nnU-Net's clipping
@@ -29,8 +32,8 @@ GRADIENT_NORM = 12  # nnU-Net's clipping
 class HeteroModalVAETrainer(nnUNetTrainer):
     """Trains `HeteroModalVAE`: segmentation from any subset of the modalities, completion of the others.
 
-    The loss is nnU-Net's own segmentation loss + 0.1 · masked L2 + 0.1 · KL (Dorent et al., MICCAI 2019). Each sample of
-    a batch is encoded from its own random subset of what it has. Settings: `HeteroModalConfig`, in the plans under
+    The loss is nnU-Net's own segmentation loss + 0.1 · masked L2 + 0.1 · KL (Dorent et al., MICCAI 2019). Each sample
+    of a batch is encoded from its own random subset of what it has. Settings: `HeteroModalConfig`, in the plans under
     ``hetero_modal`` of the configuration.
 
     Args:
@@ -68,6 +71,7 @@ class HeteroModalVAETrainer(nnUNetTrainer):
         self._validation_steps = 0
         self._validation_sizes: list[int] = []
         self._resumed_random_state: dict | None = None
+        self.intensity: Moments | None = None
 
     @staticmethod
     def build_network_architecture(
@@ -116,6 +120,9 @@ class HeteroModalVAETrainer(nnUNetTrainer):
     def on_train_start(self) -> None:
         """Start nnU-Net's training; a resumed one continues the random streams where the checkpoint left them."""
         super().on_train_start()
+        if self.local_rank == 0:
+            self.intensity = training_moments(self) or self.intensity
+            replace_json(os.path.join(self.output_folder, "intensity.json"), self.intensity)
         state = self._resumed_random_state
         if state is not None:
             _set_random_state(state)
@@ -248,7 +255,11 @@ class HeteroModalVAETrainer(nnUNetTrainer):
         super().save_checkpoint(buffer)
         buffer.seek(0)
         checkpoint = torch.load(buffer, map_location="cpu", weights_only=False)
-        checkpoint["hetero_modal"] = {"streams": streams, "history": self.history.state_dict()}
+        checkpoint["hetero_modal"] = {
+            "streams": streams,
+            "history": self.history.state_dict(),
+            "intensity": self.intensity,
+        }
         partial = f"{filename}.partial"
         with open(partial, "wb") as file:
             torch.save(checkpoint, file)
@@ -272,6 +283,7 @@ class HeteroModalVAETrainer(nnUNetTrainer):
         super().load_checkpoint(filename_or_checkpoint)
         state = checkpoint["hetero_modal"]
         self.history.load_state_dict(state["history"])
+        self.intensity = state.get("intensity")
         if self.local_rank < len(state["streams"]):
             stream = state["streams"][self.local_rank]
             self.sampler.load_state_dict(stream["sampler"])
