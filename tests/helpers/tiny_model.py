@@ -137,6 +137,9 @@ def write_tiny_model(
     channels=CHANNELS,
     scheme: str = "ZScoreNormalization",
     cases=(),
+    labels: dict | None = None,
+    settings: dict | None = None,
+    intensity: dict | None = None,
 ) -> TinyModel:
     """Write the folders of a tiny model.
 
@@ -147,8 +150,15 @@ def write_tiny_model(
         channels: Names of the modalities.
         scheme: nnU-Net's normalisation scheme of all channels.
         cases: Training cases to write with `write_case`. Fold f validates on every case whose place is f modulo 5.
+        labels: Foreground labels instead of nested regions, e.g. ``{"edema": 1, "core": 2}``.
+        settings: Content of ``hetero_modal`` of the plans.
+        intensity: What the checkpoint knows of the training images.
     """
     dataset_json, plans = tiny_dataset_json(channels, len(cases)), tiny_plans(channels, scheme=scheme)
+    plans["configurations"][CONFIGURATION]["hetero_modal"] = settings or {}
+    if labels is not None:
+        dataset_json["labels"] = {"background": 0, **labels}
+        del dataset_json["regions_class_order"]
     places = [root / name for name in ("raw", "preprocessed", "results")]
     folder = places[2] / DATASET / f"{trainer}__nnUNetPlans__{CONFIGURATION}"
     model = TinyModel(*places, DATASET, folder)
@@ -170,6 +180,7 @@ def write_tiny_model(
     for seed, fold in enumerate(folds):
         (folder / f"fold_{fold}").mkdir(parents=True)
         checkpoint = tiny_checkpoint(plans, dataset_json, trainer, fold, seed)
+        checkpoint["hetero_modal"] = {"intensity": intensity}
         torch.save(checkpoint, folder / f"fold_{fold}" / "checkpoint_final.pth")
     return model
 
