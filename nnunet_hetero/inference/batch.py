@@ -18,12 +18,12 @@ import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.utilities.helpers import empty_cache
 
-from nnunet_hetero.inference.export import CaseWriter
+from nnunet_hetero.inference.export import TABLES, CaseWriter
 from nnunet_hetero.inference.files import Unfinished, drop_unfinished, locked, replace_text
 from nnunet_hetero.inference.modality_record import read_record, write_record
 from nnunet_hetero.inference.outputs import CasePrediction
 from nnunet_hetero.inference.run_record import PeakMemory, record_case, record_failure
-from nnunet_hetero.inference.volumes import Row, write_row
+from nnunet_hetero.inference.volumes import Row, drop_row, has_row, write_row
 from nnunet_hetero.inference.workers import Failure, Workers, in_words
 
 if TYPE_CHECKING:
@@ -229,16 +229,23 @@ def is_whole(output: str, writer: CaseWriter) -> bool:
     """
     folder, case = os.path.split(output)
     entry = read_record(folder or os.curdir, case)
-    return entry is not None and all(
-        os.path.isfile(os.path.join(folder, name)) for name in writer.expected(case, entry["absent"])
+    return (
+        entry is not None
+        and all(os.path.isfile(os.path.join(folder, name)) for name in writer.expected(case, entry["absent"]))
+        and all(has_row(os.path.join(folder, table), case) for table in writer.tables())
     )
 
 
 def make_ready(output: str, writer: CaseWriter) -> None:
-    """Remove what a killed run left of a case, and its segmentation, which would pass for that of this run."""
+    """Remove what a killed run left of a case, and what of an earlier run would pass for results of this one.
+
+    That is its segmentation and its rows in tables; should the case fail now, they would stay.
+    """
     drop_unfinished(output)
     folder, case = os.path.split(output)
     Path(folder, writer.segmentation(case)).unlink(missing_ok=True)
+    for table in TABLES:
+        drop_row(os.path.join(folder, table), case)
 
 
 def write_settings(folder: str, arguments: dict[str, Any], dataset_json: dict, plans: dict) -> None:

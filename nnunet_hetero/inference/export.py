@@ -25,6 +25,8 @@ from nnunet_hetero.inference.volumes import Row, plain_name, region_volumes, vol
 
 COMPLETED_FOLDER = "completed"
 UNCERTAINTY_FOLDER = "uncertainty"
+UNCERTAINTY_TABLE = f"{UNCERTAINTY_FOLDER}/{UNCERTAINTY_NAME}"
+TABLES = (VOLUMES_NAME, UNCERTAINTY_TABLE)
 NUMBERED_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
 """Formats that hold numbers with decimals; images of other data sets are written as the first of them."""
 
@@ -61,6 +63,10 @@ class CaseWriter:
         """File of a completed modality, named as nnU-Net names the image of a channel."""
         return f"{COMPLETED_FOLDER}/{case}_{channel:04d}{self._image_ending}"
 
+    def completed_description(self, case: str, channel: int) -> str:
+        """File beside a completed modality that says what it is."""
+        return f"{COMPLETED_FOLDER}/{case}_{channel:04d}.json"
+
     def map_of(self, case: str, quantity: str, region: str) -> str:
         """File of a map of uncertainty: ``uncertainty/CASE_entropy_whole_tumor.nii.gz``."""
         return f"{UNCERTAINTY_FOLDER}/{case}_{quantity}_{plain_name(region)}{self._image_ending}"
@@ -77,11 +83,19 @@ class CaseWriter:
             files += [f"{case}.npz", f"{case}.pkl"]
         if self.sampling.save_completed:
             every = self.sampling.save_completed == "all"
-            files += [self.completed(case, n) for n, name in enumerate(self.modalities) if every or name in absent]
+            channels = [channel for channel, name in enumerate(self.modalities) if every or name in absent]
+            files += [self.completed(case, channel) for channel in channels]
+            files += [self.completed_description(case, channel) for channel in channels]
         if self.sampling.save_uncertainty:
             quantities = ("entropy", "mutual_information") if self.sampling.num_samples else ("entropy",)
             files += [self.map_of(case, quantity, region) for quantity in quantities for region in self.regions]
         return files
+
+    def tables(self) -> list[str]:
+        """Tables of all cases that every case has a row in, below the output folder."""
+        if not self.sampling.num_samples:
+            return []
+        return list(TABLES) if self.sampling.save_uncertainty else [VOLUMES_NAME]
 
     def write(
         self, prediction: CasePrediction, properties: dict, folder: str | os.PathLike, case: str
@@ -136,8 +150,8 @@ class CaseWriter:
             write_image(file, image, properties)
             used = [self.modalities[number] for number in prediction.used]
             entry = description(self.modalities[channel], used, self.scales[channel], prediction.draws)
-            file = file.with_name(file.name.removesuffix(self._image_ending) + ".json")
-            file.write_text(json.dumps(entry, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(entry, indent=2, ensure_ascii=False) + "\n"
+            (folder / self.completed_description(case, channel)).write_text(text, encoding="utf-8")
 
     def completed_images(self, prediction: CasePrediction, properties: dict) -> np.ndarray:
         """Completed images on the case's own grid, with intensities and background of real ones.
@@ -160,7 +174,7 @@ class CaseWriter:
             volumes = region_volumes(label_map, self.regions, properties["spacing"])
             rows[VOLUMES_NAME] = volumes_row(volumes, prediction.volumes)
         if prediction.disagreement is not None and self.sampling.save_uncertainty:
-            rows[f"{UNCERTAINTY_FOLDER}/{UNCERTAINTY_NAME}"] = uncertainty_row(self.regions, prediction.disagreement)
+            rows[UNCERTAINTY_TABLE] = uncertainty_row(self.regions, prediction.disagreement)
         return rows
 
     def on_case_grid(

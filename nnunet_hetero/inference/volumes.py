@@ -95,6 +95,26 @@ def write_row(file: str | os.PathLike, case: str, used: Sequence[str], row: Row)
         replace_text(file, text.getvalue())
 
 
+def drop_row(file: str | os.PathLike, case: str) -> None:
+    """Remove the row of one case from a CSV file that `write_row` wrote."""
+    file = Path(file)
+    if has_row(file, case):
+        with locked(file.parent):
+            lines = csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(line for line in lines if line[0] != case)
+            replace_text(file, text.getvalue())
+
+
+def has_row(file: str | os.PathLike, case: str) -> bool:
+    """Whether a CSV file is there and has a row of this case."""
+    file = Path(file)
+    if not file.is_file():
+        return False
+    with file.open(newline="", encoding="utf-8") as stream:
+        return any(entry["case"] == case for entry in csv.DictReader(stream))
+
+
 def plain_name(name: str) -> str:
     """A region's name as part of a file name or of a column: ``whole tumor`` is ``whole_tumor``."""
     return re.sub(r"[^\w+-]+", "_", name)

@@ -92,10 +92,10 @@ def _predict_with_ours(
     with _replaced(sys, "argv", [sys.argv[0], *rest]), _replaced(module, "nnUNetPredictor", PredictorOfThisCall):
         result = original()
 
-    failed = [case for predictor in predictors for case in predictor.failed]
+    failed = {case: reason for predictor in predictors for case, reason in predictor.failed.items()}
     if failed:
-        # The predictor has printed the reasons.
-        print(f"error: {len(failed)} case(s) could not be predicted: {', '.join(failed)}", file=sys.stderr)
+        reasons = "".join(f"\n  {case}: {reason}" for case, reason in failed.items())
+        print(f"error: {len(failed)} case(s) could not be predicted:{reasons}", file=sys.stderr)
         sys.exit(1)
     return result
 
