@@ -26,6 +26,7 @@ from nnunet_hetero.inference.cases import Case, find_cases, kept_modalities
 from nnunet_hetero.inference.completion import IntensityScale, intensity_scales
 from nnunet_hetero.inference.export import CaseWriter
 from nnunet_hetero.inference.files import drop_unfinished
+from nnunet_hetero.inference.from_python import PythonInterface
 from nnunet_hetero.inference.modality_record import describe, record
 from nnunet_hetero.inference.model_folder import LoadedModel, checked_folds, load_model
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 
-class HeteroModalPredictor(nnUNetPredictor):
+class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
     """Predicts with any subset of the modalities, otherwise as nnU-Net does.
 
     A case's subset is settled once, before the sliding window: a tile in which a present modality happens to be zero is
@@ -158,7 +159,7 @@ class HeteroModalPredictor(nnUNetPredictor):
             return None
         for output in outputs:
             if output is not None:
-                make_ready(output, self._writer(save_probabilities))
+                make_ready(output, self.writer(save_probabilities))
         items = self._internal_get_data_iterator_from_lists_of_filenames(
             cases, None, outputs, num_processes_preprocessing
         )
@@ -209,7 +210,7 @@ class HeteroModalPredictor(nnUNetPredictor):
             outputs = outputs[part_id::num_parts]
         print(f"{len(cases)} case(s) to predict (part {part_id} of {num_parts}).")
         if not overwrite:
-            writer = self._writer(save_probabilities)
+            writer = self.writer(save_probabilities)
             todo = [output is None or not is_whole(output, writer) for output in outputs]
             print(f"{len(cases) - sum(todo)} of them are predicted already.")
             for output, needed in zip(outputs, todo, strict=True):
@@ -254,7 +255,7 @@ class HeteroModalPredictor(nnUNetPredictor):
         num_processes_segmentation_export: int = default_num_processes,
     ) -> list:
         """See nnU-Net; with 0 processes the export happens in this one. A bad case does not stop the others."""
-        writer = self._writer(save_probabilities)
+        writer = self.writer(save_probabilities)
         run = self._describe_run(save_probabilities) if self._model else None
         with Batch(self, writer, run, num_processes_segmentation_export) as batch:
             for item in data_iterator:
@@ -267,7 +268,12 @@ class HeteroModalPredictor(nnUNetPredictor):
         empty_cache(self.device)
         return results
 
-    def _writer(self, save_probabilities: bool) -> CaseWriter:
+    def writer(self, save_probabilities: bool = False) -> CaseWriter:
+        """What writes the files of a case.
+
+        Args:
+            save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
+        """
         return CaseWriter(
             self.plans_manager,
             self.configuration_manager,
