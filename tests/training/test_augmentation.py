@@ -74,7 +74,7 @@ class TestAugmentation:
             for one, other in zip(ours["segmentation"], theirs["segmentation"], strict=True):
                 assert torch.equal(one, other)
             changed += not torch.equal(ours["image"], augmented(nnUNetTrainer, patch, seed + 1)["image"])
-        assert changed == 20
+        assert changed > 10
 
 
 class TestPreprocessing:
