@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import sys
@@ -33,7 +34,7 @@ def describe_run(
         device: Where the network runs.
     """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    return {
+    run = {
         "versions": {
             "nnunet_hetero": __version__,
             "nnunetv2": metadata.version("nnunetv2"),
@@ -49,6 +50,8 @@ def describe_run(
         "flags": flags,
         "device": f"{device.type} ({name})",
     }
+    # As it comes back from the file, so that equal runs are known as equal: JSON has no tuples.
+    return json.loads(json.dumps(run))
 
 
 def sha256(file: str | os.PathLike) -> str:

@@ -53,7 +53,8 @@ class TestCheckpoint:
         np.testing.assert_array_equal(found["table"], content["table"])
         state = found["hetero_modal"]
         np.random.set_state(state["numpy"])
-        assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state(), content["hetero_modal"]["numpy"]))
+        states = np.random.get_state(), content["hetero_modal"]["numpy"]
+        assert all(np.array_equal(a, b) for a, b in zip(*states, strict=True))
         assert state["sampler"] == content["hetero_modal"]["sampler"]
         assert state["python"] == content["hetero_modal"]["python"]
 
@@ -110,7 +111,7 @@ class TestPredictor:
         file = folder / "fold_1" / "checkpoint_final.pth"
         save({**torch.load(file, weights_only=False), "extra": CreatesFile(trap)}, file)
         device = torch.device("cpu")
-        with pytest.raises(SettingsError, match="fold_1.*--trust_checkpoint"):
+        with pytest.raises(SettingsError, match=r"fold_1.*--trust_checkpoint"):
             HeteroModalPredictor(device=device).initialize_from_trained_model_folder(str(folder), (0, 1))
         assert not trap.exists()
         trusting = HeteroModalPredictor(device=device, options=PredictionOptions(trust_checkpoint=True))
