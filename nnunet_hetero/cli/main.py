@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": Command("nnunet_hetero.cli.convert", "write a data set in nnU-Net's raw format"),
     "train": Command("nnunet_hetero.cli.train", "nnUNetv2_train with our trainer, no activation needed"),
     "predict": Command("nnunet_hetero.cli.predict", "nnUNetv2_predict with our flags, no activation needed"),
+    "complete": Command("nnunet_hetero.cli.complete", "complete the missing modalities of cases"),
     "evaluate": Command("nnunet_hetero.cli.evaluate", "evaluate a model on all subsets of the modalities"),
     "install-model": Command("nnunet_hetero.cli.install_model", "install a model from a zip file, if it is harmless"),
     "demo": Command("nnunet_hetero.cli.demo", "run the whole chain on a synthetic cohort"),

@@ -81,15 +81,20 @@ class CaseWriter:
         files = [self.segmentation(case)]
         if self.save_probabilities:
             files += [f"{case}.npz", f"{case}.pkl"]
-        if self.sampling.save_completed:
-            every = self.sampling.save_completed == "all"
-            channels = [channel for channel, name in enumerate(self.modalities) if every or name in absent]
-            files += [self.completed(case, channel) for channel in channels]
-            files += [self.completed_description(case, channel) for channel in channels]
+        files += self.expected_completed(case, absent)
         if self.sampling.save_uncertainty:
             quantities = ("entropy", "mutual_information") if self.sampling.num_samples else ("entropy",)
             files += [self.map_of(case, quantity, region) for quantity in quantities for region in self.regions]
         return files
+
+    def expected_completed(self, case: str, absent: Collection[str]) -> list[str]:
+        """Those of them that belong to completed modalities."""
+        if self.sampling.save_completed is None:
+            return []
+        every = self.sampling.save_completed == "all"
+        channels = [channel for channel, name in enumerate(self.modalities) if every or name in absent]
+        files = (self.completed, self.completed_description)
+        return [file(case, channel) for file in files for channel in channels]
 
     def tables(self) -> list[str]:
         """Tables of all cases that every case has a row in, below the output folder."""

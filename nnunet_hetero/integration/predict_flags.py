@@ -29,6 +29,20 @@ class PredictionOptions:
 
 def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare our prediction flags."""
+    add_subset_arguments(parser)
+    add_sampling_arguments(parser)
+    add_completion_argument(parser)
+    parser.add_argument(
+        "--save_uncertainty",
+        action="store_true",
+        help="Write entropy and mutual information per region, as images and as one number per case, to "
+        "OUTPUT/uncertainty.",
+    )
+    add_trust_argument(parser)
+
+
+def add_subset_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags that settle which modalities the model sees."""
     subset = parser.add_mutually_exclusive_group()
     subset.add_argument(
         "--missing",
@@ -47,22 +61,24 @@ def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="The only modalities to use; all others are treated as absent in every case.",
     )
-    add_sampling_arguments(parser)
+
+
+def add_completion_argument(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Declare the flag that settles what is completed.
+
+    Args:
+        parser: Where to.
+        default: What is completed without the flag; None completes nothing.
+    """
     parser.add_argument(
         "--save_completed",
         nargs="?",
         choices=COMPLETED_CHOICES,
         const="missing",
+        default=default,
         help="Write the modalities that the model completes to OUTPUT/completed, on the case's own grid: the missing "
         "ones (default of the flag), or all, with reconstructions of those that are there.",
     )
-    parser.add_argument(
-        "--save_uncertainty",
-        action="store_true",
-        help="Write entropy and mutual information per region, as images and as one number per case, to "
-        "OUTPUT/uncertainty.",
-    )
-    add_trust_argument(parser)
 
 
 def add_trust_argument(parser: argparse.ArgumentParser) -> None:

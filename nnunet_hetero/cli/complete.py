@@ -1,0 +1,75 @@
+"""``nnunet_hetero complete``: the missing modalities of cases, without a segmentation."""
+
+from __future__ import annotations
+
+import argparse
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.integration.environment import DEFAULT_TRAINER
+from nnunet_hetero.integration.nnunet_folders import model_folder
+from nnunet_hetero.integration.predict_flags import (
+    PredictionOptions,
+    add_completion_argument,
+    add_sampling_arguments,
+    add_subset_arguments,
+    add_trust_argument,
+)
+
+HELP = """Complete the missing modalities of cases: one image CASE_XXXX per missing channel in OUTPUT/completed, on the
+case's own grid, with the intensities of the training images, and a JSON file beside it that says how it came about.
+
+Together with the images that are there, OUTPUT/completed is a valid input of nnU-Net."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags; those that nnU-Net has mean the same as there."""
+    parser.add_argument("-i", required=True, metavar="INPUT", help="Folder of images, CASE_XXXX plus file ending.")
+    parser.add_argument("-o", required=True, metavar="OUTPUT", help="Output folder; created if it does not exist.")
+    parser.add_argument("-d", help="Dataset name or ID.")
+    parser.add_argument("-c", help="Configuration, e.g. 3d_fullres.")
+    parser.add_argument("-m", metavar="MODEL", help="Folder of the model, instead of -d, -c, -tr and -p.")
+    parser.add_argument("-f", nargs="+", help="Fold(s), an ensemble. Default: all that are trained.")
+    parser.add_argument("-tr", default=DEFAULT_TRAINER, help="Trainer. Default: %(default)s")
+    parser.add_argument("-p", default="nnUNetPlans", help="Plans identifier. Default: %(default)s")
+    parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")
+    add_subset_arguments(parser)
+    add_sampling_arguments(parser)
+    add_completion_argument(parser, default="missing")
+    parser.add_argument("-device", default="cuda", choices=["cuda", "cpu", "mps"], help="Default: %(default)s")
+    parser.add_argument("--disable_tta", action="store_true", help="No mirroring: faster, slightly less accurate.")
+    parser.add_argument("-step_size", type=float, default=0.5, help="Of the sliding window. Default: %(default)s")
+    parser.add_argument("-npp", type=int, default=3, help="Processes for preprocessing. Default: %(default)s")
+    parser.add_argument(
+        "--continue_prediction", "--c", action="store_true", help="Leave what an earlier run has completed."
+    )
+    add_trust_argument(parser)
+    parser.add_argument("--disable_progress_bar", action="store_true", help="For logs.")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Complete; 1 if a case failed."""
+    if args.m is None and (args.d is None or args.c is None):
+        raise SettingsError("Which model? Name it by -d and -c (and -tr, -p), or its folder by -m.")
+    # Late, so that -h answers at once.
+    import torch
+
+    from nnunet_hetero.inference.complete import complete_cases
+    from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
+    sampling = SamplingOptions(args.num_samples, args.seed, args.save_completed)
+    predictor = HeteroModalPredictor.from_model_folder(
+        args.m or model_folder(args.d, args.tr, args.p, args.c),
+        args.f,
+        args.device,
+        args.chk,
+        options=PredictionOptions(tuple(args.missing), tuple(args.available), sampling, args.trust_checkpoint),
+        use_mirroring=not args.disable_tta,
+        tile_step_size=args.step_size,
+        allow_tqdm=not args.disable_progress_bar,
+    )
+    failed = complete_cases(predictor, args.i, args.o, not args.continue_prediction, args.npp)
+    print(f"Written to {args.o}/completed.")
+    return 1 if failed else 0
