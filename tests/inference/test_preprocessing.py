@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.tiny_model import SHAPE, read_array, tiny_dataset_json, tiny_plans, write_case, write_image
 from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
-from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
+from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO, SimpleITKIOWithReorient
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.errors import DataError
@@ -130,11 +130,24 @@ class TestBadFiles:
             read(tmp_path, reader=reader)
         assert str(caught.value).startswith(f"Case 'a': channel 2 (T2), file {file}")
 
-    def test_rounding_of_headers_is_no_other_grid(self, tmp_path, reader):
+    def test_rounding_of_headers_is_no_other_grid_and_is_told(self, tmp_path, reader, capsys):
         write_case(tmp_path, "a")
         file = tmp_path / "a_0002.nii.gz"
         write_image(file, read_array(file), spacing=1.00001, origin=(0, 0.0004, 0))
         assert read(tmp_path, reader=reader).used == ALL
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"Case 'a': channel 2 (T2), file {file}, lies off T1 by 0.0004 mm (")
+        write_image(file, read_array(file), origin=(0, 0.0011, 0))
+        with pytest.raises(DataError, match="another grid than T1"):
+            read(tmp_path, reader=reader)
+        write_image(file, read_array(file))
+        read(tmp_path, reader=reader)
+        assert capsys.readouterr().out == ""
+
+
+def test_reader_that_turns_images_names_their_orientation(tmp_path):
+    write_case(tmp_path, "a")
+    assert read(tmp_path, reader=SimpleITKIOWithReorient).used == ALL
 
 
 def test_four_dimensions_with_one_volume(tmp_path):
