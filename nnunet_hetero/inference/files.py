@@ -33,6 +33,7 @@ def replace_text(file: str | os.PathLike, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(file)
+    _sync_folder(file.parent)
 
 
 def replace_json(file: str | os.PathLike, content: Any) -> None:
@@ -91,6 +92,9 @@ class Unfinished:
             if file != Path(last):
                 (self._final / file).parent.mkdir(exist_ok=True)
                 os.replace(self.folder / file, self._final / file)
+        # A power cut must not keep the last file and lose one before it.
+        for folder in {self._final / file.parent for file in files}:
+            _sync_folder(folder)
         before_last()
         os.replace(self.folder / last, self._final / last)
         _sync_folder(self._final)

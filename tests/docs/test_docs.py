@@ -91,6 +91,8 @@ def check_our_command(arguments: list[str]) -> None:
     name, *rest = arguments
     if name == "train":
         return check_nnunet_command("nnUNetv2_train", with_default_trainer(rest))
+    if name == "predict" and "-m" in rest:
+        return check_nnunet_command("nnUNetv2_predict_from_modelfolder", rest)
     if name == "predict":
         return check_nnunet_command("nnUNetv2_predict", with_default_trainer(rest))
     command = COMMANDS[name]
@@ -130,7 +132,7 @@ def test_wrong_commands_are_found():
 
 def test_inline_commands_exist():
     for page in PAGES:
-        for name in re.findall(r"`nnunet_hetero ([a-z]+)[^`]*`", page.read_text(encoding="utf-8")):
+        for name in re.findall(r"`nnunet_hetero ([a-z-]+)[^`]*`", page.read_text(encoding="utf-8")):
             assert name in COMMANDS, f"{name_of(page)}: there is no command 'nnunet_hetero {name}'"
 
 
