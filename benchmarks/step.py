@@ -115,19 +115,23 @@ def peak_memory(kind: str, args: argparse.Namespace, result) -> None:
     network, data = build(kind, args), torch.randn(args.batch, len(MODALITIES), *[args.patch] * 3, device=args.device)
     # All modalities in every sample: the dearest step that training can draw.
     step = training_step(network, data, SubsetSampler(MODALITIES, {"T1+T1c+T2+FLAIR": 1.0}))
-    step()
-    if args.device == "cuda":
+    result.put(peak_bytes(step, network, args.device))
+
+
+def peak_bytes(call: Callable[[], object], network: nn.Module, device: str) -> int:
+    """Peak bytes that torch holds in a call, the network's weights among them."""
+    call()
+    if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-        step()
-        result.put(torch.cuda.max_memory_allocated())
-        return
+        call()
+        return torch.cuda.max_memory_allocated()
     # The CPU's allocator keeps no peak; the profiler records what it gives and takes back. Weights stand before it.
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        step()
+        call()
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
     sizes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
     weights = sum(parameter.nbytes for parameter in network.parameters())
-    result.put(weights + max(itertools.accumulate(sizes)))
+    return weights + max(itertools.accumulate(sizes))
 
 
 def measure_memory(kind: str, args: argparse.Namespace) -> int:
