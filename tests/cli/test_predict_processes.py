@@ -11,17 +11,24 @@ import sys
 import time
 
 import pytest
+import torch
 from helpers.tiny_model import write_case
+
+from nnunet_hetero.cli.main import main
 
 CASES = ("a", "b", "c", "d")
 
 
-def start(model, images, output, *flags) -> subprocess.Popen:
-    command = [sys.executable, "-W", "ignore", "-m", "nnunet_hetero.cli.main", "predict", "-i", images, "-o", output]
-    command += ["-d", "501", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "--disable_tta", "--disable_progress_bar"]
-    command += ["--num_samples", "2", "--save_probabilities", "--save_completed", "--save_uncertainty", *flags]
-    environment = {**os.environ, **model.environment(), "OMP_WAIT_POLICY": "PASSIVE"}
-    return subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def arguments(images, output, *flags) -> list[str]:
+    model = ("-d", "501", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "--disable_tta", "--disable_progress_bar")
+    outputs = ("--num_samples", 2, "--save_probabilities", "--save_completed", "--save_uncertainty")
+    return [str(word) for word in ("predict", "-i", images, "-o", output, *model, *outputs, *flags)]
+
+
+def start(*words) -> subprocess.Popen:
+    command = [sys.executable, "-W", "ignore", "-m", "nnunet_hetero.cli.main", *arguments(*words)]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def finish(process: subprocess.Popen) -> None:
@@ -39,15 +46,12 @@ def files_of(folder) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_two_parts_at_once_one_of_them_killed(tiny_model, tmp_path):
+def test_two_parts_at_once_one_of_them_killed(nnunet_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
     for number, name in enumerate(CASES):
         write_case(tmp_path / "images", name, present=(0, 1 + number % 3), seed=number)
-    whole = start(tiny_model, tmp_path / "images", tmp_path / "whole", "-npp", 0, "-nps", 0)
-    output = tmp_path / "parts"
-    parts = [
-        start(tiny_model, tmp_path / "images", output, "-num_parts", 2, "-part_id", part, "-npp", 1, "-nps", 1)
-        for part in range(2)
-    ]
+    output, background = tmp_path / "parts", ("-npp", 0, "-nps", 1)
+    parts = [start(tmp_path / "images", output, "-num_parts", 2, "-part_id", part, *background) for part in range(2)]
     deadline = time.monotonic() + 200
     while not (output / "a.nii.gz").exists():
         assert parts[0].poll() is None and time.monotonic() < deadline
@@ -55,9 +59,12 @@ def test_two_parts_at_once_one_of_them_killed(tiny_model, tmp_path):
     parts[0].send_signal(signal.SIGKILL)
     parts[0].communicate()
     finish(parts[1])
-    flags = ("-num_parts", 2, "-part_id", 0, "--continue_prediction", "-npp", 1, "-nps", 1)
-    finish(start(tiny_model, tmp_path / "images", output, *flags))
-    finish(whole)
+    flags = ("-num_parts", 2, "-part_id", 0, "--continue_prediction", *background)
+    finish(start(tmp_path / "images", output, *flags))
+    # The command takes all cores, and the number of threads is in the last bits of the results.
+    threads = torch.get_num_threads()
+    assert main(arguments(tmp_path / "images", tmp_path / "whole", "-npp", 0, "-nps", 0)) == 0
+    torch.set_num_threads(threads)
     expected = files_of(tmp_path / "whole")
     assert files_of(output) == expected
     assert all(f"{case}.nii.gz" in expected for case in CASES)
