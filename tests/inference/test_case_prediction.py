@@ -7,8 +7,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_model import write_tiny_model
+from helpers.tiny_model import tiny_dataset_json, tiny_plans, write_tiny_model
+from helpers.tiny_network import tiny_configuration, tiny_network
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference import sliding_window
@@ -224,3 +226,36 @@ class TestLabelsInsteadOfRegions:
         stored = torch.from_numpy(np.exp(found.logits))
         torch.testing.assert_close(stored.sum(0), torch.ones(SHAPE), atol=1e-5, rtol=0)
         torch.testing.assert_close(predictor.label_manager.apply_inference_nonlin(found.logits), stored)
+
+
+class TestTwoDimensions:
+    def test_slices(self):
+        """A 2D network goes through the slices one by one; draws, views and completion as in 3D."""
+        strides = [[1, 1], [2, 2], [2, 2]]
+        network, configuration = tiny_network(strides=strides), tiny_configuration(strides=strides)
+        configuration.configuration["patch_size"] = [16, 16]
+        predictor = HeteroModalPredictor(
+            options=PredictionOptions(sampling=SamplingOptions(5, save_completed="missing")),
+            allow_tqdm=False,
+            device=torch.device("cpu"),
+        )
+        predictor.manual_initialization(
+            network,
+            PlansManager(tiny_plans()),
+            configuration,
+            [network.state_dict()],
+            tiny_dataset_json(),
+            "HeteroModalVAETrainer",
+            (0, 1),
+        )
+        data = torch.randn(4, 3, 20, 14, generator=torch.Generator().manual_seed(0))
+        data[2] = 0
+        properties = {"spacing": [5.0, 1.0, 1.0], "shape_after_cropping_and_before_resampling": (3, 20, 14)}
+        found = predictor.predict_case(data, properties, "a")
+        assert found.draws == 8 and found.volumes.shape == (8, 3)
+        assert found.logits.shape == (3, 3, 20, 14) and found.completion.shape == (1, 3, 20, 14)
+        alone = predictor.predict_case(
+            data[:, 1:2], {**properties, "shape_after_cropping_and_before_resampling": (1, 20, 14)}, "b"
+        )
+        correlation = np.corrcoef(alone.logits[:, 0].ravel(), found.logits[:, 1].ravel())[0, 1]
+        assert correlation > 0.8
