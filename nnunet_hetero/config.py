@@ -29,7 +29,8 @@ class HeteroModalConfig:
         max_abs_log_variance: Clamp of |log σ²|; exp overflows float16 at 11.1, so 10.
         initial_log_variance: log σ² of every modality's posterior before the first step.
     Loss (Dorent et al., 2019, section 4):
-        reconstruction_weight: Weight of the masked L2 term, 0.1 in the paper.
+        reconstruction_weight: Weight of the masked L2 term, 0.1 in the paper. It says how much the images shape the
+            latents; the image decoders themselves always learn at the full rate.
         kl_weight: Weight of the Kullback-Leibler term, 0.1 in the paper.
     Training:
         alpha: Probability by subset name, None is the draw of the paper.
@@ -44,7 +45,7 @@ class HeteroModalConfig:
 
     encoder_width: float = 0.5
     latent_width: float = 0.25
-    image_decoder_width: float = 0.125
+    image_decoder_width: float = 0.25
     image_decoders: bool = True
     max_abs_log_variance: float = 10.0
     initial_log_variance: float = -3.0

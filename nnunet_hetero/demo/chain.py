@@ -112,9 +112,9 @@ def run_demo(settings: DemoSettings) -> Path:
     # Activation teaches nnU-Net's own command our flags; without it the same flags go to ours.
     predict = ["nnUNetv2_predict"] if activation_files() else ["nnunet_hetero", "predict"]
     for name, source, flags in (
-        ("all", test / "imagesTr", []),
-        ("without_T1c", test / "imagesTr", ["--missing", "t1c"]),
-        ("only_FLAIR", test / "imagesTr", ["--available", "flair"]),
+        ("all", test / "imagesTr", ["--save_uncertainty"]),
+        ("without_T1c", test / "imagesTr", ["--missing", "t1c", "--save_completed", "--save_uncertainty"]),
+        ("only_FLAIR", test / "imagesTr", ["--available", "flair", "--save_completed", "--save_uncertainty"]),
         ("files_absent", incomplete, []),
     ):
         folders = ["-i", str(source), "-o", str(out / "predictions" / name)]
@@ -128,7 +128,7 @@ def run_demo(settings: DemoSettings) -> Path:
     steps.run("evaluate", [*evaluate, "--disable_progress_bar"], show=r"^\|")
 
     steps.say("Report")
-    report = write_result(out, test, incomplete, steps, settings, time.monotonic() - begin)
+    report = write_result(out, test, steps, settings, time.monotonic() - begin)
 
     steps.say("Clean up" if not settings.keep else "Keep the intermediate data")
     if not settings.keep:
@@ -177,6 +177,8 @@ def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
         "num_epochs": settings.epochs,
         "num_iterations_per_epoch": settings.iterations_per_epoch,
         "num_val_iterations_per_epoch": settings.validation_iterations,
+        # So short a training has no time for images at the paper's weight of 0.1.
+        "reconstruction_weight": 1.0,
         "seed": 0,
     }
     (folder / f"{PLANS}.json").write_text(json.dumps(plans, indent=2) + "\n", encoding="utf-8")

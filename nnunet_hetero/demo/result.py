@@ -7,10 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nibabel
 import numpy as np
 import torch
 
+from nnunet_hetero.demo.sections import REGIONS, DemoFiles, completion, load, uncertainty, volumes
 from nnunet_hetero.evaluation.figures import heat_map, overlay_panel
 from nnunet_hetero.evaluation.metrics import dice_per_region
 from nnunet_hetero.evaluation.report import write_report
@@ -19,17 +19,15 @@ if TYPE_CHECKING:
     from nnunet_hetero.demo.chain import DemoSettings
     from nnunet_hetero.demo.steps import Steps
 
-REGIONS = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
 SHOWN = ("T1+T1c+T2+FLAIR", "T1+T2+FLAIR", "T1c", "FLAIR")
 
 
-def write_result(out: Path, test: Path, incomplete: Path, steps: Steps, settings: DemoSettings, seconds: float) -> Path:
+def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, seconds: float) -> Path:
     """Print the main numbers and write ``report.html`` and the figures as PNG.
 
     Args:
         out: The demo's folder.
         test: nnU-Net raw dataset of the held-out cases.
-        incomplete: Their images with files absent.
         steps: What was run.
         settings: With which settings.
         seconds: How long it took up to here.
@@ -37,7 +35,7 @@ def write_result(out: Path, test: Path, incomplete: Path, steps: Steps, settings
     from nnunet_hetero.demo.chain import BARS
 
     summary = json.loads((out / "evaluation" / "summary.json").read_text(encoding="utf-8"))
-    modalities = summary["modalities"]
+    files = DemoFiles(out, test, summary["modalities"])
     lines = []
     for what, key, entry in (
         ("all modalities", "all", summary["subsets"][-1]),
@@ -48,23 +46,28 @@ def write_result(out: Path, test: Path, incomplete: Path, steps: Steps, settings
         bar = " / ".join(f"{value:.2f}" for value in BARS[key])
         verdict = "reached" if all(a >= b for a, b in zip(reached, BARS[key], strict=True)) else "not reached"
         lines.append((f"Dice, {what}", f"{text} (bar of the default settings {bar}: {verdict})"))
-    lines.append(("Dice, files absent", _absent_files_dice(out, test)))
+    lines.append(("Dice, files absent", _absent_files_dice(files)))
     for what, value in lines:
         print(f"    {what}: {value}")
 
     figures = [("Mean Dice of every subset and region.", heat_map(summary))]
-    cases = sorted(path.name[: -len(".nii.gz")] for path in (test / "labelsTr").glob("*.nii.gz"))
-    for case in cases[:2]:
+    for case in files.cases[:2]:
         caption = f"{case}: images and truth, then what the model saw and made of it."
-        figures.append((caption, _overlays(case, out, test, modalities)))
+        figures.append((caption, _overlays(case, files)))
+    completed_panel, completed_table = completion(files)
+    unsure_panel, unsure_table = uncertainty(files)
+    case = files.cases[0]
+    figures.append((f"{case}: completed images next to the real ones, which the model was not given.", completed_panel))
+    figures.append((f"{case}: where the model is unsure, the largest value over the regions.", unsure_panel))
     folder = out / "figures"
     folder.mkdir()
-    for name, (_, figure) in zip(("heat_map", "overlay_1", "overlay_2"), figures, strict=False):
+    names = ("heat_map", "overlay_1", "overlay_2", "completion", "uncertainty")
+    for name, (_, figure) in zip(names, figures, strict=True):
         figure.savefig(folder / f"{name}.png", dpi=130)
     curves = next((out / "nnUNet_results").rglob("progress_hetero.png"))
     facts = {
         **dict(lines),
-        "Cohort": f"{settings.cases} synthetic cases to train on, {len(cases)} held out, {settings.size}³ voxels",
+        "Cohort": f"{settings.cases} synthetic cases to train on, {len(files.cases)} held out, {settings.size}³ voxels",
         "Training": f"{settings.epochs} epochs of {settings.iterations_per_epoch} steps, "
         f"{steps.seconds['train'] / 60:.1f} minutes; curves in {curves.relative_to(out)}",
         "Time up to here": f"{seconds / 60:.1f} minutes",
@@ -80,18 +83,15 @@ def write_result(out: Path, test: Path, incomplete: Path, steps: Steps, settings
         "A hetero-modal model was trained for minutes on synthetic brain tumours. It segments the held-out cases from "
         "each of the 15 subsets of T1, T1c, T2 and FLAIR. The contrast agent in T1c shows the enhancing tumour, FLAIR "
         "shows the oedema: without them the scores of these regions drop, as they would for a reader.",
+        [completed_table, unsure_table, volumes(files)],
     )
 
 
-def _load(path: Path) -> np.ndarray:
-    """Voxels as (slices, rows, columns), the head's top up."""
-    return np.flip(np.asarray(nibabel.load(path).dataobj).T, axis=1)
-
-
-def _overlays(case: str, out: Path, test: Path, modalities: list[str]):
-    images = {name: _load(test / "imagesTr" / f"{case}_{i:04d}.nii.gz") for i, name in enumerate(modalities)}
-    truth = _load(test / "labelsTr" / f"{case}.nii.gz")
-    predictions = {name: _load(out / "evaluation" / "predictions" / name / f"{case}.nii.gz") for name in SHOWN}
+def _overlays(case: str, files: DemoFiles):
+    images = {name: files.image(case, name) for name in files.modalities}
+    truth = files.truth(case)
+    folder = files.out / "evaluation" / "predictions"
+    predictions = {name: load(folder / name / f"{case}.nii.gz") for name in SHOWN}
     captions = {}
     for name, prediction in predictions.items():
         dice = dice_per_region(prediction, truth, REGIONS)
@@ -99,13 +99,13 @@ def _overlays(case: str, out: Path, test: Path, modalities: list[str]):
     return overlay_panel(images, truth, predictions, REGIONS, captions)
 
 
-def _absent_files_dice(out: Path, test: Path) -> str:
+def _absent_files_dice(files: DemoFiles) -> str:
     """Mean Dice of the cases whose files were really absent, and of how many modalities they had."""
-    folder = out / "predictions" / "files_absent"
+    folder = files.out / "predictions" / "files_absent"
     used = json.loads((folder / "modalities.json").read_text(encoding="utf-8"))
     dice = []
     for case in used:
-        prediction, truth = _load(folder / f"{case}.nii.gz"), _load(test / "labelsTr" / f"{case}.nii.gz")
-        dice.append(list(dice_per_region(prediction, truth, REGIONS).values()))
+        prediction = files.prediction("files_absent", case)
+        dice.append(list(dice_per_region(prediction, files.truth(case), REGIONS).values()))
     text = " / ".join(f"{value:.3f}" for value in np.nanmean(dice, axis=0))
     return f"{text} ({len(used)} cases, one or two files of each deleted)"

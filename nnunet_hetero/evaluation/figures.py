@@ -84,11 +84,7 @@ def overlay_panel(
     height, width = next(iter(slices.values())).shape
     figure = Figure(figsize=(1.9 * columns, 1.9 * rows * height / width + 0.5), layout="constrained", facecolor="white")
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+    _bare(grid)
     for row, subset in enumerate(["", *predictions]):
         given = [name for name in images if not subset or name in subset.split("+")]
         for axes, (name, image) in zip(grid[row], slices.items(), strict=False):
@@ -146,3 +142,75 @@ def _show_regions(axes, labels: np.ndarray, regions: Mapping[str, Region]) -> No
 
 def _colours(number: int) -> Sequence[str]:
     return [REGION_COLOURS[index % len(REGION_COLOURS)] for index in range(number)]
+
+
+def completion_panel(rows: Mapping[str, tuple[np.ndarray, np.ndarray]], truth: np.ndarray) -> Figure:
+    """Completed images next to the real ones, in the slice with the largest tumour.
+
+    Args:
+        rows: By title, e.g. ``T1c from T1+T2+FLAIR``, the real and the completed image, ``(slices, rows, columns)``.
+        truth: True label map of the same shape.
+    """
+    position = int((truth > 0).sum(axis=(1, 2)).argmax())
+    window = _window(np.stack([real[position] for real, _ in rows.values()]))
+    height, width = next(iter(rows.values()))[0][position][window].shape
+    figure = Figure(figsize=(6.2, 2.0 * len(rows) * height / width + 0.3), layout="constrained", facecolor="white")
+    grid = figure.subplots(len(rows), 3, squeeze=False)
+    for axes_row, (title, images) in zip(grid, rows.items(), strict=True):
+        real, completed = (image[position][window].astype(float) for image in images)
+        limits = np.percentile(real[real != 0], [1, 99]) if real.any() else (0, 1)
+        scale = {"cmap": "gray", "vmin": min(0, limits[0]), "vmax": limits[1], "interpolation": "bilinear"}
+        axes_row[0].imshow(real, **scale)
+        axes_row[1].imshow(completed, **scale)
+        axes_row[2].imshow(np.abs(real - completed), cmap="magma", vmin=0, vmax=limits[1] / 2)
+        axes_row[0].set_ylabel(
+            title.replace(" from ", "\nfrom\n"), color=DARK, rotation=0, ha="right", va="center", labelpad=8
+        )
+    for axes, title in zip(grid[0], ("real", "completed", "difference"), strict=True):
+        axes.set_title(title, color=DARK)
+    _bare(grid)
+    return figure
+
+
+def uncertainty_panel(
+    image: np.ndarray,
+    truth: np.ndarray,
+    rows: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    regions: Mapping[str, Region],
+) -> Figure:
+    """Where the model is unsure: its prediction, the entropy and the mutual information, a row per subset.
+
+    Args:
+        image: Background, ``(slices, rows, columns)``.
+        truth: True label map of the same shape.
+        rows: By subset the predicted label map, the entropy and the mutual information, in nats.
+        regions: Label values by name.
+    """
+    position = int((truth > 0).sum(axis=(1, 2)).argmax())
+    window = _window(image[position][None])
+    height, width = image[position][window].shape
+    figure = Figure(figsize=(8.2, 2.0 * len(rows) * height / width + 0.5), layout="constrained", facecolor="white")
+    grid = figure.subplots(len(rows), 4, squeeze=False)
+    background = image[position][window]
+    for axes_row, (subset, (prediction, entropy, information)) in zip(grid, rows.items(), strict=True):
+        for axes, labels in zip(axes_row[:2], (truth, prediction), strict=True):
+            _show(axes, background)
+            _show_regions(axes, labels[position][window], regions)
+        for axes, values in zip(axes_row[2:], (entropy, information), strict=True):
+            _show(axes, background)
+            shown = values[position][window]
+            drawn = axes.imshow(np.ma.masked_less(shown, 0.02), cmap="inferno", vmin=0, vmax=np.log(2), alpha=0.85)
+        axes_row[0].set_ylabel(subset.replace("+", "+\n"), color=DARK, rotation=0, ha="right", va="center", labelpad=8)
+    for axes, title in zip(grid[0], ("truth", "prediction", "entropy", "mutual information"), strict=True):
+        axes.set_title(title, color=DARK)
+    _bare(grid)
+    figure.colorbar(drawn, ax=grid[:, 3].tolist(), label="nats", shrink=0.8)
+    return figure
+
+
+def _bare(grid: np.ndarray) -> None:
+    for axes in grid.flat:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set_visible(False)

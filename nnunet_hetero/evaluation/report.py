@@ -24,6 +24,7 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     commands: Sequence[str] = (),
     introduction: str = "",
+    tables: Sequence[tuple[str, Sequence[Sequence[str]], str]] = (),
 ) -> Path:
     """Write the page; pictures are inside of it, nothing is loaded from elsewhere.
 
@@ -35,6 +36,7 @@ def write_report(
         facts: Versions, plans and the like, by name.
         commands: The commands that led here, one line each.
         introduction: A paragraph below the heading.
+        tables: More tables: title, rows (the first is the header), and a note below.
 
     Returns:
         The file.
@@ -62,6 +64,7 @@ def write_report(
         pictures=[(caption, _png(figure)) for caption, figure in figures],
         facts=dict(facts or {}),
         commands=list(commands),
+        tables=[{"title": name, "header": lines[0], "rows": lines[1:], "note": note} for name, lines, note in tables],
         version=__version__,
     )
     path = Path(path)

@@ -17,7 +17,7 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet, Resi
 from dynamic_network_architectures.building_blocks.plain_conv_encoder import PlainConvEncoder
 from dynamic_network_architectures.building_blocks.residual_encoders import ResidualEncoder
 from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
-from dynamic_network_architectures.initialization.weight_init import InitWeights_He
+from dynamic_network_architectures.initialization.weight_init import InitWeights_He, init_last_bn_before_add_to_0
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -184,7 +184,11 @@ class HeteroModalVAE(nn.Module):
             image_decoder.seg_layers = image_decoder.seg_layers[-1:]
         self.strides = backbone.strides
         self.touch_absent_encoders = False
+        # What of the image decoders' gradient the latents get, see `_ScaledGradient`.
+        self.completion_gradient = config.reconstruction_weight / num_modalities
         self.apply(InitWeights_He(1e-2))
+        # As nnU-Net does with its residual networks: each block starts as the identity.
+        self.apply(init_last_bn_before_add_to_0)
         for encoder in self.encoders:
             encoder.reset_heads()
 
@@ -316,7 +320,10 @@ class HeteroModalVAE(nn.Module):
         segmentation = self.decoder(latents)
         if not full:
             return segmentation
-        return HeteroModalOutput(segmentation, self.complete(latents) if len(self.image_decoders) else None, posterior)
+        completion = None
+        if len(self.image_decoders):
+            completion = self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents])
+        return HeteroModalOutput(segmentation, completion, posterior)
 
     def _zero_from_absent(self, available: Tensor) -> Tensor:
         """Zero that depends on the encoders nobody used: DDP waits for a gradient of every parameter."""
@@ -344,6 +351,24 @@ class HeteroModalVAE(nn.Module):
             widths = decoder.encoder.output_channels
             total += sum(width * size for width, size in zip(widths, sizes, strict=True))
         return int(total)
+
+
+class _ScaledGradient(torch.autograd.Function):
+    """Identity whose gradient is scaled.
+
+    The weight of the reconstruction, 0.1, says how much it shapes the latents in comparison with the segmentation. The
+    image decoders have no other task: scaled down as well, shared by M of them, their gradient would be 40 times
+    smaller than the segmentation decoder's, and under SGD they would learn so much more slowly, to the same optimum.
+    """
+
+    @staticmethod
+    def forward(context, x: Tensor, scale: float) -> Tensor:
+        context.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * context.scale, None
 
 
 def _backbone(architecture: dict, widths: Sequence[int]) -> nn.Module:

@@ -135,7 +135,7 @@ class HeteroModalVAETrainer(nnUNetTrainer):
 
         Returns:
             ``loss``: nnU-Net's segmentation loss, the same quantity as in validation; ``total``, ``reconstruction``
-            and ``kl``: the optimised sum and its other terms before weighting.
+            and ``kl``: the weighted sum of the paper and its other terms before weighting.
         """
         data, target = self._to_device(batch)
         present = self.unwrapped_network.availability(data)
@@ -147,12 +147,14 @@ class HeteroModalVAETrainer(nnUNetTrainer):
             output = self.network(data, drawn, full=True)
             segmentation = self.loss(output.segmentation, target)
         kl = kl_to_standard_normal(output.posterior)
-        total = segmentation + self.hetero.kl_weight * kl
+        optimised = total = segmentation + self.hetero.kl_weight * kl
         reconstruction = torch.zeros(())
         if output.completion is not None:
             reconstruction = masked_l2(output.completion, data, present)
             total = total + self.hetero.reconstruction_weight * reconstruction
-        self._optimise(total)
+            # Each image decoder's own loss in full; the network passes the weighted part of it on to the latents.
+            optimised = optimised + len(self.modalities) * reconstruction
+        self._optimise(optimised)
         terms = {"loss": segmentation, "total": total, "reconstruction": reconstruction, "kl": kl}
         return {name: value.detach().cpu().numpy() for name, value in terms.items()}
 
@@ -162,9 +164,9 @@ class HeteroModalVAETrainer(nnUNetTrainer):
             return data, [level.to(self.device, non_blocking=True) for level in target]
         return data, target.to(self.device, non_blocking=True)
 
-    def _optimise(self, total: Tensor) -> None:
+    def _optimise(self, loss: Tensor) -> None:
         scaler = self.grad_scaler
-        (total if scaler is None else scaler.scale(total)).backward()
+        (loss if scaler is None else scaler.scale(loss)).backward()
         if scaler is not None:
             scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)

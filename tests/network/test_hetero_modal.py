@@ -255,11 +255,32 @@ class TestGradients:
     @pytest.mark.parametrize("residual", [False, True])
     def test_reach_every_parameter(self, residual):
         network = tiny_network(deep_supervision=True, residual=residual)
+        for name, parameter in network.named_parameters():
+            # Residual blocks start as the identity, which lets no gradient into their first convolution yet.
+            if name.endswith("conv2.norm.weight"):
+                torch.nn.init.ones_(parameter)
         train_on(network, random_images(), masks(ALL, ALL))
         assert not [name for name, p in network.named_parameters() if p.grad is None]
         # The bias of a convolution before an instance norm has no influence; all other parameters have.
         idle = [name for name, p in network.named_parameters() if not p.grad.any()]
         assert not [name for name in idle if not name.endswith("conv.bias")]
+
+    def test_of_the_images_is_whole_in_their_decoders_and_weighted_in_the_encoders(self):
+        gradients = {}
+        for weight in (0.0, 0.1, 0.2):
+            network = HeteroModalVAE.from_plans(tiny_configuration(reconstruction_weight=weight), 4, 3, False).train()
+            network.load_state_dict(tiny_network(seed=0).state_dict())
+            torch.manual_seed(0)
+            network(random_images(), masks(ALL, ALL), full=True).completion.square().mean().backward()
+            gradients[weight] = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+        for name, gradient in gradients[0.1].items():
+            if name.startswith("image_decoders"):
+                torch.testing.assert_close(gradients[0.2][name], gradient)
+                torch.testing.assert_close(gradients[0.0][name], gradient)
+            else:
+                torch.testing.assert_close(gradients[0.2][name], 2 * gradient)
+                assert not gradients[0.0][name].any()
+        assert any(name.startswith("encoders") for name in gradients[0.1])
 
     @pytest.mark.parametrize("subsets", [[(0,)], [(1, 3), (3,)], [(), (2,)]])
     def test_do_not_reach_absent_encoders(self, subsets):

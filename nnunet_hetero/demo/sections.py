@@ -1,0 +1,142 @@
+"""Sections of the demo's page on completed images, uncertainty and volumes, from the files that prediction wrote."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from matplotlib.figure import Figure
+
+from nnunet_hetero.evaluation.figures import completion_panel, uncertainty_panel
+from nnunet_hetero.evaluation.image_quality import CONVENTION, image_quality
+from nnunet_hetero.inference.volumes import region_volumes
+
+REGIONS = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
+RUNS = {"all": "T1+T1c+T2+FLAIR", "without_T1c": "T1+T2+FLAIR", "only_FLAIR": "FLAIR"}
+"""Folder of each prediction, and what it was made from."""
+
+Table = tuple[str, list[list[str]], str]
+
+
+@dataclass(frozen=True)
+class DemoFiles:
+    """Where the demo's files are.
+
+    Args:
+        out: The demo's folder.
+        test: nnU-Net raw dataset of the held-out cases.
+        modalities: Names in channel order.
+    """
+
+    out: Path
+    test: Path
+    modalities: list[str]
+
+    @property
+    def cases(self) -> list[str]:
+        """The held-out cases."""
+        return sorted(path.name[: -len(".nii.gz")] for path in (self.test / "labelsTr").glob("*.nii.gz"))
+
+    def image(self, case: str, name: str) -> np.ndarray:
+        """Real image of a modality."""
+        return load(self.test / "imagesTr" / f"{case}_{self.modalities.index(name):04d}.nii.gz")
+
+    def truth(self, case: str) -> np.ndarray:
+        """True label map."""
+        return load(self.test / "labelsTr" / f"{case}.nii.gz")
+
+    def prediction(self, run: str, case: str) -> np.ndarray:
+        """Predicted label map of one of the `RUNS`."""
+        return load(self.out / "predictions" / run / f"{case}.nii.gz")
+
+    def completed(self, run: str, case: str, name: str) -> np.ndarray:
+        """Completed image of a modality that the run was not given."""
+        folder = self.out / "predictions" / run / "completed"
+        return load(folder / f"{case}_{self.modalities.index(name):04d}.nii.gz")
+
+    def uncertainty(self, run: str, case: str, quantity: str) -> np.ndarray:
+        """Map of ``entropy`` or ``mutual_information``: the largest over the regions, in nats."""
+        folder = self.out / "predictions" / run / "uncertainty"
+        return np.max([load(folder / f"{case}_{quantity}_{region}.nii.gz") for region in REGIONS], axis=0)
+
+
+def load(path: Path) -> np.ndarray:
+    """Voxels as (slices, rows, columns), the front of the head up."""
+    return np.flip(np.asarray(nibabel.load(path).dataobj).T, axis=1)
+
+
+def completion(files: DemoFiles) -> tuple[Figure, Table]:
+    """Completed images of the first case, and how close those of all cases are to the real ones."""
+    wanted = {
+        f"{name} from {RUNS[run]}": (run, name)
+        for run, names in (("without_T1c", ["T1c"]), ("only_FLAIR", ["T1", "T1c", "T2"]))
+        for name in names
+    }
+    case = files.cases[0]
+    panel = completion_panel(
+        {title: (files.image(case, name), files.completed(run, case, name)) for title, (run, name) in wanted.items()},
+        files.truth(case),
+    )
+    places = ("brain", "tumour", "healthy")
+    header = ["completed", *(f"PSNR {place} [dB]" for place in places), *(f"SSIM {place}" for place in places)]
+    rows = [header]
+    for title, (run, name) in wanted.items():
+        found = [
+            image_quality(files.completed(run, case, name), files.image(case, name), files.truth(case) > 0)
+            for case in files.cases
+        ]
+        mean = {key: float(np.nanmean([entry[key] for entry in found])) for key in found[0]}
+        cells = [f"{mean[f'psnr_{place}']:.1f}" for place in places] + [
+            f"{mean[f'ssim_{place}']:.3f}" for place in places
+        ]
+        rows.append([title, *cells])
+    return panel, ("Completed images", rows, f"Mean over the held-out cases. {CONVENTION}")
+
+
+def uncertainty(files: DemoFiles) -> tuple[Figure, Table]:
+    """Maps of the first case, and per run how unsure the model says it is next to how wrong it is."""
+    case = files.cases[0]
+    panel = uncertainty_panel(
+        files.image(case, "FLAIR"),
+        files.truth(case),
+        {
+            subset: (
+                files.prediction(run, case),
+                files.uncertainty(run, case, "entropy"),
+                files.uncertainty(run, case, "mutual_information"),
+            )
+            for run, subset in RUNS.items()
+        },
+        REGIONS,
+    )
+    rows = [["made from", *(f"disagreement, {name}" for name in REGIONS)]]
+    for run, subset in RUNS.items():
+        entries = _csv(files.out / "predictions" / run / "uncertainty" / "uncertainty.csv")
+        means = [np.mean([float(entry[f"{name}_disagreement"]) for entry in entries]) for name in REGIONS]
+        rows.append([subset, *(f"{mean:.3f}" for mean in means)])
+    note = "1 - Dice between the draws of the latents and the segmentation of their mean; mean over the held-out cases."
+    return panel, ("Uncertainty", rows, note)
+
+
+def volumes(files: DemoFiles) -> Table:
+    """Millilitres of each held-out case, segmented without T1c, next to the truth."""
+    run = "without_T1c"
+    rows = [["case", *(text for name in REGIONS for text in (f"{name} [ml]", "2.5 to 97.5 %", "truth"))]]
+    for entry in _csv(files.out / "predictions" / run / "volumes.csv"):
+        spacing = nibabel.load(files.test / "labelsTr" / f"{entry['case']}.nii.gz").header.get_zooms()
+        true = region_volumes(files.truth(entry["case"]), REGIONS, spacing)
+        cells = [entry["case"]]
+        for name in REGIONS:
+            low, high = (float(entry[f"{name}_ml_p{level}"]) for level in ("2.5", "97.5"))
+            cells += [f"{float(entry[f'{name}_ml']):.1f}", f"{low:.1f} to {high:.1f}", f"{true[name]:.1f}"]
+        rows.append(cells)
+    note = f"From {RUNS[run]}. The interval is the spread of the draws, not a promise that the truth lies in it."
+    return "Volumes", rows, note
+
+
+def _csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
