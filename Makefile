@@ -21,6 +21,7 @@ test: $(READY)  ## all tests
 
 bench: $(READY)  ## time and memory of a training step and of predictions, next to nnU-Net's own network
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/prediction.py
 
 lint: $(READY)  ## style of the code
 	$(BIN)/ruff check .
