@@ -41,6 +41,7 @@ setup(
         "matplotlib>=3.7",
         "jinja2>=3.1",
         "tqdm>=4.64",
+        "scikit-image>=0.19.3",
         "packaging>=21",
         "filelock>=3.12",
     ],

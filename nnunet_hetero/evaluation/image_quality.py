@@ -35,10 +35,10 @@ def image_quality(completed: np.ndarray, real: np.ndarray, tumour: np.ndarray) -
     places: Mapping[str, np.ndarray] = {"brain": brain, "tumour": brain & tumour, "healthy": brain & ~tumour}
     result = {}
     for name, mask in places.items():
-        mse = float(error[mask].mean()) if mask.any() else float("nan")
-        with np.errstate(divide="ignore"):
-            result[f"psnr_{name}"] = float(10 * np.log10(data_range**2 / mse)) if mask.any() else mse
-        result[f"ssim_{name}"] = float(similarity[mask].mean()) if mask.any() else mse
+        mse = np.float64(error[mask].mean() if mask.any() else np.nan)
+        with np.errstate(divide="ignore"):  # two equal images: infinite
+            result[f"psnr_{name}"] = float(10 * np.log10(data_range**2 / mse))
+        result[f"ssim_{name}"] = float(similarity[mask].mean()) if mask.any() else float("nan")
     return result
 
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from nnunet_hetero.evaluation.figures import heat_map, overlay_panel
+from nnunet_hetero.evaluation.figures import completion_panel, heat_map, overlay_panel, uncertainty_panel
 from nnunet_hetero.evaluation.report import write_report
 from nnunet_hetero.evaluation.table import summarise
 from nnunet_hetero.modalities import Modalities, all_subsets
@@ -107,3 +107,36 @@ class TestReport:
             ("41.7", "mean of 6 subsets"),
         ]
         assert "Pictures" not in page
+
+
+class TestPanels:
+    def test_completed_next_to_real_and_their_difference(self, case):
+        images, truth = case[0], case[1]
+        real = images["T1"]
+        figure = completion_panel({"T1 from FLAIR": (real, real), "T1 from T1c": (real, 0 * real)}, truth)
+        pictures = [axes.images[0].get_array() for axes in figure.axes]
+        assert len(pictures) == 6
+        np.testing.assert_array_equal(pictures[0], pictures[1])
+        assert not pictures[2].any()
+        np.testing.assert_array_equal(pictures[5], pictures[3])
+
+    def test_uncertainty_of_every_row_in_the_slice_of_the_tumour(self, case):
+        images, truth = case[0], case[1]
+        position = int((truth > 0).sum(axis=(1, 2)).argmax())
+        entropy = np.zeros(truth.shape)
+        entropy[position] = 0.5
+        rows = {"T1": (truth, entropy, 0 * entropy), "FLAIR": (truth, 0 * entropy, 0 * entropy)}
+        figure = uncertainty_panel(images["T1"], truth, rows, REGIONS)
+        columns = [axes.get_title() for axes in figure.axes[:4]]
+        assert columns == ["truth", "prediction", "entropy", "mutual information"]
+        shown = [axes.images[-1].get_array() for axes in figure.axes[:8]]
+        assert np.ma.count(shown[2]) == shown[2].size and np.ma.count(shown[3]) == 0
+        assert np.ma.count(shown[6]) == 0
+
+
+class TestMoreTables:
+    def test_stand_on_the_page_with_their_notes(self, tmp_path, summary):
+        tables = [("Volumes", [["case", "ml"], ["a<b", "1.5"]], "A note.")]
+        page = write_report(tmp_path / "report.html", "Title", summary, tables=tables).read_text(encoding="utf-8")
+        assert "<h2>Volumes</h2>" in page and "A note." in page
+        assert "a&lt;b" in page and ">1.5</td>" in page
