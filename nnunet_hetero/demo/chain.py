@@ -178,7 +178,7 @@ def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
         "num_iterations_per_epoch": settings.iterations_per_epoch,
         "num_val_iterations_per_epoch": settings.validation_iterations,
         # So short a training has no time for images at the paper's weight of 0.1.
-        "reconstruction_weight": 1.0,
+        "reconstruction_weight": 0.3,
         "seed": 0,
     }
     (folder / f"{PLANS}.json").write_text(json.dumps(plans, indent=2) + "\n", encoding="utf-8")
