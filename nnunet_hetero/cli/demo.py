@@ -14,7 +14,7 @@ page report.html with the table and pictures. Each command is printed as you wou
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="Output folder. Default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=12, help="Epochs of 40 steps. Default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=10, help="Epochs of 40 steps. Default: %(default)s")
     parser.add_argument("--cases", type=int, default=30, help="Phantoms to train on; 8 more are held out. %(default)s")
     parser.add_argument("--size", type=int, default=48, help="Edge of a phantom in voxels. Default: %(default)s")
     parser.add_argument("--keep", action="store_true", help="Keep the raw cohort and the preprocessed data.")

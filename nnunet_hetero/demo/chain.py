@@ -26,6 +26,9 @@ INTERMEDIATE = ("cohort", "nnUNet_preprocessed")
 NARROW_FEATURES = (16, 32, 64, 96)
 """Half the width that nnU-Net plans, so that a CPU trains in minutes."""
 
+PATCH = 32
+"""Largest edge of a training patch, in voxels: more and smaller steps learn more in the same time."""
+
 BARS = {"all": (0.88, 0.75, 0.65), "mean": (0.75, 0.55, 0.40)}
 """Mean Dice of whole tumour, tumour core and enhancing tumour to expect of the default settings on the held-out cases,
 with all modalities and over all subsets."""
@@ -44,7 +47,7 @@ class DemoSettings:
     """
 
     out: Path
-    epochs: int = 12
+    epochs: int = 10
     cases: int = 30
     size: int = 48
     keep: bool = False
@@ -162,7 +165,7 @@ def _claim(out: Path) -> Path:
 
 
 def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
-    """nnU-Net's plans with narrow features and a short training; the preprocessed data is shared."""
+    """nnU-Net's plans with narrow features, a small patch and a short training; the preprocessed data is shared."""
     folder = out / "nnUNet_preprocessed" / f"Dataset{DATASET}_{NAME}"
     plans = json.loads((folder / "nnUNetPlans.json").read_text(encoding="utf-8"))
     plans["plans_name"] = PLANS
@@ -173,16 +176,19 @@ def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
         min(a, b) for a, b in zip(planned, [*NARROW_FEATURES, *[NARROW_FEATURES[-1]] * len(planned)], strict=False)
     ]
     network["features_per_stage"] = narrow
+    configuration["patch_size"] = [min(PATCH, edge) for edge in configuration["patch_size"]]
     configuration[KEY] = {
         "num_epochs": settings.epochs,
         "num_iterations_per_epoch": settings.iterations_per_epoch,
         "num_val_iterations_per_epoch": settings.validation_iterations,
-        # So short a training has no time for images at the paper's weight of 0.1.
-        "reconstruction_weight": 0.3,
+        # In a few hundred steps nnU-Net's SGD does not always find the smallest region; AdamW does within a hundred.
+        "optimizer": "AdamW",
+        "initial_lr": 2e-3,
         "seed": 0,
     }
     (folder / f"{PLANS}.json").write_text(json.dumps(plans, indent=2) + "\n", encoding="utf-8")
-    print(f"    {PLANS}: features {planned} → {narrow}, and the training's length under '{KEY}'")
+    patch = "×".join(map(str, configuration["patch_size"]))
+    print(f"    {PLANS}: features {planned} → {narrow}, patch {patch}, and the training's length under '{KEY}'")
 
 
 def _without_files(images: Path, target: Path) -> Path:
