@@ -15,6 +15,7 @@ from nnunet_hetero.evaluation.image_quality import CONVENTION, image_quality
 from nnunet_hetero.inference.volumes import region_volumes
 
 REGIONS = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
+_SPOKEN = [name.replace("_", " ") for name in REGIONS]
 RUNS = {"all": "T1+T1c+T2+FLAIR", "without_T1c": "T1+T2+FLAIR", "only_FLAIR": "FLAIR"}
 """Folder of each prediction, and what it was made from."""
 
@@ -112,7 +113,7 @@ def uncertainty(files: DemoFiles) -> tuple[Figure, Table]:
         },
         REGIONS,
     )
-    rows = [["made from", *(f"disagreement, {name}" for name in REGIONS)]]
+    rows = [["made from", *(f"disagreement, {name}" for name in _SPOKEN)]]
     for run, subset in RUNS.items():
         entries = _csv(files.out / "predictions" / run / "uncertainty" / "uncertainty.csv")
         means = [np.mean([float(entry[f"{name}_disagreement"]) for entry in entries]) for name in REGIONS]
@@ -124,7 +125,7 @@ def uncertainty(files: DemoFiles) -> tuple[Figure, Table]:
 def volumes(files: DemoFiles) -> Table:
     """Millilitres of each held-out case, segmented without T1c, next to the truth."""
     run = "without_T1c"
-    rows = [["case", *(text for name in REGIONS for text in (f"{name} [ml]", "2.5 to 97.5 %", "truth"))]]
+    rows = [["case", *(text for name in _SPOKEN for text in (f"{name} [ml]", "2.5 to 97.5 %", "truth"))]]
     for entry in _csv(files.out / "predictions" / run / "volumes.csv"):
         spacing = nibabel.load(files.test / "labelsTr" / f"{entry['case']}.nii.gz").header.get_zooms()
         true = region_volumes(files.truth(entry["case"]), REGIONS, spacing)
