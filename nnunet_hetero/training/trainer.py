@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import random
@@ -14,7 +15,7 @@ from nnunetv2.utilities.helpers import dummy_context
 from torch import Tensor, autocast, nn
 from torch import distributed as dist
 
-from nnunet_hetero.config import HeteroModalConfig
+from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.completion import Moments
 from nnunet_hetero.inference.files import replace_json
@@ -54,6 +55,8 @@ class HeteroModalVAETrainer(nnUNetTrainer):
     ):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.hetero = HeteroModalConfig.from_plans(self.configuration_manager)
+        # All settings go into plans.json beside the weights: a default that changes later must not change this model.
+        self.plans_manager.plans["configurations"][configuration][KEY] = dataclasses.asdict(self.hetero)
         self.num_epochs = int(self.hetero.num_epochs)
         self.num_iterations_per_epoch = int(self.hetero.num_iterations_per_epoch)
         self.num_val_iterations_per_epoch = int(self.hetero.num_val_iterations_per_epoch)

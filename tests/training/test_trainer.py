@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
@@ -14,6 +15,7 @@ from helpers.tiny_network import masks, random_images
 from nnunetv2.run.run_training import maybe_load_checkpoint, run_training
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import all_subsets
 from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
@@ -115,6 +117,14 @@ class TestWholeTraining:
             "dataset.json",
             "dataset_fingerprint.json",
         }
+
+    def test_every_setting_travels_with_the_model(self, trained):
+        """Also those at their default: a later version with other defaults must build the same network."""
+        plans = json.loads((trained.parent / "plans.json").read_text())
+        written = plans["configurations"]["3d_fullres"][KEY]
+        assert written.keys() == {entry.name for entry in dataclasses.fields(HeteroModalConfig)}
+        assert written["image_decoder_width"] == HeteroModalConfig().image_decoder_width
+        assert HeteroModalConfig.from_dict(written).num_epochs == 2
 
     def test_progress(self, trained):
         progress = json.loads((trained / "progress_hetero.json").read_text())
