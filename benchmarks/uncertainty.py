@@ -151,7 +151,9 @@ def draw(voxels: dict[str, Voxels], out: Path) -> None:
         axes.plot(coverage, risk, label="most certain first")
         axes.axhline(rate, color="gray", linestyle=":", label="random order")
         axes.plot(np.linspace(0.5, 1, 500), best, color="gray", linestyle="--", label="best possible")
-        axes.set(title=name, xlabel="share of brain voxels kept", ylabel="error rate", xlim=(0.8, 1.0), ylim=(0, None))
+        axes.set(
+            title=name, xlabel="share of brain voxels kept", ylabel="error rate", xlim=(0.8, 1.0), ylim=(0, 1.5 * rate)
+        )
         axes.legend(fontsize=8)
     figure.savefig(out / "risk_coverage.png", dpi=120)
     figure = Figure(figsize=(4.2 * len(voxels), 3.8), layout="constrained")
