@@ -19,9 +19,9 @@ from nnunet_hetero.dataset_conversion.common import (
     convert_cohort,
     describe,
     describe_failures,
+    run_alone,
 )
 from nnunet_hetero.dataset_conversion.dataset import RAW_VARIABLE, DatasetSpec, dataset_folder
-from nnunet_hetero.errors import HeteroError
 
 # nnU-Net needs consecutive labels: enhancing tumour moves from 4 to 3, the others stay.
 LABEL_VALUES = {0: 0, 1: 1, 2: 2, 4: 3}
@@ -123,13 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line of the BraTS converter alone."""
-    parser = argparse.ArgumentParser(prog="brats.py", description=__doc__.splitlines()[0])
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except HeteroError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return run_alone("brats.py", __doc__.splitlines()[0], add_arguments, run, argv)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.errors import DataError, HeteroError, SettingsError
 
 from .dataset import FILE_ENDING, SUBFOLDERS, DatasetSpec, claim_folder, dataset_json
 from .images import ABSENT, Grid, encode_nifti, is_marked_absent, read_image, write_atomically
@@ -293,3 +295,28 @@ def describe_failures(summary: ConversionSummary) -> str:
             "others; or mend them and run the same command again, which converts only what is not done yet."
         )
     return "\n".join(lines)
+
+
+def run_alone(
+    prog: str,
+    description: str,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+    run: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None,
+) -> int:
+    """Command line of one converter that is called as a script; errors as ``nnunet_hetero`` prints them.
+
+    Args:
+        prog: Name for usage lines.
+        description: What the converter does.
+        add_arguments: Declares its options.
+        run: Does the work, returns the exit code.
+        argv: The arguments; None reads ``sys.argv``.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except HeteroError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1

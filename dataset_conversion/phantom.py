@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_hetero.dataset_conversion.common import run_alone
 from nnunet_hetero.dataset_conversion.images import encode_nifti, write_atomically
 from nnunet_hetero.dataset_conversion.phantom_anatomy import FIELD_OF_VIEW, TISSUES, draw_anatomy
 from nnunet_hetero.dataset_conversion.phantom_signal import SEQUENCES, acquire, vary_sequence, vary_tissues
-from nnunet_hetero.errors import DataError, HeteroError
+from nnunet_hetero.errors import DataError
 
 MODALITIES = tuple(SEQUENCES)
 MINIMAL_SIZE = 16  # below, a voxel is wider than the tumour's rim
@@ -180,13 +181,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line of the phantom alone."""
-    parser = argparse.ArgumentParser(prog="phantom.py", description=__doc__.splitlines()[0])
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except HeteroError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return run_alone("phantom.py", __doc__.splitlines()[0], add_arguments, run, argv)
 
 
 if __name__ == "__main__":
