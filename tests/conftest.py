@@ -13,8 +13,12 @@ import pytest
 from nnunet_hetero.integration.environment import EXT_TRAINER, ext_trainer_value
 
 
-def _let_nnunet_find_our_trainers(monkeypatch) -> None:
-    monkeypatch.setenv(EXT_TRAINER, ext_trainer_value(os.environ.get(EXT_TRAINER)))
+@pytest.fixture(scope="session", autouse=True)
+def trainer_folder():
+    """nnU-Net finds our trainers in every test, whether or not the environment is activated."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv(EXT_TRAINER, ext_trainer_value(os.environ.get(EXT_TRAINER)))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -25,16 +29,13 @@ def tiny_model(tmp_path_factory):
     """
     from helpers.tiny_model import write_tiny_model
 
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        _let_nnunet_find_our_trainers(monkeypatch)
-        cases = [f"case_{number:02d}" for number in range(6)]
-        return write_tiny_model(tmp_path_factory.mktemp("tiny"), folds=(0, 1), cases=cases)
+    cases = [f"case_{number:02d}" for number in range(6)]
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"), folds=(0, 1), cases=cases)
 
 
 @pytest.fixture
 def nnunet_folders(tiny_model, monkeypatch):
-    """The tiny model, with nnU-Net's variables pointing at its folders and at our trainers."""
-    _let_nnunet_find_our_trainers(monkeypatch)
+    """The tiny model, with nnU-Net's variables pointing at its folders."""
     for name, value in tiny_model.environment().items():
         monkeypatch.setenv(name, value)
     return tiny_model
