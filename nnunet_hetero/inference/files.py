@@ -24,16 +24,21 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
         yield
 
 
-def replace_text(file: str | os.PathLike, text: str) -> None:
-    """Write a text file as a whole. Other processes must be kept from writing the same file, see `locked`."""
+def replace_bytes(file: str | os.PathLike, content: bytes) -> None:
+    """Write a file as a whole. Other processes must be kept from writing the same file, see `locked`."""
     file = Path(file)
     draft = file.with_name(f".{file.name}.draft")
-    with open(draft, "w", encoding="utf-8") as stream:
-        stream.write(text)
+    with open(draft, "wb") as stream:
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(file)
     _sync_folder(file.parent)
+
+
+def replace_text(file: str | os.PathLike, text: str) -> None:
+    """Write a text file as a whole, in UTF-8, see `replace_bytes`."""
+    replace_bytes(file, text.encode("utf-8"))
 
 
 def replace_json(file: str | os.PathLike, content: Any) -> None:
