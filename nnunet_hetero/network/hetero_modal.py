@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.network.base import HeteroNetwork
 from nnunet_hetero.network.fusion import Expert, Gaussian, product_of_gaussians
 from nnunet_hetero.network.widths import scaled_widths
 
@@ -127,7 +128,7 @@ class LatentDecoder(UNetDecoder):
         return super().forward([adapt(z) for adapt, z in zip(self.adapters, latents, strict=True)])
 
 
-class HeteroModalVAE(nn.Module):
+class HeteroModalVAE(HeteroNetwork):
     """Hetero-modal variational encoder-decoder.
 
     Args:
@@ -146,10 +147,9 @@ class HeteroModalVAE(nn.Module):
         deep_supervision: bool,
         config: HeteroModalConfig | None = None,
     ):
-        super().__init__()
+        super().__init__(num_modalities)
         config = config or HeteroModalConfig()
         features = architecture["features_per_stage"]
-        self.num_modalities = num_modalities
         self.latent_channels = scaled_widths(features, config.latent_width)
         encoder_widths = scaled_widths(features, config.encoder_width)
         self.encoders = nn.ModuleList(
@@ -183,7 +183,6 @@ class HeteroModalVAE(nn.Module):
             # nnU-Net's decoder has an output layer at every level. DDP fails on those that get no gradient.
             image_decoder.seg_layers = image_decoder.seg_layers[-1:]
         self.strides = backbone.strides
-        self.touch_absent_encoders = False
         # What of the image decoders' gradient the latents get, see `_ScaledGradient`.
         self.completion_gradient = config.reconstruction_weight / num_modalities
         self.apply(InitWeights_He(1e-2))
@@ -217,10 +216,6 @@ class HeteroModalVAE(nn.Module):
                 architecture[key] = pydoc.locate(architecture[key])
         config = HeteroModalConfig.from_plans(configuration_manager)
         return cls(architecture, num_modalities, num_outputs, deep_supervision, config)
-
-    def availability(self, x: Tensor) -> Tensor:
-        """Which modalities each sample has, ``(B, M)`` bool: those whose channel is not identically zero."""
-        return (x != 0).flatten(2).any(dim=2)
 
     def encode(self, x: Tensor, available: Tensor) -> list[EncodedModality]:
         """Encode what is available, each modality alone; absent modalities cost nothing.
@@ -307,11 +302,7 @@ class HeteroModalVAE(nn.Module):
         Raises:
             SettingsError: If x has another number of channels than the model has modalities.
         """
-        if x.shape[1] != self.num_modalities:
-            raise SettingsError(
-                f"The input has {x.shape[1]} channel(s), this model was built for {self.num_modalities} modalities. "
-                "Give every modality its channel, in the order of dataset.json; an absent one is a channel of zeros."
-            )
+        self.require_channels(x)
         available = (self.availability(x) if available is None else available).cpu().bool()
         posterior = self.fuse(self.encode(x, available), len(x), x.shape[2:])
         latents = [level.sample() if self.training else level.mean for level in posterior]

@@ -1,80 +1,27 @@
-"""HeteroModalVAETrainer: nnU-Net's trainer with the hetero-modal network, its loss and its draw of subsets."""
+"""HeteroModalVAETrainer: trains the hetero-modal network with the paper's loss."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import os
-import random
 
-import numpy as np
 import torch
-from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from nnunetv2.utilities.helpers import dummy_context
-from torch import Tensor, autocast, nn
-from torch import distributed as dist
+from torch import Tensor, nn
 
-from nnunet_hetero.config import KEY, HeteroModalConfig
-from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.completion import Moments
 from nnunet_hetero.inference.files import replace_json
-from nnunet_hetero.inference.trust import load_checkpoint
-from nnunet_hetero.modalities import Modalities, SubsetSampler, all_subsets, mask_of
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
-from nnunet_hetero.training.augmentation import KeepAbsentZero
-from nnunet_hetero.training.history import History
+from nnunet_hetero.training.base import HeteroTrainer
 from nnunet_hetero.training.intensity import training_moments
 from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
 
-GRADIENT_NORM = 12  # nnU-Net's clipping
 
-
-class HeteroModalVAETrainer(nnUNetTrainer):
+class HeteroModalVAETrainer(HeteroTrainer):
     """Trains `HeteroModalVAE`: segmentation from any subset of the modalities, completion of the others.
 
-    The loss is nnU-Net's own segmentation loss + 0.1 · masked L2 + 0.1 · KL (Dorent et al., MICCAI 2019). Each sample
-    of a batch is encoded from its own random subset of what it has. Settings: `HeteroModalConfig`, in the plans under
-    ``hetero_modal`` of the configuration.
-
-    Args:
-        plans: nnU-Net's plans.
-        configuration: ``2d``, ``3d_lowres`` or ``3d_fullres``.
-        fold: 0 to 4, or ``all``.
-        dataset_json: nnU-Net's dataset.json.
-        device: Where to train.
+    The loss is nnU-Net's own segmentation loss + 0.1 · masked L2 + 0.1 · KL (Dorent et al., MICCAI 2019).
     """
 
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net compares signatures by name
-    ):
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        self.hetero = HeteroModalConfig.from_plans(self.configuration_manager)
-        # All settings go into plans.json beside the weights: a default that changes later must not change this model.
-        self.plans_manager.plans["configurations"][configuration][KEY] = dataclasses.asdict(self.hetero)
-        self.num_epochs = int(self.hetero.num_epochs)
-        self.num_iterations_per_epoch = int(self.hetero.num_iterations_per_epoch)
-        self.num_val_iterations_per_epoch = int(self.hetero.num_val_iterations_per_epoch)
-        self.initial_lr = self.hetero.initial_lr
-        self.weight_decay = self.hetero.weight_decay
-        # Five checkpoints at least, so that a short run can be resumed; nnU-Net's 50 for its 1000 epochs.
-        self.save_every = max(1, min(self.save_every, self.num_epochs // 5))
-        self.modalities = Modalities.from_dataset_json(dataset_json)
-        # Ranks draw apart: with one stream they would all train the same subsets.
-        seed = None if self.hetero.seed is None else self.hetero.seed + self.local_rank
-        self.sampler = SubsetSampler(self.modalities, self.hetero.alpha, seed)
-        self.history = History()
-        self.logger.loggers.append(self.history)
-        self._subsets = all_subsets(len(self.modalities))
-        self._validation_steps = 0
-        self._validation_sizes: list[int] = []
-        self._resumed_random_state: dict | None = None
-        self.intensity: Moments | None = None
+    intensity: Moments | None = None  # of the training images, what completed images are scaled to
 
     @staticmethod
     def build_network_architecture(
@@ -89,64 +36,23 @@ class HeteroModalVAETrainer(nnUNetTrainer):
             configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )
 
-    def initialize(self) -> None:
-        """Build network, optimiser and loss; seed them if the settings ask for it."""
-        if self.hetero.seed is not None:
-            _seed_everything(self.hetero.seed)
-        super().initialize()
-        self.unwrapped_network.touch_absent_encoders = self.is_ddp
-        if super()._do_i_compile():
-            self.print_to_log_file("Using torch.compile for encoders and decoders; the fusion of subsets stays eager.")
-            self.unwrapped_network.compile_parts()
-
-    @property
-    def unwrapped_network(self) -> HeteroModalVAE:
-        """The network without the wrapper of distributed training."""
-        return self.network.module if self.is_ddp else self.network
-
-    def _do_i_compile(self) -> bool:
-        """Never the whole network: it would be compiled anew for every subset. `initialize` compiles its parts."""
-        return False
-
-    def configure_optimizers(self):
-        """Optimiser of the settings, with nnU-Net's polynomial decay of the learning rate."""
-        if self.hetero.optimizer == "SGD":
-            return super().configure_optimizers()
-        optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
-        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
-
-    @staticmethod
-    def get_training_transforms(*args, **kwargs):
-        """nnU-Net's augmentation; a channel that was zero before it is zero after it."""
-        return KeepAbsentZero(nnUNetTrainer.get_training_transforms(*args, **kwargs))
-
     def on_train_start(self) -> None:
-        """Start nnU-Net's training; a resumed one continues the random streams where the checkpoint left them."""
+        """Measure the intensities of the training images, then start."""
         super().on_train_start()
         if self.local_rank == 0:
             self.intensity = training_moments(self) or self.intensity
             replace_json(os.path.join(self.output_folder, "intensity.json"), self.intensity)
-        state = self._resumed_random_state
-        if state is not None:
-            _set_random_state(state)
-            self._resumed_random_state = None
-        elif self.hetero.seed is not None:
-            _seed_everything(self.hetero.seed + self.local_rank)
 
-    def train_step(self, batch: dict) -> dict:
-        """One step on a batch of nnU-Net's loader.
+    def losses(
+        self, data: Tensor, target: Tensor | list[Tensor], present: Tensor, drawn: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of the paper.
 
         Returns:
-            ``loss``: nnU-Net's segmentation loss, the same quantity as in validation; ``total``, ``reconstruction``
-            and ``kl``: the weighted sum of the paper and its other terms before weighting.
+            What is optimised; ``loss`` (of the segmentation), ``reconstruction`` and ``kl`` before weighting, and
+            ``total``, the paper's weighted sum.
         """
-        data, target = self._to_device(batch)
-        present = self.unwrapped_network.availability(data)
-        drawn = torch.from_numpy(self.sampler.draw(present.cpu().numpy()))
-
-        self.optimizer.zero_grad(set_to_none=True)
-        # nnU-Net's rule: autocast on CUDA only.
-        with autocast(self.device.type, enabled=True) if self.device.type == "cuda" else dummy_context():
+        with self.autocast():
             output = self.network(data, drawn, full=True)
             segmentation = self.loss(output.segmentation, target)
         kl = kl_to_standard_normal(output.posterior)
@@ -157,161 +63,13 @@ class HeteroModalVAETrainer(nnUNetTrainer):
             total = total + self.hetero.reconstruction_weight * reconstruction
             # Each image decoder's own loss in full; the network passes the weighted part of it on to the latents.
             optimised = optimised + len(self.modalities) * reconstruction
-        self._optimise(optimised)
-        terms = {"loss": segmentation, "total": total, "reconstruction": reconstruction, "kl": kl}
-        return {name: value.detach().cpu().numpy() for name, value in terms.items()}
+        return optimised, {"loss": segmentation, "total": total, "reconstruction": reconstruction, "kl": kl}
 
-    def _to_device(self, batch: dict) -> tuple[Tensor, Tensor | list[Tensor]]:
-        data, target = batch["data"].to(self.device, non_blocking=True), batch["target"]
-        if isinstance(target, list):
-            return data, [level.to(self.device, non_blocking=True) for level in target]
-        return data, target.to(self.device, non_blocking=True)
+    def state_to_save(self) -> dict:
+        """History, and the intensities of the training images."""
+        return {**super().state_to_save(), "intensity": self.intensity}
 
-    def _optimise(self, loss: Tensor) -> None:
-        scaler = self.grad_scaler
-        (loss if scaler is None else scaler.scale(loss)).backward()
-        if scaler is not None:
-            scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
-        if scaler is None:
-            self.optimizer.step()
-        else:
-            scaler.step(self.optimizer)
-            scaler.update()
-
-    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
-        """Log the loss terms of the epoch, the mean over steps and ranks."""
-        super().on_train_epoch_end(train_outputs)
-        for key, name in (
-            ("loss", "segmentation"),
-            ("reconstruction", "reconstruction"),
-            ("kl", "kl"),
-            ("total", "total"),
-        ):
-            values = self._gather([float(output[key]) for output in train_outputs])
-            self.history.log(f"loss/{name}", float(np.mean(values)), self.current_epoch)
-        self.print_to_log_file(
-            *(
-                f"{name} {self.history.values[f'loss/{name}'][self.current_epoch]:.4f}"
-                for name in ("kl", "reconstruction")
-            )
-        )
-
-    def on_validation_epoch_start(self) -> None:
-        """Continue the cycle through the subsets where the last epoch left it, apart for every rank."""
-        super().on_validation_epoch_start()
-        self._validation_steps = self.current_epoch * self.num_val_iterations_per_epoch + self.local_rank
-        self._validation_sizes = []
-
-    def validation_step(self, batch: dict) -> dict:
-        """nnU-Net's validation of a batch, seen through the next subset of the cycle."""
-        data = batch["data"]
-        subset = self._subsets[self._validation_steps % len(self._subsets)]
-        self._validation_steps += 1
-        self._validation_sizes.append(len(subset))
-        # A sample that has none of the subset's modalities is shown with what it has.
-        present = (data != 0).flatten(2).any(dim=2)
-        shown = present & torch.from_numpy(mask_of(subset, len(self.modalities)))
-        shown = torch.where(shown.any(dim=1, keepdim=True), shown, present)
-        masked = data * shown.view(*shown.shape, *[1] * (data.ndim - 2)).to(data.dtype)
-        return super().validation_step({**batch, "data": masked})
-
-    def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
-        """nnU-Net's pseudo Dice, over all subsets together, and besides by the number of modalities."""
-        super().on_validation_epoch_end(val_outputs)
-        counts = [
-            (size, output["tp_hard"], output["fp_hard"], output["fn_hard"])
-            for size, output in zip(self._validation_sizes, val_outputs, strict=True)
-        ]
-        counts = self._gather(counts)
-        for size in range(1, len(self.modalities) + 1):
-            tp, fp, fn = (sum((row[column] for row in counts if row[0] == size), 0.0) for column in (1, 2, 3))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                dice = np.asarray(2 * tp / (2 * tp + fp + fn)) if np.any(tp + fp + fn) else np.array([np.nan])
-            value = float(np.nanmean(dice)) if np.isfinite(dice).any() else float("nan")
-            self.history.log(f"pseudo_dice/{size}", value, self.current_epoch)
-
-    def _gather(self, values: list) -> list:
-        """The list of all ranks together."""
-        if not self.is_ddp:
-            return values
-        gathered: list[list] = [[] for _ in range(dist.get_world_size())]
-        dist.all_gather_object(gathered, values)
-        return [value for part in gathered for value in part]
-
-    def on_epoch_end(self) -> None:
-        """Print the pseudo Dice by number of modalities, draw the second figure, then nnU-Net's own."""
-        epoch = self.current_epoch
-        self.print_to_log_file(
-            "Pseudo dice by number of modalities",
-            [round(self.history.values[f"pseudo_dice/{n}"][epoch], 4) for n in range(1, len(self.modalities) + 1)],
-        )
-        super().on_epoch_end()
-        if self.local_rank == 0:
-            self.history.write(self.output_folder)
-
-    def save_checkpoint(self, filename: str) -> None:
-        """Write nnU-Net's checkpoint with our state under ``hetero_modal``; the file is whole or not there."""
-        streams = self._gather([{"sampler": self.sampler.state_dict(), **_random_state()}])
-        if self.local_rank != 0 or self.disable_checkpointing:
-            return super().save_checkpoint(filename)
-        # nnU-Net builds the dictionary and saves it in one go; a buffer lets us add to it without a copy of its code.
-        buffer = io.BytesIO()
-        super().save_checkpoint(buffer)
-        buffer.seek(0)
-        checkpoint = torch.load(buffer, map_location="cpu", weights_only=False)
-        checkpoint["hetero_modal"] = {
-            "streams": streams,
-            "history": self.history.state_dict(),
-            "intensity": self.intensity,
-        }
-        partial = f"{filename}.partial"
-        with open(partial, "wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, filename)
-
-    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
-        """Load nnU-Net's state and ours.
-
-        Raises:
-            SettingsError: If the checkpoint is that of another trainer, or holds what no checkpoint needs.
-        """
-        # Before nnU-Net loads it again, whatever is in it.
-        checkpoint = load_checkpoint(filename_or_checkpoint)
-        if "hetero_modal" not in checkpoint:
-            raise SettingsError(
-                f"{filename_or_checkpoint} was written by the trainer '{checkpoint.get('trainer_name')}', expected one "
-                f"of {type(self).__name__}. Start in another output folder, or pass it as -pretrained_weights."
-            )
-        super().load_checkpoint(filename_or_checkpoint)
-        state = checkpoint["hetero_modal"]
-        self.history.load_state_dict(state["history"])
+    def load_saved_state(self, state: dict) -> None:
+        """Take up what `state_to_save` gave."""
+        super().load_saved_state(state)
         self.intensity = state.get("intensity")
-        if self.local_rank < len(state["streams"]):
-            stream = state["streams"][self.local_rank]
-            self.sampler.load_state_dict(stream["sampler"])
-            self._resumed_random_state = stream
-
-
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def _random_state() -> dict:
-    """Random streams of this process, those of the latents' noise among them."""
-    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def _set_random_state(state: dict) -> None:
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
