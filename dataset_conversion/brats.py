@@ -7,21 +7,15 @@ modalities are taken: an all-zero volume stands for each absent one, which is ho
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
 from nnunet_hetero.dataset_conversion.brats_layout import CHANNELS, find_brats_cases
-from nnunet_hetero.dataset_conversion.common import (
-    DEFAULT_PROCESSES,
-    ConversionSummary,
-    convert_cohort,
-    describe,
-    describe_failures,
-    run_alone,
-)
-from nnunet_hetero.dataset_conversion.dataset import RAW_VARIABLE, DatasetSpec, dataset_folder
+from nnunet_hetero.dataset_conversion.command import add_common_arguments, run_alone, run_conversion
+from nnunet_hetero.dataset_conversion.common import DEFAULT_PROCESSES, convert_cohort
+from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme, dataset_folder
+from nnunet_hetero.dataset_conversion.summary import ConversionSummary
 
 # nnU-Net needs consecutive labels: enhancing tumour moves from 4 to 3, the others stay.
 LABEL_VALUES = {0: 0, 1: 1, 2: 2, 4: 3}
@@ -66,59 +60,35 @@ def convert_brats(
         DataError: If the raw folder holds no case or several releases, or the dataset's folder holds other content.
         SettingsError: If nnUNet_raw is not set, or `dataset_id` or `name` cannot be used.
     """
-    folder = dataset_folder(dataset_id, name)
     cohort = find_brats_cases(raw)
-    spec = DatasetSpec(
-        folder=folder,
-        channel_names=tuple(CHANNELS.values()),
+    folder, spec = dataset_folder(dataset_id, name), _spec(cohort.year, labels)
+    return convert_cohort(folder, spec, cohort.cases, processes, unlabelled_to_test, progress)
+
+
+def _spec(year: str, labels: bool) -> DatasetSpec:
+    scheme = LabelScheme(
         labels=PLAIN_LABELS if labels else REGIONS,
+        values=LABEL_VALUES,
         regions_class_order=None if labels else REGIONS_CLASS_ORDER,
-        label_values=LABEL_VALUES,
-        label_hint="BraTS 2018 to 2021 has no other labels; later ones have enhancing tumour as 3.",
-        description=f"BraTS {cohort.year}, converted from its raw layout",
+        hint="BraTS 2018 to 2021 has no other labels; later ones have enhancing tumour as 3.",
     )
-    return convert_cohort(spec, cohort.cases, processes, unlabelled_to_test, progress)
+    return DatasetSpec(tuple(CHANNELS.values()), scheme, f"BraTS {year}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``nnunet_hetero convert brats``."""
-    parser.add_argument("-i", "--input", required=True, metavar="RAW", help="raw BraTS folder, as unpacked")
-    parser.add_argument(
-        "-d", "--dataset-id", required=True, type=int, metavar="ID", help="nnU-Net dataset ID, 1 to 999"
-    )
-    parser.add_argument("--name", default=DEFAULT_NAME, help="dataset name after DatasetXXX_ (%(default)s)")
+    add_common_arguments(parser, DEFAULT_NAME, "raw BraTS folder, as unpacked")
     parser.add_argument(
         "--labels",
         action="store_true",
         help="keep plain labels (necrotic core, edema, enhancing tumor) instead of the three BraTS regions",
     )
-    parser.add_argument(
-        "--unlabelled-to-imagesTs",
-        dest="unlabelled_to_test",
-        action="store_true",
-        help="put cases without segmentation into imagesTs; otherwise they are reported as errors",
-    )
-    parser.add_argument(
-        "-np", dest="processes", type=int, default=DEFAULT_PROCESSES, metavar="N", help="processes (%(default)s)"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="say what was found, read no voxels and write nothing")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
-    if args.dry_run:
-        print(find_brats_cases(args.input).describe())
-        if os.environ.get(RAW_VARIABLE):
-            print(f"Would be written to {dataset_folder(args.dataset_id, args.name)}")
-        return 0
-    summary = convert_brats(
-        args.input, args.dataset_id, args.name, args.labels, args.unlabelled_to_test, args.processes
-    )
-    print(describe(summary))
-    if summary.failures:
-        print(f"error: {describe_failures(summary)}", file=sys.stderr)
-        return 1
-    return 0
+    cohort = find_brats_cases(args.input)
+    return run_conversion(_spec(cohort.year, args.labels), cohort.cases, args)
 
 
 def main(argv: list[str] | None = None) -> int:

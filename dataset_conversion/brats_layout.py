@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from nnunet_hetero.errors import DataError
 
-from .common import RawCase
+from .cases import RawCase
 
 # Endings of the image files, in channel order, and what the channels are called.
 CHANNELS = {"t1": "T1", "t1ce": "T1c", "t2": "T2", "flair": "FLAIR"}
@@ -44,31 +44,11 @@ class BratsCohort:
         raw: The folder.
         year: "2018" to "2021".
         cases: Its cases, sorted by name.
-        grades: Case → "HGG" or "LGG", for those below a folder of that name.
     """
 
     raw: Path
     year: str
     cases: tuple[RawCase, ...]
-    grades: dict[str, str]
-
-    def describe(self) -> str:
-        """Say what was found, for ``--dry-run``."""
-        counts = Counter(self.grades.values())
-        grades = ", ".join(f"{counts[grade]} {grade}" for grade in ("HGG", "LGG") if counts[grade])
-        lines = [f"{self.raw}: BraTS {self.year}, {len(self.cases)} case(s)" + (f" ({grades})" if grades else "")]
-        for case in self.cases:
-            gaps = [name for name, path in zip(CHANNELS.values(), case.images, strict=True) if path is None]
-            remarks = [case.problem] if case.problem else []
-            if not case.problem and gaps:
-                remarks.append(f"lacks {', '.join(gaps)}")
-            if not case.problem and case.label is None:
-                remarks.append("has no segmentation")
-            if remarks:
-                lines.append(f"  {case.name}: {'; '.join(remarks)}")
-        if len(lines) == 1:
-            lines.append("All cases have all four modalities and a segmentation. Voxels were not read.")
-        return "\n".join(lines)
 
 
 @dataclass
@@ -114,8 +94,7 @@ def find_brats_cases(raw: str | Path) -> BratsCohort:
             "would put one patient into both training and validation; convert one release at a time."
         )
     cases = tuple(_to_case(name, found[name]) for name in sorted(found))
-    grades = {name: entry.grade for name, entry in sorted(found.items()) if entry.grade}
-    return BratsCohort(raw, next(iter(years)), cases, grades)
+    return BratsCohort(raw, next(iter(years)), cases)
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -188,4 +167,14 @@ def _to_case(name: str, found: _Found) -> RawCase:
             f"it lacks {', '.join(lacking)}, but has files of unknown meaning: {', '.join(map(str, found.unknown))}. "
             f"Rename them to {name}_t1, _t1ce, _t2, _flair or _seg, or remove them."
         )
-    return RawCase(name, images, labels[0], problem)
+    return RawCase(name, images, labels[0], problem, patient=_patient(name), site=_site(name), grade=found.grade)
+
+
+def _patient(name: str) -> str:
+    """The case name without the number of the scan, which 2018 and 2019 have at its end."""
+    return re.sub(r"_\d+$", "", name) if case_year(name) in ("2018", "2019") else name
+
+
+def _site(name: str) -> str | None:
+    """The institution, which names of 2018 and 2019 have in second place; TCIA01 to TCIA13 count as one, TCIA."""
+    return re.sub(r"(?<=TCIA)\d+$", "", name.split("_")[1]) if case_year(name) in ("2018", "2019") else None

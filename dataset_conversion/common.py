@@ -2,137 +2,113 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from nnunet_hetero.errors import DataError, HeteroError, SettingsError
+from nnunet_hetero.errors import DataError, SettingsError
 
-from .dataset import FILE_ENDING, SUBFOLDERS, DatasetSpec, claim_folder, dataset_json
+from .cases import CASE_TABLE, TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
+from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish
 from .images import ABSENT, Grid, encode_nifti, is_marked_absent, read_image, write_atomically
+from .summary import SUMMARY_FILE, ConversionSummary, nowhere, summary_table
 
 DEFAULT_PROCESSES = max(1, min(8, os.cpu_count() or 1))
-
-
-@dataclass(frozen=True)
-class RawCase:
-    """One case as a converter found it.
-
-    Args:
-        name: nnU-Net's case identifier.
-        images: One file per channel, in channel order; None where the case lacks the modality.
-        label: Segmentation, or None.
-        problem: Why the case cannot be converted, as far as file names tell; None if they look well.
-    """
-
-    name: str
-    images: tuple[Path | None, ...]
-    label: Path | None
-    problem: str | None = None
-
-
-@dataclass
-class ConversionSummary:
-    """What a conversion did.
-
-    Args:
-        folder: The dataset's folder.
-        training: Cases in imagesTr and labelsTr, sorted.
-        test: Cases in imagesTs, sorted.
-        reused: Those of the above that were complete from an earlier run.
-        failures: Case → why it was not converted.
-        missing_modalities: Case → names of the modalities it lacks.
-        dataset_json: The file written last; None when no training case could be converted.
-    """
-
-    folder: Path
-    training: list[str] = field(default_factory=list)
-    test: list[str] = field(default_factory=list)
-    reused: list[str] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    missing_modalities: dict[str, list[str]] = field(default_factory=dict)
-    dataset_json: Path | None = None
 
 
 @dataclass(frozen=True)
 class _Job:
     case: RawCase
     spec: DatasetSpec
+    folder: Path
     test: bool  # goes to imagesTs, without a label
+    dry_run: bool
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    name: str
+    case: RawCase
     test: bool
     failure: str | None = None
-    missing: tuple[str, ...] = ()
+    absent: tuple[int, ...] = ()
     reused: bool = False
 
 
 def convert_cohort(
+    folder: Path,
     spec: DatasetSpec,
     cases: Sequence[RawCase],
     processes: int = DEFAULT_PROCESSES,
     unlabelled_to_test: bool = False,
     progress: bool = True,
+    dry_run: bool = False,
 ) -> ConversionSummary:
     """Convert all cases that are sound, gather the reasons of the others, and write dataset.json last.
 
-    A case that is complete from an earlier run, and not older than its source files, is not converted again.
+    A case that is complete from an earlier run, and not older than its source files, is not converted again. While the
+    conversion is at work, and after it was killed, there is no dataset.json, so nnU-Net refuses the folder.
 
     Args:
+        folder: ``$nnUNet_raw/DatasetXXX_Name``, see `dataset_folder`.
         spec: The dataset to make.
         cases: What was found in the raw data.
         processes: Number of cases converted at a time.
         unlabelled_to_test: Whether cases without segmentation go to imagesTs; otherwise they fail.
         progress: Whether to show a progress bar on stderr.
+        dry_run: Whether to read and check all, but write nothing.
 
     Returns:
         What was done. Bad cases do not raise, they are listed in `ConversionSummary.failures`.
 
     Raises:
-        DataError: If the dataset's folder holds something else than these cases.
+        DataError: If two cases have one name, no case has a file of one of the modalities, or the dataset's folder
+            holds something else than these cases.
+        SettingsError: If the number of processes is not positive.
     """
     if processes < 1:
         raise SettingsError(f"The number of processes is {processes}; it must be at least 1.")
-    claim_folder(spec, {case.name for case in cases})
-    jobs = [_Job(case, spec, test=unlabelled_to_test and case.label is None) for case in cases]
-    for name in SUBFOLDERS[: 3 if any(job.test for job in jobs) else 2]:
-        (spec.folder / name).mkdir(parents=True, exist_ok=True)
+    check_names(cases)
+    cases = refuse_shared_files(cases, spec.channel_names)
+    check_folder(folder, spec, {case.name for case in cases})
+    if not any(case.problem for case in cases):  # otherwise the problems are what to tell first
+        gap = nowhere(spec.channel_names, [case.present(spec.channel_names) for case in cases])
+        if gap:
+            raise DataError(gap)
+    jobs = [_Job(case, spec, folder, unlabelled_to_test and case.label is None, dry_run) for case in cases]
+    if not dry_run:
+        begin(folder, spec, any(job.test for job in jobs))
 
-    summary = ConversionSummary(spec.folder)
+    summary = ConversionSummary(folder, spec.channel_names)
     outcomes = run_in_parallel(convert_case, jobs, processes)
-    for outcome in sorted(
-        tqdm(outcomes, total=len(jobs), desc="Converting", unit="case", disable=not progress), key=lambda o: o.name
-    ):
+    bar = tqdm(
+        outcomes, total=len(jobs), desc="Checking" if dry_run else "Converting", unit="case", disable=not progress
+    )
+    for outcome in sorted(bar, key=lambda outcome: outcome.case.name):
+        name = outcome.case.name
         if outcome.failure is not None:
-            summary.failures[outcome.name] = outcome.failure
+            summary.failures[name] = outcome.failure
             continue
-        (summary.test if outcome.test else summary.training).append(outcome.name)
         if outcome.reused:
-            summary.reused.append(outcome.name)
-        if outcome.missing:
-            summary.missing_modalities[outcome.name] = list(outcome.missing)
-    target = spec.folder / "dataset.json"
+            summary.reused.append(name)
+        summary.records.append(_record(outcome, spec.channel_names))
     if summary.training:
-        content = dataset_json(spec, len(summary.training), summary.missing_modalities)
-        write_atomically(target, (json.dumps(content, indent=4) + "\n").encode())
-        summary.dataset_json = target
+        summary.refusal = nowhere(spec.channel_names, [record.modalities for record in summary.records])
     else:
-        target.unlink(missing_ok=True)  # of an earlier run; it would promise cases that are not there
+        summary.refusal = "There is no training case."
+    if not dry_run and not summary.refusal:
+        write_atomically(folder / CASE_TABLE, write_case_table(summary.records))
+        write_atomically(folder / SUMMARY_FILE, (summary_table(summary) + "\n").encode())
+        content = dataset_json(folder, spec, len(summary.training), summary.missing_modalities)
+        summary.dataset_json = finish(folder, content)
     return summary
 
 
@@ -162,35 +138,53 @@ def run_in_parallel(worker: Callable[[Any], Any], jobs: Sequence[Any], processes
 
 def convert_case(job: _Job) -> _Outcome:
     """Check and write one case; data errors become the outcome's `failure`."""
-    case, spec = job.case, job.spec
-    images, labels = _targets(spec, case, job.test)
+    case = job.case
+    images, labels = _targets(job.folder, job.spec, case, job.test)
     # What an earlier run put into the other subset, before the case got or lost its label.
-    for path in itertools.chain(*_targets(spec, case, not job.test)):
-        path.unlink(missing_ok=True)
+    stale = list(itertools.chain(*_targets(job.folder, job.spec, case, not job.test)))
     try:
         if case.problem is not None:
             raise DataError(case.problem)
         if case.label is None and not job.test:
             raise DataError("it has no segmentation. Add it, or pass --unlabelled-to-imagesTs to make it a test case.")
-        missing = _finished(case, images, labels)
-        if missing is not None:
-            return _Outcome(case.name, job.test, missing=tuple(spec.channel_names[i] for i in missing), reused=True)
-        contents, missing = _load_case(case, spec)
+        absent = _finished(case, images, labels)
+        reused = absent is not None
+        if absent is None:
+            contents, absent = _load_case(case, job.spec, encode=not job.dry_run)
     except DataError as error:
         # nnU-Net counts the files that it finds, so nothing of a refused case may stay behind.
-        for path in (*images, *labels):
+        _remove([*images, *labels, *stale], job.dry_run)
+        return _Outcome(case, job.test, failure=str(error))
+    _remove(stale, job.dry_run)
+    if not reused and not job.dry_run:
+        for path, content in zip((*images, *labels), contents, strict=True):
+            write_atomically(path, content)
+    return _Outcome(case, job.test, absent=tuple(absent), reused=reused)
+
+
+def _remove(files: Iterable[Path], dry_run: bool) -> None:
+    if not dry_run:
+        for path in files:
             path.unlink(missing_ok=True)
-        return _Outcome(case.name, job.test, failure=str(error))
-    for path, content in zip((*images, *labels), contents, strict=True):
-        write_atomically(path, content)
-    return _Outcome(case.name, job.test, missing=tuple(spec.channel_names[i] for i in missing))
 
 
-def _targets(spec: DatasetSpec, case: RawCase, test: bool) -> tuple[list[Path], list[Path]]:
+def _record(outcome: _Outcome, channel_names: Sequence[str]) -> CaseRecord:
+    case = outcome.case
+    return CaseRecord(
+        case=case.name,
+        patient=case.patient or case.name,
+        site=case.site or "",
+        grade=case.grade or "",
+        subset=TEST if outcome.test else TRAINING,
+        modalities=tuple(name for channel, name in enumerate(channel_names) if channel not in outcome.absent),
+    )
+
+
+def _targets(dataset: Path, spec: DatasetSpec, case: RawCase, test: bool) -> tuple[list[Path], list[Path]]:
     """Files that a case is written to: its images, and its label unless it is a test case."""
-    folder = spec.folder / ("imagesTs" if test else "imagesTr")
+    folder = dataset / ("imagesTs" if test else "imagesTr")
     images = [folder / f"{case.name}_{channel:04d}{FILE_ENDING}" for channel in range(len(spec.channel_names))]
-    return images, [] if test else [spec.folder / "labelsTr" / f"{case.name}{FILE_ENDING}"]
+    return images, [] if test else [dataset / "labelsTr" / f"{case.name}{FILE_ENDING}"]
 
 
 def _finished(case: RawCase, images: Iterable[Path], labels: Iterable[Path]) -> list[int] | None:
@@ -199,8 +193,7 @@ def _finished(case: RawCase, images: Iterable[Path], labels: Iterable[Path]) -> 
     if not all(path.is_file() for path in targets):
         return None
     oldest = min(path.stat().st_mtime for path in targets)
-    sources = [path for path in (*case.images, case.label) if path is not None]
-    if any(path.stat().st_mtime > oldest for path in sources):
+    if any(path.stat().st_mtime > oldest for path in case.sources):
         return None
     missing = [channel for channel, path in enumerate(images) if is_marked_absent(path)]
     # A modality may have been added to the raw data, or taken from it, since the earlier run.
@@ -208,11 +201,11 @@ def _finished(case: RawCase, images: Iterable[Path], labels: Iterable[Path]) -> 
     return missing if missing == gaps else None
 
 
-def _load_case(case: RawCase, spec: DatasetSpec) -> tuple[list[bytes], list[int]]:
+def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> tuple[list[bytes], list[int]]:
     """Read and check a case.
 
     Returns:
-        The contents of its files, images first; and the channels that are absent.
+        The contents of its files, images first, if asked to `encode`; and the channels that are absent.
 
     Raises:
         DataError: If a file is unsound, the files do not share a grid, or the segmentation has unexpected labels.
@@ -220,11 +213,12 @@ def _load_case(case: RawCase, spec: DatasetSpec) -> tuple[list[bytes], list[int]
     loaded: list[np.ndarray | None] = []
     grid: Grid | None = None
     first = ""
-    for channel, path in zip(spec.channel_names, case.images, strict=True):
+    volumes = case.volumes or (None,) * len(case.images)
+    for channel, path, volume in zip(spec.channel_names, case.images, volumes, strict=True):
         if path is None:
             loaded.append(None)
             continue
-        data, found = read_image(path)
+        data, found = read_image(path, volume)
         if grid is None:
             grid, first = found, f"{channel} ({path.name})"
         _require_same_grid(path, found, grid, first)
@@ -232,18 +226,18 @@ def _load_case(case: RawCase, spec: DatasetSpec) -> tuple[list[bytes], list[int]
     if grid is None or all(data is None for data in loaded):
         raise DataError(f"it has no image: none of {', '.join(spec.channel_names)} is there with a value other than 0.")
 
-    # All files get the first one's affine: differences within the tolerance would fail nnU-Net's own, stricter check.
-    contents = []
-    for data in loaded:
-        if data is None:
-            contents.append(encode_nifti(np.zeros(grid.shape, np.uint8), grid.affine, ABSENT))
-        else:
-            contents.append(encode_nifti(data, grid.affine))
+    absent = [channel for channel, data in enumerate(loaded) if data is None]
+    label = None
     if case.label is not None:
-        label, found = read_image(case.label)
+        values, found = read_image(case.label)
         _require_same_grid(case.label, found, grid, first)
-        contents.append(encode_nifti(_map_labels(label, spec, case.label), grid.affine))
-    return contents, [channel for channel, data in enumerate(loaded) if data is None]
+        label = _map_labels(values, spec.scheme, case.label)
+    if not encode:
+        return [], absent
+    # All files get the first one's affine: differences within the tolerance would fail nnU-Net's own, stricter check.
+    nothing = encode_nifti(np.zeros(grid.shape, np.uint8), grid.affine, ABSENT) if absent else b""
+    contents = [nothing if data is None else encode_nifti(data, grid.affine) for data in loaded]
+    return contents + ([encode_nifti(label, grid.affine)] if label is not None else []), absent
 
 
 def _require_same_grid(path: Path, found: Grid, expected: Grid, reference: str) -> None:
@@ -254,69 +248,16 @@ def _require_same_grid(path: Path, found: Grid, expected: Grid, reference: str) 
         )
 
 
-def _map_labels(label: np.ndarray, spec: DatasetSpec, path: Path) -> np.ndarray:
+def _map_labels(label: np.ndarray, scheme: LabelScheme, path: Path) -> np.ndarray:
     """Translate label values, (I, J, K) to uint8 (I, J, K)."""
     found = np.unique(label)
-    unknown = [value for value in found.tolist() if value not in spec.label_values]
+    unknown = [value for value in found.tolist() if value not in scheme.values]
     if unknown:
         raise DataError(
             f"{path} has the labels {', '.join(f'{value:g}' for value in found[:20])}; expected only "
-            f"{', '.join(map(str, spec.label_values))}. {spec.label_hint}".rstrip()
+            f"{', '.join(map(str, scheme.values))}. {scheme.hint}".rstrip()
         )
     mapped = np.zeros(label.shape, dtype=np.uint8)
-    for raw, value in spec.label_values.items():
+    for raw, value in scheme.values.items():
         mapped[label == raw] = value
     return mapped
-
-
-def describe(summary: ConversionSummary) -> str:
-    """Say what a conversion did, for the terminal; failures are said by `describe_failures`."""
-    lines = [f"{summary.folder}: {len(summary.training)} training cases"]
-    if summary.test:
-        lines[0] += f", {len(summary.test)} test cases"
-    if summary.reused:
-        lines[0] += f" ({len(summary.reused)} of them from an earlier run)"
-    if summary.missing_modalities:
-        lines.append(f"{len(summary.missing_modalities)} cases lack modalities; all-zero volumes stand for them:")
-        lines += [f"  {case}: {', '.join(names)}" for case, names in summary.missing_modalities.items()]
-    if summary.dataset_json is None:
-        lines.append("There is no training case, so no dataset.json was written.")
-    return "\n".join(lines)
-
-
-def describe_failures(summary: ConversionSummary) -> str:
-    """List the cases that were not converted, and say whether training can go ahead."""
-    total = len(summary.failures) + len(summary.training) + len(summary.test)
-    lines = [f"{len(summary.failures)} of {total} cases were not converted:"]
-    lines += [f"  {case}: {reason}" for case, reason in summary.failures.items()]
-    if summary.dataset_json is not None:
-        lines.append(
-            f"dataset.json lists the {len(summary.training)} good training cases, so training can go ahead without the "
-            "others; or mend them and run the same command again, which converts only what is not done yet."
-        )
-    return "\n".join(lines)
-
-
-def run_alone(
-    prog: str,
-    description: str,
-    add_arguments: Callable[[argparse.ArgumentParser], None],
-    run: Callable[[argparse.Namespace], int],
-    argv: Sequence[str] | None,
-) -> int:
-    """Command line of one converter that is called as a script; errors as ``nnunet_hetero`` prints them.
-
-    Args:
-        prog: Name for usage lines.
-        description: What the converter does.
-        add_arguments: Declares its options.
-        run: Does the work, returns the exit code.
-        argv: The arguments; None reads ``sys.argv``.
-    """
-    parser = argparse.ArgumentParser(prog=prog, description=description)
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except HeteroError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1

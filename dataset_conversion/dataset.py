@@ -12,9 +12,33 @@ from typing import Any
 
 from nnunet_hetero.errors import DataError, SettingsError
 
+from .cases import CASE_TABLE
+from .images import write_atomically
+from .summary import SUMMARY_FILE
+
 FILE_ENDING = ".nii.gz"
 SUBFOLDERS = ("imagesTr", "labelsTr", "imagesTs")
 RAW_VARIABLE = "nnUNet_raw"
+DATASET_JSON = "dataset.json"
+UNFINISHED = "unfinished_dataset.json"  # what dataset.json will be, while a conversion is at work
+_TEMPORARY = re.compile(r"\..*\.tmp")  # of `write_atomically`
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """What the labels of a dataset are, and which values they have in the raw segmentations.
+
+    Args:
+        labels: The entry ``labels`` of dataset.json; a list of label values makes a region.
+        values: Label value in the raw segmentation → label value in the dataset; others are refused.
+        regions_class_order: The label value that each region writes, in the order of `labels`; None without regions.
+        hint: What to tell when another label value is found.
+    """
+
+    labels: dict[str, int | list[int]]
+    values: dict[int, int]
+    regions_class_order: tuple[int, ...] | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,30 +46,23 @@ class DatasetSpec:
     """The nnU-Net dataset to make.
 
     Args:
-        folder: ``$nnUNet_raw/DatasetXXX_Name``.
         channel_names: Modalities in channel order.
-        labels: The entry ``labels`` of dataset.json; a list of label values makes a region.
-        regions_class_order: The label value that each region writes, in the order of `labels`; None without regions.
-        label_values: Label value in the raw segmentation → label value in the dataset.
-        label_hint: What to tell when another label value is found.
-        description: One line on the origin of the data.
+        scheme: Its labels.
+        description: What the raw data is, such as ``BraTS 2018``.
     """
 
-    folder: Path
     channel_names: tuple[str, ...]
-    labels: dict[str, int | list[int]]
-    regions_class_order: tuple[int, ...] | None
-    label_values: dict[int, int]
-    label_hint: str = ""
-    description: str = ""
+    scheme: LabelScheme
+    description: str
 
 
-def dataset_folder(dataset_id: int, name: str) -> Path:
+def dataset_folder(dataset_id: int, name: str, dry_run: bool = False) -> Path:
     """Find the place of a dataset in ``nnUNet_raw``, and check that its number is free.
 
     Args:
         dataset_id: 1 to 999.
         name: What stands after ``DatasetXXX_``.
+        dry_run: Whether it is all the same if nnUNet_raw is not set.
 
     Returns:
         ``$nnUNet_raw/DatasetXXX_name``, which may or may not exist.
@@ -58,12 +75,12 @@ def dataset_folder(dataset_id: int, name: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise SettingsError(f"The dataset name '{name}' is not valid; use letters, digits, '_', '-' and '.' only.")
     root = os.environ.get(RAW_VARIABLE)
-    if not root:
+    if not root and not dry_run:
         raise SettingsError(
             "The environment variable nnUNet_raw is not set; it names the folder of nnU-Net's raw datasets. "
             "Set it, for example: export nnUNet_raw=/data/nnUNet_raw"
         )
-    folder = Path(root) / f"Dataset{dataset_id:03d}_{name}"
+    folder = Path(root or f"${RAW_VARIABLE}") / f"Dataset{dataset_id:03d}_{name}"
     # nnU-Net looks a number up in all three folders, and stops when it finds two names for it.
     for variable in (RAW_VARIABLE, "nnUNet_preprocessed", "nnUNet_results"):
         place = Path(os.environ[variable]) if os.environ.get(variable) else None
@@ -77,61 +94,94 @@ def dataset_folder(dataset_id: int, name: str) -> Path:
     return folder
 
 
-def dataset_json(spec: DatasetSpec, training_cases: int, missing_modalities: dict[str, list[str]]) -> dict[str, Any]:
-    """Make the content of nnU-Net's dataset.json, with our own entry ``missing_modalities`` (nnU-Net ignores it)."""
+def dataset_json(
+    folder: Path, spec: DatasetSpec, training_cases: int = 0, missing_modalities: dict[str, list[str]] | None = None
+) -> dict[str, Any]:
+    """Make the content of nnU-Net's dataset.json, with entries of our own, which nnU-Net ignores.
+
+    Ours are ``missing_modalities``, ``label_mapping`` (raw label value → label value) and ``converted_by``.
+    """
     content: dict[str, Any] = {
         "channel_names": {str(index): name for index, name in enumerate(spec.channel_names)},
-        "labels": spec.labels,
+        "labels": spec.scheme.labels,
         "numTraining": training_cases,
         "file_ending": FILE_ENDING,
-        "name": spec.folder.name,
-        "description": spec.description,
+        "name": folder.name,
+        "description": f"{spec.description}, converted from its raw layout",
         "converted_by": "nnunet_hetero",
-        "missing_modalities": missing_modalities,
+        "label_mapping": {str(raw): value for raw, value in spec.scheme.values.items()},
+        "missing_modalities": missing_modalities or {},
     }
-    if spec.regions_class_order is not None:
-        content["regions_class_order"] = list(spec.regions_class_order)
+    if spec.scheme.regions_class_order is not None:
+        content["regions_class_order"] = list(spec.scheme.regions_class_order)
     return content
 
 
-def claim_folder(spec: DatasetSpec, cases: Collection[str]) -> None:
-    """Check that the dataset's folder is new or holds an earlier conversion of these cases; remove its temporary files.
+def check_folder(folder: Path, spec: DatasetSpec, cases: Collection[str]) -> None:
+    """Check that the dataset's folder is new or holds an earlier conversion, finished or not, of these cases.
 
     Raises:
         DataError: If it holds anything else.
     """
-    folder = spec.folder
     advice = "Choose another -d or --name, or delete the folder."
     if not folder.exists():
         return
     if not folder.is_dir():
         raise DataError(f"{folder} is a file; the dataset needs a folder. {advice}")
-    file = folder / "dataset.json"
-    if file.is_file():
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            found = found if isinstance(found, dict) else {}
-        except ValueError as error:
-            raise DataError(f"{file} is not valid JSON ({error}). {advice}") from error
-        for key, value in dataset_json(spec, 0, {}).items():
-            if key not in ("numTraining", "missing_modalities", "description") and found.get(key) != value:
-                raise DataError(
-                    f"{folder} holds another dataset: '{key}' in its dataset.json is {found.get(key)}, "
-                    f"this conversion has {value}. {advice}"
-                )
-    foreign = [] if file.is_file() else [p.name for p in folder.iterdir() if p.name not in SUBFOLDERS]
-    for subfolder in SUBFOLDERS:
-        for path in (folder / subfolder).iterdir() if (folder / subfolder).is_dir() else ():
-            if re.fullmatch(r"\..*\.tmp", path.name):
-                path.unlink(missing_ok=True)
-                continue
-            name = path.name.removesuffix(FILE_ENDING)
-            name = name if subfolder == "labelsTr" else re.sub(r"_\d{4}$", "", name)
-            if name not in cases:
-                foreign.append(f"{subfolder}/{path.name}")
-    foreign.sort()
+    file = next((folder / name for name in (DATASET_JSON, UNFINISHED) if (folder / name).is_file()), None)
+    if file is not None:
+        _require_same_dataset(file, dataset_json(folder, spec), advice)
+        foreign = []
+    else:
+        foreign = [path.name for path in folder.iterdir() if path.name not in (*SUBFOLDERS, CASE_TABLE, SUMMARY_FILE)]
+    for path in _converted_files(folder):
+        name = path.name.removesuffix(FILE_ENDING)
+        name = name if path.parent.name == "labelsTr" else re.sub(r"_\d{4}$", "", name)
+        if name not in cases and not _TEMPORARY.fullmatch(path.name):
+            foreign.append(f"{path.parent.name}/{path.name}")
     if foreign:
+        foreign.sort()
         raise DataError(
             f"{folder} already holds other content, which is not in this raw folder: {', '.join(foreign[:3])}"
             f"{f' and {len(foreign) - 3} more' if len(foreign) > 3 else ''}. {advice}"
         )
+
+
+def _require_same_dataset(file: Path, expected: dict[str, Any], advice: str) -> None:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{file} is not valid JSON ({error}). {advice}") from error
+    found = found if isinstance(found, dict) else {}
+    for key, value in expected.items():
+        if key not in ("numTraining", "missing_modalities", "description") and found.get(key) != value:
+            raise DataError(
+                f"{file.parent} holds another dataset: '{key}' in its {file.name} is {found.get(key)}, "
+                f"this conversion has {value}. {advice}"
+            )
+
+
+def _converted_files(folder: Path) -> list[Path]:
+    return [path for name in SUBFOLDERS if (folder / name).is_dir() for path in (folder / name).iterdir()]
+
+
+def begin(folder: Path, spec: DatasetSpec, with_test_cases: bool) -> None:
+    """Make the folder one that nnU-Net refuses until `finish`: without dataset.json it plans and trains nothing."""
+    for name in SUBFOLDERS if with_test_cases else SUBFOLDERS[:2]:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for path in _converted_files(folder):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    write_atomically(folder / UNFINISHED, _as_json(dataset_json(folder, spec)))
+    (folder / DATASET_JSON).unlink(missing_ok=True)
+
+
+def finish(folder: Path, content: dict[str, Any]) -> Path:
+    """Write dataset.json, which makes the dataset usable; returns the file."""
+    write_atomically(folder / DATASET_JSON, _as_json(content))
+    (folder / UNFINISHED).unlink(missing_ok=True)
+    return folder / DATASET_JSON
+
+
+def _as_json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=4) + "\n").encode()

@@ -1,4 +1,4 @@
-"""Reading, checking and writing of NIfTI images."""
+"""Reading and checking of NIfTI and MetaImage files, and writing of NIfTI."""
 
 from __future__ import annotations
 
@@ -67,32 +67,25 @@ def _numbers(array: np.ndarray) -> str:
     return "(" + ", ".join(f"{value:g}" for value in np.round(array.ravel(), 4) + 0.0) + ")"
 
 
-def read_image(path: Path) -> tuple[np.ndarray, Grid]:
-    """Read a 3D NIfTI image and check that its voxels can be used.
+def read_image(path: Path, volume: int | None = None) -> tuple[np.ndarray, Grid]:
+    """Read a 3D image and check that its voxels can be used.
 
     Args:
-        path: A ``.nii`` or ``.nii.gz`` file.
+        path: A ``.nii``, ``.nii.gz``, ``.mha`` or ``.mhd`` file.
+        volume: Which volume of a 4D NIfTI file to read, counted from 0; None for a 3D file.
 
     Returns:
         Voxels in the type they are stored in (float64 where the header scales them), (I, J, K), and their grid.
 
     Raises:
-        DataError: If the file cannot be read to its end, is not 3D, has no valid grid, or has values that are not
-            finite real numbers.
+        DataError: If the file cannot be read to its end, is not 3D (or 4D, with `volume`), has no valid grid, or has
+            values that are not finite real numbers.
     """
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            # Unpacking the whole file checks its length and checksum; reading the voxels alone would not.
-            content = gzip.decompress(content)
-        image = nibabel.Nifti1Image.from_bytes(content)
-        data = np.asanyarray(image.dataobj)
-        affine = np.asarray(image.affine, dtype=np.float64)
-    except _READING_ERRORS as error:
-        raise DataError(
-            f"{path} cannot be read as NIfTI ({type(error).__name__}: {error}). Copy or download it again."
-        ) from error
-
+    data, affine = _read_metaimage(path) if path.suffix.lower() in (".mha", ".mhd") else _read_nifti(path)
+    if volume is not None:
+        if data.ndim != 4 or volume >= data.shape[3]:
+            raise DataError(f"{path} has shape {data.shape}; expected a 4D image with {volume + 1} volumes or more.")
+        data = data[..., volume]
     while data.ndim > 3 and data.shape[-1] == 1:
         data = data[..., 0]
     if data.ndim != 3:
@@ -110,6 +103,41 @@ def read_image(path: Path) -> tuple[np.ndarray, Grid]:
         if bad:
             raise DataError(f"{path} has {bad} voxels that are NaN or infinite; replace them by numbers.")
     return data, Grid(data.shape, affine)
+
+
+def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels, (I, J, K, ...), and affine, (4, 4)."""
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            # Unpacking the whole file checks its length and checksum; reading the voxels alone would not.
+            content = gzip.decompress(content)
+        image = nibabel.Nifti1Image.from_bytes(content)
+        return np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=np.float64)
+    except _READING_ERRORS as error:
+        raise DataError(
+            f"{path} cannot be read as NIfTI ({type(error).__name__}: {error}). Copy or download it again."
+        ) from error
+
+
+def _read_metaimage(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels, (I, J, K), and affine to RAS, (4, 4); MetaImage itself counts in LPS."""
+    import SimpleITK as sitk  # late: only the oldest releases need it
+
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DataError(f"{path} cannot be read as MetaImage ({reason}). Copy or download it again.") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise DataError(
+            f"{path} is {image.GetDimension()}D with {image.GetNumberOfComponentsPerPixel()} components a voxel; "
+            "expected one 3D volume. Split it into one file a volume."
+        )
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return sitk.GetArrayFromImage(image).T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
 
 
 def encode_nifti(data: np.ndarray, affine: np.ndarray, description: str = "") -> bytes:

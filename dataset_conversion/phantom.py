@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nnunet_hetero.dataset_conversion.common import run_alone
+from nnunet_hetero.dataset_conversion.command import run_alone
 from nnunet_hetero.dataset_conversion.images import encode_nifti, write_atomically
 from nnunet_hetero.dataset_conversion.phantom_anatomy import FIELD_OF_VIEW, TISSUES, draw_anatomy
 from nnunet_hetero.dataset_conversion.phantom_signal import SEQUENCES, acquire, vary_sequence, vary_tissues

@@ -58,6 +58,7 @@ class TestDatasetJson:
             "name": "Dataset501_Glioma",
             "description": "BraTS 2020, converted from its raw layout",
             "converted_by": "nnunet_hetero",
+            "label_mapping": {"0": 0, "1": 1, "2": 2, "4": 3},
             "missing_modalities": {CASES[1]: ["T2"]},
         }
 
@@ -154,9 +155,9 @@ class TestRerun:
     def test_case_that_went_bad_is_taken_out(self, raw, nnunet_raw):
         dataset = nnunet_raw / "Dataset501_BraTS"
         assert _convert(raw) == 0
-        (raw / CASES[0] / f"{CASES[0]}_seg.nii.gz").unlink()
+        (raw / CASES[1] / f"{CASES[1]}_seg.nii.gz").unlink()
         assert _convert(raw) == 1
-        assert not list(dataset.glob(f"*/{CASES[0]}*"))
+        assert not list(dataset.glob(f"*/{CASES[1]}*"))
         assert _dataset_json(dataset)["numTraining"] == 1
 
 
@@ -238,8 +239,8 @@ class TestOccupiedPlaces:
         monkeypatch.setattr(Path, "write_bytes", full)
         assert _convert(raw) == 1
         error = capsys.readouterr().err
-        assert re.search(r"error: .*0000\.nii\.gz cannot be written \(No space left on device\)", error)
-        assert not list(nnunet_raw.rglob("*.*z*"))
+        assert re.search(r"error: .*\.json cannot be written \(No space left on device\)", error)
+        assert not [path for path in nnunet_raw.rglob("*") if path.is_file()]
 
     def test_nnunet_raw_not_set(self, raw, monkeypatch, capsys):
         monkeypatch.delenv("nnUNet_raw", raising=False)

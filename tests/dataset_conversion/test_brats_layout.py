@@ -69,7 +69,7 @@ class TestEachRelease:
         cohort = find_brats_cases(tmp_path / "raw")
         assert cohort.year == year
         expected = {Path(f).name: grade for f, _, _ in LAYOUTS[year] for grade in ("HGG", "LGG") if f"{grade}/" in f}
-        assert cohort.grades == expected
+        assert {case.name: case.grade for case in cohort.cases if case.grade} == expected
         assert all(case.problem is None and case.label and None not in case.images for case in cohort.cases)
 
     def test_all_files_in_one_folder(self, tmp_path, write_case):
@@ -134,12 +134,12 @@ class TestDryRun:
         write_case(tmp_path / "raw/HGG/Brats18_A_1")
         write_case(tmp_path / "raw/HGG/Brats18_B_1", without=("t2", "flair"))
         write_case(tmp_path / "raw/LGG/Brats18_C_1", without=("seg",))
-        assert brats.main(["-i", str(tmp_path / "raw"), "-d", "7", "--name", "Mine", "--dry-run"]) == 0
-        output = capsys.readouterr().out
-        assert "BraTS 2018, 3 case(s) (2 HGG, 1 LGG)" in output
-        assert "Brats18_B_1: lacks T2, FLAIR" in output
-        assert "Brats18_C_1: has no segmentation" in output
-        assert "Brats18_A_1" not in output
+        assert brats.main(["-i", str(tmp_path / "raw"), "-d", "7", "--name", "Mine", "--dry-run"]) == 1
+        output, error = capsys.readouterr()
+        assert "BraTS 2018, 3 cases" in output and "grades: 2 HGG" in output
+        assert "Brats18_B_1: T2, FLAIR" in output
+        assert "Brats18_C_1: it has no segmentation" in error  # so the exit code is that of the conversion
+        assert "Brats18_A_1" not in output + error
         assert str(nnunet_raw / "Dataset007_Mine") in output
         assert list(nnunet_raw.iterdir()) == []
 
@@ -147,7 +147,7 @@ class TestDryRun:
         monkeypatch.delenv("nnUNet_raw", raising=False)
         write_case(tmp_path / "raw/BraTS20_Training_001")
         assert brats.main(["-i", str(tmp_path / "raw"), "-d", "7", "--dry-run"]) == 0
-        assert "BraTS 2020, 1 case(s)" in capsys.readouterr().out
+        assert "BraTS 2020, 1 case\n" in capsys.readouterr().out
 
 
 class TestAbsentModalities:

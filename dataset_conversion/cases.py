@@ -1,0 +1,139 @@
+"""Cases as a converter finds them, and the table of them that it leaves beside the dataset."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path
+
+from nnunet_hetero.errors import DataError
+
+CASE_TABLE = "cases.csv"
+TRAINING, TEST = "train", "test"
+
+
+@dataclass(frozen=True)
+class RawCase:
+    """One case as a converter found it.
+
+    Args:
+        name: nnU-Net's case identifier.
+        images: One file per channel, in channel order; None where the case lacks the modality.
+        label: Segmentation, or None.
+        problem: Why the case cannot be converted, as far as file names tell; None if they look well.
+        volumes: For 4D files, the volume that each channel is in its file, counted from 0; None for 3D files.
+        patient: Whom the case is a scan of; None makes it a patient of its own.
+        site: Where it was scanned; None if unknown.
+        grade: Such as HGG or LGG, or another group that splits should balance; None if unknown.
+    """
+
+    name: str
+    images: tuple[Path | None, ...]
+    label: Path | None
+    problem: str | None = None
+    volumes: tuple[int, ...] | None = None
+    patient: str | None = None
+    site: str | None = None
+    grade: str | None = None
+
+    def present(self, channel_names: Sequence[str]) -> tuple[str, ...]:
+        """Names of the modalities that it has a file of."""
+        return tuple(name for name, path in zip(channel_names, self.images, strict=True) if path is not None)
+
+    @property
+    def sources(self) -> list[Path]:
+        """The files that the case is made of."""
+        return [path for path in (*self.images, self.label) if path is not None]
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """One row of ``cases.csv``: a case as it stands in the dataset.
+
+    Args:
+        case: nnU-Net's case identifier.
+        patient: Cases with equal entries are scans of one patient; never empty.
+        site: Where it was scanned; empty if unknown.
+        grade: Tumour grade or other group; empty if unknown.
+        subset: ``train`` (imagesTr) or ``test`` (imagesTs).
+        modalities: Names of the modalities that it has, in channel order; joined by ``;`` in the file.
+    """
+
+    case: str
+    patient: str
+    site: str
+    grade: str
+    subset: str
+    modalities: tuple[str, ...]
+
+
+COLUMNS = tuple(field.name for field in fields(CaseRecord))
+
+
+def write_case_table(records: Iterable[CaseRecord]) -> bytes:
+    """Make the content of ``cases.csv``: a row per case, the columns of `CaseRecord`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in records:
+        writer.writerow(astuple(replace(record, modalities=";".join(record.modalities))))
+    return text.getvalue().encode()
+
+
+def read_case_table(dataset: str | Path) -> list[CaseRecord]:
+    """Read ``cases.csv`` of a converted dataset.
+
+    Args:
+        dataset: ``$nnUNet_raw/DatasetXXX_Name``.
+
+    Raises:
+        DataError: If the table is not there, or lacks columns.
+    """
+    file = Path(dataset) / CASE_TABLE
+    if not file.is_file():
+        raise DataError(f"{file} is not there; 'nnunet_hetero convert' writes it. Convert the raw data again.")
+    with open(file, newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if lacking:
+            raise DataError(f"{file} lacks the columns {', '.join(lacking)}; expected are {', '.join(COLUMNS)}.")
+        records = [CaseRecord(*((row[name] or "").strip() for name in COLUMNS)) for row in reader]
+    return [replace(record, modalities=tuple(record.modalities.split(";"))) for record in records]
+
+
+def check_names(cases: Sequence[RawCase]) -> None:
+    """Refuse names that cannot be file names, and names that stand for two cases.
+
+    Raises:
+        DataError: If there is no case, or a name is not valid or not unique.
+    """
+    if not cases:
+        raise DataError("There is no case to convert.")
+    for name, count in Counter(case.name for case in cases).items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise DataError(f"The case name '{name}' is not valid; use letters, digits, '_', '-' and '.' only.")
+        if count > 1:
+            raise DataError(f"{count} cases have the name '{name}'; each case needs a name of its own.")
+
+
+def refuse_shared_files(cases: Sequence[RawCase], channel_names: Sequence[str]) -> list[RawCase]:
+    """Give a `problem` to all cases that claim a file which another case, or another modality, claims too."""
+    claims: dict[tuple[Path, int | None], list[tuple[str, str]]] = {}
+    for case in cases:
+        volumes = case.volumes or (None,) * len(case.images)
+        for channel, path, volume in zip(channel_names, case.images, volumes, strict=True):
+            if path is not None:
+                claims.setdefault((path.resolve(), volume), []).append((case.name, channel))
+        if case.label is not None:
+            claims.setdefault((case.label.resolve(), None), []).append((case.name, "segmentation"))
+    problems = {}
+    for (path, _), claimants in claims.items():
+        if len(claimants) > 1:
+            who = " and ".join(f"the {role} of {name}" for name, role in claimants)
+            for name, _ in claimants:
+                problems.setdefault(name, f"{path} is claimed as {who}. A file can stand for one of them only.")
+    return [replace(case, problem=case.problem or problems.get(case.name)) for case in cases]

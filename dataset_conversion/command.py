@@ -1,0 +1,121 @@
+"""The command line that all converters of raw cohorts share: their options, the dry run, and what they print."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from nnunet_hetero.errors import HeteroError, SettingsError
+
+from .cases import RawCase
+from .common import DEFAULT_PROCESSES, convert_cohort
+from .dataset import DatasetSpec, dataset_folder
+from .summary import count, describe, describe_failures
+
+
+def add_common_arguments(parser: argparse.ArgumentParser, default_name: str, input_help: str) -> None:
+    """Add the options that every converter has.
+
+    Args:
+        parser: The converter's parser.
+        default_name: What stands after ``DatasetXXX_`` if the user does not say.
+        input_help: What ``-i`` is.
+    """
+    parser.add_argument("-i", "--input", required=True, metavar="RAW", help=input_help)
+    parser.add_argument(
+        "-d", "--dataset-id", required=True, type=int, metavar="ID", help="nnU-Net dataset ID, 1 to 999"
+    )
+    parser.add_argument("--name", default=default_name, help="dataset name after DatasetXXX_ (%(default)s)")
+    parser.add_argument(
+        "--modalities", nargs="+", metavar="NAME", help="convert these modalities only, as channels in this order (all)"
+    )
+    parser.add_argument(
+        "--unlabelled-to-imagesTs",
+        dest="unlabelled_to_test",
+        action="store_true",
+        help="put cases without segmentation into imagesTs; otherwise they are reported as errors",
+    )
+    parser.add_argument(
+        "-np", dest="processes", type=int, default=DEFAULT_PROCESSES, metavar="N", help="processes (%(default)s)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="read and check everything, say what would be written, write nothing"
+    )
+
+
+def run_conversion(spec: DatasetSpec, cases: Sequence[RawCase], args: argparse.Namespace) -> int:
+    """Convert what was found as the options of `add_common_arguments` ask for, and print what was done.
+
+    Args:
+        spec: The dataset to make.
+        cases: What was found in the raw data.
+        args: The parsed options.
+
+    Returns:
+        The exit code: 1 when a case could not be converted, or the dataset cannot be used.
+    """
+    folder = dataset_folder(args.dataset_id, args.name, args.dry_run)
+    if args.modalities:
+        spec, cases = select_modalities(spec, cases, args.modalities)
+    print(f"{args.input}: {spec.description}, {count(len(cases), 'case')}")
+    summary = convert_cohort(folder, spec, cases, args.processes, args.unlabelled_to_test, dry_run=args.dry_run)
+    if args.dry_run:
+        print("Dry run: all files were read and checked, nothing was written. The result would be")
+    print(describe(summary))
+    failures = describe_failures(summary) if summary.failures or summary.refusal else ""
+    if failures:
+        print(f"error: {failures}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def select_modalities(
+    spec: DatasetSpec, cases: Sequence[RawCase], names: Sequence[str]
+) -> tuple[DatasetSpec, list[RawCase]]:
+    """Reduce a cohort to some of its modalities, in the order given.
+
+    Raises:
+        SettingsError: If a name is not one of the modalities, or stands twice.
+    """
+    known = [name.lower() for name in spec.channel_names]
+    for name in names:
+        if name.lower() not in known:
+            raise SettingsError(f"--modalities: '{name}' is none of {', '.join(spec.channel_names)}.")
+    channels = [known.index(name.lower()) for name in names]
+    if len(set(channels)) < len(channels):
+        raise SettingsError(f"--modalities: a name stands twice in {' '.join(names)}.")
+    reduced = [
+        replace(
+            case,
+            images=tuple(case.images[channel] for channel in channels),
+            volumes=case.volumes and tuple(case.volumes[channel] for channel in channels),
+        )
+        for case in cases
+    ]
+    return replace(spec, channel_names=tuple(spec.channel_names[channel] for channel in channels)), reduced
+
+
+def run_alone(
+    prog: str,
+    description: str,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+    run: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None,
+) -> int:
+    """Command line of one converter that is called as a script; errors as ``nnunet_hetero`` prints them.
+
+    Args:
+        prog: Name for usage lines.
+        description: What the converter does.
+        add_arguments: Declares its options.
+        run: Does the work, returns the exit code.
+        argv: The arguments; None reads ``sys.argv``.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except HeteroError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
