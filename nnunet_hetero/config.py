@@ -33,7 +33,11 @@ class HeteroModalConfig:
             latents; the image decoders themselves always learn at the full rate.
         kl_weight: Weight of the Kullback-Leibler term, 0.1 in the paper.
     Training:
-        alpha: Probability by subset name, None is the draw of the paper.
+        alpha: Weight by subset name; ``"cohort"`` for the frequencies of the training cases; None for the draw of the
+            paper.
+        presence: Instead of ``alpha``, the probability of each modality by name, independent of the others.
+        balance_modalities: Whether cases with rare modalities are sampled more often, see
+            `nnunet_hetero.training.cohort`.
         num_epochs: nnU-Net's 1000.
         num_iterations_per_epoch: nnU-Net's 250.
         num_val_iterations_per_epoch: nnU-Net's 50.
@@ -51,7 +55,9 @@ class HeteroModalConfig:
     initial_log_variance: float = -3.0
     reconstruction_weight: float = 0.1
     kl_weight: float = 0.1
-    alpha: dict[str, float] | None = field(default=None, hash=False)
+    alpha: dict[str, float] | str | None = field(default=None, hash=False)
+    presence: dict[str, float] | None = field(default=None, hash=False)
+    balance_modalities: bool = False
     num_epochs: int = 1000
     num_iterations_per_epoch: int = 250
     num_val_iterations_per_epoch: int = 50
@@ -71,12 +77,23 @@ class HeteroModalConfig:
         self._require("initial_log_variance", lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
         if self.seed is not None:
             self._require("seed", lambda value: isinstance(value, int) and value >= 0, "null or a whole number from 0")
-        if not isinstance(self.image_decoders, bool):
-            raise SettingsError(f"{KEY}.image_decoders is {self.image_decoders!r}; it must be true or false.")
+        for name in ("image_decoders", "balance_modalities"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{KEY}.{name} is {getattr(self, name)!r}; it must be true or false.")
         if self.optimizer not in ("SGD", "AdamW"):
             raise SettingsError(f"{KEY}.optimizer is '{self.optimizer}'; it must be 'SGD' or 'AdamW'.")
-        if self.alpha is not None and not isinstance(self.alpha, Mapping):
-            raise SettingsError(f"{KEY}.alpha must be a table of subset names and weights, found {self.alpha!r}.")
+        if not (self.alpha is None or self.alpha == "cohort" or isinstance(self.alpha, Mapping)):
+            raise SettingsError(
+                f'{KEY}.alpha is {self.alpha!r}; it must be null, "cohort", or a table of subset names and weights.'
+            )
+        if self.presence is not None and not isinstance(self.presence, Mapping):
+            raise SettingsError(
+                f"{KEY}.presence is {self.presence!r}; it must be null or a table of modalities and probabilities."
+            )
+        if self.alpha is not None and self.presence is not None:
+            raise SettingsError(
+                f"{KEY}.alpha and {KEY}.presence are both set; each is a draw of its own. Set one of them to null."
+            )
 
     def _require(self, name: str, holds, expected: str) -> None:
         value = getattr(self, name)

@@ -1,9 +1,9 @@
-"""Modalities by name, subsets of them, and the draw of subsets in training (α_π of the paper)."""
+"""Modalities by name, and subsets of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -96,82 +96,3 @@ def mask_of(subset: Iterable[int], number: int) -> np.ndarray:
     mask = np.zeros(number, dtype=bool)
     mask[list(subset)] = True
     return mask
-
-
-class SubsetSampler:
-    """Draws the subset π of modalities that a training sample is encoded from.
-
-    Without a table the draw is that of the paper (Dorent et al., 2019, section 4): the size uniform in 1..m, then a
-    subset of that size uniformly, where m is the number of modalities that the case has. With a table α_π the subsets
-    are drawn with the given probabilities, restricted to those within what the case has and normalised again.
-
-    Args:
-        modalities: The dataset's modalities.
-        alpha: Probability (or weight) by subset, each subset written by names: ``{"T1+T1c": 0.2, ...}``. None is the
-            draw of the paper.
-        seed: Seed of this sampler's own random stream.
-
-    Raises:
-        SettingsError: If the table names an unknown modality or a subset twice, has a weight that is negative or not
-            finite, or weights that sum to zero.
-    """
-
-    def __init__(self, modalities: Modalities, alpha: Mapping[str, float] | None = None, seed: int | None = None):
-        self.modalities = modalities
-        self._table = None if alpha is None else self._read_table(alpha)
-        self._random = np.random.default_rng(seed)
-
-    def _read_table(self, alpha: Mapping[str, float]) -> dict[Subset, float]:
-        table: dict[Subset, float] = {}
-        for text, weight in alpha.items():
-            subset = self.modalities.parse([text], what=f"alpha['{text}']")
-            if not subset or subset in table:
-                raise SettingsError(f"alpha: subset '{text}' is empty or stands in the table twice.")
-            number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-            if not number or not np.isfinite(weight) or weight < 0:
-                raise SettingsError(f"alpha['{text}'] is {weight!r}; a weight must be a finite number, 0 or more.")
-            table[subset] = float(weight)
-        if sum(table.values()) <= 0:
-            raise SettingsError("alpha: the weights sum to 0; at least one subset needs a positive weight.")
-        return table
-
-    def probabilities(self, present: Sequence[int] | None = None) -> dict[Subset, float]:
-        """Probability of each subset for a case that has the modalities ``present`` (default: all)."""
-        present = tuple(range(len(self.modalities))) if present is None else tuple(present)
-        inside = [subset for subset in all_subsets(len(self.modalities)) if set(subset) <= set(present)]
-        if not inside:
-            return {}
-        if self._table is not None:
-            weights = np.array([self._table.get(subset, 0.0) for subset in inside])
-            if weights.sum() > 0:
-                return dict(zip(inside, (weights / weights.sum()).tolist(), strict=True))
-            # The table forbids every subset of this case. Its only honest use is with all that it has.
-            return {subset: float(subset == tuple(present)) for subset in inside}
-        per_size = {size: sum(len(subset) == size for subset in inside) for size in range(1, len(present) + 1)}
-        return {subset: 1.0 / (len(present) * per_size[len(subset)]) for subset in inside}
-
-    def draw(self, present: np.ndarray) -> np.ndarray:
-        """Draw one subset for every sample of a batch.
-
-        Args:
-            present: What each sample has, ``(B, M)`` bool.
-
-        Returns:
-            What each sample is encoded from, ``(B, M)`` bool, a subset of ``present``; the empty set only where the
-            sample has nothing.
-        """
-        drawn = np.zeros_like(present, dtype=bool)
-        for row, has in enumerate(present):
-            options = self.probabilities(np.flatnonzero(has).tolist())
-            if options:
-                choice = self._random.choice(len(options), p=list(options.values()))
-                drawn[row] = mask_of(list(options)[choice], len(has))
-        return drawn
-
-    def state_dict(self) -> dict:
-        """State of the random stream; `load_state_dict` continues it exactly."""
-        return self._random.bit_generator.state
-
-    def load_state_dict(self, state: dict) -> None:
-        """Continue the random stream of an earlier sampler."""
-        self._random.bit_generator.state = state

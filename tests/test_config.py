@@ -66,6 +66,9 @@ class TestRefuses:
             ("initial_lr", 0.0),
             ("weight_decay", float("inf")),
             ("alpha", ["T1"]),
+            ("alpha", "paper"),
+            ("presence", 0.5),
+            ("balance_modalities", 1),
             ("seed", -1),
             ("seed", 1.5),
             ("seed", "one"),
@@ -74,6 +77,10 @@ class TestRefuses:
     def test_impossible_values(self, name, value):
         with pytest.raises(SettingsError, match=rf"hetero_modal\.{name} .*must be"):
             HeteroModalConfig.from_dict({name: value})
+
+    def test_two_draws(self):
+        with pytest.raises(SettingsError, match=r"alpha and hetero_modal\.presence are both set"):
+            HeteroModalConfig.from_dict({"alpha": {"T1": 1}, "presence": {"T1": 0.5}})
 
     def test_unknown_settings(self):
         with pytest.raises(SettingsError, match=r"\['colour', 'kl'\] under 'hetero_modal'.*'kl_weight'"):

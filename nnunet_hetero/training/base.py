@@ -16,9 +16,10 @@ from torch import Tensor, autocast
 from torch import distributed as dist
 
 from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.draws import SubsetSampler, read_draw
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.trust import load_checkpoint
-from nnunet_hetero.modalities import Modalities, SubsetSampler, all_subsets, mask_of
+from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
 from nnunet_hetero.network.base import HeteroNetwork
 from nnunet_hetero.training.augmentation import KeepAbsentZero
 from nnunet_hetero.training.history import History
@@ -66,7 +67,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.modalities = Modalities.from_dataset_json(dataset_json)
         # Ranks draw apart: with one stream they would all train the same subsets.
         seed = None if self.hetero.seed is None else self.hetero.seed + self.local_rank
-        self.sampler = SubsetSampler(self.modalities, self.hetero.alpha, seed)
+        self.sampler = SubsetSampler(self.modalities, read_draw(self.hetero, self.modalities), seed)
         self.history = History()
         self.logger.loggers.append(self.history)
         self._subsets = all_subsets(len(self.modalities))

@@ -18,10 +18,11 @@ from nnunet_hetero.cli.convert import CONVERTERS
 from nnunet_hetero.cli.main import COMMANDS
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.demo.chain import BARS
+from nnunet_hetero.draws import read_draw
 from nnunet_hetero.evaluation.results import FIELDS
 from nnunet_hetero.integration.nnunet_flags import with_default_trainer
 from nnunet_hetero.integration.predict_flags import split_prediction_flags
-from nnunet_hetero.modalities import Modalities, SubsetSampler
+from nnunet_hetero.modalities import Modalities
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -163,7 +164,7 @@ def test_json_is_valid_and_its_settings_are_possible(page):
     for block in code_blocks(page, "json"):
         for settings in settings_in(json.loads(block)):
             config = HeteroModalConfig.from_dict(settings)
-            SubsetSampler(Modalities(("T1", "T1c", "T2", "FLAIR")), config.alpha)
+            read_draw(config, Modalities(("T1", "T1c", "T2", "FLAIR")))
 
 
 def test_columns_and_bars_are_documented():
