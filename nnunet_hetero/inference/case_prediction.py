@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from acvl_utils.cropping_and_padding.padding import pad_nd_image
-from nnunetv2.configuration import default_num_processes
-from nnunetv2.inference.sliding_window_prediction import compute_gaussian
-from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.fold import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
+from nnunet_hetero.inference.network_parts import completes_images
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.regions import RegionDecoder
-from nnunet_hetero.inference.sampling import (
-    DrawStatistics,
-    binary_entropy,
-    draws_of,
-    generator_of,
-    mirrored_views,
-)
-from nnunet_hetero.inference.sliding_window import SlidingWindow
+from nnunet_hetero.inference.sampling import DrawStatistics, binary_entropy, draws_of
 
 if TYPE_CHECKING:
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
@@ -36,10 +27,11 @@ def require_image_decoders(network: torch.nn.Module, sampling: SamplingOptions) 
     Raises:
         SettingsError: If completion is asked for and the model has no image decoders.
     """
-    if sampling.save_completed and not len(network.image_decoders):
+    if sampling.save_completed and not completes_images(network):
         raise SettingsError(
-            "Completion is asked for, but the model was trained without image decoders (hetero_modal.image_decoders is "
-            "false in its plans). Leave --save_completed out, or train a model with image decoders."
+            "Completion is asked for, but the model was trained without image decoders (its trainer has none, or "
+            "hetero_modal.image_decoders is false in its plans). Leave --save_completed out, or train a model with "
+            "image decoders."
         )
 
 
@@ -92,13 +84,23 @@ def predict_preprocessed(
     completed = channels_to_complete(sampling, available.tolist())
     total, completion = None, None
     parameters = predictor.list_of_parameters if parameters is None else parameters
-    with _threads_of_nnunet():
+    padded, crop = padded_to_tile(predictor, data)
+    heads = predictor.label_manager.num_segmentation_heads if segment else 0
+    entropies = uncertain and sampling.num_samples > 0
+
+    def predict(weights: dict | None, fold: int, results_device: torch.device) -> tuple[DrawStatistics, Tensor]:
+        # Folds draw apart, as their latents differ.
+        key = (sampling.seed, case, fold)
+        window = window_of(predictor, weights, key, tuple(padded.shape[1:]), results_device)
+        run = window.run(padded, available, draws_of(sampling.num_samples, len(window.views)), heads, completed)
+        statistics = DrawStatistics(regions, decide, entropies)
+        for probabilities in run.probabilities():
+            statistics.add(probabilities[crop])
+        return statistics.cpu(), run.completion[crop].cpu()
+
+    with threads_of_nnunet():
         for fold, weights in enumerate(parameters):
-            network = _ready_network(predictor, weights)
-            # Folds draw apart, as their latents differ.
-            window = _Fold(predictor, network, (sampling.seed, case, fold))
-            draws = DrawStatistics(regions, decide, uncertain and sampling.num_samples > 0)
-            draws, images = window.predict(data, available, draws, sampling.num_samples, completed, segment)
+            draws, images = with_results_on_device(predictor, partial(predict, weights, fold))
             if total is None:
                 total, completion = draws, images
             else:
@@ -123,80 +125,3 @@ def predict_preprocessed(
         prediction["volumes"] = total.voxels().numpy() * voxel_volume
         prediction["disagreement"] = total.disagreement().numpy()
     return CasePrediction(logits=regions.logits(mean).numpy(), **prediction)
-
-
-class _Fold:
-    """The network of one fold, and how it goes over a case."""
-
-    def __init__(self, predictor: HeteroModalPredictor, network: torch.nn.Module, key: tuple[int | str, ...]):
-        self.predictor = predictor
-        self.network = network
-        self.key = key
-
-    def predict(
-        self,
-        data: Tensor,
-        available: Tensor,
-        empty: DrawStatistics,
-        num_samples: int,
-        completed: Sequence[int],
-        segment: bool,
-    ) -> tuple[DrawStatistics, Tensor]:
-        """Draws and completed images of one case, on the CPU."""
-        arguments = (data, available, num_samples, completed, segment)
-        device = self.predictor.device
-        if self.predictor.perform_everything_on_device and device.type == "cuda":
-            try:
-                return self._predict_on(device, empty.like(), *arguments)
-            except RuntimeError as error:
-                print(f"Prediction on the device failed ({error}). Trying again with the results in the CPU's memory.")
-                empty_cache(device)
-        return self._predict_on(torch.device("cpu"), empty, *arguments)
-
-    def _predict_on(
-        self, results_device, statistics, data, available, num_samples, completed, segment
-    ) -> tuple[DrawStatistics, Tensor]:
-        predictor, patch = self.predictor, self.predictor.configuration_manager.patch_size
-        padded, crop = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
-        views = mirrored_views(predictor.allowed_mirroring_axes if predictor.use_mirroring else None)
-        weights = torch.ones(tuple(patch), device=results_device)
-        if predictor.use_gaussian:
-            weights = compute_gaussian(tuple(patch), 1 / 8, 10, torch.float32, results_device)
-        window = SlidingWindow(
-            self.network,
-            predictor.label_manager.apply_inference_nonlin,
-            predictor._internal_get_sliding_window_slicers(padded.shape[1:]),
-            weights,
-            views,
-            predictor.device,
-            results_device,
-            lambda view, tile, draw: generator_of(predictor.device, *self.key, view, tile, draw),
-            predictor.allow_tqdm,
-        )
-        crop = (slice(None), *crop[1:])
-        heads = predictor.label_manager.num_segmentation_heads if segment else 0
-        # nnU-Net's rule: autocast on CUDA only.
-        with torch.autocast("cuda") if predictor.device.type == "cuda" else contextlib.nullcontext():
-            run = window.run(padded, available, draws_of(num_samples, len(views)), heads, completed)
-            for probabilities in run.probabilities():
-                statistics.add(probabilities[crop])
-        return statistics.cpu(), run.completion[crop].cpu()
-
-
-def _ready_network(predictor: HeteroModalPredictor, weights: dict | None) -> torch.nn.Module:
-    network = getattr(predictor.network, "module", predictor.network)  # of distributed training
-    network = getattr(network, "_orig_mod", network)  # of torch.compile
-    if weights is not None:
-        network.load_state_dict(weights)
-    return network.to(predictor.device).eval()
-
-
-@contextlib.contextmanager
-def _threads_of_nnunet():
-    """No more threads than nnU-Net's own prediction takes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(default_num_processes, before))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

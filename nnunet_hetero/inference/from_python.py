@@ -16,6 +16,7 @@ import torch
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.case_prediction import millilitres_per_voxel, predict_preprocessed
 from nnunet_hetero.inference.cases import Case
+from nnunet_hetero.inference.network_parts import completes_images
 from nnunet_hetero.inference.preprocessing import CaseImages, preprocess, read_case
 from nnunet_hetero.inference.volumes import PERCENTILES, region_volumes
 from nnunet_hetero.integration.environment import set_ext_trainer
@@ -145,7 +146,7 @@ def _predict(
         predictor.configuration_manager,
         predictor.dataset_json,
     )
-    completes = "missing" if len(predictor.network.image_decoders) else None
+    completes = "missing" if completes_images(predictor.network) else None
     sampling = dataclasses.replace(
         predictor.sampling, save_completed=predictor.sampling.save_completed or completes, save_uncertainty=True
     )

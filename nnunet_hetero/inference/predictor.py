@@ -29,6 +29,7 @@ from nnunet_hetero.inference.files import drop_unfinished
 from nnunet_hetero.inference.from_python import PythonInterface
 from nnunet_hetero.inference.modality_record import describe, record
 from nnunet_hetero.inference.model_folder import LoadedModel, checked_folds, load_model
+from nnunet_hetero.inference.network_parts import is_stochastic
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.regions import regions_of
 from nnunet_hetero.inference.run_record import describe_run
@@ -326,8 +327,9 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
 
     @property
     def sampling(self) -> SamplingOptions:
-        """Draws of the latents, and what to keep besides the segmentation."""
-        return self.options.sampling if self.options else SamplingOptions()
+        """Draws of the latents, none for a network that has none, and what to keep besides the segmentation."""
+        chosen = self.options.sampling if self.options else SamplingOptions()
+        return chosen if is_stochastic(self.network) else dataclasses.replace(chosen, num_samples=0)
 
     def predict_case(self, data: torch.Tensor, properties: dict, case: str) -> CasePrediction:
         """Segment one preprocessed case, and compute whatever else the options ask for.

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from nnunet_hetero.inference.regions import RegionDecoder
-from nnunet_hetero.network.fusion import Gaussian
 
 View = tuple[int, ...]
 """Spatial axes along which the tile is mirrored, e.g. ``(0, 2)``; ``()`` is the tile as it is."""
@@ -49,12 +48,6 @@ def draws_of(num_samples: int, num_views: int) -> list[Draw]:
     """At least ``num_samples`` draws, equally many for each view; for 0 samples the mean, once per view."""
     numbers = range(-(-num_samples // num_views)) if num_samples else [None]
     return [Draw(view, number) for view in range(num_views) for number in numbers]
-
-
-def latents(posterior: Sequence[Gaussian], row: int, generator: torch.Generator | None) -> list[Tensor]:
-    """z of every level for one sample of a batch, ``(1, C, *spatial)``; without a generator the posterior's mean."""
-    levels = [Gaussian(level.mean[row : row + 1], level.log_variance[row : row + 1]) for level in posterior]
-    return [level.mean if generator is None else level.sample(generator) for level in levels]
 
 
 def generator_of(device: torch.device, *key: int | str) -> torch.Generator:
@@ -90,10 +83,6 @@ class DrawStatistics:
         self._entropy: Tensor | None = None
         self._hits: Tensor | None = None
         self._voxels: list[Tensor] = []
-
-    def like(self) -> DrawStatistics:
-        """The same without any draw."""
-        return DrawStatistics(self.regions, self.decide, self.entropies)
 
     def add(self, probabilities: Tensor) -> None:
         """Take in one draw, ``(K, *spatial)``; the tensor may be overwritten afterwards."""

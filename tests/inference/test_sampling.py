@@ -10,6 +10,7 @@ from helpers.tiny_model import tiny_dataset_json, tiny_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.network_parts import latents
 from nnunet_hetero.inference.outputs import SamplingOptions
 from nnunet_hetero.inference.regions import RegionDecoder
 from nnunet_hetero.inference.sampling import (
@@ -17,7 +18,6 @@ from nnunet_hetero.inference.sampling import (
     binary_entropy,
     draws_of,
     generator_of,
-    latents,
     mirrored_views,
 )
 from nnunet_hetero.network.fusion import Gaussian
