@@ -11,7 +11,8 @@ from nnunet_hetero.integration.predict_flags import add_sampling_arguments, add_
 
 HELP = """Segment cases from every subset of the modalities and measure the Dice of every region.
 
-Without -i and -l, each fold segments its own validation cases. Writes dice.csv (one row per case, subset and region),
+Without -i and -l, each fold segments its own validation cases; with --split test, the folds together segment the test
+set. Writes dice.csv (one row per case, subset and region),
 summary.json and table.md, and prints the table. An interrupted run continues where it stopped.
 
 Each case is segmented 2^M - 1 times, so by default from the posterior's mean (--num_samples 0), not from 10 draws as in
@@ -28,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")
     parser.add_argument("-i", metavar="IMAGES", help="Folder of images, if not the validation cases; needs -l and -o.")
     parser.add_argument("-l", metavar="LABELS", help="Folder of the label maps, CASE plus file ending.")
+    parser.add_argument(
+        "--split",
+        choices=("val", "test"),
+        default="val",
+        help="Validation cases, or the test cases that 'nnunet_hetero splits' held out. Default: %(default)s",
+    )
     parser.add_argument("-o", metavar="OUTPUT", help="Output folder. Default: fold_X/evaluation in the model folder.")
     parser.add_argument(
         "--subsets", nargs="+", metavar="SUBSET", help='Subsets by name, e.g. "T1+FLAIR" T1c. Default: all.'
@@ -49,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("-i and -l belong together: the folder of images and the folder of their label maps.")
     if args.i is not None and args.o is None:
         raise SettingsError("With -i, say with -o where the results go.")
+    if args.i is not None and args.split == "test":
+        raise SettingsError("--split test and -i exclude each other: either the test cases of the splits, or a folder.")
     require_variables("nnUNet_results", *(() if args.i else ("nnUNet_raw", "nnUNet_preprocessed")))
     # Late, so that -h answers at once.
     import torch
@@ -62,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         model_folder(args.d, args.tr, args.p, args.c),
         args.f,
         args.chk,
+        split=args.split,
         images=args.i,
         labels=args.l,
         subsets=args.subsets,

@@ -15,6 +15,8 @@ COMMANDS = {
     "doctor": Command("nnunet_hetero.cli.doctor", "say what is wrong with an installation, and how to mend it"),
     "env": Command("nnunet_hetero.cli.env", "print the line that tells a shell where our trainers are"),
     "convert": Command("nnunet_hetero.cli.convert", "write a data set in nnU-Net's raw format"),
+    "splits": Command("nnunet_hetero.cli.splits", "divide a data set into training, validation and test cases"),
+    "fill-gaps": Command("nnunet_hetero.cli.fill_gaps", "write all-zero volumes for the files that a data set lacks"),
     "train": Command("nnunet_hetero.cli.train", "nnUNetv2_train with our trainer, no activation needed"),
     "predict": Command("nnunet_hetero.cli.predict", "nnUNetv2_predict with our flags, no activation needed"),
     "complete": Command("nnunet_hetero.cli.complete", "complete the missing modalities of cases"),

@@ -13,6 +13,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.cases import Case, find_cases
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.splits.record import held_out_names
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,48 @@ def validation_cases(dataset: str, fold: int | str, modalities: Modalities, data
         if not str(fold).isdigit() or int(fold) >= len(splits):
             raise SettingsError(f"There is no fold {fold}; {splits_file} has the folds 0 to {len(splits) - 1}.")
         names = splits[int(fold)]["val"]
+    return _labelled(names, files, f"validation case of fold {fold}", raw, modalities, dataset_json)
+
+
+def held_out_cases(
+    dataset: str, folds: Sequence[int | str], modalities: Modalities, dataset_json: dict
+) -> list[LabelledCase]:
+    """The test cases that folds share, see `nnunet_hetero.splits`, as files of ``nnUNet_raw``.
+
+    Args:
+        dataset: Name of the dataset, ``DatasetXXX_NAME``.
+        folds: Numbers of folds, or ``all``.
+        modalities: The model's modalities.
+        dataset_json: The model's ``dataset.json``.
+
+    Raises:
+        SettingsError: If a folder's variable is not set, there is no such fold, it has seen its test cases, or the
+            folds have different ones.
+        DataError: If there are no test cases, or they have no files.
+    """
+    raw = _folder("nnUNet_raw") / dataset
+    preprocessed = _folder("nnUNet_preprocessed") / dataset
+    names, *others = (held_out_names(preprocessed, fold) for fold in folds)
+    if any(other != names for other in others):
+        raise SettingsError(
+            f"The folds {', '.join(map(str, folds))} have different test cases, which another one of them may have "
+            "trained on. Evaluate each by itself, e.g. -f 0."
+        )
+    files = get_filenames_of_train_images_and_targets(str(raw))
+    if (raw / "imagesTs").is_dir():
+        ending = dataset_json["file_ending"]
+        for case in find_cases(raw / "imagesTs", modalities, ending):
+            label = str(raw / "labelsTs" / (case.name + ending))
+            files.setdefault(case.name, {"images": [file for file in case.files if file], "label": label})
+    return _labelled(names, files, "test case", raw, modalities, dataset_json)
+
+
+def _labelled(
+    names: Sequence[str], files: dict, role: str, raw: Path, modalities: Modalities, dataset_json: dict
+) -> list[LabelledCase]:
     absent = [name for name in names if name not in files]
     if absent:
-        raise DataError(f"Case '{absent[0]}' is a validation case of fold {fold}, but has no images in {raw}.")
+        raise DataError(f"Case '{absent[0]}' is a {role}, but has no images in {raw}.")
     cases = find_cases([files[name]["images"] for name in names], modalities, dataset_json["file_ending"])
     # A dataset.json that lists its files may give them any names.
     cases = [Case(name, case.files, case.problem) for name, case in zip(names, cases, strict=True)]

@@ -13,7 +13,7 @@ import torch
 
 from nnunet_hetero import __version__
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.evaluation.labelled import folder_cases, validation_cases
+from nnunet_hetero.evaluation.labelled import folder_cases, held_out_cases, validation_cases
 from nnunet_hetero.evaluation.results import ResultFile
 from nnunet_hetero.evaluation.sweep import Evaluation, evaluate_subsets, parse_subsets
 from nnunet_hetero.evaluation.table import markdown_table, summarise
@@ -46,6 +46,7 @@ def evaluate_model(
     folds: Sequence[int | str] | int | str | None = None,
     checkpoint_name: str = "checkpoint_final.pth",
     *,
+    split: str = "val",
     images: str | os.PathLike | None = None,
     labels: str | os.PathLike | None = None,
     subsets: Sequence[str] | None = None,
@@ -61,14 +62,15 @@ def evaluate_model(
 ) -> EvaluationResult:
     """Segment cases from every subset of the modalities, measure the Dice, and write the results.
 
-    With folders of images and labels, several folds are an ensemble, as in ``nnUNetv2_predict``. Without, every fold
-    segments the cases that it did not train on, and the results of all folds are pooled.
+    With folders of images and labels, or on the test set that they share, several folds are an ensemble, as in
+    ``nnUNetv2_predict``. Otherwise every fold segments its own validation cases, and the results are pooled.
 
     Args:
         model_folder: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``.
         folds: None takes all that have the checkpoint.
         checkpoint_name: File name of the checkpoint.
-        images: Folder of images; needs ``labels`` and ``output``.
+        split: ``val`` for validation cases, or ``test`` for the test cases that ``nnunet_hetero splits`` held out.
+        images: Folder of images, instead of a split; needs ``labels`` and ``output``.
         labels: Folder of label maps.
         subsets: E.g. ``["T1+FLAIR", "T1c"]``; None is all 2^M - 1.
         output: Default ``fold_X/evaluation`` in the model folder, or ``evaluation_X_Y`` for several folds.
@@ -82,12 +84,12 @@ def evaluate_model(
         progress: Whether to show a progress bar.
 
     Raises:
-        SettingsError: If the model, a fold or a modality does not exist.
+        SettingsError: If the model, a fold or a modality does not exist, or folds have different test cases.
         DataError: If there are no cases, a label map is missing, or no case could be evaluated.
     """
     model_folder = Path(model_folder)
     folds = checked_folds(model_folder, folds, checkpoint_name)
-    if images is None and len(folds) > 1 and "all" in folds:
+    if images is None and split == "val" and len(folds) > 1 and "all" in folds:
         raise SettingsError("Fold 'all' has no validation cases of its own; do not evaluate it together with others.")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     predictor = HeteroModalPredictor(
@@ -97,15 +99,18 @@ def evaluate_model(
         device=device,
         allow_tqdm=False,
     )
-    groups = [folds] if images is not None else [[fold] for fold in folds]
+    together = images is not None or split == "test"
+    groups = [folds] if together else [[fold] for fold in folds]
     if output is None:
         name = "_".join(map(str, folds))
         output = model_folder / (f"fold_{name}/evaluation" if len(folds) == 1 else f"evaluation_{name}")
+        output = output.with_name(output.name + ("_test" if split == "test" else ""))
     settings = {
         "version": __version__,
         "checkpoints": {str(fold): _time_of(model_folder / f"fold_{fold}" / checkpoint_name) for fold in folds},
         "checkpoint_name": checkpoint_name,
         "model": model_folder.name,
+        "split": split if images is None else None,
         "images": None if images is None else os.path.abspath(images),
         "labels": None if labels is None else os.path.abspath(labels),
         "mirroring": mirroring,
@@ -119,6 +124,8 @@ def evaluate_model(
         modalities, dataset_json = predictor.modalities, predictor.dataset_json
         if images is not None:
             cases = folder_cases(images, labels, modalities, dataset_json["file_ending"])
+        elif split == "test":
+            cases = held_out_cases(predictor.plans_manager.dataset_name, group, modalities, dataset_json)
         else:
             cases = validation_cases(predictor.plans_manager.dataset_name, group[0], modalities, dataset_json)
         regions = list(regions_of(predictor.label_manager))

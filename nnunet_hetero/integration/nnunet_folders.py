@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
 
@@ -27,6 +28,25 @@ def require_variables(*names: str) -> None:
         folders = ", ".join(f"{name} (the folder of {VARIABLES[name]})" for name in unset)
         example = f"export {unset[0]}=/path/to/{unset[0]}"
         raise SettingsError(f"nnU-Net's environment variables are not set: {folders}. Set them, e.g. {example}")
+
+
+def dataset_folders(dataset: str) -> tuple[Path, Path]:
+    """Folders of a data set in ``nnUNet_raw`` and ``nnUNet_preprocessed``; whether they are there remains to be seen.
+
+    Args:
+        dataset: Name or ID.
+
+    Raises:
+        SettingsError: If a variable is not set, or no data set has that ID, or several have.
+    """
+    require_variables("nnUNet_raw", "nnUNet_preprocessed")
+    from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
+
+    try:
+        name = str(maybe_convert_to_dataset_name(dataset))
+    except (RuntimeError, ValueError) as error:
+        raise SettingsError(str(error)) from error
+    return tuple(Path(os.environ[variable]) / name for variable in ("nnUNet_raw", "nnUNet_preprocessed"))
 
 
 def model_folder(dataset: str, trainer: str, plans: str, configuration: str) -> str:

@@ -1,0 +1,191 @@
+"""The cases of a raw dataset as splits see them: patient, site, grade, and the modalities that a case lacks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nnunet_hetero.dataset_conversion.cases import CASE_TABLE
+from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.inference.cases import Case, find_cases
+from nnunet_hetero.modalities import Modalities
+
+# Time points in names: BraTS since 2023 ends them in -000, -001, ...; BIDS has ses-LABEL.
+DEFAULT_PATIENT = r"(BraTS-[A-Za-z]+-\d+)-\d+|(sub-[A-Za-z0-9]+)_.*"
+
+
+@dataclass(frozen=True)
+class CohortCase:
+    """One case.
+
+    Args:
+        name: nnU-Net's case identifier.
+        patient: Cases of one patient never come into different parts of a fold.
+        site: Where it was scanned, or "" if unknown.
+        grade: Of the tumour, or "" if unknown.
+        missing: Names of the modalities that it lacks.
+    """
+
+    name: str
+    patient: str
+    site: str = ""
+    grade: str = ""
+    missing: tuple[str, ...] = ()
+
+    def attributes(self) -> list[str]:
+        """What folds are balanced by, e.g. ``site CBICA``, ``grade HGG``, and ``without T2`` or ``complete``."""
+        known = [f"{what} {value}" for what, value in (("site", self.site), ("grade", self.grade)) if value]
+        return known + ([f"without {name}" for name in self.missing] or ["complete"])
+
+
+def read_cohort(
+    raw: Path, table: Path | None = None, patient_pattern: str = DEFAULT_PATIENT, aside: Sequence[str] = ()
+) -> list[CohortCase]:
+    """The cases in ``imagesTr``, sorted by name, then those in ``imagesTs`` that are asked for.
+
+    Patients, sites and grades come from the table; a case that it does not name, or gives no patient, is of the patient
+    that its name tells. What a case lacks comes from ``missing_modalities`` in ``dataset.json``, or if there is no such
+    entry, from the images: a modality is missing without a file, or with one that is zero throughout.
+
+    Args:
+        raw: The dataset's folder, ``nnUNet_raw/DATASET``.
+        table: CSV with a column ``case``, and any of ``patient``, ``site`` and ``grade``; None takes ``cases.csv`` of
+            the dataset if it is there.
+        patient_pattern: Regular expression for a whole case name; its first group that matches is the patient. A name
+            that it does not fit is a patient of its own.
+        aside: Names of cases in ``imagesTs``.
+
+    Raises:
+        DataError: If the dataset or the table cannot be read, or the table names cases that the dataset does not have.
+        SettingsError: If the pattern is no regular expression with a group.
+    """
+    dataset_json = read_dataset_json(raw)
+    modalities = Modalities.from_dataset_json(dataset_json)
+    cases = _training_files(raw, dataset_json, modalities)
+    if aside:
+        found = find_cases(raw / "imagesTs", modalities, dataset_json["file_ending"])
+        cases += [case for case in found if case.name in set(aside)]
+    known = dataset_json.get("missing_modalities")
+    missing = _missing_on_disk(cases, modalities, dataset_json) if known is None else known
+    file = table or raw / CASE_TABLE
+    rows = _read_table(file) if table or file.is_file() else {}
+    if table:
+        unknown = [name for name in rows if name not in {case.name for case in cases}]
+        if unknown:
+            raise DataError(
+                f"{table} names {len(unknown)} case(s) that the dataset in {raw} does not have, e.g. '{unknown[0]}'. "
+                "Its column 'case' must have nnU-Net's case identifiers."
+            )
+    pattern = _compiled(patient_pattern)
+    return [
+        CohortCase(
+            case.name,
+            row.get("patient") or _patient(case.name, pattern),
+            row.get("site", ""),
+            row.get("grade", ""),
+            tuple(missing.get(case.name, ())),
+        )
+        for case, row in ((case, rows.get(case.name, {})) for case in cases)
+    ]
+
+
+def read_dataset_json(raw: Path) -> dict:
+    """``dataset.json`` of a raw dataset.
+
+    Raises:
+        DataError: If it is not there or is not valid.
+    """
+    file = raw / "dataset.json"
+    if not file.is_file():
+        raise DataError(f"The raw dataset {raw} has no dataset.json. Convert it first, or finish its conversion.")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{file} is not valid JSON ({error}). Convert the dataset again.") from error
+
+
+def read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and stripped cells of each row of a CSV that is not empty; commas or semicolons, UTF-8.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")  # Excel's byte order mark is not part of the first name
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} cannot be read as a CSV in UTF-8 ({error}).") from error
+    first = text.split("\n", 1)[0]
+    delimiter = ";" if first.count(";") > first.count(",") else ","
+    reader = csv.reader(text.splitlines(), delimiter=delimiter)
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            yield reader.line_num, [cell.strip() for cell in cells]
+
+
+def _read_table(file: Path) -> dict[str, dict[str, str]]:
+    rows = list(read_rows(file))
+    header = [name.lower() for name in rows[0][1]] if rows else []
+    if header.count("case") != 1:
+        raise DataError(f"{file} needs a first row of column names with 'case' among them; it has {header}.")
+    found: dict[str, dict[str, str]] = {}
+    for number, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise DataError(f"{file}, row {number}: {len(cells)} cells, the first row has {len(header)} columns.")
+        row = dict(zip(header, cells, strict=True))
+        if not row["case"] or row["case"] in found:
+            raise DataError(f"{file}, row {number}: case '{row['case']}' has no name or stands in the table twice.")
+        found[row["case"]] = row
+    return found
+
+
+def _training_files(raw: Path, dataset_json: dict, modalities: Modalities) -> list[Case]:
+    ending = dataset_json["file_ending"]
+    if "dataset" not in dataset_json:
+        return find_cases(raw / "imagesTr", modalities, ending)
+    listed = sorted(dataset_json["dataset"].items())
+    cases = find_cases([[raw / file for file in entry["images"]] for _, entry in listed], modalities, ending)
+    return [Case(name, case.files, case.problem) for (name, _), case in zip(listed, cases, strict=True)]
+
+
+def _missing_on_disk(cases: Sequence[Case], modalities: Modalities, dataset_json: dict) -> dict[str, list[str]]:
+    missing = {}
+    for case in tqdm(cases, "Looking for missing modalities", unit="case"):
+        if case.problem:
+            raise DataError(case.problem)
+        missing[case.name] = [
+            name
+            for name, file in zip(modalities.names, case.files, strict=True)
+            if file is None or _is_zero(file, case.name, dataset_json)
+        ]
+    return missing
+
+
+def _is_zero(file: str, case: str, dataset_json: dict) -> bool:
+    from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+
+    from nnunet_hetero.inference.preprocessing import read_image
+
+    reader = determine_reader_writer_from_dataset_json(dataset_json, file, verbose=False)()
+    image, _ = read_image(file, f"Case '{case}': {file}", lambda path: reader.read_images([path]))
+    return not image.any()
+
+
+def _compiled(pattern: str) -> re.Pattern:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise SettingsError(f"--patient-pattern '{pattern}' is no regular expression: {error}.") from error
+    if not compiled.groups:
+        raise SettingsError(f"--patient-pattern '{pattern}' has no group; put the patient's part in parentheses.")
+    return compiled
+
+
+def _patient(name: str, pattern: re.Pattern) -> str:
+    match = pattern.fullmatch(name)
+    return next((group for group in match.groups() if group), name) if match else name
