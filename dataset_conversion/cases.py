@@ -13,6 +13,7 @@ from pathlib import Path
 from nnunet_hetero.errors import DataError
 
 CASE_TABLE = "cases.csv"
+MOVED_TEST_CASES = "moved_test_cases.json"  # of 'nnunet_hetero splits', which moves cases to imagesTs
 TRAINING, TEST = "train", "test"
 
 
@@ -29,6 +30,8 @@ class RawCase:
         patient: Whom the case is a scan of; None makes it a patient of its own.
         site: Where it was scanned; None if unknown.
         grade: Such as HGG or LGG, or another group that splits should balance; None if unknown.
+        test: Whether it is a test case by the raw data's own word; it goes to imagesTs, and its segmentation, if there
+            is one, to labelsTs.
     """
 
     name: str
@@ -39,6 +42,7 @@ class RawCase:
     patient: str | None = None
     site: str | None = None
     grade: str | None = None
+    test: bool = False
 
     def present(self, channel_names: Sequence[str]) -> tuple[str, ...]:
         """Names of the modalities that it has a file of."""

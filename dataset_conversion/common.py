@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +29,7 @@ class _Job:
     case: RawCase
     spec: DatasetSpec
     folder: Path
-    test: bool  # goes to imagesTs, without a label
+    test: bool  # goes to imagesTs, and its label to labelsTs
     dry_run: bool
 
 
@@ -83,9 +82,11 @@ def convert_cohort(
         gap = nowhere(spec.channel_names, [case.present(spec.channel_names) for case in cases])
         if gap:
             raise DataError(gap)
-    jobs = [_Job(case, spec, folder, unlabelled_to_test and case.label is None, dry_run) for case in cases]
+    jobs = [
+        _Job(case, spec, folder, case.test or (unlabelled_to_test and case.label is None), dry_run) for case in cases
+    ]
     if not dry_run:
-        begin(folder, spec, any(job.test for job in jobs))
+        begin(folder, spec, {"imagesTr", "labelsTr", *(path.parent.name for job in jobs for path in _targets(job))})
 
     summary = ConversionSummary(folder, spec.channel_names)
     outcomes = run_in_parallel(convert_case, jobs, processes)
@@ -139,25 +140,25 @@ def run_in_parallel(worker: Callable[[Any], Any], jobs: Sequence[Any], processes
 def convert_case(job: _Job) -> _Outcome:
     """Check and write one case; data errors become the outcome's `failure`."""
     case = job.case
-    images, labels = _targets(job.folder, job.spec, case, job.test)
-    # What an earlier run put into the other subset, before the case got or lost its label.
-    stale = list(itertools.chain(*_targets(job.folder, job.spec, case, not job.test)))
+    targets = _targets(job)
+    # What an earlier run put elsewhere, before the case got or lost its label.
+    stale = [path for test in (False, True) for path in _places(job, test) if path not in targets]
     try:
         if case.problem is not None:
             raise DataError(case.problem)
         if case.label is None and not job.test:
             raise DataError("it has no segmentation. Add it, or pass --unlabelled-to-imagesTs to make it a test case.")
-        absent = _finished(case, images, labels)
+        absent = _finished(case, targets)
         reused = absent is not None
         if absent is None:
             contents, absent = _load_case(case, job.spec, encode=not job.dry_run)
     except DataError as error:
         # nnU-Net counts the files that it finds, so nothing of a refused case may stay behind.
-        _remove([*images, *labels, *stale], job.dry_run)
+        _remove([*targets, *stale], job.dry_run)
         return _Outcome(case, job.test, failure=str(error))
     _remove(stale, job.dry_run)
     if not reused and not job.dry_run:
-        for path, content in zip((*images, *labels), contents, strict=True):
+        for path, content in zip(targets, contents, strict=True):
             write_atomically(path, content)
     return _Outcome(case, job.test, absent=tuple(absent), reused=reused)
 
@@ -180,22 +181,27 @@ def _record(outcome: _Outcome, channel_names: Sequence[str]) -> CaseRecord:
     )
 
 
-def _targets(dataset: Path, spec: DatasetSpec, case: RawCase, test: bool) -> tuple[list[Path], list[Path]]:
-    """Files that a case is written to: its images, and its label unless it is a test case."""
-    folder = dataset / ("imagesTs" if test else "imagesTr")
-    images = [folder / f"{case.name}_{channel:04d}{FILE_ENDING}" for channel in range(len(spec.channel_names))]
-    return images, [] if test else [dataset / "labelsTr" / f"{case.name}{FILE_ENDING}"]
+def _targets(job: _Job) -> list[Path]:
+    """Files that a case is written to: its images in channel order, then its label, if it has one."""
+    places = _places(job, job.test)
+    return places[:-1] if job.test and job.case.label is None else places
 
 
-def _finished(case: RawCase, images: Iterable[Path], labels: Iterable[Path]) -> list[int] | None:
+def _places(job: _Job, test: bool) -> list[Path]:
+    """Where images and label of a case would be as a test or as a training case."""
+    name, subset = job.case.name, "Ts" if test else "Tr"
+    images = [f"images{subset}/{name}_{channel:04d}{FILE_ENDING}" for channel in range(len(job.spec.channel_names))]
+    return [job.folder / path for path in (*images, f"labels{subset}/{name}{FILE_ENDING}")]
+
+
+def _finished(case: RawCase, targets: Sequence[Path]) -> list[int] | None:
     """Channels that are absent in a case that is finished, or None when it must be converted (again)."""
-    images, targets = list(images), [*images, *labels]
     if not all(path.is_file() for path in targets):
         return None
     oldest = min(path.stat().st_mtime for path in targets)
     if any(path.stat().st_mtime > oldest for path in case.sources):
         return None
-    missing = [channel for channel, path in enumerate(images) if is_marked_absent(path)]
+    missing = [channel for channel, path in enumerate(targets[: len(case.images)]) if is_marked_absent(path)]
     # A modality may have been added to the raw data, or taken from it, since the earlier run.
     gaps = [channel for channel, path in enumerate(case.images) if path is None]
     return missing if missing == gaps else None

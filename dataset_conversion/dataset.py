@@ -12,12 +12,12 @@ from typing import Any
 
 from nnunet_hetero.errors import DataError, SettingsError
 
-from .cases import CASE_TABLE
+from .cases import CASE_TABLE, MOVED_TEST_CASES
 from .images import write_atomically
 from .summary import SUMMARY_FILE
 
 FILE_ENDING = ".nii.gz"
-SUBFOLDERS = ("imagesTr", "labelsTr", "imagesTs")
+SUBFOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 RAW_VARIABLE = "nnUNet_raw"
 DATASET_JSON = "dataset.json"
 UNFINISHED = "unfinished_dataset.json"  # what dataset.json will be, while a conversion is at work
@@ -128,6 +128,11 @@ def check_folder(folder: Path, spec: DatasetSpec, cases: Collection[str]) -> Non
         return
     if not folder.is_dir():
         raise DataError(f"{folder} is a file; the dataset needs a folder. {advice}")
+    if (folder / MOVED_TEST_CASES).is_file():
+        raise DataError(
+            f"'nnunet_hetero splits' has moved test cases of {folder} to imagesTs; a conversion would put them back "
+            "among the training cases. Bring them back with 'nnunet_hetero splits --undo', convert, then split again."
+        )
     file = next((folder / name for name in (DATASET_JSON, UNFINISHED) if (folder / name).is_file()), None)
     if file is not None:
         _require_same_dataset(file, dataset_json(folder, spec), advice)
@@ -136,7 +141,7 @@ def check_folder(folder: Path, spec: DatasetSpec, cases: Collection[str]) -> Non
         foreign = [path.name for path in folder.iterdir() if path.name not in (*SUBFOLDERS, CASE_TABLE, SUMMARY_FILE)]
     for path in _converted_files(folder):
         name = path.name.removesuffix(FILE_ENDING)
-        name = name if path.parent.name == "labelsTr" else re.sub(r"_\d{4}$", "", name)
+        name = name if path.parent.name.startswith("labels") else re.sub(r"_\d{4}$", "", name)
         if name not in cases and not _TEMPORARY.fullmatch(path.name):
             foreign.append(f"{path.parent.name}/{path.name}")
     if foreign:
@@ -165,9 +170,9 @@ def _converted_files(folder: Path) -> list[Path]:
     return [path for name in SUBFOLDERS if (folder / name).is_dir() for path in (folder / name).iterdir()]
 
 
-def begin(folder: Path, spec: DatasetSpec, with_test_cases: bool) -> None:
+def begin(folder: Path, spec: DatasetSpec, subfolders: Collection[str]) -> None:
     """Make the folder one that nnU-Net refuses until `finish`: without dataset.json it plans and trains nothing."""
-    for name in SUBFOLDERS if with_test_cases else SUBFOLDERS[:2]:
+    for name in subfolders:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for path in _converted_files(folder):
         if _TEMPORARY.fullmatch(path.name):

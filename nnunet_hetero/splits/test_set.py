@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nnunet_hetero.dataset_conversion.cases import MOVED_TEST_CASES as JOURNAL
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.files import read_json, replace_text
 
 from .cohort import read_dataset_json
 
-JOURNAL = "moved_test_cases.json"
 _PLACES = (("imagesTr", "imagesTs"), ("labelsTr", "labelsTs"))
 
 

@@ -226,3 +226,17 @@ class TestTestSet:
         assert split("--undo") == 0
         assert (preprocessed / "splits_final.json").read_text() == "[]"
         assert "Removed: nothing" in capsys.readouterr().out
+
+
+def test_converter_does_not_put_moved_test_cases_back(raw, tmp_path, capsys):
+    convert = ["convert", "brats", "-i", str(tmp_path / "cohort"), "-d", "501", "--name", "Gaps", "-np", "1"]
+    assert main(["convert", "phantom", "-o", str(tmp_path / "cohort"), "--cases", "5", "--size", "16"]) == 0
+    assert main(convert) == 0
+    assert split("--folds", "2", "--test", "0.2") == 0
+    (test,) = cases_in(raw, "imagesTs")
+    assert main(convert) == 1
+    assert "Bring them back with 'nnunet_hetero splits --undo'" in capsys.readouterr().err
+    assert cases_in(raw, "imagesTs") == [test] and test not in cases_in(raw, "imagesTr")
+    assert split("--undo") == 0
+    assert main(convert) == 0
+    assert "5 of them from an earlier run" in capsys.readouterr().out
