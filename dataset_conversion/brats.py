@@ -11,8 +11,14 @@ import sys
 from pathlib import Path
 
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
-from nnunet_hetero.dataset_conversion.brats_layout import CHANNELS, find_brats_cases
-from nnunet_hetero.dataset_conversion.command import add_common_arguments, run_alone, run_conversion
+from nnunet_hetero.dataset_conversion.brats_layout import BratsCohort, find_brats_cases
+from nnunet_hetero.dataset_conversion.brats_releases import CHANNELS, RELEASES
+from nnunet_hetero.dataset_conversion.command import (
+    add_common_arguments,
+    add_labels_argument,
+    run_alone,
+    run_conversion,
+)
 from nnunet_hetero.dataset_conversion.common import DEFAULT_PROCESSES, convert_cohort
 from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme, dataset_folder
 from nnunet_hetero.dataset_conversion.summary import ConversionSummary
@@ -31,6 +37,16 @@ REGIONS: dict[str, int | list[int]] = {
 # what is core and not enhancing is necrotic core (1).
 REGIONS_CLASS_ORDER = (2, 1, 3)
 DEFAULT_NAME = "BraTS"
+_EXPECTED = (
+    "Expected is a raw BraTS folder of 2018 to 2021 with files such as HGG/Brats18_CBICA_AQN_1/"
+    "Brats18_CBICA_AQN_1_t1ce.nii.gz, BraTS20_Training_001/BraTS20_Training_001_flair.nii or "
+    "BraTS2021_00000/BraTS2021_00000_seg.nii.gz"
+)
+
+
+def find_cases(raw: str | Path) -> BratsCohort:
+    """Search a folder for cases of BraTS 2018 to 2021; raises as `find_brats_cases`."""
+    return find_brats_cases(raw, [release for release in RELEASES if release.converter == "brats"], _EXPECTED)
 
 
 def convert_brats(
@@ -60,35 +76,31 @@ def convert_brats(
         DataError: If the raw folder holds no case or several releases, or the dataset's folder holds other content.
         SettingsError: If nnUNet_raw is not set, or `dataset_id` or `name` cannot be used.
     """
-    cohort = find_brats_cases(raw)
-    folder, spec = dataset_folder(dataset_id, name), _spec(cohort.year, labels)
+    cohort = find_cases(raw)
+    folder, spec = dataset_folder(dataset_id, name), _spec(cohort, labels)
     return convert_cohort(folder, spec, cohort.cases, processes, unlabelled_to_test, progress)
 
 
-def _spec(year: str, labels: bool) -> DatasetSpec:
+def _spec(cohort: BratsCohort, labels: bool) -> DatasetSpec:
     scheme = LabelScheme(
         labels=PLAIN_LABELS if labels else REGIONS,
         values=LABEL_VALUES,
         regions_class_order=None if labels else REGIONS_CLASS_ORDER,
         hint="BraTS 2018 to 2021 has no other labels; later ones have enhancing tumour as 3.",
     )
-    return DatasetSpec(tuple(CHANNELS.values()), scheme, f"BraTS {year}")
+    return DatasetSpec(CHANNELS, scheme, cohort.title)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``nnunet_hetero convert brats``."""
     add_common_arguments(parser, DEFAULT_NAME, "raw BraTS folder, as unpacked")
-    parser.add_argument(
-        "--labels",
-        action="store_true",
-        help="keep plain labels (necrotic core, edema, enhancing tumor) instead of the three BraTS regions",
-    )
+    add_labels_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
-    cohort = find_brats_cases(args.input)
-    return run_conversion(_spec(cohort.year, args.labels), cohort.cases, args)
+    cohort = find_cases(args.input)
+    return run_conversion(_spec(cohort, args.labels), cohort.cases, args)
 
 
 def main(argv: list[str] | None = None) -> int:

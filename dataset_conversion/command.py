@@ -15,13 +15,16 @@ from .dataset import DatasetSpec, dataset_folder
 from .summary import count, describe, describe_failures
 
 
-def add_common_arguments(parser: argparse.ArgumentParser, default_name: str, input_help: str) -> None:
+def add_common_arguments(
+    parser: argparse.ArgumentParser, default_name: str, input_help: str, unlabelled_to_test: bool = False
+) -> None:
     """Add the options that every converter has.
 
     Args:
         parser: The converter's parser.
         default_name: What stands after ``DatasetXXX_`` if the user does not say.
         input_help: What ``-i`` is.
+        unlabelled_to_test: Whether cases without segmentation always go to imagesTs, without a flag.
     """
     parser.add_argument("-i", "--input", required=True, metavar="RAW", help=input_help)
     parser.add_argument(
@@ -31,17 +34,27 @@ def add_common_arguments(parser: argparse.ArgumentParser, default_name: str, inp
     parser.add_argument(
         "--modalities", nargs="+", metavar="NAME", help="convert these modalities only, as channels in this order (all)"
     )
-    parser.add_argument(
-        "--unlabelled-to-imagesTs",
-        dest="unlabelled_to_test",
-        action="store_true",
-        help="put cases without segmentation into imagesTs; otherwise they are reported as errors",
-    )
+    if unlabelled_to_test:
+        parser.set_defaults(unlabelled_to_test=True)
+    else:
+        parser.add_argument(
+            "--unlabelled-to-imagesTs",
+            dest="unlabelled_to_test",
+            action="store_true",
+            help="put cases without segmentation into imagesTs; otherwise they are reported as errors",
+        )
     parser.add_argument(
         "-np", dest="processes", type=int, default=DEFAULT_PROCESSES, metavar="N", help="processes (%(default)s)"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="read and check everything, say what would be written, write nothing"
+    )
+
+
+def add_labels_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--labels``, for sources whose labels make regions that overlap."""
+    parser.add_argument(
+        "--labels", action="store_true", help="keep the plain labels, instead of the regions that the challenge scores"
     )
 
 

@@ -78,13 +78,14 @@ def convert_cohort(
     check_names(cases)
     cases = refuse_shared_files(cases, spec.channel_names)
     check_folder(folder, spec, {case.name for case in cases})
-    if not any(case.problem for case in cases):  # otherwise the problems are what to tell first
-        gap = nowhere(spec.channel_names, [case.present(spec.channel_names) for case in cases])
-        if gap:
-            raise DataError(gap)
     jobs = [
         _Job(case, spec, folder, case.test or (unlabelled_to_test and case.label is None), dry_run) for case in cases
     ]
+    # Problems of single cases are what to tell first; a dataset of test cases alone trains no model.
+    if not any(case.problem for case in cases) and not all(job.test for job in jobs):
+        gap = nowhere(spec.channel_names, [case.present(spec.channel_names) for case in cases])
+        if gap:
+            raise DataError(gap)
     if not dry_run:
         begin(folder, spec, {"imagesTr", "labelsTr", *(path.parent.name for job in jobs for path in _targets(job))})
 
@@ -103,13 +104,13 @@ def convert_cohort(
         summary.records.append(_record(outcome, spec.channel_names))
     if summary.training:
         summary.refusal = nowhere(spec.channel_names, [record.modalities for record in summary.records])
-    else:
-        summary.refusal = "There is no training case."
+    elif not summary.test:
+        summary.refusal = "There is no case that can be used."
     if not dry_run and not summary.refusal:
         write_atomically(folder / CASE_TABLE, write_case_table(summary.records))
         write_atomically(folder / SUMMARY_FILE, (summary_table(summary) + "\n").encode())
         content = dataset_json(folder, spec, len(summary.training), summary.missing_modalities)
-        summary.dataset_json = finish(folder, content)
+        summary.dataset_json = finish(folder, content if summary.training else None)
     return summary
 
 

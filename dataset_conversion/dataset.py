@@ -181,11 +181,12 @@ def begin(folder: Path, spec: DatasetSpec, subfolders: Collection[str]) -> None:
     (folder / DATASET_JSON).unlink(missing_ok=True)
 
 
-def finish(folder: Path, content: dict[str, Any]) -> Path:
-    """Write dataset.json, which makes the dataset usable; returns the file."""
-    write_atomically(folder / DATASET_JSON, _as_json(content))
+def finish(folder: Path, content: dict[str, Any] | None) -> Path | None:
+    """Write dataset.json, which makes the dataset usable; returns the file. None writes none: all are test cases."""
+    if content is not None:
+        write_atomically(folder / DATASET_JSON, _as_json(content))
     (folder / UNFINISHED).unlink(missing_ok=True)
-    return folder / DATASET_JSON
+    return folder / DATASET_JSON if content is not None else None
 
 
 def _as_json(content: dict[str, Any]) -> bytes:

@@ -84,12 +84,12 @@ def rare_modalities(summary: ConversionSummary) -> list[str]:
     warnings = []
     for name in summary.channel_names:
         cases = sum(name in record.modalities for record in training)
-        if cases == 0:
+        if cases == 0 and training:
             warnings.append(
                 f"no training case has {name}, only test cases have it. The model will have an output for {name} that "
                 "nothing supervised, and an input that it never saw: do not use either. --modalities leaves it out."
             )
-        elif cases < min(RARE, len(training)):
+        elif 0 < cases < min(RARE, len(training)):
             warnings.append(
                 f"only {cases} of {len(training)} training cases have {name}: what the model makes of it, and its "
                 "completed images, rest on these alone, and with five folds some fold trains or validates without it."
@@ -155,6 +155,11 @@ def describe(summary: ConversionSummary) -> str:
         lines += _listed({case: ", ".join(names) for case, names in summary.missing_modalities.items()})
     if summary.records:
         lines += ["", summary_table(summary)]
+    if summary.test and not summary.training:
+        lines += [
+            "",
+            "There is no training case, hence no dataset.json; imagesTs can be predicted by a model you have.",
+        ]
     return "\n".join(lines)
 
 

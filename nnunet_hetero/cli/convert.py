@@ -10,7 +10,13 @@ PASS_THROUGH = True
 HELP = "Write a data set as nnU-Net wants it, absent modalities as all-zero volumes."
 
 CONVERTERS = {
-    "brats": Command("nnunet_hetero.dataset_conversion.brats", "the raw BraTS layouts, cases with gaps included"),
+    "brats": Command("nnunet_hetero.dataset_conversion.brats", "raw BraTS 2018 to 2021"),
+    "brats2015": Command("nnunet_hetero.dataset_conversion.brats2015", "raw BraTS 2012-2013 and 2015 (.mha)"),
+    "brats2023": Command(
+        "nnunet_hetero.dataset_conversion.brats2023",
+        "raw BraTS 2023 and 2024: glioma, meningioma, metastases, pediatric, Sub-Saharan Africa",
+    ),
+    "brasyn": Command("nnunet_hetero.dataset_conversion.brasyn", "raw BraSyn, where each case lacks one modality"),
     "phantom": Command(
         "nnunet_hetero.dataset_conversion.phantom", "a synthetic cohort in the raw BraTS layout, to try things out"
     ),

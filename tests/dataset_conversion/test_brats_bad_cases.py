@@ -149,7 +149,7 @@ class TestBadCase:
         write_case(tmp_path / "raw" / BAD, without=("seg",))
         assert brats.main(["-i", str(tmp_path / "raw"), "-d", "501"]) == 1
         captured = capsys.readouterr()
-        assert BAD in captured.err and "There is no training case. So no dataset.json was written" in captured.err
+        assert BAD in captured.err and "There is no case that can be used. So no dataset.json was written" in captured.err
         assert not (nnunet_raw / "Dataset501_BraTS" / "dataset.json").exists()
 
 

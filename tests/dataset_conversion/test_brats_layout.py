@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from nnunet_hetero.dataset_conversion import brats
-from nnunet_hetero.dataset_conversion.brats_layout import case_year, find_brats_cases
+from nnunet_hetero.dataset_conversion.brats import find_cases
+from nnunet_hetero.dataset_conversion.brats_releases import release_of
 from nnunet_hetero.dataset_conversion.phantom import make_phantom
 from nnunet_hetero.errors import DataError
 
@@ -66,8 +67,8 @@ class TestEachRelease:
     @pytest.mark.parametrize("year", LAYOUTS)
     def test_year_and_grades_are_detected(self, year, tmp_path, write_case):
         _write_layout(tmp_path / "raw", year, write_case)
-        cohort = find_brats_cases(tmp_path / "raw")
-        assert cohort.year == year
+        cohort = find_cases(tmp_path / "raw")
+        assert cohort.title == f"BraTS {year}"
         expected = {Path(f).name: grade for f, _, _ in LAYOUTS[year] for grade in ("HGG", "LGG") if f"{grade}/" in f}
         assert {case.name: case.grade for case in cohort.cases if case.grade} == expected
         assert all(case.problem is None and case.label and None not in case.images for case in cohort.cases)
@@ -77,7 +78,7 @@ class TestEachRelease:
             for file in write_case(tmp_path / "cases" / name, index).iterdir():
                 (tmp_path / "raw").mkdir(exist_ok=True)
                 file.rename(tmp_path / "raw" / file.name)
-        cohort = find_brats_cases(tmp_path / "raw")
+        cohort = find_cases(tmp_path / "raw")
         assert [case.name for case in cohort.cases] == ["BraTS20_Training_001", "BraTS20_Training_002"]
         assert cohort.cases[1].images[3] == tmp_path / "raw" / "BraTS20_Training_002_flair.nii.gz"
 
@@ -90,12 +91,19 @@ class TestEachRelease:
             ("BraTS20_Phantom_001", "2020"),
             ("BraTS2021_01666", "2021"),
             ("BraTS2021_Training_Data", None),
-            ("BraTS-GLI-00000-000", None),
+            ("BraTS-GLI-00000-000", "2023 glioma"),
+            ("BraTS-GLI-00005-100", "2024 post-treatment glioma"),
+            ("BraTS-MEN-00004-000", "meningioma"),
+            ("BraTS-MEN-RT-0002-1", "2024 meningioma radiotherapy"),
+            ("HGG_brats_tcia_pat105_0001", "2015"),
+            ("HGG_0001", "2012-2013"),
+            ("SimHGG_0001", "2012-2013 synthetic"),
             ("MICCAI_BraTS2020_TrainingData", None),
         ],
     )
     def test_case_names(self, name, year):
-        assert case_year(name) == year
+        release = release_of(name)
+        assert (release and release.title) == (year and f"BraTS {year}")
 
     def test_litter_of_archives_is_passed_over(self, tmp_path, write_case):
         case = write_case(tmp_path / "raw" / "BraTS20_Training_001")
@@ -103,7 +111,7 @@ class TestEachRelease:
         (tmp_path / "raw" / "__MACOSX" / "BraTS20_Training_001").mkdir(parents=True)
         (tmp_path / "raw" / "name_mapping.csv").write_text("Grade,BraTS_2020_subject_ID\n")
         (case / "loop").symlink_to(tmp_path / "raw", target_is_directory=True)
-        cohort = find_brats_cases(tmp_path / "raw")
+        cohort = find_cases(tmp_path / "raw")
         assert [(case.name, case.problem) for case in cohort.cases] == [("BraTS20_Training_001", None)]
 
 
@@ -119,14 +127,14 @@ class TestRefusedFolders:
 
     def test_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(DataError, match=r"nowhere does not exist"):
-            find_brats_cases(tmp_path / "nowhere")
+            find_cases(tmp_path / "nowhere")
 
     def test_mixed_releases(self, tmp_path, write_case):
         write_case(tmp_path / "raw" / "BraTS20_Training_001")
         write_case(tmp_path / "raw" / "BraTS2021_00000")
         write_case(tmp_path / "raw" / "BraTS2021_00002")
         with pytest.raises(DataError, match=r"1 of BraTS 2020, 2 of BraTS 2021 cases"):
-            find_brats_cases(tmp_path / "raw")
+            find_cases(tmp_path / "raw")
 
 
 class TestDryRun:
