@@ -19,10 +19,13 @@ from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.draws import SubsetSampler, read_draw
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.trust import load_checkpoint
+from nnunet_hetero.integration.case_sampling import probabilities_of_datasets
 from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
 from nnunet_hetero.network.base import HeteroNetwork
 from nnunet_hetero.training.augmentation import KeepAbsentZero
+from nnunet_hetero.training.cohort import Cohort, read_training_cohort
 from nnunet_hetero.training.history import History
+from nnunet_hetero.training.tally import Tally
 
 GRADIENT_NORM = 12  # nnU-Net's clipping
 
@@ -68,6 +71,9 @@ class HeteroTrainer(nnUNetTrainer):
         # Ranks draw apart: with one stream they would all train the same subsets.
         seed = None if self.hetero.seed is None else self.hetero.seed + self.local_rank
         self.sampler = SubsetSampler(self.modalities, read_draw(self.hetero, self.modalities), seed)
+        self.cohort: Cohort | None = None  # the training cases, once they are loaded
+        self.tally = Tally(self.modalities)
+        self._tally_of_epoch = Tally(self.modalities)
         self.history = History()
         self.logger.loggers.append(self.history)
         self._subsets = all_subsets(len(self.modalities))
@@ -106,6 +112,21 @@ class HeteroTrainer(nnUNetTrainer):
         """nnU-Net's augmentation; a channel that was zero before it is zero after it."""
         return KeepAbsentZero(nnUNetTrainer.get_training_transforms(*args, **kwargs))
 
+    def get_tr_and_val_datasets(self):
+        """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
+        training, validation = super().get_tr_and_val_datasets()
+        self.cohort = cohort = read_training_cohort(self, training, validation)
+        self.sampler.distribution = read_draw(self.hetero, self.modalities, cohort.subset_counts())
+        if self.hetero.balance_modalities:
+            training.sampling_probabilities = cohort.balanced_probabilities(training.identifiers)
+            self.print_to_log_file(cohort.describe_probabilities(training.sampling_probabilities))
+        return training, validation
+
+    def get_dataloaders(self):
+        """nnU-Net's, which sample cases with the probabilities of the settings."""
+        with probabilities_of_datasets():
+            return super().get_dataloaders()
+
     def on_train_start(self) -> None:
         """Start nnU-Net's training; a resumed one continues the random streams where the checkpoint left them."""
         super().on_train_start()
@@ -123,13 +144,23 @@ class HeteroTrainer(nnUNetTrainer):
             ``loss``: nnU-Net's segmentation loss, the same quantity as in validation; and the other terms of `losses`.
         """
         data, target = self._to_device(batch)
-        present = self.unwrapped_network.availability(data)
-        drawn = torch.from_numpy(self.sampler.draw(present.cpu().numpy()))
+        present = self.modalities_of(batch)
+        drawn = torch.from_numpy(self.sampler.draw(present.numpy()))
+        self._tally_of_epoch.add(present.numpy(), drawn.numpy())
 
         self.optimizer.zero_grad(set_to_none=True)
-        optimised, terms = self.losses(data, target, present, drawn)
+        optimised, terms = self.losses(data, target, present.to(self.device), drawn)
         self._optimise(optimised)
         return {name: value.detach().cpu().numpy() for name, value in terms.items()}
+
+    def modalities_of(self, batch: dict) -> Tensor:
+        """What the case of each sample has, ``(B, M)`` bool on the host.
+
+        It is the case that counts, as in prediction: a patch may lie where an image that is there shows nothing.
+        """
+        if self.cohort is None:
+            return self.unwrapped_network.availability(batch["data"]).cpu()
+        return torch.from_numpy(self.cohort.present(batch["keys"]))
 
     def losses(
         self, data: Tensor, target: Tensor | list[Tensor], present: Tensor, drawn: Tensor
@@ -174,6 +205,9 @@ class HeteroTrainer(nnUNetTrainer):
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """Log the loss terms of the epoch, the mean over steps and ranks."""
         super().on_train_epoch_end(train_outputs)
+        for state in self._gather([self._tally_of_epoch.state_dict()]):
+            self.tally.merge(state)
+        self._tally_of_epoch = Tally(self.modalities)
         means = {}
         for key in train_outputs[0]:
             values = self._gather([float(output[key]) for output in train_outputs])
@@ -234,9 +268,12 @@ class HeteroTrainer(nnUNetTrainer):
             "Pseudo dice by number of modalities",
             [round(self.history.values[f"pseudo_dice/{n}"][epoch], 4) for n in range(1, len(self.modalities) + 1)],
         )
+        for line in self.tally.describe():
+            self.print_to_log_file(line)
         super().on_epoch_end()
         if self.local_rank == 0:
             self.history.write(self.output_folder)
+            self.tally.write(self.output_folder, self.cohort.subset_counts())
 
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint with our state under ``hetero_modal``; the file is whole or not there."""
@@ -258,11 +295,12 @@ class HeteroTrainer(nnUNetTrainer):
 
     def state_to_save(self) -> dict:
         """What a checkpoint keeps besides nnU-Net's state and the random streams."""
-        return {"history": self.history.state_dict()}
+        return {"history": self.history.state_dict(), "tally": self.tally.state_dict()}
 
     def load_saved_state(self, state: dict) -> None:
         """Take up what `state_to_save` gave."""
         self.history.load_state_dict(state["history"])
+        self.tally.load_state_dict(state["tally"])
 
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Load nnU-Net's state and ours.

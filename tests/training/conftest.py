@@ -9,6 +9,7 @@ import torch
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 
 from nnunet_hetero.training.history import History
+from nnunet_hetero.training.tally import Tally
 from nnunet_hetero.training.trainer import HeteroModalVAETrainer
 
 
@@ -26,6 +27,7 @@ def no_figures(monkeypatch):
     """A second less per epoch."""
     monkeypatch.setattr("nnunetv2.training.logging.nnunet_logger.LocalLogger.plot_progress_png", lambda *_: None)
     monkeypatch.setattr(History, "draw", lambda *_: None)
+    monkeypatch.setattr(Tally, "draw", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,11 @@ def _train(rank: int, plans: dict, dataset_json: dict) -> dict:
     LocalLogger.plot_progress_png = lambda *_: None
     trainer = OnProcessors(plans, "3d_fullres", 0, dataset_json)
     trainer.run_training()
-    return {"weights": trainer.network.module.state_dict(), "history": trainer.history.state_dict()}
+    return {
+        "weights": trainer.network.module.state_dict(),
+        "history": trainer.history.state_dict(),
+        "tally": trainer.tally.state_dict(),
+    }
 
 
 def _rank(rank: int, port: int, folder: Path, plans: dict, dataset_json: dict) -> None:
@@ -114,6 +118,12 @@ class TestTrainer:
         for key in ("loss/total", "loss/kl", "pseudo_dice/1"):
             assert first[key] == pytest.approx(second[key], nan_ok=True)
             assert list(first[key]) == [0, 1]
+
+    def test_modalities_are_counted_over_all_ranks(self, ranks):
+        first, second = (results["trainer"]["tally"] for results in ranks)
+        assert first == second
+        # Two epochs of four steps; each rank has one of the two samples of a batch.
+        assert sum(first["there"].values()) == sum(first["drawn"].values()) == 16
 
     def test_checkpoint_has_the_streams_of_all_ranks(self, ranks, folder):
         (file,) = folder.rglob("checkpoint_final.pth")
