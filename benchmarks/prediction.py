@@ -15,9 +15,10 @@ import json
 from collections.abc import Callable
 
 import torch
+from measuring import compare, peak_bytes
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-from step import MODALITIES, build, compare, measure_memory, peak_bytes
+from step import MODALITIES, build, measure_memory
 
 from nnunet_hetero.inference.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.outputs import SamplingOptions

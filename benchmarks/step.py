@@ -10,18 +10,14 @@ peak of what torch's allocator holds in a training step with all modalities.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import multiprocessing
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
+from measuring import compare, in_fresh_process, peak_bytes
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.draws import SubsetSampler, TableDraw
@@ -88,62 +84,18 @@ def training_step(network: nn.Module, data: torch.Tensor, sampler: SubsetSampler
     return step
 
 
-def seconds(call: Callable[[], None], device: str) -> tuple[float, float]:
-    """Wall-clock and processor seconds of one call."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    call()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def compare(calls: dict[str, Callable[[], None]], repeats: int, device: str) -> dict[str, tuple[float, float]]:
-    """Median wall-clock and processor seconds of each call; they take turns."""
-    for call in calls.values():
-        call()
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            times[name].append(seconds(call, device))
-    return {
-        name: tuple(statistics.median(column) for column in zip(*rows, strict=True)) for name, rows in times.items()
-    }
-
-
-def peak_memory(kind: str, args: argparse.Namespace, result) -> None:
-    """Peak bytes that torch holds in a training step; runs in a process of its own."""
+def peak_memory(kind: str, args: argparse.Namespace) -> int:
+    """Peak bytes that torch holds in a training step."""
     torch.set_num_threads(args.threads)
     network, data = build(kind, args), torch.randn(args.batch, len(MODALITIES), *[args.patch] * 3, device=args.device)
     # All modalities in every sample: the dearest step that training can draw.
     step = training_step(network, data, SubsetSampler(MODALITIES, TableDraw({(0, 1, 2, 3): 1.0})))
-    result.put(peak_bytes(step, network, args.device))
-
-
-def peak_bytes(call: Callable[[], object], network: nn.Module, device: str) -> int:
-    """Peak bytes that torch holds in a call, the network's weights among them."""
-    call()
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        call()
-        return torch.cuda.max_memory_allocated()
-    # The CPU's allocator keeps no peak; the profiler records what it gives and takes back. Weights stand before it.
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        call()
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
-    sizes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
-    weights = sum(parameter.nbytes for parameter in network.parameters())
-    return weights + max(itertools.accumulate(sizes))
+    return peak_bytes(step, network, args.device)
 
 
 def measure_memory(kind: str, args: argparse.Namespace) -> int:
     """`peak_memory` in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    result = context.Queue()
-    process = context.Process(target=peak_memory, args=(kind, args, result))
-    process.start()
-    value = result.get()
-    process.join()
-    return value
+    return in_fresh_process(peak_memory, kind, args)
 
 
 def main() -> None:
