@@ -48,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Divide, print the table, write."""
     # Late, so that -h answers at once.
-    from nnunet_hetero.splits.cohort import DEFAULT_PATIENT
     from nnunet_hetero.splits.make import SplitOptions, plan_splits, undo_splits
 
     raw, preprocessed = dataset_folders(args.d)
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         tables=args.csv,
         names=args.names,
         table=args.table,
-        patient_pattern=args.patient_pattern or DEFAULT_PATIENT,
+        patient_pattern=args.patient_pattern,
         grouped=not args.ungrouped,
         keep_test=args.keep_test,
     )

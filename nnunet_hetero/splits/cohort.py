@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from nnunet_hetero.dataset_conversion.cases import CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.cases import Case, find_cases
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.tables import read_table
 
 # Time points in names: BraTS since 2023 ends them in -000, -001, ...; BIDS has ses-LABEL.
 DEFAULT_PATIENT = r"(BraTS-[A-Za-z]+-\d+)-\d+|(sub-[A-Za-z0-9]+)_.*"
@@ -45,20 +45,20 @@ class CohortCase:
 
 
 def read_cohort(
-    raw: Path, table: Path | None = None, patient_pattern: str = DEFAULT_PATIENT, aside: Sequence[str] = ()
+    raw: Path, table: Path | None = None, patient_pattern: str | None = None, aside: Sequence[str] = ()
 ) -> list[CohortCase]:
     """The cases in ``imagesTr``, sorted by name, then those in ``imagesTs`` that are asked for.
 
-    Patients, sites and grades come from the table; a case that it does not name, or gives no patient, is of the patient
-    that its name tells. What a case lacks comes from ``missing_modalities`` in ``dataset.json``, or if there is no such
+    Patients, sites and grades come from the table; a case without a patient there is of the one that its name tells. What a case lacks comes from ``missing_modalities`` in ``dataset.json``, or if there is no such
     entry, from the images: a modality is missing without a file, or with one that is zero throughout.
 
     Args:
         raw: The dataset's folder, ``nnUNet_raw/DATASET``.
         table: CSV with a column ``case``, and any of ``patient``, ``site`` and ``grade``; None takes ``cases.csv`` of
             the dataset if it is there.
-        patient_pattern: Regular expression for a whole case name; its first group that matches is the patient. A name
-            that it does not fit is a patient of its own.
+        patient_pattern: Regular expression for a whole case name; its first group that matches is the patient, whatever
+            ``cases.csv`` says. A name that it does not fit is a patient of its own. None is `DEFAULT_PATIENT`, where
+            the table has no patient.
         aside: Names of cases in ``imagesTs``.
 
     Raises:
@@ -74,7 +74,8 @@ def read_cohort(
     known = dataset_json.get("missing_modalities")
     missing = _missing_on_disk(cases, modalities, dataset_json) if known is None else known
     file = table or raw / CASE_TABLE
-    rows = _read_table(file) if table or file.is_file() else {}
+    entries = read_table(file, "case", ("patient", "site", "grade")).rows if table or file.is_file() else []
+    rows = {row["case"]: row for _, row in entries}
     if table:
         unknown = [name for name in rows if name not in {case.name for case in cases}]
         if unknown:
@@ -82,17 +83,18 @@ def read_cohort(
                 f"{table} names {len(unknown)} case(s) that the dataset in {raw} does not have, e.g. '{unknown[0]}'. "
                 "Its column 'case' must have nnU-Net's case identifiers."
             )
-    pattern = _compiled(patient_pattern)
-    return [
-        CohortCase(
-            case.name,
-            row.get("patient") or _patient(case.name, pattern),
-            row.get("site", ""),
-            row.get("grade", ""),
-            tuple(missing.get(case.name, ())),
-        )
-        for case, row in ((case, rows.get(case.name, {})) for case in cases)
-    ]
+    pattern = _compiled(patient_pattern or DEFAULT_PATIENT)
+    from_names = patient_pattern is not None and table is None
+    found = []
+    for case in cases:
+        row = rows.get(case.name, {})
+        patient = "" if from_names else row.get("patient", "")
+        # Converters write the case's name where they do not know the patient.
+        if patient in ("", case.name):
+            patient = _patient(case.name, pattern)
+        gaps = tuple(missing.get(case.name, ()))
+        found.append(CohortCase(case.name, patient, row.get("site", ""), row.get("grade", ""), gaps))
+    return found
 
 
 def read_dataset_json(raw: Path) -> dict:
@@ -108,40 +110,6 @@ def read_dataset_json(raw: Path) -> dict:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{file} is not valid JSON ({error}). Convert the dataset again.") from error
-
-
-def read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and stripped cells of each row of a CSV that is not empty; commas or semicolons, UTF-8.
-
-    Raises:
-        DataError: If it cannot be read.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig")  # Excel's byte order mark is not part of the first name
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read as a CSV in UTF-8 ({error}).") from error
-    first = text.split("\n", 1)[0]
-    delimiter = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, [cell.strip() for cell in cells]
-
-
-def _read_table(file: Path) -> dict[str, dict[str, str]]:
-    rows = list(read_rows(file))
-    header = [name.lower() for name in rows[0][1]] if rows else []
-    if header.count("case") != 1:
-        raise DataError(f"{file} needs a first row of column names with 'case' among them; it has {header}.")
-    found: dict[str, dict[str, str]] = {}
-    for number, cells in rows[1:]:
-        if len(cells) != len(header):
-            raise DataError(f"{file}, row {number}: {len(cells)} cells, the first row has {len(header)} columns.")
-        row = dict(zip(header, cells, strict=True))
-        if not row["case"] or row["case"] in found:
-            raise DataError(f"{file}, row {number}: case '{row['case']}' has no name or stands in the table twice.")
-        found[row["case"]] = row
-    return found
 
 
 def _training_files(raw: Path, dataset_json: dict, modalities: Modalities) -> list[Case]:

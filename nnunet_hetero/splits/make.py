@@ -9,7 +9,7 @@ from pathlib import Path
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
 
-from .cohort import DEFAULT_PATIENT, CohortCase, read_cohort, read_dataset_json
+from .cohort import CohortCase, read_cohort, read_dataset_json
 from .published import read_published_fold
 from .record import RECORD, SPLITS, refuse_existing, write_splits
 from .schemes import PAPER_REPEATS, Fold, k_folds, paper_folds
@@ -34,7 +34,7 @@ class SplitOptions:
         tables: CSV files of ``import``, one per fold.
         names: Second table of ``import``, what each subject is called in the dataset.
         table: CSV of patients, sites and grades; None takes that of the dataset.
-        patient_pattern: Regular expression that finds the patient in a case name.
+        patient_pattern: Regular expression that finds the patient in a case name, see `read_cohort`.
         grouped: Whether all scans of a patient stay together.
         keep_test: Leave test cases in ``imagesTr``, though they could be moved.
     """
@@ -47,7 +47,7 @@ class SplitOptions:
     tables: Sequence[Path] = ()
     names: Path | None = None
     table: Path | None = None
-    patient_pattern: str = DEFAULT_PATIENT
+    patient_pattern: str | None = None
     grouped: bool = True
     keep_test: bool = False
 

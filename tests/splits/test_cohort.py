@@ -29,6 +29,15 @@ class TestPatients:
         raw = write_dataset(["P1x1", "P1x2", "Q"])
         assert [case.patient for case in read_cohort(raw, patient_pattern=r"(P\d)x\d")] == ["P1", "P1", "Q"]
 
+    def test_converter_that_does_not_know_the_patient(self, write_dataset):
+        names = ["sub-1_ses-1", "sub-1_ses-2"]
+        raw = write_dataset(names, rows=[HEADER, *([name, name, "", "", "train", "T1"] for name in names)])
+        assert [case.patient for case in read_cohort(raw)] == ["sub-1", "sub-1"]
+
+    def test_pattern_of_the_user_wins_over_the_converter(self, write_dataset):
+        raw = write_dataset(["P1x1", "P1x2"], rows=[HEADER, ["P1x1", "other", "", "", "train", "T1"]])
+        assert [case.patient for case in read_cohort(raw, patient_pattern=r"(P\d)x\d")] == ["P1", "P1"]
+
     @pytest.mark.parametrize(("pattern", "message"), [("(", "no regular expression"), ("P.*", "has no group")])
     def test_bad_pattern(self, pattern, message, write_dataset):
         with pytest.raises(SettingsError, match=message):
@@ -54,7 +63,7 @@ class TestPatients:
         [
             ("case,site\na,X\nz,Y\n", r"1 case\(s\) that the dataset .* does not have, e.g. 'z'"),
             ("name,site\na,X\n", "first row of column names with 'case'"),
-            ("case,site\na,X\na,Y\n", "row 3: case 'a' .* stands in the table twice"),
+            ("case,site\na,X\na,Y\n", "case 'a' stands in the rows 2 and 3"),
             ("case,site\na\n", "row 2: 1 cells, the first row has 2 columns"),
             ("", "first row of column names"),
         ],
