@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import zlib
@@ -81,8 +82,12 @@ def read_image(path: Path, volume: int | None = None) -> tuple[np.ndarray, Grid]
         DataError: If the file cannot be read to its end, is not 3D (or 4D, with `volume`), has no valid grid, or has
             values that are not finite real numbers.
     """
-    data, affine = _read_metaimage(path) if path.suffix.lower() in (".mha", ".mhd") else _read_nifti(path)
-    if volume is not None:
+    if path.suffix.lower() in (".mha", ".mhd"):
+        data, affine = _read_metaimage(path)
+    elif volume is None:
+        data, affine = _read_nifti(path)
+    else:
+        data, affine = _read_nifti_once(path, path.stat().st_mtime_ns if path.is_file() else 0)
         if data.ndim != 4 or volume >= data.shape[3]:
             raise DataError(f"{path} has shape {data.shape}; expected a 4D image with {volume + 1} volumes or more.")
         data = data[..., volume]
@@ -120,6 +125,12 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ) from error
 
 
+@functools.lru_cache(maxsize=1)
+def _read_nifti_once(path: Path, modified: int) -> tuple[np.ndarray, np.ndarray]:
+    """`_read_nifti` for files whose volumes are asked for one after the other."""
+    return _read_nifti(path)
+
+
 def _read_metaimage(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Voxels, (I, J, K), and affine to RAS, (4, 4); MetaImage itself counts in LPS."""
     import SimpleITK as sitk  # late: only the oldest releases need it
@@ -127,8 +138,11 @@ def _read_metaimage(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DataError(f"{path} cannot be read as MetaImage ({reason}). Copy or download it again.") from error
+        # What ITK says of a file that is cut short is 'No such file or directory'.
+        raise DataError(
+            f"{path} cannot be read as MetaImage: it is damaged, cut short or in another format. Copy or download it "
+            "again."
+        ) from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise DataError(
             f"{path} is {image.GetDimension()}D with {image.GetNumberOfComponentsPerPixel()} components a voxel; "
