@@ -52,7 +52,7 @@ def peak_bytes(call: Callable[[], object], network: nn.Module, device: str, opti
         call()
         return torch.cuda.max_memory_allocated()
     held = _bytes_of(network, optimizer)
-    # The CPU's allocator keeps no peak; the profiler records what it gives from here on, and what it takes back of that.
+    # The CPU's allocator keeps no peak; the profiler records what it gives from here on and takes back of that.
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.dataset_conversion.phantom import write_cohort
+from nnunet_hetero.demo.plans import read_plans, write_derived_plans
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.activation import activation_files
@@ -167,17 +167,8 @@ def _claim(out: Path) -> Path:
 def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
     """nnU-Net's plans with narrow features, a small patch and a short training; the preprocessed data is shared."""
     folder = out / "nnUNet_preprocessed" / f"Dataset{DATASET}_{NAME}"
-    plans = json.loads((folder / "nnUNetPlans.json").read_text(encoding="utf-8"))
-    plans["plans_name"] = PLANS
-    configuration = plans["configurations"][CONFIGURATION]
-    network = configuration["architecture"]["arch_kwargs"]
-    planned = network["features_per_stage"]
-    narrow = [
-        min(a, b) for a, b in zip(planned, [*NARROW_FEATURES, *[NARROW_FEATURES[-1]] * len(planned)], strict=False)
-    ]
-    network["features_per_stage"] = narrow
-    configuration["patch_size"] = [min(PATCH, edge) for edge in configuration["patch_size"]]
-    configuration[KEY] = {
+    planned = read_plans(folder)["configurations"][CONFIGURATION]
+    training = {
         "num_epochs": settings.epochs,
         "num_iterations_per_epoch": settings.iterations_per_epoch,
         "num_val_iterations_per_epoch": settings.validation_iterations,
@@ -186,9 +177,11 @@ def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
         "initial_lr": 2e-3,
         "seed": 0,
     }
-    (folder / f"{PLANS}.json").write_text(json.dumps(plans, indent=2) + "\n", encoding="utf-8")
+    small = [min(PATCH, edge) for edge in planned["patch_size"]]
+    configuration = write_derived_plans(folder, PLANS, CONFIGURATION, training, NARROW_FEATURES, small)
+    before, narrow = (entry["architecture"]["arch_kwargs"]["features_per_stage"] for entry in (planned, configuration))
     patch = "×".join(map(str, configuration["patch_size"]))
-    print(f"    {PLANS}: features {planned} → {narrow}, patch {patch}, and the training's length under '{KEY}'")
+    print(f"    {PLANS}: features {before} → {narrow}, patch {patch}, and the training's length under '{KEY}'")
 
 
 def _without_files(images: Path, target: Path) -> Path:
