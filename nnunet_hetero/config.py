@@ -16,6 +16,11 @@ from nnunet_hetero.errors import SettingsError
 
 KEY = "hetero_modal"
 
+PLAN = "plan"
+"""Value of a setting that leaves a choice to nnU-Net's plan."""
+
+CHOICES = {"optimizer": ("SGD", "Adam", "AdamW"), "lr_schedule": ("poly", "step")}
+
 
 @dataclass(frozen=True)
 class HeteroModalConfig:
@@ -41,9 +46,18 @@ class HeteroModalConfig:
         num_epochs: nnU-Net's 1000.
         num_iterations_per_epoch: nnU-Net's 250.
         num_val_iterations_per_epoch: nnU-Net's 50.
-        optimizer: ``SGD`` (Nesterov, momentum 0.99, nnU-Net's) or ``AdamW``.
-        initial_lr: nnU-Net's 0.01, decayed by its polynomial schedule.
-        weight_decay: nnU-Net's 3e-5.
+        patch_size: Voxels along every axis, or one number for all; ``"plan"`` is nnU-Net's own.
+        batch_size: ``"plan"`` is nnU-Net's own.
+        optimizer: ``SGD`` (Nesterov, momentum 0.99, nnU-Net's), ``Adam`` or ``AdamW``.
+        initial_lr: nnU-Net's 0.01.
+        lr_schedule: ``poly``, nnU-Net's decay to 0 over all epochs, or ``step``.
+        lr_step_iterations: With ``step``, after how many training steps the learning rate is divided.
+        lr_step_divisor: With ``step``, by what.
+        weight_decay: nnU-Net's 3e-5; with ``Adam`` it is an L2 penalty.
+        early_stopping_epochs: Training ends when nnU-Net's moving average of the pseudo Dice has not risen for as many
+            epochs; None trains all epochs.
+        subset: The only modalities that `SubsetTrainer` uses, by name (``"T1+T1c"``) or as a list of names or numbers.
+        random_subsets: How many subsets `MVAESamplingTrainer` draws in a step, beside all and each single modality.
         seed: Seed of the subset sampler and of the latents' noise; None draws one from the system.
     """
 
@@ -61,18 +75,31 @@ class HeteroModalConfig:
     num_epochs: int = 1000
     num_iterations_per_epoch: int = 250
     num_val_iterations_per_epoch: int = 50
+    patch_size: int | list[int] | str = field(default=PLAN, hash=False)
+    batch_size: int | str = PLAN
     optimizer: str = "SGD"
     initial_lr: float = 1e-2
+    lr_schedule: str = "poly"
+    lr_step_iterations: int = 10_000
+    lr_step_divisor: float = 4.0
     weight_decay: float = 3e-5
+    early_stopping_epochs: int | None = None
+    subset: str | list[str | int] | None = field(default=None, hash=False)
+    random_subsets: int = 1
     seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("encoder_width", "latent_width", "image_decoder_width", "max_abs_log_variance", "initial_lr"):
             self._require(name, lambda value: value > 0, "a number above 0")
+        self._require("lr_step_divisor", lambda value: value >= 1, "a number, 1 or more")
         for name in ("reconstruction_weight", "kl_weight", "weight_decay"):
             self._require(name, lambda value: value >= 0, "a number, 0 or more")
-        for name in ("num_epochs", "num_iterations_per_epoch", "num_val_iterations_per_epoch"):
+        counts = ["num_epochs", "num_iterations_per_epoch", "num_val_iterations_per_epoch", "lr_step_iterations"]
+        counts += [name for name in ("early_stopping_epochs",) if getattr(self, name) is not None]
+        counts += [name for name in ("batch_size",) if getattr(self, name) != PLAN]
+        for name in counts:
             self._require(name, lambda value: value == int(value) and value >= 1, "a whole number, 1 or more")
+        self._require("random_subsets", lambda value: value == int(value) and value >= 0, "a whole number, 0 or more")
         bound = self.max_abs_log_variance
         self._require("initial_log_variance", lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
         if self.seed is not None:
@@ -80,8 +107,20 @@ class HeteroModalConfig:
         for name in ("image_decoders", "balance_modalities"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{KEY}.{name} is {getattr(self, name)!r}; it must be true or false.")
-        if self.optimizer not in ("SGD", "AdamW"):
-            raise SettingsError(f"{KEY}.optimizer is '{self.optimizer}'; it must be 'SGD' or 'AdamW'.")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"{KEY}.{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}.")
+        sizes = self.patch_size if isinstance(self.patch_size, list) else [self.patch_size]
+        whole = all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in sizes)
+        if self.patch_size != PLAN and not (sizes and whole):
+            raise SettingsError(
+                f'{KEY}.patch_size is {self.patch_size!r}; it must be "{PLAN}", a whole number, or a list of them, one '
+                "for each axis."
+            )
+        if not (self.subset is None or isinstance(self.subset, (str, list))) or self.subset in ("", []):
+            raise SettingsError(
+                f'{KEY}.subset is {self.subset!r}; it must be null, names joined with "+", or a list of names.'
+            )
         if not (self.alpha is None or self.alpha == "cohort" or isinstance(self.alpha, Mapping)):
             raise SettingsError(
                 f'{KEY}.alpha is {self.alpha!r}; it must be null, "cohort", or a table of subset names and weights.'

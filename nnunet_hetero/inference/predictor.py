@@ -103,6 +103,8 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
         missing, available = (self.options.missing, self.options.available) if self.options else ((), ())
         self.kept = kept_modalities(self.modalities, missing, available)
         require_image_decoders(self.network, self.sampling)
+        if self.options and self.options.sampling.num_samples and not is_stochastic(self.network):
+            print("The model has no latents to draw: --num_samples does nothing, and there is no volumes.csv.")
 
     # -- files in, files out ------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ EXT_TRAINER = "nnUNet_extTrainer"
 """nnU-Net's official variable: folders with trainers, separated like PATH."""
 
 DEFAULT_TRAINER = "HeteroModalVAETrainer"
-OUR_TRAINERS = (DEFAULT_TRAINER,)
+OUR_TRAINERS = (DEFAULT_TRAINER, "ModalityDropoutTrainer", "UHVEDPaperTrainer", "UHeMISTrainer")
 """Every trainer that the trainer folder re-exports."""
 
 

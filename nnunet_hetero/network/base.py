@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.modalities import Subset
 
 
 class HeteroNetwork(nn.Module):
@@ -12,7 +13,14 @@ class HeteroNetwork(nn.Module):
 
     Args:
         num_modalities: M, the number of input channels.
+
+    Attributes:
+        stochastic: Whether the network has latents, which can be drawn.
+        required: The only modalities that the network uses, and all of which it needs; None if it takes any subset.
     """
+
+    stochastic = False
+    required: Subset | None = None
 
     def __init__(self, num_modalities: int):
         super().__init__()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from nnunetv2.utilities.helpers import dummy_context
 from torch import Tensor, autocast
 from torch import distributed as dist
 
-from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.config import KEY
 from nnunet_hetero.draws import SubsetSampler, read_draw
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.trust import load_checkpoint
@@ -25,6 +25,8 @@ from nnunet_hetero.network.base import HeteroNetwork
 from nnunet_hetero.training.augmentation import KeepAbsentZero
 from nnunet_hetero.training.cohort import Cohort, read_training_cohort
 from nnunet_hetero.training.history import History
+from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
+from nnunet_hetero.training.settings import settle
 from nnunet_hetero.training.tally import Tally
 
 GRADIENT_NORM = 12  # nnU-Net's clipping
@@ -40,6 +42,11 @@ class HeteroTrainer(nnUNetTrainer):
     The network takes ``forward(x, available)`` and has ``availability(x)``, ``compile_parts()`` and the attribute
     ``touch_absent_encoders``, see `nnunet_hetero.network.base`.
 
+    Attributes:
+        network_class: The network, built by its ``from_plans``.
+        any_patch_size: Whether the network takes patches that the plan's strides do not divide.
+        deeply_supervised: Whether the network segments at every level in training.
+
     Args:
         plans: nnU-Net's plans.
         configuration: ``2d``, ``3d_lowres`` or ``3d_fullres``.
@@ -47,6 +54,10 @@ class HeteroTrainer(nnUNetTrainer):
         dataset_json: nnU-Net's dataset.json.
         device: Where to train.
     """
+
+    network_class: type[HeteroNetwork]
+    any_patch_size = False
+    deeply_supervised = True
 
     def __init__(
         self,
@@ -56,10 +67,11 @@ class HeteroTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net compares signatures by name
     ):
+        self.modalities = Modalities.from_dataset_json(dataset_json)
+        # Before nnU-Net reads the plans. They go beside the weights, and prediction follows them.
+        self.hetero = settle(plans, configuration, self.default_settings(), self.modalities, self.any_patch_size)
         super().__init__(plans, configuration, fold, dataset_json, device)
-        self.hetero = HeteroModalConfig.from_plans(self.configuration_manager)
-        # All settings go into plans.json beside the weights: a default that changes later must not change this model.
-        self.plans_manager.plans["configurations"][configuration][KEY] = dataclasses.asdict(self.hetero)
+        self.enable_deep_supervision = self.deeply_supervised
         self.num_epochs = int(self.hetero.num_epochs)
         self.num_iterations_per_epoch = int(self.hetero.num_iterations_per_epoch)
         self.num_val_iterations_per_epoch = int(self.hetero.num_val_iterations_per_epoch)
@@ -67,7 +79,6 @@ class HeteroTrainer(nnUNetTrainer):
         self.weight_decay = self.hetero.weight_decay
         # Five checkpoints at least, so that a short run can be resumed; nnU-Net's 50 for its 1000 epochs.
         self.save_every = max(1, min(self.save_every, self.num_epochs // 5))
-        self.modalities = Modalities.from_dataset_json(dataset_json)
         # Ranks draw apart: with one stream they would all train the same subsets.
         seed = None if self.hetero.seed is None else self.hetero.seed + self.local_rank
         self.sampler = SubsetSampler(self.modalities, read_draw(self.hetero, self.modalities), seed)
@@ -80,6 +91,25 @@ class HeteroTrainer(nnUNetTrainer):
         self._validation_steps = 0
         self._validation_sizes: list[int] = []
         self._resumed_random_state: dict | None = None
+
+    @classmethod
+    def default_settings(cls) -> dict[str, Any]:
+        """Settings of this trainer where the plans say nothing and `HeteroModalConfig` says otherwise."""
+        return {}
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager,
+        configuration_manager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> torch.nn.Module:
+        """Build the network from the plans; nnU-Net calls this for training and for prediction."""
+        return cls.network_class.from_plans(
+            configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+        )
 
     def initialize(self) -> None:
         """Build network, optimiser and loss; seed them if the settings ask for it."""
@@ -101,11 +131,16 @@ class HeteroTrainer(nnUNetTrainer):
         return False
 
     def configure_optimizers(self):
-        """Optimiser of the settings, with nnU-Net's polynomial decay of the learning rate."""
-        if self.hetero.optimizer == "SGD":
-            return super().configure_optimizers()
-        optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
-        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+        """Optimiser and schedule of the settings."""
+        optimizer, schedule = super().configure_optimizers()
+        if self.hetero.optimizer != "SGD":
+            kind = getattr(torch.optim, self.hetero.optimizer)
+            optimizer = kind(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
+            schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+        if self.hetero.lr_schedule == "step":
+            every, divisor = self.hetero.lr_step_iterations, self.hetero.lr_step_divisor
+            schedule = StepDecay(optimizer, self.initial_lr, self.num_iterations_per_epoch, every, divisor)
+        return optimizer, schedule
 
     @staticmethod
     def get_training_transforms(*args, **kwargs):
@@ -136,6 +171,23 @@ class HeteroTrainer(nnUNetTrainer):
             self._resumed_random_state = None
         elif self.hetero.seed is not None:
             _seed_everything(self.hetero.seed + self.local_rank)
+
+    def run_training(self) -> None:
+        """nnU-Net's training; it ends before the last epoch on a plateau, if the settings say what that is."""
+        try:
+            super().run_training()
+        except PlateauReachedError as plateau:
+            self.print_to_log_file(str(plateau))
+            self.on_train_end()
+
+    def on_epoch_start(self) -> None:
+        """Begin an epoch.
+
+        Raises:
+            PlateauReachedError: If there is to be none, see the setting ``early_stopping_epochs``.
+        """
+        require_progress(self.logger.get_value("ema_fg_dice", step=None), self.hetero.early_stopping_epochs)
+        super().on_epoch_start()
 
     def train_step(self, batch: dict) -> dict:
         """One step on a batch of nnU-Net's loader.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nnunet_hetero.inference.completion import Moments
 from nnunet_hetero.inference.files import replace_json
@@ -21,20 +21,8 @@ class HeteroModalVAETrainer(HeteroTrainer):
     The loss is nnU-Net's own segmentation loss + 0.1 · masked L2 + 0.1 · KL (Dorent et al., MICCAI 2019).
     """
 
+    network_class = HeteroModalVAE
     intensity: Moments | None = None  # of the training images, what completed images are scaled to
-
-    @staticmethod
-    def build_network_architecture(
-        plans_manager,
-        configuration_manager,
-        num_input_channels: int,
-        num_output_channels: int,
-        enable_deep_supervision: bool = True,
-    ) -> nn.Module:
-        """Build `HeteroModalVAE` from the plans; nnU-Net calls this for training and for prediction."""
-        return HeteroModalVAE.from_plans(
-            configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
-        )
 
     def on_train_start(self) -> None:
         """Measure the intensities of the training images, then start."""

@@ -339,7 +339,7 @@ class TestRecomputation:
         for recompute in (True, False):
             if not recompute:
                 monkeypatch.setattr(
-                    "nnunet_hetero.network.hetero_modal.checkpoint", lambda function, *args, **_: function(*args)
+                    "nnunet_hetero.network.parts.checkpoint", lambda function, *args, **_: function(*args)
                 )
             network, elements = tiny_network(deep_supervision=True), {}
 

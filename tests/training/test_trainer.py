@@ -273,7 +273,7 @@ class TestSettings:
         [
             ({"learning_rate": 1}, r"Unknown setting\(s\) \['learning_rate'\]"),
             ({"num_epochs": 0}, "num_epochs is 0"),
-            ({"optimizer": "Lion"}, "'SGD' or 'AdamW'"),
+            ({"optimizer": "Lion"}, "one of SGD, Adam, AdamW"),
             ({"alpha": {"T1+CT": 1}}, "Unknown modality 'CT'"),
         ],
     )

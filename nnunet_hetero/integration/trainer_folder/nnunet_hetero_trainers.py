@@ -5,6 +5,8 @@ then is a trainer the same class at each look-up and can be pickled. The folder 
 imports every module that it finds here.
 """
 
+from nnunet_hetero.training.paper import UHVEDPaperTrainer
 from nnunet_hetero.training.trainer import HeteroModalVAETrainer
+from nnunet_hetero.training.variants import ModalityDropoutTrainer, UHeMISTrainer
 
-__all__ = ["HeteroModalVAETrainer"]
+__all__ = ["HeteroModalVAETrainer", "ModalityDropoutTrainer", "UHVEDPaperTrainer", "UHeMISTrainer"]

@@ -1,0 +1,150 @@
+"""nnU-Net's building blocks as our networks use them: an encoder per modality, decoders of their own width."""
+
+from __future__ import annotations
+
+import pydoc
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+
+import torch
+from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
+from dynamic_network_architectures.building_blocks.plain_conv_encoder import PlainConvEncoder
+from dynamic_network_architectures.building_blocks.residual_encoders import ResidualEncoder
+from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
+from dynamic_network_architectures.initialization.weight_init import InitWeights_He, init_last_bn_before_add_to_0
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from nnunet_hetero.errors import SettingsError
+
+
+def require_no_cascade(configuration_manager, network: str) -> None:
+    """Refuse the second stage of a cascade.
+
+    Raises:
+        SettingsError: If the configuration is one.
+    """
+    if configuration_manager.previous_stage_name is not None:
+        raise SettingsError(
+            f"{network} does not support cascades: a previous stage's segmentation is no modality that could be "
+            "missing. Use the configuration 2d, 3d_lowres or 3d_fullres."
+        )
+
+
+def planned_architecture(configuration_manager, network: str) -> dict:
+    """Keyword arguments of nnU-Net's U-Net for a configuration of its plans, classes resolved.
+
+    Args:
+        configuration_manager: nnU-Net's.
+        network: Who asks, for the errors' text.
+
+    Raises:
+        SettingsError: If the plan's network is neither ``PlainConvUNet`` nor ``ResidualEncoderUNet``, or the
+            configuration is the second stage of a cascade.
+    """
+    name = configuration_manager.network_arch_class_name
+    if name.split(".")[-1] not in (PlainConvUNet.__name__, ResidualEncoderUNet.__name__):
+        raise SettingsError(
+            f"The plans ask for the network '{name}'. {network} is built from PlainConvUNet or ResidualEncoderUNet "
+            "plans; choose plans of nnU-Net's default or ResEnc planners (-p)."
+        )
+    require_no_cascade(configuration_manager, network)
+    architecture = dict(configuration_manager.network_arch_init_kwargs)
+    for key in configuration_manager.network_arch_init_kwargs_req_import:
+        if architecture[key] is not None:
+            architecture[key] = pydoc.locate(architecture[key])
+    return architecture
+
+
+def planned_backbone(architecture: dict, widths: Sequence[int]) -> nn.Module:
+    """nnU-Net's encoder for one channel, at other widths than the plan's."""
+    kwargs = {
+        key: value
+        for key, value in architecture.items()
+        if key not in ("features_per_stage", "n_conv_per_stage_decoder", "deep_supervision")
+    }
+    residual = "n_blocks_per_stage" in kwargs
+    encoder = ResidualEncoder if residual else PlainConvEncoder
+    return encoder(input_channels=1, features_per_stage=list(widths), return_skips=True, **kwargs)
+
+
+def decoder_plan(architecture: dict, backbone: nn.Module) -> SimpleNamespace:
+    """What nnU-Net's decoder reads off an encoder, except for the widths."""
+    names = ("strides", "kernel_sizes", "conv_op", "conv_bias", "norm_op", "norm_op_kwargs", "dropout_op")
+    names += ("dropout_op_kwargs", "nonlin", "nonlin_kwargs")
+    plan = SimpleNamespace(**{name: getattr(backbone, name) for name in names})
+    plan.nonlin_first = architecture.get("nonlin_first", False)
+    return plan
+
+
+def initialise_as_nnunet(network: nn.Module) -> None:
+    """nnU-Net's weights at the start; each residual block starts as the identity."""
+    network.apply(InitWeights_He(1e-2))
+    network.apply(init_last_bn_before_add_to_0)
+
+
+def level_shapes(spatial: Sequence[int], strides: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    """Spatial shape of every level, finest first; a strided convolution with "same" padding rounds up."""
+    shapes, shape = [], list(spatial)
+    for stride in strides:
+        shape = [-(-size // step) for size, step in zip(shape, stride, strict=True)]
+        shapes.append(tuple(shape))
+    return shapes
+
+
+def compute_again(network: nn.Module, function: Callable, *arguments):
+    """Call a function of little work and many intermediate results; training makes them twice, to keep none."""
+    if network.training and torch.is_grad_enabled():
+        return checkpoint(function, *arguments, use_reentrant=False)
+    return function(*arguments)
+
+
+class FeatureEncoder(nn.Module):
+    """Encoder of one modality: feature maps of every level.
+
+    Args:
+        backbone: From ``(n, 1, *spatial)`` to a list of feature maps, finest first.
+    """
+
+    def __init__(self, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Encode images of one modality, ``(n, 1, *spatial)``, to the feature maps of every level, finest first."""
+        # On a CPU torch runs the small 3D convolutions of a single sample by a path three times slower than for two.
+        if x.device.type == "cpu" and len(x) == 1:
+            return [features[:1] for features in self.backbone(x.expand(2, *x.shape[1:]))]
+        return self.backbone(x)
+
+
+class LatentDecoder(UNetDecoder):
+    """nnU-Net's decoder on latents: 1×1×1 convolutions adapt each level's latent to the decoder's width.
+
+    Args:
+        plan: From `decoder_plan`.
+        latent_channels: Channels of the latent of every level.
+        widths: Features of this decoder at every level.
+        num_outputs: Channels of the output.
+        n_conv_per_stage: Convolutions per level.
+        deep_supervision: Whether `forward` gives the output of every level.
+    """
+
+    def __init__(
+        self,
+        plan: SimpleNamespace,
+        latent_channels: Sequence[int],
+        widths: Sequence[int],
+        num_outputs: int,
+        n_conv_per_stage: int | Sequence[int],
+        deep_supervision: bool,
+    ):
+        plan = SimpleNamespace(**{**vars(plan), "output_channels": list(widths)})
+        super().__init__(plan, num_outputs, n_conv_per_stage, deep_supervision, nonlin_first=plan.nonlin_first)
+        self.adapters = nn.ModuleList(
+            plan.conv_op(latent, width, 1, bias=True) for latent, width in zip(latent_channels, widths, strict=True)
+        )
+
+    def forward(self, latents: Sequence[Tensor]) -> Tensor | list[Tensor]:
+        """Decode latents, finest first, to ``(B, num_outputs, *spatial)``, a list of them if deeply supervised."""
+        return super().forward([adapt(z) for adapt, z in zip(self.adapters, latents, strict=True)])

@@ -1,0 +1,142 @@
+"""Hetero-modal variational networks: a fused Gaussian at every level, decoded to a segmentation and to images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.network.fusion import Expert, Gaussian, product_of_gaussians
+from nnunet_hetero.network.parts import compute_again, level_shapes
+from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality
+
+
+class HeteroModalOutput(NamedTuple):
+    """What a variational network gives when asked for everything.
+
+    Attributes:
+        segmentation: Logits ``(B, K, *spatial)``, or a list of them, finest first, with deep supervision.
+        completion: Images of all M modalities, ``(B, M, *spatial)``, in the units of the input; None without image
+            decoders.
+        posterior: The fused Gaussian of every level, finest first.
+    """
+
+    segmentation: Tensor | list[Tensor]
+    completion: Tensor | None
+    posterior: list[Gaussian]
+
+
+class VariationalNetwork(EncoderPerModality):
+    """Each modality says where the latents of every level are, as a Gaussian; decoders take a draw from their product.
+
+    A network built on this sets, beside what `EncoderPerModality` says, ``image_decoders``; each of its encoders has
+    ``gaussian(level, features)``, the posterior of its modality alone.
+
+    Args:
+        num_modalities: M, the number of input channels.
+        latent_channels: Channels of the latent of every level, finest first.
+        strides: Stride of every level.
+        completion_gradient: What of the image decoders' gradient the latents get, see `_ScaledGradient`.
+    """
+
+    stochastic = True
+
+    def __init__(
+        self,
+        num_modalities: int,
+        latent_channels: Sequence[int],
+        strides: Sequence[Sequence[int]],
+        completion_gradient: float = 1.0,
+    ):
+        super().__init__(num_modalities)
+        self.latent_channels = list(latent_channels)
+        self.strides = strides
+        self.completion_gradient = completion_gradient
+
+    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Gaussian]:
+        """Fuse the posteriors of all modalities at every level, finest first; without any they are the prior.
+
+        Args:
+            encoded: From `encode`, or part of it; may be empty.
+            batch_size: B.
+            spatial: The images' spatial shape, in voxels.
+        """
+        shapes = level_shapes(spatial, self.strides)
+        return [
+            compute_again(self, self._fuse_level, encoded, level, (batch_size, channels, *shape))
+            for level, (channels, shape) in enumerate(zip(self.latent_channels, shapes, strict=True))
+        ]
+
+    def _fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
+        experts = [
+            Expert(self.encoders[part.channel].gaussian(level, part.features[level]), part.samples) for part in encoded
+        ]
+        return product_of_gaussians(experts, shape, next(self.parameters()).device)
+
+    def complete(self, latents: Sequence[Tensor], modalities: Sequence[int] | None = None) -> Tensor:
+        """Decode images from latents.
+
+        Args:
+            latents: z of every level, finest first.
+            modalities: Which modalities; default all.
+
+        Returns:
+            ``(B, len(modalities), *spatial)``, in the units of the preprocessed input.
+
+        Raises:
+            SettingsError: If the model was built without image decoders.
+        """
+        if not len(self.image_decoders):
+            raise SettingsError("This model has no image decoders (hetero_modal.image_decoders is false in its plans).")
+        chosen = range(self.num_modalities) if modalities is None else modalities
+        return torch.cat([compute_again(self, self.image_decoders[channel], latents) for channel in chosen], dim=1)
+
+    def forward(
+        self, x: Tensor, available: Tensor | None = None, *, full: bool = False
+    ) -> Tensor | list[Tensor] | HeteroModalOutput:
+        """Segment, and on demand complete, from the available modalities.
+
+        In training mode the latents are sampled, in evaluation mode they are the posterior's mean.
+
+        Args:
+            x: Preprocessed images, ``(B, M, *spatial)``, absent channels zero.
+            available: ``(B, M)`` bool, what each sample is encoded from; None reads it off the zero channels.
+            full: Whether to return the completed images and the posterior too.
+
+        Returns:
+            Segmentation logits ``(B, K, *spatial)`` (a list, finest first, with deep supervision), or a
+            `HeteroModalOutput` if ``full``.
+
+        Raises:
+            SettingsError: If x has another number of channels than the model has modalities.
+        """
+        posterior, available = self.fused(x, available)
+        latents = self.latents(posterior, available)
+        segmentation = self.decoder(latents)
+        if not full:
+            return segmentation
+        completion = None
+        if len(self.image_decoders):
+            completion = self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents])
+        return HeteroModalOutput(segmentation, completion, posterior)
+
+
+class _ScaledGradient(torch.autograd.Function):
+    """Identity whose gradient is scaled.
+
+    The weight of the reconstruction, 0.1, says how much it shapes the latents in comparison with the segmentation. The
+    image decoders have no other task: scaled down as well, shared by M of them, their gradient would be 40 times
+    smaller than the segmentation decoder's, and under SGD they would learn so much more slowly, to the same optimum.
+    """
+
+    @staticmethod
+    def forward(context, x: Tensor, scale: float) -> Tensor:
+        context.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * context.scale, None

@@ -1,0 +1,62 @@
+"""Settles a training's settings in the plans: the user's, else the trainer's, else those of `HeteroModalConfig`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunet_hetero.config import KEY, PLAN, HeteroModalConfig
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.modalities import Modalities
+
+
+def settle(
+    plans: dict, configuration: str, defaults: Mapping[str, Any], modalities: Modalities, any_patch_size: bool = False
+) -> HeteroModalConfig:
+    """Write all settings of a training into its plans, so that a default that changes later does not change the model.
+
+    Patch and batch size go where nnU-Net reads its own, and a subset becomes the numbers of its channels.
+
+    Args:
+        plans: nnU-Net's plans; changed in place.
+        configuration: Which of their configurations is trained.
+        defaults: The trainer's, for settings that the plans do not have.
+        modalities: Those of the dataset.
+        any_patch_size: Whether the network takes patches that the plan's strides do not divide.
+
+    Raises:
+        SettingsError: If a setting is unknown or impossible.
+    """
+    planned = PlansManager(plans).get_configuration(configuration).configuration
+    given = planned.get(KEY) or {}
+    config = HeteroModalConfig.from_dict({**defaults, **given} if isinstance(given, Mapping) else given)
+    entry = plans["configurations"][configuration]
+    if config.subset is not None:
+        names = [config.subset] if isinstance(config.subset, str) else config.subset
+        config = dataclasses.replace(config, subset=list(modalities.parse(names, f"{KEY}.subset")))
+    if config.batch_size != PLAN:
+        entry["batch_size"] = int(config.batch_size)
+    if config.patch_size != PLAN:
+        entry["patch_size"] = _patch_size(config.patch_size, planned, any_patch_size)
+    entry[KEY] = dataclasses.asdict(config)
+    return config
+
+
+def _patch_size(setting: int | list[int], planned: dict, any_size: bool) -> list[int]:
+    dimension = len(planned["patch_size"])
+    sizes = [setting] * dimension if isinstance(setting, int) else list(setting)
+    if len(sizes) != dimension:
+        raise SettingsError(f"{KEY}.patch_size is {setting}; this configuration has {dimension} axes.")
+    if not any_size:
+        strides = planned["architecture"]["arch_kwargs"]["strides"]
+        steps = [math.prod(level[axis] for level in strides) for axis in range(dimension)]
+        if any(size % step for size, step in zip(sizes, steps, strict=True)):
+            raise SettingsError(
+                f"{KEY}.patch_size is {sizes}; the plan's network halves it so often that it must be a multiple of "
+                f"{steps}."
+            )
+    return sizes
