@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from tqdm import tqdm
 from nnunet_hetero.dataset_conversion.command import run_alone
 from nnunet_hetero.dataset_conversion.images import encode_nifti, write_atomically
 from nnunet_hetero.dataset_conversion.phantom_anatomy import FIELD_OF_VIEW, TISSUES, draw_anatomy
-from nnunet_hetero.dataset_conversion.phantom_signal import SEQUENCES, acquire, vary_sequence, vary_tissues
+from nnunet_hetero.dataset_conversion.phantom_signal import (
+    SEQUENCE_SPREAD,
+    SEQUENCES,
+    TISSUE_SPREAD,
+    acquire,
+    vary_sequence,
+    vary_tissues,
+)
 from nnunet_hetero.errors import DataError
 
 MODALITIES = tuple(SEQUENCES)
@@ -37,13 +45,16 @@ def case_name(index: int) -> str:
     return f"BraTS20_Phantom_{index:03d}"
 
 
-def make_phantom(index: int, size: int = DEFAULT_SIZE, seed: int = DEFAULT_SEED) -> dict[str, Any]:
+def make_phantom(
+    index: int, size: int = DEFAULT_SIZE, seed: int = DEFAULT_SEED, variation: float = 1.0
+) -> dict[str, Any]:
     """Simulate one skull-stripped patient.
 
     Args:
         index: Number of the case, 1 or more.
         size: Matrix size S, voxels; at least 16. The voxel edge is 192 mm / S.
         seed: Seed of the cohort, 0 or more.
+        variation: How much tissues and sequences differ between patients, relative to the default; 0 or more.
 
     Returns:
         ``t1``, ``t1ce``, ``t2``, ``flair``: int16 (S, S, S), 0 outside the brain and nowhere else.
@@ -51,28 +62,49 @@ def make_phantom(index: int, size: int = DEFAULT_SIZE, seed: int = DEFAULT_SEED)
         ``tissue_names``, uint8 (S, S, S). ``affine``: voxel to RAS mm, (4, 4). ``spacing``: mm, 3 numbers.
 
     Raises:
-        DataError: If `index`, `size` or `seed` is out of range.
+        DataError: If `index`, `size`, `seed` or `variation` is out of range.
     """
-    _require_range(index, size, seed)
+    _require_range(index, size, seed, variation)
     # One stream for the anatomy and one per image: a change of one sequence leaves everything else as it was.
     streams = [
         np.random.default_rng(child) for child in np.random.SeedSequence((seed, index)).spawn(2 + len(MODALITIES))
     ]
     anatomy = draw_anatomy(streams[0], size)
-    tissues = vary_tissues(streams[1])
+    tissues = vary_tissues(streams[1], variation * TISSUE_SPREAD)
 
     spacing = FIELD_OF_VIEW / size
     affine = np.diag([-spacing, -spacing, spacing, 1.0])
     affine[1, 3] = (size - 1) * spacing  # BraTS images are stored left-posterior-superior, with such an origin
     phantom: dict[str, Any] = {"affine": affine, "spacing": (spacing,) * 3, "tissue": anatomy.tissue}
     for rng, (modality, sequence) in zip(streams[2:], SEQUENCES.items(), strict=True):
-        image = acquire(rng, anatomy.fractions, tissues, vary_sequence(rng, sequence))
+        image = acquire(rng, anatomy.fractions, tissues, vary_sequence(rng, sequence, variation * SEQUENCE_SPREAD))
         phantom[modality] = np.where(anatomy.brain, np.clip(np.rint(image), 1, 32767), 0).astype(np.int16)
     phantom["seg"] = np.zeros((size,) * 3, dtype=np.uint8)
     for name, label in _RAW_LABEL.items():
         phantom["seg"][anatomy.tissue == TISSUES.index(name) + 1] = label
     phantom["tissue_names"] = TISSUES
     return phantom
+
+
+def absent_modalities(index: int, seed: int, incomplete: float) -> tuple[str, ...]:
+    """Which modalities a case of a cohort with gaps lacks: none, or any but all.
+
+    Args:
+        index: Number of the case, 1 or more.
+        seed: Seed of the cohort.
+        incomplete: Share of cases with gaps; they are spread evenly, e.g. every third one for 1/3.
+
+    Raises:
+        DataError: If the share is not from 0 to 1.
+    """
+    if not 0 <= incomplete <= 1:
+        raise DataError(f"The share of incomplete cases is {incomplete}; it must be from 0 to 1.")
+    before, now = (int(number * incomplete + 1e-9) for number in (index - 1, index))
+    if before == now:
+        return ()
+    choices = [subset for size in range(1, len(MODALITIES)) for subset in combinations(MODALITIES, size)]
+    rng = np.random.default_rng(np.random.SeedSequence((seed, index), spawn_key=(2 + len(MODALITIES),)))
+    return choices[rng.integers(len(choices))]
 
 
 def write_cohort(
@@ -82,6 +114,8 @@ def write_cohort(
     seed: int = DEFAULT_SEED,
     first_index: int = 1,
     progress: bool = True,
+    variation: float = 1.0,
+    incomplete: float = 0.0,
 ) -> list[str]:
     """Write cases `first_index` to `first_index + cases - 1` as raw BraTS folders.
 
@@ -95,34 +129,45 @@ def write_cohort(
         seed: Seed of the cohort.
         first_index: Number of the first case.
         progress: Whether to show a progress bar on stderr.
+        variation: How much tissues and sequences differ between patients, relative to the default; 0 or more.
+        incomplete: Share of cases that lack modalities, 0 to 1, see `absent_modalities`.
 
     Returns:
         Names of the cases, in order.
 
     Raises:
-        DataError: If the folder holds anything but a phantom cohort of this seed and size, or an argument is out of
-            range.
+        DataError: If the folder holds anything but a phantom cohort of this seed, size, variation and share, or an
+            argument is out of range.
     """
     out = Path(out)
     if cases < 1:
         raise DataError(f"The number of cases is {cases}; it must be at least 1.")
-    _require_range(first_index, size, seed)
-    _claim_folder(out, {"generator": "nnunet_hetero phantom", "version": RECIPE_VERSION, "seed": seed, "size": size})
+    _require_range(first_index, size, seed, variation)
+    recipe = {"generator": "nnunet_hetero phantom", "version": RECIPE_VERSION, "seed": seed, "size": size}
+    chosen = {"variation": (variation, 1.0), "incomplete": (incomplete, 0.0)}
+    _claim_folder(out, recipe | {name: value for name, (value, default) in chosen.items() if value != default})
     names = [case_name(index) for index in range(first_index, first_index + cases)]
     for index, name in enumerate(tqdm(names, desc="Phantoms", unit="case", disable=not progress), start=first_index):
-        files = {what: out / name / f"{name}_{what}.nii.gz" for what in (*MODALITIES, "seg")}
+        absent = absent_modalities(index, seed, incomplete)
+        there = (what for what in (*MODALITIES, "seg") if what not in absent)
+        files = {what: out / name / f"{name}_{what}.nii.gz" for what in there}
         if all(file.is_file() for file in files.values()):
             continue
-        phantom = make_phantom(index, size, seed)
+        phantom = make_phantom(index, size, seed, variation)
         (out / name).mkdir(exist_ok=True)
         for what, file in files.items():
             write_atomically(file, encode_nifti(phantom[what], phantom["affine"]))
     return names
 
 
-def _require_range(index: int, size: int, seed: int) -> None:
-    for what, value, least in (("index", index, 1), ("size", size, MINIMAL_SIZE), ("seed", seed, 0)):
-        if value < least:
+def _require_range(index: int, size: int, seed: int, variation: float) -> None:
+    for what, value, least in (
+        ("index", index, 1),
+        ("size", size, MINIMAL_SIZE),
+        ("seed", seed, 0),
+        ("variation", variation, 0),
+    ):
+        if not value >= least:
             raise DataError(f"The phantom's {what} is {value}; it must be at least {least}.")
 
 
@@ -170,11 +215,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="I",
         help="number of the first case (%(default)s); case I is the same whatever the number of cases",
     )
+    parser.add_argument(
+        "--variation",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="how much tissues and sequences differ between patients, relative to the default; 3 is hard (%(default)s)",
+    )
+    parser.add_argument(
+        "--incomplete",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of cases that lack one or more modalities, 0 to 1 (%(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the cohort that the parsed options ask for; returns the exit code."""
-    names = write_cohort(args.output, args.cases, args.size, args.seed, args.first_index)
+    names = write_cohort(
+        args.output,
+        args.cases,
+        args.size,
+        args.seed,
+        args.first_index,
+        variation=args.variation,
+        incomplete=args.incomplete,
+    )
     print(f"{len(names)} phantoms in {args.output}: {names[0]} to {names[-1]}, {args.size} voxels a side.")
     return 0
 

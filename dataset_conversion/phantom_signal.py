@@ -42,6 +42,9 @@ PROPERTIES: dict[str, TissueProperties] = {
     "necrosis": TissueProperties(0.93, 2700.0, 320.0, 0.01),
 }
 
+# How much patients and scans differ: standard deviation of the logarithm of a tissue's properties, of a scan's timing.
+TISSUE_SPREAD, SEQUENCE_SPREAD = 0.04, 0.05
+
 # Relaxivity of gadolinium chelates in plasma at 3 T, l/(mmol s): about 4, Rohrer et al., Invest Radiol 40:715 (2005).
 RELAXIVITY = 4.0
 
@@ -85,7 +88,7 @@ def tissue_signal(tissue: TissueProperties, sequence: Sequence) -> float:
     return inversion_recovery(tissue.density, t1, tissue.t2, sequence.tr, sequence.te, sequence.ti)
 
 
-def vary_tissues(rng: np.random.Generator, spread: float = 0.04) -> dict[str, TissueProperties]:
+def vary_tissues(rng: np.random.Generator, spread: float = TISSUE_SPREAD) -> dict[str, TissueProperties]:
     """Draw this patient's tissues: each property times exp(N(0, spread)), contrast agent with five times the spread."""
     varied = {}
     for name in TISSUES:
@@ -97,7 +100,7 @@ def vary_tissues(rng: np.random.Generator, spread: float = 0.04) -> dict[str, Ti
     return varied
 
 
-def vary_sequence(rng: np.random.Generator, sequence: Sequence, spread: float = 0.05) -> Sequence:
+def vary_sequence(rng: np.random.Generator, sequence: Sequence, spread: float = SEQUENCE_SPREAD) -> Sequence:
     """Draw this scan's timing: TR and TE times exp(N(0, spread)); TI stays, since it is chosen to null CSF."""
     tr, te = np.exp(rng.normal(0.0, spread, 2))
     return replace(sequence, tr=sequence.tr * tr, te=sequence.te * te)

@@ -198,3 +198,65 @@ class TestCohort:
         (tmp_path / "raw").write_text("")
         with pytest.raises(DataError, match="raw is a file"):
             phantom.write_cohort(tmp_path / "raw", cases=1, size=16, progress=False)
+
+
+class TestGaps:
+    def test_every_third_case_lacks_some(self, tmp_path):
+        names = phantom.write_cohort(tmp_path, cases=6, size=16, seed=3, progress=False, incomplete=1 / 3)
+        files = {name: {path.name for path in (tmp_path / name).iterdir()} for name in names}
+        for number, name in enumerate(names, start=1):
+            absent = phantom.absent_modalities(number, 3, 1 / 3)
+            assert bool(absent) == (number in (3, 6)) and len(absent) < 4
+            expected = {f"{name}_{what}.nii.gz" for what in ("seg", *MODALITIES) if what not in absent}
+            assert files[name] == expected
+
+    @pytest.mark.parametrize(("share", "expected"), [(0, 0), (1 / 3, 100), (2 / 3, 200), (0.5, 150), (1, 300)])
+    def test_share(self, share, expected):
+        absent = [phantom.absent_modalities(index, 0, share) for index in range(1, 301)]
+        assert sum(map(bool, absent)) == expected
+
+    def test_any_but_all(self):
+        absent = [phantom.absent_modalities(index, 0, 1) for index in range(1, 301)]
+        assert len(set(absent)) == 14 and max(map(len, absent)) == 3
+        assert absent != [phantom.absent_modalities(index, 1, 1) for index in range(1, 301)]
+
+    def test_the_rest_of_the_case_is_the_same(self, tmp_path):
+        for name, share in (("whole", 0), ("gaps", 1)):
+            phantom.write_cohort(tmp_path / name, cases=2, size=16, seed=3, progress=False, incomplete=share)
+        whole, gaps = (_content(tmp_path / name) for name in ("whole", "gaps"))
+        gaps.pop("phantom.json")
+        assert gaps.items() < whole.items()
+
+    @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+    def test_no_share(self, tmp_path, share):
+        with pytest.raises(DataError, match="it must be from 0 to 1"):
+            phantom.write_cohort(tmp_path, cases=1, size=16, incomplete=share)
+
+    def test_another_share_is_another_cohort(self, tmp_path):
+        phantom.write_cohort(tmp_path, cases=1, size=16, progress=False, incomplete=0.5)
+        with pytest.raises(DataError, match=r"'incomplete': 0\.5"):
+            phantom.write_cohort(tmp_path, cases=1, size=16, progress=False)
+
+
+class TestVariation:
+    def test_more_of_it_spreads_the_contrast(self):
+        """Ratio of oedema to white matter in T2, over patients."""
+
+        def spread(variation: float) -> float:
+            ratios = []
+            for index in range(1, 9):
+                case = phantom.make_phantom(index, 24, variation=variation)
+                labels = [TISSUES.index(name) + 1 for name in ("oedema", "white_matter")]
+                tissue = [case["t2"][case["tissue"] == label].mean() for label in labels]
+                ratios.append(np.log(tissue[0] / tissue[1]))
+            return float(np.std(ratios))
+
+        assert spread(3.0) > 2 * spread(1.0) > 2 * spread(0.0)
+
+    def test_anatomy_stays(self):
+        one, other = (phantom.make_phantom(1, 24, variation=variation) for variation in (1.0, 3.0))
+        assert (one["seg"] == other["seg"]).all() and (one["t2"] != other["t2"]).any()
+
+    def test_negative(self):
+        with pytest.raises(DataError, match="variation is -1; it must be at least 0"):
+            phantom.make_phantom(1, variation=-1)

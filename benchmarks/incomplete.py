@@ -1,0 +1,225 @@
+"""What are cases with gaps worth? A model of the complete third of a cohort against one of the whole cohort:
+
+    python benchmarks/incomplete.py --out DIR [--seeds 0 1 2] [--cases 18] [--steps 300]
+
+For each seed a synthetic cohort is written in which two thirds of the cases lack one to three of the four modalities,
+at random, and eight complete cases more, to test on. Both models have the same plans, number of steps, initial weights
+and settings; one trains on the complete cases only (all that is possible where no modality may lack), the other on all.
+Each is evaluated on the held-out cases under all 15 subsets (posterior's mean, no mirroring).
+
+Written: results.csv (one row per seed, training, case, subset and region), summary.json, table.md. A run that was
+stopped continues. Ends with 1 if the whole cohort does not win on the mean over the 15 subsets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_hetero.config import KEY
+from nnunet_hetero.dataset_conversion.phantom import case_name, write_cohort
+from nnunet_hetero.demo.chain import NARROW_FEATURES, PATCH
+from nnunet_hetero.demo.steps import Steps
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.files import read_json, replace_json, replace_text
+from nnunet_hetero.planning.plans_file import derived_plans, limit_network, read_plans, write_plans
+
+DATASET, NAME, CONFIGURATION = 511, "PhantomWithGaps", "3d_fullres"
+SOURCE, PLANS, TRAINER = "nnUNetPlans", "nnUNetPlansIncomplete", "HeteroModalVAETrainer"
+INCOMPLETE = 2 / 3
+HELD_OUT = 8
+TRAININGS = {"complete cases only": "0", "whole cohort": "1"}
+"""What is compared, and its fold."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What must be the same in all runs of one folder.
+
+    Args:
+        cases: Cases to train on, a multiple of 3.
+        steps: Training steps.
+        size: Edge of a phantom, in voxels.
+        variation: How much patients differ, see `write_cohort`.
+    """
+
+    cases: int = 18
+    steps: int = 300
+    size: int = 48
+    variation: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.cases < 3 or self.cases % 3:
+            raise SettingsError(f"--cases is {self.cases}; it must be a multiple of 3, a third of them is complete.")
+        if self.steps < 1:
+            raise SettingsError(f"--steps is {self.steps}; it must be 1 or more.")
+
+
+def run_seed(out: Path, experiment: Experiment, seed: int) -> Iterator[dict]:
+    """Train and evaluate both models of a seed, as far as that is not done; rows of the results."""
+    folder = out / f"seed_{seed}"
+    folder.mkdir(exist_ok=True)
+    os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        os.environ[variable] = str(folder / variable)
+        (folder / variable).mkdir(exist_ok=True)
+    steps = Steps(folder, total=1 + len(TRAININGS))
+    steps.say(f"Seed {seed}: cohort, planning and preprocessing")
+    if not (folder / "prepared.json").is_file():
+        prepare(folder, experiment, seed, steps)
+        replace_json(folder / "prepared.json", {"seed": seed})
+    model = ["-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
+    fold_folder = folder / "nnUNet_results" / f"Dataset{DATASET}_{NAME}" / f"{TRAINER}__{PLANS}__{CONFIGURATION}"
+    for training, fold in TRAININGS.items():
+        steps.say(f"Seed {seed}: {training}")
+        place = fold_folder / f"fold_{fold}"
+        if not (place / "checkpoint_final.pth").is_file():
+            resume = ["--c"] if list(place.glob("checkpoint_latest.pth")) else []
+            train = ["nnunet_hetero", "train", str(DATASET), CONFIGURATION, fold, *model, *resume]
+            steps.run(f"train_{fold}", train, show=r": Epoch \d+\s*$|Pseudo dice by|With exactly")
+        if not (place / "evaluation" / "summary.json").is_file():
+            evaluate = ["nnunet_hetero", "evaluate", "-d", str(DATASET), "-c", CONFIGURATION, "-f", fold, *model]
+            steps.run(f"evaluate_{fold}", [*evaluate, "--disable_tta", "--disable_progress_bar"])
+        with (place / "evaluation" / "dice.csv").open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                yield {"seed": seed, "training": training, **row}
+
+
+def prepare(folder: Path, experiment: Experiment, seed: int, steps: Steps) -> None:
+    """Write, convert, plan and preprocess the cohort; fold 0 trains on the complete cases, fold 1 on all."""
+    common = {"size": experiment.size, "seed": seed, "progress": False, "variation": experiment.variation}
+    for name, cases, first, incomplete in (
+        ("cohort", experiment.cases, 1, INCOMPLETE),
+        ("held_out", HELD_OUT, experiment.cases + 1, 0.0),
+    ):
+        names = write_cohort(folder / name, cases, first_index=first, incomplete=incomplete, **common)
+        for case in names:  # one raw folder for the converter
+            link = folder / "raw" / case
+            link.parent.mkdir(exist_ok=True)
+            if not link.exists():
+                link.symlink_to(folder / name / case, target_is_directory=True)
+    convert = ["nnunet_hetero", "convert", "brats", "-i", str(folder / "raw"), "-d", str(DATASET), "--name", NAME]
+    steps.run("convert", [*convert, "-np", "1"])
+    plan = ["nnUNetv2_plan_and_preprocess", "-d", str(DATASET), "-c", CONFIGURATION, "-npfp", "1", "-np", "1"]
+    steps.run("plan", plan)
+
+    def change(configuration: dict) -> None:
+        limit_network(configuration, NARROW_FEATURES, PATCH)
+        epochs = max(1, experiment.steps // 30)
+        configuration[KEY] = {
+            "num_epochs": epochs,
+            "num_iterations_per_epoch": experiment.steps // epochs,
+            "num_val_iterations_per_epoch": 4,
+            "optimizer": "AdamW",
+            "initial_lr": 2e-3,
+            "seed": seed,
+        }
+
+    preprocessed = folder / "nnUNet_preprocessed" / f"Dataset{DATASET}_{NAME}"
+    write_plans(preprocessed, derived_plans(read_plans(preprocessed, SOURCE), PLANS, [CONFIGURATION], change), True)
+    gaps = read_json(preprocessed / "dataset.json")["missing_modalities"]
+    training = [case_name(index) for index in range(1, experiment.cases + 1)]
+    held_out = [case_name(index) for index in range(experiment.cases + 1, experiment.cases + HELD_OUT + 1)]
+    complete = [case for case in training if case not in gaps]
+    replace_json(
+        preprocessed / "splits_final.json", [{"train": cases, "val": held_out} for cases in (complete, training)]
+    )
+    print(f"    {len(training)} cases to train on, {len(complete)} of them complete; gaps: {gaps}")
+
+
+def summarise(rows: list[dict]) -> dict:
+    """Mean Dice in % by training: over all subsets, by region, by number of modalities, and per seed."""
+    regions = list(dict.fromkeys(row["region"] for row in rows))
+    seeds = sorted({row["seed"] for row in rows})
+
+    def mean(training: str, **wanted) -> float:
+        # Each subset counts once, then each region, then each seed.
+        values: dict[tuple, list[float]] = {}
+        for row in rows:
+            if row["training"] == training and all(row[key] == value for key, value in wanted.items()):
+                values.setdefault((row["seed"], row["region"], row["subset"]), []).append(float(row["dice"]))
+        return 100 * float(np.nanmean([np.nanmean(entry) for entry in values.values()]))
+
+    summary = {"seeds": seeds}
+    for training in TRAININGS:
+        summary[training] = {
+            "mean": mean(training),
+            "regions": {region: mean(training, region=region) for region in regions},
+            "modalities": {size: mean(training, n_modalities=size) for size in ("1", "2", "3", "4")},
+            "per seed": {str(seed): mean(training, seed=seed) for seed in seeds},
+        }
+    complete, whole = (summary[training]["per seed"] for training in TRAININGS)
+    differences = [whole[seed] - complete[seed] for seed in whole]
+    summary["difference"] = {
+        "mean": float(np.mean(differences)),
+        "sd": float(np.std(differences, ddof=1)) if len(seeds) > 1 else None,
+    }
+    return summary
+
+
+def table(summary: dict) -> str:
+    """Both trainings side by side, as Markdown."""
+    titles = list(TRAININGS)
+    lines = [f"| mean Dice, % | {titles[0]} | {titles[1]} | difference |", "|---|---|---|---|"]
+
+    def line(what: str, *keys: str) -> None:
+        found = []
+        for title in titles:
+            value = summary[title]
+            for key in keys:
+                value = value[key]
+            found.append(value)
+        lines.append(f"| {what} | {found[0]:.1f} | {found[1]:.1f} | {found[1] - found[0]:+.1f} |")
+
+    line("all 15 subsets", "mean")
+    for region in summary[titles[0]]["regions"]:
+        line(region.replace("_", " "), "regions", region)
+    for size in summary[titles[0]]["modalities"]:
+        line(f"{size} modalit{'y' if size == '1' else 'ies'} given", "modalities", size)
+    for seed in summary["seeds"]:
+        line(f"15 subsets, seed {seed}", "per seed", str(seed))
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the seeds, write and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True, type=Path, help="Output folder.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="Default: 0 1 2")
+    for name, value in asdict(Experiment()).items():
+        parser.add_argument(f"--{name}", type=type(value), default=value, help="Default: %(default)s")
+    args = parser.parse_args()
+    try:
+        experiment = Experiment(args.cases, args.steps, args.size, args.variation)
+        out = args.out.resolve()
+        out.mkdir(parents=True, exist_ok=True)
+        before = read_json(out / "experiment.json")
+        if before not in ({}, asdict(experiment)):
+            raise SettingsError(f"{out} holds an experiment with {before}, asked for is {asdict(experiment)}.")
+        replace_json(out / "experiment.json", asdict(experiment))
+        rows = [row for seed in args.seeds for row in run_seed(out, experiment, seed)]
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    summary = summarise(rows)
+    replace_json(out / "summary.json", summary)
+    replace_text(out / "table.md", table(summary) + "\n")
+    print(f"\n{table(summary)}\n")
+    won = summary["difference"]["mean"] > 0
+    print(f"The whole cohort {'wins' if won else 'does not win'}: {summary['difference']['mean']:+.2f} points of Dice.")
+    return 0 if won else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

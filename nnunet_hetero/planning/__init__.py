@@ -1,0 +1,1 @@
+"""Plans for our trainers, derived from those that nnU-Net wrote."""

@@ -1,0 +1,162 @@
+"""nnU-Net's plans files: reading one, deriving another from it that shares its preprocessed data, writing it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.files import replace_json
+
+ORIGIN = "derived_from"
+"""Key of the plans that we write: the plans that they come from. nnU-Net ignores it."""
+
+Configuration = dict[str, Any]
+
+
+def read_plans(folder: Path, name: str) -> dict[str, Any]:
+    """Read the plans of a dataset.
+
+    Args:
+        folder: The dataset's folder in ``nnUNet_preprocessed``.
+        name: Identifier of the plans, e.g. ``nnUNetPlans``.
+
+    Raises:
+        SettingsError: If there are none of that name, or the file is no plans file.
+    """
+    file = folder / f"{name}.json"
+    if not file.is_file():
+        found = sorted(path.stem for path in folder.glob("*.json") if _is_plans(path))
+        dataset = folder.name[len("Dataset") :][:3].lstrip("0")
+        there = f"There are: {', '.join(found)}." if found else f"Plan first: nnUNetv2_plan_and_preprocess -d {dataset}"
+        raise SettingsError(f"There are no plans '{name}' in {folder}. {there}")
+    if not _is_plans(file):
+        raise SettingsError(f"{file} holds no plans of nnU-Net: it has no 'configurations'. Name the plans with -p.")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def trainable_configurations(plans: dict[str, Any], wanted: Sequence[str] | None = None) -> list[str]:
+    """The configurations that our trainers can train.
+
+    Args:
+        plans: nnU-Net's.
+        wanted: Some of them; None means all that can be trained.
+
+    Raises:
+        SettingsError: If one of the wanted does not exist, or is a cascade's second stage.
+    """
+    usable = [name for name in plans["configurations"] if not _previous_stage(plans, name)]
+    for name in wanted or ():
+        if name not in plans["configurations"]:
+            known = ", ".join(plans["configurations"])
+            raise SettingsError(
+                f"The plans '{plans['plans_name']}' have no configuration '{name}'. They have: {known}."
+            )
+        if name not in usable:
+            raise SettingsError(
+                f"Configuration '{name}' is the second stage of a cascade (after '{_previous_stage(plans, name)}'). "
+                "Cascades are not supported: a previous stage's segmentation is no modality that could be missing. "
+                f"Choose of: {', '.join(usable)}."
+            )
+    return list(wanted or usable)
+
+
+def derived_plans(
+    plans: dict[str, Any], name: str, configurations: Sequence[str], change: Callable[[Configuration], None]
+) -> dict[str, Any]:
+    """A copy of plans under another name, with some configurations changed.
+
+    The preprocessed data is shared, since every configuration keeps its ``data_identifier``.
+
+    Args:
+        plans: The plans to start from.
+        name: Identifier of the new plans.
+        configurations: Which configurations to change.
+        change: Changes a configuration in place. What a configuration inherits is written into it first.
+
+    Raises:
+        SettingsError: If the name cannot be that of plans.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or "__" in name:
+        raise SettingsError(
+            f"'{name}' cannot name plans; use letters, digits, '-', '.' and '_', but not '__', at which nnU-Net cuts "
+            "the names of model folders."
+        )
+    new = deepcopy(plans)
+    new["plans_name"] = name
+    new[ORIGIN] = plans["plans_name"]
+    for configuration in configurations:
+        resolved = _resolved(plans, configuration)
+        change(resolved)
+        new["configurations"][configuration] = resolved
+    return new
+
+
+def write_plans(folder: Path, plans: dict[str, Any], overwrite: bool = False) -> Path:
+    """Write plans, unless that would replace some that are not ours, or ours with other content.
+
+    Args:
+        folder: The dataset's folder in ``nnUNet_preprocessed``.
+        plans: From `derived_plans`.
+        overwrite: Whether to replace plans of ours that have other content.
+
+    Returns:
+        The file.
+
+    Raises:
+        SettingsError: If a file of that name must not be replaced.
+    """
+    file = folder / f"{plans['plans_name']}.json"
+    if file.exists():
+        found = json.loads(file.read_text(encoding="utf-8")) if _is_plans(file) else {}
+        if found == plans:
+            return file
+        if ORIGIN not in found:
+            raise SettingsError(f"{file} is there already and was not written by nnunet_hetero. Choose another name.")
+        if not overwrite:
+            raise SettingsError(
+                f"{file} is there already, with other content. Models may be in training with it. Choose another name, "
+                "or replace it with --overwrite."
+            )
+    replace_json(file, plans)
+    return file
+
+
+def limit_network(configuration: Configuration, features: Sequence[int], patch: int) -> None:
+    """Narrow a configuration's network and patch, for trainings that must be short.
+
+    Args:
+        configuration: Of the plans; changed in place.
+        features: Largest number of features per level; the last one holds for all lower levels.
+        patch: Largest edge of a patch, in voxels.
+    """
+    network = configuration["architecture"]["arch_kwargs"]
+    planned = network["features_per_stage"]
+    limits = [*features, *[features[-1]] * len(planned)]
+    network["features_per_stage"] = [min(pair) for pair in zip(planned, limits, strict=False)]
+    configuration["patch_size"] = [min(patch, edge) for edge in configuration["patch_size"]]
+
+
+def _is_plans(file: Path) -> bool:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(content, dict) and "configurations" in content and "plans_name" in content
+
+
+def _resolved(plans: dict[str, Any], name: str) -> Configuration:
+    """A copy of a configuration with what it inherits."""
+    # A copy, since nnU-Net resolves inheritance in place.
+    configuration = PlansManager(deepcopy(plans)).get_configuration(name).configuration
+    return {key: value for key, value in configuration.items() if key != "inherits_from"}
+
+
+def _previous_stage(plans: dict[str, Any], name: str) -> str | None:
+    return _resolved(plans, name).get("previous_stage")
