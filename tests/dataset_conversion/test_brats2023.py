@@ -8,6 +8,9 @@ import json
 import nibabel
 import numpy as np
 import pytest
+from helpers.tiny_dataset import threads_for_processes
+from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.dataset_conversion import brats, brats2023
 from nnunet_hetero.dataset_conversion.phantom import make_phantom
@@ -74,16 +77,14 @@ class TestEachChallenge:
 
     @pytest.mark.parametrize("challenge", CHALLENGES)
     @pytest.mark.parametrize("plain", [False, True])
-    def test_nnunet_reads_what_the_labels_are(self, challenge, plain, write_challenge, nnunet_raw):
-        plans_handler = pytest.importorskip("nnunetv2.utilities.plans_handling.plans_handler")
-        verify = pytest.importorskip("nnunetv2.experiment_planning.verify_dataset_integrity")
+    def test_nnunet_reads_what_the_labels_are(self, challenge, plain, write_challenge, nnunet_raw, monkeypatch):
+        threads_for_processes(monkeypatch)
         assert _convert(write_challenge(challenge), *(["--labels"] if plain else [])) == 0
         dataset = nnunet_raw / "Dataset503_BraTS2023"
-        verify.verify_dataset_integrity(str(dataset), num_processes=1)
+        verify_dataset_integrity(str(dataset), num_processes=1)
         content = json.loads((dataset / "dataset.json").read_text())
-        manager = plans_handler.PlansManager({"label_manager": "LabelManager", "configurations": {}}).get_label_manager(
-            content
-        )
+        plans = PlansManager({"label_manager": "LabelManager", "configurations": {}})
+        manager = plans.get_label_manager(content)
         assert manager.has_regions == (not plain)
         if not plain:  # the regions of a voxel tell its label again, whichever it is
             values = np.array(sorted(set(content["label_mapping"].values()))).reshape(1, 1, -1)
