@@ -26,7 +26,13 @@ setup(
     ],
     # The converters stand at the top level, as in nnU-Net, and are installed inside the package.
     package_dir={"nnunet_hetero.dataset_conversion": "dataset_conversion"},
-    package_data={"nnunet_hetero": ["evaluation/templates/*.j2", "integration/trainer_folder/*.py"]},
+    package_data={
+        "nnunet_hetero": [
+            "evaluation/templates/*.j2",
+            "evaluation/published/*.csv",
+            "integration/trainer_folder/*.py",
+        ]
+    },
     install_requires=[
         # 2.8.0 introduced nnUNet_extTrainer; 2.6, 2.7 and 2.8 each changed signatures that we override.
         "nnunetv2>=2.8.1,<2.9",

@@ -21,6 +21,8 @@ COMMANDS = {
     "predict": Command("nnunet_hetero.cli.predict", "nnUNetv2_predict with our flags, no activation needed"),
     "complete": Command("nnunet_hetero.cli.complete", "complete the missing modalities of cases"),
     "evaluate": Command("nnunet_hetero.cli.evaluate", "evaluate a model on all subsets of the modalities"),
+    "report": Command("nnunet_hetero.cli.report", "write the page of an evaluation"),
+    "compare": Command("nnunet_hetero.cli.compare", "compare evaluations of the same cases, with tests"),
     "install-model": Command("nnunet_hetero.cli.install_model", "install a model from a zip file, if it is harmless"),
     "demo": Command("nnunet_hetero.cli.demo", "run the whole chain on a synthetic cohort"),
 }

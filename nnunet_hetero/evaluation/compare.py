@@ -11,7 +11,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.compare_checks import common_subsets, in_order_of, refuse_different_cases
 from nnunet_hetero.evaluation.run import Run
 from nnunet_hetero.evaluation.scores import SCORES, Score
-from nnunet_hetero.evaluation.statistics import PairedResult, compare_paired, holm
+from nnunet_hetero.evaluation.statistics import PairedResult, compare_paired, holm, known_mean
 from nnunet_hetero.modalities import Modalities, Subset
 
 
@@ -143,10 +143,10 @@ def _row(runs: Sequence[Run], subsets: tuple[Subset, ...], label: str, score: st
     values = np.stack([run.values(score)[[run.subsets.index(subset) for subset in subsets]] for run in runs])
     cells = {}
     for number, region in enumerate(runs[0].regions):
-        by_case = [_mean(method, axis=0) for method in values[..., number]]
+        by_case = [known_mean(method, axis=0) for method in values[..., number]]
         cells[region] = tuple(
             Cell(
-                _none_if_nan(_mean(_mean(values[place, ..., number], axis=1), axis=0)),
+                _none_if_nan(known_mean(known_mean(values[place, ..., number], axis=1), axis=0)),
                 float(np.nanstd(own, ddof=1)) if np.isfinite(own).sum() > 1 else None,
                 int((~np.isnan(own)).sum()),
                 compare_paired(own, by_case[0], seed) if place else None,
@@ -154,13 +154,6 @@ def _row(runs: Sequence[Run], subsets: tuple[Subset, ...], label: str, score: st
             for place, own in enumerate(by_case)
         )
     return ComparedRow(label, subsets, cells)
-
-
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """Mean without NaN; NaN where there is nothing else."""
-    known = ~np.isnan(values)
-    number = known.sum(axis=axis)
-    return np.where(number > 0, np.where(known, values, 0).sum(axis=axis) / np.maximum(number, 1), np.nan)
 
 
 def _none_if_nan(value: np.ndarray) -> float | None:

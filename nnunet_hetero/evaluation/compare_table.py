@@ -224,7 +224,7 @@ def latex(table: Table, caption: str) -> str:
     ]
     previous = None
     for row in table.rows:
-        if previous is not None and _starts_block(previous, row):
+        if previous is not None and starts_block(previous, row):
             lines.append(r"\midrule" if row.available is None else r"\addlinespace")
         if row.available is None:
             head = rf"\multicolumn{{{dots}}}{{l}}{{{_escape(row.label)}}}"
@@ -236,7 +236,7 @@ def latex(table: Table, caption: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _starts_block(previous: TableRow, row: TableRow) -> bool:
+def starts_block(previous: TableRow, row: TableRow) -> bool:
     """Whether a row begins another number of modalities, or the means."""
     if row.available is None or previous.available is None:
         return previous.available is not None

@@ -50,10 +50,8 @@ def table_1(modalities: Modalities, regions: Sequence[str]) -> list[PublishedMet
     Raises:
         SettingsError: If one of them is none of BraTS's.
     """
-    channels = {
-        _matching(name, _MODALITIES, "modality", _is_modality): place for place, name in enumerate(modalities.names)
-    }
-    own_regions = {_matching(name, _REGIONS, "region", _is_region): name for name in regions}
+    own_regions = keys_of_regions(regions)
+    channels = {_matching(name, _MODALITIES, "modality", _is_modality): at for at, name in enumerate(modalities.names)}
     if len(channels) < len(modalities) or len(own_regions) < len(regions):
         names = ", ".join((*modalities.names, *regions))
         raise SettingsError(f"--paper: two of your modalities or regions ({names}) mean the same in the paper's table.")
@@ -65,6 +63,15 @@ def table_1(modalities: Modalities, regions: Sequence[str]) -> list[PublishedMet
             for name, column in columns.items():
                 column.dice[subset, own_regions[row["region"]]] = float(row[name])
     return list(columns.values())
+
+
+def keys_of_regions(regions: Sequence[str]) -> dict[str, str]:
+    """The user's regions by the paper's: ``WT``, ``TC``, ``ET``.
+
+    Raises:
+        SettingsError: If one is none of them.
+    """
+    return {_matching(name, _REGIONS, "region", _is_region): name for name in regions}
 
 
 def averages() -> list[dict[str, str]]:

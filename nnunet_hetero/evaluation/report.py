@@ -1,10 +1,11 @@
-"""One self-contained HTML page of an evaluation: table, pictures, and how it was made."""
+"""Self-contained HTML pages: table, pictures, and how it was made."""
 
 from __future__ import annotations
 
 import base64
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,13 @@ from matplotlib.figure import Figure
 
 from nnunet_hetero import __version__
 from nnunet_hetero.evaluation.table import table_rows
+from nnunet_hetero.inference.files import replace_bytes, replace_text
+
+ExtraTable = tuple[str, Sequence[Sequence[str]], str]
+"""Title, rows (the first is the header), and a note below."""
+
+NamedFigure = tuple[str, str, Figure]
+"""File name without ending, caption, picture."""
 
 
 def write_report(
@@ -24,9 +32,10 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     commands: Sequence[str] = (),
     introduction: str = "",
-    tables: Sequence[tuple[str, Sequence[Sequence[str]], str]] = (),
+    tables: Sequence[ExtraTable] = (),
+    lists: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> Path:
-    """Write the page; pictures are inside of it, nothing is loaded from elsewhere.
+    """Write the page of one evaluation; pictures are inside of it, nothing is loaded from elsewhere.
 
     Args:
         path: File to write.
@@ -36,7 +45,65 @@ def write_report(
         facts: Versions, plans and the like, by name.
         commands: The commands that led here, one line each.
         introduction: A paragraph below the heading.
-        tables: More tables: title, rows (the first is the header), and a note below.
+        tables: More tables.
+        lists: Headings and their points, below the table.
+
+    Returns:
+        The file.
+    """
+    header, *rows = table_rows(dict(summary))
+    number_of_subsets = len(summary["subsets"])
+    return write_page(
+        path,
+        "report.html.j2",
+        title,
+        headlines=_headlines(summary),
+        headline_note="Dice in %, mean over regions and cases.",
+        figures=figures,
+        facts=facts,
+        commands=commands,
+        introduction=introduction,
+        tables=tables,
+        lists=lists,
+        header=header,
+        number_of_modalities=len(summary["modalities"]),
+        body=[
+            {"cells": row, "is_mean": index >= number_of_subsets, "starts_size": _starts_size(summary, index)}
+            for index, row in enumerate(rows)
+        ],
+        convention=summary["convention"],
+    )
+
+
+def write_page(
+    path: str | os.PathLike,
+    template: str,
+    title: str,
+    headlines: Sequence[tuple[str, str]] = (),
+    headline_note: str = "",
+    figures: Sequence[tuple[str, Figure]] = (),
+    facts: Mapping[str, str] | None = None,
+    commands: Sequence[str] = (),
+    introduction: str = "",
+    tables: Sequence[ExtraTable] = (),
+    lists: Sequence[tuple[str, Sequence[str]]] = (),
+    **content: Any,
+) -> Path:
+    """Write a page from a template that extends ``page.html.j2``.
+
+    Args:
+        path: File to write.
+        template: Its file name.
+        title: Heading.
+        headlines: The few numbers to see first: what each is, and its text.
+        headline_note: Below them.
+        figures: Captions and pictures.
+        facts: See `write_report`, as are the next four.
+        commands: The same.
+        introduction: The same.
+        tables: The same.
+        lists: The same.
+        content: What the template itself needs.
 
     Returns:
         The file.
@@ -48,28 +115,33 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    header, *rows = table_rows(dict(summary))
-    number_of_subsets = len(summary["subsets"])
-    page = environment.get_template("report.html.j2").render(
+    environment.filters["hyphenated"] = _hyphenated
+    page = environment.get_template(template).render(
         title=title,
+        headlines=list(headlines),
+        headline_note=headline_note,
         introduction=introduction,
-        headlines=_headlines(summary),
-        header=header,
-        number_of_modalities=len(summary["modalities"]),
-        body=[
-            {"cells": row, "is_mean": index >= number_of_subsets, "starts_size": _starts_size(summary, index)}
-            for index, row in enumerate(rows)
-        ],
-        convention=summary["convention"],
-        pictures=[(caption, _png(figure)) for caption, figure in figures],
+        pictures=[_picture(caption, figure) for caption, figure in figures],
         facts=dict(facts or {}),
         commands=list(commands),
-        tables=[{"title": name, "header": lines[0], "rows": lines[1:], "note": note} for name, lines, note in tables],
+        tables=[_table(*table) for table in tables],
+        lists=list(lists),
         version=__version__,
+        **content,
     )
     path = Path(path)
-    path.write_text(page, encoding="utf-8")
+    replace_text(path, page)
     return path
+
+
+def write_figures(folder: str | os.PathLike, figures: Sequence[NamedFigure]) -> list[Path]:
+    """Write each picture as a PNG file of its own into a folder, which is made if it is not there."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{name}.png" for name, _, _ in figures]
+    for file, (_, _, figure) in zip(files, figures, strict=True):
+        replace_bytes(file, _png(figure))
+    return files
 
 
 def _headlines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -97,8 +169,25 @@ def _starts_size(summary: Mapping[str, Any], index: int) -> bool:
     return index > 0 and subsets[index]["n_modalities"] != subsets[index - 1]["n_modalities"]
 
 
-def _png(figure: Figure) -> str:
-    """A picture as base64 text."""
+def _hyphenated(name: str) -> str:
+    """A name in CamelCase that may be divided at its capitals, by soft hyphens."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "\u00ad", name)
+
+
+def _table(title: str, lines: Sequence[Sequence[str]], note: str) -> dict[str, Any]:
+    """A table as the template needs it; columns with words are set to the left, those with numbers to the right."""
+    header, *rows = lines
+    words = [any(re.search("[A-Za-z]{2}", row[column]) for row in rows) for column in range(len(header))]
+    return {"title": title, "header": header, "rows": rows, "note": note, "words": [True, *words[1:]]}
+
+
+def _picture(caption: str, figure: Figure) -> dict[str, Any]:
+    """A picture as the template needs it; the width in CSS pixels keeps the letters of all pictures at one size."""
+    png = base64.b64encode(_png(figure)).decode("ascii")
+    return {"caption": caption, "png": png, "width": round(96 * figure.get_figwidth())}
+
+
+def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=144)
-    return base64.b64encode(stream.getvalue()).decode("ascii")
+    return stream.getvalue()

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.evaluation.results import METRICS_FILE
 from nnunet_hetero.evaluation.scores import SCORES
 from nnunet_hetero.modalities import Modalities, Subset
 
-METRICS_FILE = "metrics.csv"
 COLUMNS = ("case", "subset", "region")
 
 

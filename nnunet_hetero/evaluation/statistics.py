@@ -40,6 +40,13 @@ class PairedResult:
         return self.p_holm is not None and self.p_holm < LEVEL
 
 
+def known_mean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """Mean of what is not NaN; NaN where there is nothing else."""
+    known = ~np.isnan(values)
+    number = known.sum(axis=axis)
+    return np.where(number > 0, np.where(known, values, 0).sum(axis=axis) / np.maximum(number, 1), np.nan)
+
+
 def compare_paired(method: np.ndarray, reference: np.ndarray, seed: int = 0) -> PairedResult:
     """Compare the values of the same cases.
 

@@ -12,6 +12,8 @@ from nnunet_hetero.evaluation.figures.common import (
     METHOD_COLOURS,
     colours,
     draw_dots,
+    height_of_names,
+    legend_below,
     size_changes,
     without_frame,
 )
@@ -47,7 +49,7 @@ def gain_bars(gains: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     axes.tick_params(axis="x", length=0)
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=_legend_columns(regions, figure), frameon=False)
+    legend_below(figure, regions)
     return figure
 
 
@@ -68,13 +70,14 @@ def method_bars(
         unit: Label of the axes.
     """
     number = len(methods)
-    height = len(available) * (0.14 + 0.12 * number) + 1.5
+    height = len(available) * (0.14 + 0.12 * number) + 1.2 + height_of_names(modalities)
     width = 0.5 * len(modalities) + 2.6 * len(values)
     figure = Figure(figsize=(max(width, 5), height), layout="constrained")
     ratios = [0.38 * len(modalities), *[2.4] * len(values)]
     dots, *panels = figure.subplots(1, 1 + len(values), sharey=True, width_ratios=ratios)
     draw_dots(dots, modalities, available)
     rows = np.arange(len(available))
+    limit = 1.03 * max((np.nanmax(part, initial=0) for part in values.values()), default=0) or 1
     for axes, (region, of_region) in zip(panels, values.items(), strict=True):
         for place, method in enumerate(methods):
             axes.barh(
@@ -85,6 +88,7 @@ def method_bars(
                 hatch="//" if place >= len(METHOD_COLOURS) else None,
                 label=method if region == next(iter(values)) else None,
             )
+        axes.set_xlim(0, limit)
         axes.set_title(region, fontsize="medium", color=DARK)
         axes.set_xlabel(unit)
         axes.xaxis.grid(True, color=_GRID)
@@ -96,11 +100,5 @@ def method_bars(
             axes.axhline(row + 0.5, color="#9aa5b1", linewidth=0.6)
     dots.set_ylim(len(available) - 0.5, -0.5)
     without_frame(dots)
-    figure.legend(loc="outside lower center", ncols=_legend_columns(methods, figure), frameon=False)
+    legend_below(figure, methods)
     return figure
-
-
-def _legend_columns(names: Sequence[str], figure: Figure) -> int:
-    """As many columns as fit side by side."""
-    inches = 0.55 + 0.085 * max(map(len, names))
-    return max(1, min(len(names), int(figure.get_figwidth() / inches)))

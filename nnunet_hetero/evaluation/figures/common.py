@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from nnunet_hetero.inference.regions import Region
 
@@ -28,9 +29,17 @@ def draw_dots(axes: Axes, modalities: Sequence[str], available: Sequence[Sequenc
         for column, there in enumerate(flags):
             axes.plot(column, row, "o", markersize=9, color=DARK if there else "none", markeredgecolor=DARK)
     axes.set_xlim(-0.6, len(modalities) - 0.4)
-    long = len(modalities) > 6 or max(map(len, modalities)) > 6
-    axes.set_xticks(range(len(modalities)), modalities, rotation=90 if long else 0)
+    axes.set_xticks(range(len(modalities)), modalities, rotation=90 if _upright(modalities) else 0)
     axes.set_yticks([])
+
+
+def height_of_names(modalities: Sequence[str]) -> float:
+    """Inches that the names above the dots need."""
+    return 0.1 + 0.09 * max(map(len, modalities)) if _upright(modalities) else 0.25
+
+
+def _upright(modalities: Sequence[str]) -> bool:
+    return len(modalities) > 6 or max(map(len, modalities)) > 6
 
 
 def without_frame(*panels: Axes) -> None:
@@ -44,6 +53,19 @@ def without_frame(*panels: Axes) -> None:
 def size_changes(available: Sequence[Sequence[bool]]) -> list[int]:
     """The rows after which the number of modalities changes."""
     return np.flatnonzero(np.diff([sum(flags) for flags in available])).tolist()
+
+
+def legend_below(figure: Figure, names: Sequence[str], **options) -> None:
+    """A legend below the axes, with as many columns as fit side by side.
+
+    Args:
+        figure: Has a constrained layout.
+        names: What stands in it.
+        options: For ``Figure.legend``.
+    """
+    inches = [0.6 + 0.09 * len(name) for name in names]
+    columns = len(names) if sum(inches) <= figure.get_figwidth() else int(figure.get_figwidth() / max(inches))
+    figure.legend(loc="outside lower center", ncols=max(columns, 1), frameon=False, **options)
 
 
 def window(stack: np.ndarray, margin: int = 2) -> tuple[slice, slice]:

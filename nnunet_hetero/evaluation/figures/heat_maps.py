@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
-from nnunet_hetero.evaluation.figures.common import DARK, draw_dots, size_changes, without_frame
+from nnunet_hetero.evaluation.figures.common import DARK, draw_dots, height_of_names, size_changes, without_frame
 
 
 def heat_map(summary: Mapping[str, Any]) -> Figure:
@@ -79,7 +79,10 @@ def _map(
     limits: Normalize,
 ) -> Figure:
     width = max(1.35, 0.1 * max(map(len, columns)))
-    size = (0.55 * len(modalities) + width * len(columns) + 0.4, 0.33 * len(available) + 1.2)
+    size = (
+        0.55 * len(modalities) + width * len(columns) + 0.4,
+        0.33 * len(available) + 0.7 + height_of_names(modalities),
+    )
     figure = Figure(figsize=(max(size[0], 4.5), size[1]), layout="constrained")
     dots, heat = figure.subplots(1, 2, sharey=True, width_ratios=[0.45 * len(modalities), width * len(columns)])
     draw_dots(dots, modalities, available)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from nnunet_hetero.evaluation.figures.common import DARK, bare, colours, show, show_outlines, show_tint
+from nnunet_hetero.evaluation.figures.common import DARK, bare, colours, legend_below, show, show_outlines, show_tint
 from nnunet_hetero.inference.regions import Region
 
 _INCHES = 1.55
@@ -60,7 +60,8 @@ def overlay_grid(rows: Sequence[OverlayRow], columns: Sequence[str], regions: Ma
     blocks = min(_BLOCKS, len(rows))
     lines = -(-len(rows) // blocks)
     tallest = max(p.image.shape[0] * p.aspect / p.image.shape[1] for row in rows for p in row.pictures)
-    label = 0.75
+    longest = max(len(name) for row in rows for name in row.subset.split("+"))
+    label = max(0.75, 0.2 + 0.1 * longest)
     figure = Figure(
         figsize=(blocks * (label + _INCHES * len(columns)), lines * (_INCHES * min(tallest, 1.6) + 0.3) + 0.75),
         layout="constrained",
@@ -80,13 +81,13 @@ def overlay_grid(rows: Sequence[OverlayRow], columns: Sequence[str], regions: Ma
             show(axes, picture.image)
             show_tint(axes, picture.prediction, regions)
             show_outlines(axes, picture.truth, regions)
-            axes.set_aspect(picture.aspect)
+            axes.set_aspect(picture.aspect, anchor="N")
             above = f"{columns[place]}\n" if line == 0 else ""
             axes.set_title(above + picture.title, fontsize=7.5, color=DARK, pad=2)
     shades = colours(len(regions))
     handles = [
         *(Patch(facecolor=colour, alpha=0.6, label=name) for name, colour in zip(regions, shades, strict=True)),
-        Line2D([], [], color=DARK, linewidth=1.2, label="line: truth, tint: prediction"),
+        Line2D([], [], color=DARK, linewidth=1.2, label="line: truth, tint: predicted"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize="small")
+    legend_below(figure, [handle.get_label() for handle in handles], handles=handles, fontsize="small")
     return figure
