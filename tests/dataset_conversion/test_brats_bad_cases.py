@@ -138,9 +138,10 @@ class TestBadCase:
         written = {p.name for folder in ("imagesTr", "labelsTr") for p in (dataset / folder).iterdir()}
         assert written == {f"{GOOD}.nii.gz", *(f"{GOOD}_{channel:04d}.nii.gz" for channel in range(4))}
 
-    def test_file_in_another_case_folder(self, tmp_path, write_case, nnunet_raw, capsys):
+    @pytest.mark.parametrize("what", ["t1", "seg"])
+    def test_file_in_another_case_folder(self, what, tmp_path, write_case, nnunet_raw, capsys):
         good, bad = (write_case(tmp_path / "raw" / name, index) for index, name in enumerate((GOOD, BAD), start=1))
-        stray = _file(good, "t1").rename(bad / f"{GOOD}_t1.nii.gz")
+        stray = _file(good, what).rename(bad / f"{GOOD}_{what}.nii.gz")
         assert brats.main(["-i", str(tmp_path / "raw"), "-d", "501", "-np", "1"]) == 1
         error = capsys.readouterr().err
         assert error.count(f"folder and file name different cases: {stray}") == 2  # neither case can be trusted
@@ -149,7 +150,9 @@ class TestBadCase:
         write_case(tmp_path / "raw" / BAD, without=("seg",))
         assert brats.main(["-i", str(tmp_path / "raw"), "-d", "501"]) == 1
         captured = capsys.readouterr()
-        assert BAD in captured.err and "There is no case that can be used. So no dataset.json was written" in captured.err
+        assert (
+            BAD in captured.err and "There is no case that can be used. So no dataset.json was written" in captured.err
+        )
         assert not (nnunet_raw / "Dataset501_BraTS" / "dataset.json").exists()
 
 

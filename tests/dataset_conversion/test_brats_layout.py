@@ -82,6 +82,11 @@ class TestEachRelease:
         assert [case.name for case in cohort.cases] == ["BraTS20_Training_001", "BraTS20_Training_002"]
         assert cohort.cases[1].images[3] == tmp_path / "raw" / "BraTS20_Training_002_flair.nii.gz"
 
+    def test_names_of_folders_above_the_cases_do_not_count(self, tmp_path, write_case):
+        write_case(tmp_path / "brats_2013_pat" / "BraTS20_Training_001")
+        (tmp_path / "brats_2013_pat" / "HGG_0001").mkdir()
+        assert find_cases(tmp_path).title == "BraTS 2020"
+
     @pytest.mark.parametrize(
         ("name", "year"),
         [
