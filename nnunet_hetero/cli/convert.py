@@ -17,6 +17,9 @@ CONVERTERS = {
         "raw BraTS 2023 and 2024: glioma, meningioma, metastases, pediatric, Sub-Saharan Africa",
     ),
     "brasyn": Command("nnunet_hetero.dataset_conversion.brasyn", "raw BraSyn, where each case lacks one modality"),
+    "msd": Command("nnunet_hetero.dataset_conversion.msd", "Task01_BrainTumour of the Medical Segmentation Decathlon"),
+    "csv": Command("nnunet_hetero.dataset_conversion.csv_table", "any cohort that a CSV describes"),
+    "bids": Command("nnunet_hetero.dataset_conversion.bids", "a BIDS folder, sub-*/[ses-*]/anat"),
     "phantom": Command(
         "nnunet_hetero.dataset_conversion.phantom", "a synthetic cohort in the raw BraTS layout, to try things out"
     ),

@@ -49,8 +49,9 @@ def read_cohort(
 ) -> list[CohortCase]:
     """The cases in ``imagesTr``, sorted by name, then those in ``imagesTs`` that are asked for.
 
-    Patients, sites and grades come from the table; a case without a patient there is of the one that its name tells. What a case lacks comes from ``missing_modalities`` in ``dataset.json``, or if there is no such
-    entry, from the images: a modality is missing without a file, or with one that is zero throughout.
+    Patients, sites and grades come from the table; a case without a patient there is of the one that its name tells.
+    What a case lacks comes from ``missing_modalities`` in ``dataset.json``, or if there is no such entry, from the
+    images: a modality is missing without a file, or with one that is zero throughout.
 
     Args:
         raw: The dataset's folder, ``nnUNet_raw/DATASET``.

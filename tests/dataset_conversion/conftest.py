@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
-from nnunet_hetero.dataset_conversion.phantom import make_phantom
+from helpers.phantoms import phantom
 
 FILES = ("t1", "t1ce", "t2", "flair", "seg")
-
-
-@cache
-def phantom(index: int) -> dict:
-    """Phantom `index` on a grid of 24 voxels a side, 8 mm."""
-    return make_phantom(index, size=24, seed=5)
 
 
 @pytest.fixture

@@ -1,0 +1,144 @@
+"""Convert Task01_BrainTumour of the Medical Segmentation Decathlon to an nnU-Net dataset.
+
+``nnunet_hetero convert msd -i Task01_BrainTumour -d 504``, or ``python dataset_conversion/msd.py -i ... -d 504``.
+Channels, labels and regions come out as from ``convert brats``, so that models can be used across both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel
+from nibabel.filebasedimages import ImageFileError
+
+# Absolute, so that the file also runs as a plain script, where it has no parent package.
+from nnunet_hetero.dataset_conversion.brats import PLAIN_LABELS, REGIONS, REGIONS_CLASS_ORDER
+from nnunet_hetero.dataset_conversion.cases import RawCase
+from nnunet_hetero.dataset_conversion.command import (
+    add_common_arguments,
+    add_labels_argument,
+    run_alone,
+    run_conversion,
+)
+from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme
+from nnunet_hetero.errors import DataError
+
+FOLDER = "Task01_BrainTumour"
+# Their names of the volumes, in the order of our channels.
+CHANNELS = {"t1w": "T1", "t1gd": "T1c", "t2w": "T2", "flair": "FLAIR"}
+# Their names of the labels, and what these are in a converted BraTS dataset.
+LABELS = {"background": 0, "edema": 2, "non-enhancing tumor": 1, "enhancing tumour": 3}
+
+
+def find_msd_cases(raw: str | Path) -> tuple[list[RawCase], dict[int, int]]:
+    """Read ``dataset.json`` of the task, and compare it with the files.
+
+    Args:
+        raw: The folder ``Task01_BrainTumour``, or the one that it is in.
+
+    Returns:
+        The cases, test cases among them, sorted by name; and label value in their files → label value in our dataset.
+
+    Raises:
+        DataError: If the folder is not the one of this task.
+    """
+    raw = Path(raw)
+    raw = raw / FOLDER if (raw / FOLDER).is_dir() else raw
+    content = _read_json(raw / "dataset.json")
+    order = [name.lower() for _, name in sorted(content["modality"].items(), key=lambda item: int(item[0]))]
+    if sorted(order) != sorted(CHANNELS):
+        raise DataError(
+            f"{raw / 'dataset.json'} names the modalities {', '.join(order)}; expected FLAIR, T1w, t1gd and T2w, in "
+            f"any order. This converter is for {FOLDER} of the Medical Segmentation Decathlon alone."
+        )
+    found = {name.lower(): int(value) for value, name in content["labels"].items()}
+    if sorted(found) != sorted(LABELS):
+        raise DataError(
+            f"{raw / 'dataset.json'} names the labels {', '.join(found)}; expected {', '.join(LABELS)}. This converter "
+            f"is for {FOLDER} alone."
+        )
+    volumes = tuple(order.index(name) for name in CHANNELS)
+    training = {_stem(entry["image"]): (entry["image"], entry["label"]) for entry in content["training"]}
+    test = {_stem(entry): (entry, None) for entry in content["test"]}
+    cases = [_case(raw, name, *files, volumes) for name, files in (training | test).items()]
+    cases += [
+        RawCase(name, (None,) * len(CHANNELS), None, f"{path} is not listed in dataset.json. List it, or remove it.")
+        for path in _files(raw)
+        if (name := _stem(path)) not in training | test
+    ]
+    return sorted(cases, key=lambda case: case.name), {found[name]: value for name, value in LABELS.items()}
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise DataError(f"{file} is not there. Give the folder {FOLDER}, as unpacked, with -i.")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{file} is not valid JSON ({error}). Unpack the archive again.") from error
+    for key, kind in (("modality", dict), ("labels", dict), ("training", list), ("test", list)):
+        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+            raise DataError(f"{file} has no {kind.__name__} '{key}'; it is not the dataset.json of {FOLDER}.")
+    return content
+
+
+def _case(raw: Path, name: str, image: str, label: str | None, volumes: tuple[int, ...]) -> RawCase:
+    image_file, label_file = raw / image, raw / label if label else None
+    problem = None
+    for file in (image_file, label_file):
+        if file is not None and not file.is_file():
+            problem = f"dataset.json lists {file}, which is not there. Unpack the archive again."
+    if label and _stem(label) != name:
+        problem = f"dataset.json gives it the label {label} of another case."
+    problem = problem or _shape_problem(image_file, len(volumes))
+    return RawCase(name, (image_file,) * len(volumes), label_file, problem, volumes, test=label is None)
+
+
+def _shape_problem(file: Path, expected: int) -> str | None:
+    try:
+        shape = nibabel.load(file).shape
+    except (OSError, EOFError, ImageFileError):
+        return None  # the conversion reads all of it, and says what is wrong
+    if len(shape) != 4 or shape[3] != expected:
+        return f"{file} has shape {shape}; expected 4D with {expected} volumes."
+    return None
+
+
+def _files(raw: Path) -> list[Path]:
+    """All images there are; the archive is full of hidden companions of macOS, ``._BRATS_001.nii.gz``."""
+    found = [path for folder in ("imagesTr", "imagesTs") for path in (raw / folder).glob("*.nii.gz")]
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _stem(file: str | Path) -> str:
+    return Path(file).name.removesuffix(".nii.gz")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``nnunet_hetero convert msd``."""
+    add_common_arguments(parser, "MSDBrainTumour", f"folder {FOLDER}, as unpacked", unlabelled_to_test=True)
+    add_labels_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
+    cases, values = find_msd_cases(args.input)
+    scheme = LabelScheme(
+        labels=PLAIN_LABELS if args.labels else REGIONS,
+        values=values,
+        regions_class_order=None if args.labels else REGIONS_CLASS_ORDER,
+    )
+    return run_conversion(DatasetSpec(tuple(CHANNELS.values()), scheme, f"MSD {FOLDER}"), cases, args)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line of the MSD converter alone."""
+    return run_alone("msd.py", __doc__.splitlines()[0], add_arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
