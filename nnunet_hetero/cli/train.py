@@ -6,7 +6,13 @@ import argparse
 import sys
 
 from nnunet_hetero.integration.environment import set_ext_trainer
-from nnunet_hetero.integration.nnunet_flags import DEFAULT_TRAINER_NOTE, flag_value, wants_help, with_default_trainer
+from nnunet_hetero.integration.nnunet_flags import (
+    DEFAULT_TRAINER_NOTE,
+    TRAIN_FLAGS,
+    flag_value,
+    wants_help,
+    with_default_trainer,
+)
 from nnunet_hetero.integration.nnunet_folders import require_variables
 from nnunet_hetero.integration.versions import require_supported_nnunet
 
@@ -23,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     set_ext_trainer()
     if not wants_help(args.arguments):
         require_variables("nnUNet_preprocessed", "nnUNet_results")
-    weights = flag_value(args.arguments, "-pretrained_weights")
+    weights = flag_value(args.arguments, "-pretrained_weights", TRAIN_FLAGS)
     if weights is not None:
         from nnunet_hetero.inference.trust import load_checkpoint
 

@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import NoReturn
 
 from nnunet_hetero.integration.environment import DEFAULT_TRAINER
 
 DEFAULT_TRAINER_NOTE = f"\nCalled through nnunet_hetero, -tr defaults to {DEFAULT_TRAINER}."
 
 
-def flag_value(argv: Sequence[str], flag: str) -> str | None:
+TRAIN_FLAGS = ("-tr", "-p", "-pretrained_weights", "-num_gpus", "-device")
+PREDICT_FLAGS = (
+    *("-i", "-o", "-d", "-p", "-tr", "-c", "-f", "-m", "-step_size", "-chk", "-npp", "-nps"),
+    *("-prev_stage_predictions", "-num_parts", "-part_id", "-device"),
+)
+"""Flags of nnU-Net's commands that take values. A parser that knows but one of them would take others for its
+abbreviation (``-p`` for ``-pretrained_weights``), or for its value (``-device`` for ``-d evice``)."""
+
+
+class _Reader(argparse.ArgumentParser):
+    """A parser that neither prints nor ends the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """What `argparse` does not raise by itself: abbreviations with more than one meaning."""
+        raise argparse.ArgumentError(None, message)
+
+
+def flag_value(argv: Sequence[str], flag: str, flags: Sequence[str] = PREDICT_FLAGS) -> str | None:
     """Value of one of nnU-Net's flags, read as nnU-Net's own parser reads it (``-t X`` and ``-tr=X`` included).
 
     Args:
         argv: Arguments of an nnU-Net command.
         flag: A flag that takes one value, e.g. ``-tr``.
+        flags: All of the command's flags that take values.
 
     Returns:
         The value, None if the flag is not there. A flag without its value counts as not there: nnU-Net's parser, which
         reads the arguments after us, words that error.
     """
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    parser.add_argument(flag, dest="value")
+    parser = _Reader(add_help=False, exit_on_error=False)
+    for name in flags:
+        parser.add_argument(name, dest=name, nargs="+" if name == "-f" else None)
     try:
-        return parser.parse_known_args(list(argv))[0].value
+        return vars(parser.parse_known_args(list(argv))[0])[flag]
     except argparse.ArgumentError:
         return None
 

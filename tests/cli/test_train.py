@@ -41,6 +41,11 @@ def test_a_trainer_that_the_user_names_stays(called_with, given):
     assert called_with == [([*given, "501", "3d_fullres", "0"], True)]
 
 
+def test_plans_are_not_taken_for_pretrained_weights(called_with):
+    assert main(["train", "501", "3d_fullres", "0", "-p", "nnUNetPlansOfMine", "-tr", "nnUNetTrainer"]) == 0
+    assert called_with[0][0][3:5] == ["-p", "nnUNetPlansOfMine"]
+
+
 def test_help_is_that_of_nnunet_and_names_our_default(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
     monkeypatch.setenv(EXT_TRAINER, "/mine")
