@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": Command("nnunet_hetero.cli.convert", "write a data set in nnU-Net's raw format"),
     "splits": Command("nnunet_hetero.cli.splits", "divide a data set into training, validation and test cases"),
     "fill-gaps": Command("nnunet_hetero.cli.fill_gaps", "write all-zero volumes for the files that a data set lacks"),
+    "plan": Command("nnunet_hetero.cli.plan", "write plans with other settings, e.g. another draw of subsets"),
     "train": Command("nnunet_hetero.cli.train", "nnUNetv2_train with our trainer, no activation needed"),
     "predict": Command("nnunet_hetero.cli.predict", "nnUNetv2_predict with our flags, no activation needed"),
     "complete": Command("nnunet_hetero.cli.complete", "complete the missing modalities of cases"),

@@ -1,0 +1,117 @@
+"""What ``nnunet_hetero plan`` does: from plans and the wishes of a user to new plans and a description of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
+
+from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.draws import COHORT, SubsetSampler, read_draw
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.integration.nnunet_folders import dataset_folders
+from nnunet_hetero.modalities import Modalities, Subset
+from nnunet_hetero.planning.plans_file import derived_plans, read_plans, trainable_configurations, write_plans
+from nnunet_hetero.planning.settings import (
+    assigned_settings,
+    checked_settings,
+    draw_settings,
+    draw_table,
+    settings_of,
+)
+from nnunet_hetero.training.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class DerivedPlans:
+    """What was written.
+
+    Args:
+        file: The plans.
+        configurations: Those that were changed.
+        description: What was changed, for the user.
+    """
+
+    file: Path
+    configurations: list[str]
+    description: str
+
+
+def derive_settings(
+    dataset: str,
+    source: str,
+    name: str,
+    configurations: Sequence[str] | None = None,
+    alpha: str | None = None,
+    presence: Sequence[str] | None = None,
+    assignments: Sequence[str] = (),
+    overwrite: bool = False,
+) -> DerivedPlans:
+    """Write plans with other settings.
+
+    Args:
+        dataset: Name or ID.
+        source: Plans to start from.
+        name: Name of the new plans.
+        configurations: Which to change; None means all but cascades.
+        alpha: ``paper``, ``cohort`` or a CSV file.
+        presence: ``MODALITY=PROBABILITY`` for each modality.
+        assignments: ``KEY=VALUE`` of other settings.
+        overwrite: Whether to replace plans of ours that have this name.
+
+    Raises:
+        SettingsError: If the dataset, the plans or a setting is not what it must be.
+    """
+    _, folder = dataset_folders(dataset)
+    plans = read_plans(folder, source)
+    if name == source:
+        raise SettingsError(f"--out_plans is '{name}', which are the plans to start from. Choose another name.")
+    modalities = Modalities.from_dataset_json(_read_dataset_json(folder))
+    chosen = trainable_configurations(plans, configurations)
+    changes = {**assigned_settings(assignments), **draw_settings(alpha, presence, modalities)}
+
+    def change(configuration: dict[str, Any]) -> None:
+        configuration[KEY] = checked_settings(settings_of(configuration), changes, modalities)
+
+    new = derived_plans(plans, name, chosen, change)
+    lines = [f"{name}, from {source}: {', '.join(chosen)}"]
+    lines += [f"  {key}: {json.dumps(value)}" for key, value in changes.items()]
+    # The draw is the same in all of them, unless the source had set it apart.
+    draws: dict[str, list[str]] = {}
+    for configuration in chosen:
+        entry = new["configurations"][configuration]
+        draws.setdefault(_describe_draw(folder, entry, modalities), []).append(configuration)
+    for text, names in draws.items():
+        lines += ["", f"Draw in training of a case with all modalities ({', '.join(names)}):", text]
+    return DerivedPlans(write_plans(folder, new, overwrite), chosen, "\n".join(lines))
+
+
+def _describe_draw(folder: Path, configuration: dict[str, Any], modalities: Modalities) -> str:
+    config = HeteroModalConfig.from_dict(settings_of(configuration))
+    counts = None
+    if config.alpha == COHORT:
+        counts = _cohort_counts(folder / configuration["data_identifier"], modalities)
+        if counts is None:
+            return "  The frequencies of the training cases; they are known after nnUNetv2_preprocess."
+    probabilities = SubsetSampler(modalities, read_draw(config, modalities, counts)).probabilities()
+    return draw_table(probabilities, modalities)
+
+
+def _cohort_counts(preprocessed: Path, modalities: Modalities) -> Counter[Subset] | None:
+    """How many preprocessed cases have exactly each subset; None if nothing is preprocessed."""
+    if not preprocessed.is_dir():
+        return None
+    dataset_class = infer_dataset_class(str(preprocessed))
+    return Cohort.read(modalities, dataset_class(str(preprocessed))).subset_counts()
+
+
+def _read_dataset_json(folder: Path) -> dict[str, Any]:
+    file = folder / "dataset.json"
+    if not file.is_file():
+        raise SettingsError(f"{file} is not there; run nnUNetv2_plan_and_preprocess first.")
+    return json.loads(file.read_text(encoding="utf-8"))
