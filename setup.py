@@ -48,6 +48,8 @@ setup(
         "jinja2>=3.1",
         "tqdm>=4.64",
         "scikit-image>=0.19.3",
+        "monai>=1.4,<1.7",
+        "connected-components-3d>=3.16,<5",
         "packaging>=21",
         "filelock>=3.12",
     ],

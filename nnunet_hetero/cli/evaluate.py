@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.evaluation.metric_options import DEFAULT_METRICS, LESION_RULES, METRICS, MetricOptions
 from nnunet_hetero.integration.environment import DEFAULT_TRAINER, set_ext_trainer
 from nnunet_hetero.integration.nnunet_folders import model_folder, require_variables
 from nnunet_hetero.integration.predict_flags import add_sampling_arguments, add_trust_argument
 
-HELP = """Segment cases from every subset of the modalities and measure the Dice of every region.
+HELP = """Segment cases from every subset of the modalities and measure how good that is.
 
 Without -i and -l, each fold segments its own validation cases; with --split test, the folds together segment the test
-set. Writes dice.csv (one row per case, subset and region),
-summary.json and table.md, and prints the table. An interrupted run continues where it stopped.
+set. Writes metrics.csv (one row per case, subset and region), summary.json and table.md, and prints the table. An
+interrupted run continues where it stopped.
 
 Each case is segmented 2^M - 1 times, so by default from the posterior's mean (--num_samples 0), not from 10 draws as in
 prediction. With the same --num_samples and --seed the label maps are those of the prediction."""
@@ -44,6 +45,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-step_size", type=float, default=0.5, help="Of the sliding window. Default: %(default)s")
     add_sampling_arguments(parser, num_samples=0)
     parser.add_argument(
+        "--metrics",
+        nargs="+",
+        choices=("all", *METRICS),
+        default=list(DEFAULT_METRICS),
+        metavar="METRIC",
+        help=f"What to measure: {', '.join(METRICS)}, or all; the Dice always. Default: {' '.join(DEFAULT_METRICS)}",
+    )
+    parser.add_argument(
+        "--nsd_tolerance",
+        type=float,
+        default=MetricOptions.tolerance,
+        metavar="MM",
+        help="Distance up to which surfaces agree, for the normalised surface Dice. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--lesion_rule",
+        choices=LESION_RULES,
+        default=MetricOptions.lesion_rule,
+        help="BraTS 2023 challenge whose lesion-wise scores are meant. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--remove_small",
+        nargs=2,
+        metavar=("REGION", "VOXELS"),
+        help="Remove this region from predictions with fewer voxels of it, before scoring: it becomes the rest of the "
+        "smallest region around it, or background. Default: nothing is removed.",
+    )
+    parser.add_argument(
+        "--completion",
+        action="store_true",
+        help="Also complete the modalities outside of each subset, and write how close they are to the true images to "
+        "completion.csv.",
+    )
+    parser.add_argument(
         "--save_predictions", action="store_true", help="Keep the label maps, in OUTPUT/predictions/SUBSET."
     )
     add_trust_argument(parser)
@@ -59,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     if args.i is not None and args.split == "test":
         raise SettingsError("--split test and -i exclude each other: either the test cases of the splits, or a folder.")
     require_variables("nnUNet_results", *(() if args.i else ("nnUNet_raw", "nnUNet_preprocessed")))
+    if args.remove_small and not args.remove_small[1].isdecimal():
+        raise SettingsError(f"--remove_small: '{args.remove_small[1]}' is no number of voxels. Give REGION VOXELS.")
     # Late, so that -h answers at once.
     import torch
 
@@ -67,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
     if args.device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
     set_ext_trainer()
+    names = tuple(METRICS if "all" in args.metrics else args.metrics)
     result = evaluate_model(
         model_folder(args.d, args.tr, args.p, args.c),
         args.f,
@@ -81,6 +119,9 @@ def run(args: argparse.Namespace) -> int:
         step_size=args.step_size,
         num_samples=args.num_samples,
         seed=args.seed,
+        metrics=MetricOptions(names, args.nsd_tolerance, args.lesion_rule),
+        remove_small=(args.remove_small[0], int(args.remove_small[1])) if args.remove_small else None,
+        completion=args.completion,
         save_predictions=args.save_predictions,
         trust_checkpoint=args.trust_checkpoint,
         progress=not args.disable_progress_bar,
@@ -90,5 +131,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{case}: {len(subsets)} subset(s) left out, the case does not have all of their modalities.")
     for reason in result.evaluation.failed.values():
         print(f"error: {reason}")
-    print(f"Written to {result.folder}: dice.csv, summary.json, table.md")
+    files = ["metrics.csv", *(["completion.csv"] if args.completion else []), "summary.json", "table.md"]
+    print(f"Written to {result.folder}: {', '.join(files)}")
     return 1 if result.evaluation.failed else 0

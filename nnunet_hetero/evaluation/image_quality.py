@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from skimage.metrics import structural_similarity
+
+from nnunet_hetero.evaluation.surface import bounding_box
+
+WINDOW = 7
+"""Edge of SSIM's window, in voxels."""
+
+TISSUES = ("brain", "tumour", "healthy")
 
 CONVENTION = (
     "Both images are z-scored inside the brain (voxels where the real image is not zero) first, since the intensities "
@@ -24,17 +29,22 @@ def image_quality(completed: np.ndarray, real: np.ndarray, tumour: np.ndarray) -
 
     Returns:
         ``psnr`` and ``ssim`` by place: ``psnr_brain``, ``psnr_tumour``, ``psnr_healthy`` and the same with ``ssim``;
-        NaN for an empty place.
+        NaN for an empty place or a constant image.
     """
+    completed, real, tumour = (np.squeeze(image) for image in (completed, real, tumour))
     brain = real != 0
-    first, second = _z_scored(completed, brain), _z_scored(real, brain)
+    # Filters need the neighbourhood of the brain only.
+    window = min(WINDOW, *(size - 1 + size % 2 for size in real.shape))
+    box = bounding_box(brain, margin=WINDOW)
+    completed, real, tumour, brain = (image[box] for image in (completed, real, tumour, brain))
+    first, second = z_scored(completed, brain), z_scored(real, brain)
     data_range = float(np.ptp(second[brain]))
-    window = min(7, *(size - 1 + size % 2 for size in real.shape))
+    if not data_range:  # a constant image
+        return {f"{score}_{name}": float("nan") for score in ("psnr", "ssim") for name in TISSUES}
     _, similarity = structural_similarity(second, first, data_range=data_range, win_size=window, full=True)
     error = (first - second) ** 2
-    places: Mapping[str, np.ndarray] = {"brain": brain, "tumour": brain & tumour, "healthy": brain & ~tumour}
     result = {}
-    for name, mask in places.items():
+    for name, mask in zip(TISSUES, (brain, brain & tumour, brain & ~tumour), strict=True):
         mse = np.float64(error[mask].mean() if mask.any() else np.nan)
         with np.errstate(divide="ignore"):  # two equal images: infinite
             result[f"psnr_{name}"] = float(10 * np.log10(data_range**2 / mse))
@@ -42,7 +52,19 @@ def image_quality(completed: np.ndarray, real: np.ndarray, tumour: np.ndarray) -
     return result
 
 
-def _z_scored(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+def completion_scores(completed: np.ndarray, real: np.ndarray, tumour: np.ndarray) -> list[dict[str, str | float]]:
+    """The same as rows of ``completion.csv``: ``tissue`` (one of `TISSUES`), ``psnr`` and ``ssim``.
+
+    Args:
+        completed: ``(D, H, W)``.
+        real: The image that was not given to the model, same shape.
+        tumour: Mask of the tumour, same shape.
+    """
+    found = image_quality(completed, real, tumour)
+    return [{"tissue": name, "psnr": found[f"psnr_{name}"], "ssim": found[f"ssim_{name}"]} for name in TISSUES]
+
+
+def z_scored(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
     """Zero mean and unit variance inside the brain, zero outside of it."""
     inside = image[brain].astype(np.float64)
     result = np.zeros(image.shape)

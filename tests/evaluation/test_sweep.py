@@ -1,26 +1,29 @@
-"""The sweep over subsets, and the command, on a tiny model with random weights."""
+"""The sweep over subsets, on a tiny model with random weights: results, what subsets share, cases."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
-from helpers.tiny_model import SHAPE, read_array, write_case, write_image, write_tiny_model
+from helpers.evaluation import REGIONS, evaluate, labelled_folders
+from helpers.tiny_model import SHAPE, read_array, write_case, write_image, write_json, write_tiny_model
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.evaluation.metrics import dice_per_region
-from nnunet_hetero.evaluation.model import evaluate_model
+from nnunet_hetero.evaluation import inputs, sweep
+from nnunet_hetero.evaluation.metric_options import METRICS, MetricOptions
+from nnunet_hetero.evaluation.metrics import measure
+from nnunet_hetero.evaluation.sweep import parse_subsets
 from nnunet_hetero.inference.outputs import SamplingOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.inference.preprocessing import preprocess
+from nnunet_hetero.inference.subset_prediction import predict_subsets
 from nnunet_hetero.integration.predict_flags import PredictionOptions
-
-REGIONS = {"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": 3}
+from nnunet_hetero.modalities import Modalities, all_subsets
 
 
 @pytest.fixture(autouse=True)
@@ -30,29 +33,26 @@ def _environment(nnunet_folders):
 
 @pytest.fixture
 def folders(tmp_path):
-    """A folder of images and one of labels, with one case ``a``."""
-    write_case(tmp_path / "images", "a", seed=3, labels=tmp_path / "labels")
-    return {"images": tmp_path / "images", "labels": tmp_path / "labels", "output": tmp_path / "out"}
-
-
-def evaluate(model, folds=0, **arguments):
-    arguments = {"device": torch.device("cpu"), "mirroring": False, "progress": False, **arguments}
-    return evaluate_model(model.folder, folds, **arguments)
+    return labelled_folders(tmp_path)
 
 
 class TestAgreesWithPrediction:
-    @pytest.mark.parametrize(("folds", "num_samples"), [([0], 0), ([0, 1], 3)])
-    def test_label_maps_and_dice(self, tiny_model, tmp_path, folders, folds, num_samples):
+    @pytest.mark.parametrize(
+        ("folds", "num_samples", "mirroring"), [([0], 0, False), ([0, 1], 3, False), ([0, 1], 0, True)]
+    )
+    def test_label_maps_and_scores(self, tiny_model, tmp_path, folders, folds, num_samples, mirroring):
         """T2 and FLAIR have larger heads than T1 and T1c: nnU-Net's crop and normalisation depend on the subset."""
         subsets = ["T1", "T2", "T1+T1c", "T1c+T2", "T2+FLAIR", "T1+T1c+T2+FLAIR"]
         sampling = {"num_samples": num_samples, "seed": 7}
-        found = evaluate(tiny_model, folds, **folders, **sampling, subsets=subsets, save_predictions=True)
+        options = MetricOptions(tuple(METRICS))
+        flags = {"subsets": subsets, "save_predictions": True, "metrics": options, "mirroring": mirroring}
+        found = evaluate(tiny_model, folds, **folders, **sampling, **flags)
         truth = read_array(folders["labels"] / "a.nii.gz")
         maps = []
         for subset in subsets:
             predictor = HeteroModalPredictor(
                 options=PredictionOptions(available=(subset,), sampling=SamplingOptions(**sampling)),
-                use_mirroring=False,
+                use_mirroring=mirroring,
                 allow_tqdm=False,
                 device=torch.device("cpu"),
             )
@@ -61,9 +61,61 @@ class TestAgreesWithPrediction:
             predicted = read_array(tmp_path / subset / "a.nii.gz")
             maps.append(read_array(tmp_path / "out" / "predictions" / subset / "a.nii.gz"))
             assert (maps[-1] == predicted).all()
-            rows = {row["region"]: row["dice"] for row in found.evaluation.rows if row["subset"] == subset}
-            assert rows == pytest.approx(dice_per_region(predicted, truth, REGIONS), nan_ok=True)
+            expected = measure(predicted, truth, REGIONS, (1.0, 1.0, 1.0), options)
+            rows = {row["region"]: row for row in found.evaluation.rows if row["subset"] == subset}
+            for region, scores in expected.items():
+                assert {column: rows[region][column] for column in scores} == pytest.approx(scores, nan_ok=True)
         assert any((maps[0] != other).any() for other in maps[1:])
+
+    def test_files_have_the_grid_of_their_own_image(self, tiny_model, folders):
+        """Positions that differ by rounding are accepted; a prediction lies where its first image does."""
+        write_image(
+            folders["images"] / "a_0002.nii.gz", read_array(folders["images"] / "a_0002.nii.gz"), 1.0, (5e-4, 0, 0)
+        )
+        evaluate(tiny_model, **folders, subsets=["T1+T2", "T2"], save_predictions=True)
+        for subset, origin in (("T1+T2", 0.0), ("T2", 5e-4)):
+            image = sitk.ReadImage(str(folders["output"] / "predictions" / subset / "a.nii.gz"))
+            assert image.GetOrigin()[0] == pytest.approx(origin, abs=1e-6)
+
+
+class TestSharing:
+    """What a case costs: how often it is preprocessed, and in how many passes over its tiles."""
+
+    @pytest.fixture
+    def passes(self, monkeypatch):
+        """The subsets of each pass."""
+        seen = []
+
+        def counted(predictor, data, case, targets, *arguments):
+            seen.append([target.subset for target in targets])
+            return predict_subsets(predictor, data, case, targets, *arguments)
+
+        monkeypatch.setattr(sweep, "predict_subsets", counted)
+        return seen
+
+    def test_subsets_with_one_head_share(self, tiny_model, folders, passes):
+        evaluate(tiny_model, **folders)
+        small = [(0,), (1,), (0, 1)]
+        assert [sorted(one) for one in passes] == [sorted(small), sorted(set(all_subsets(4)) - set(small))]
+
+    def test_all_share_if_all_heads_are_the_same(self, tiny_model, folders, passes):
+        for channel in range(4):
+            file = folders["images"] / f"a_{channel:04d}.nii.gz"
+            write_image(file, read_array(file) + 100)
+        evaluate(tiny_model, **folders)
+        assert [len(one) for one in passes] == [15]
+
+    def test_the_mask_matters_for_modalities_that_are_normalised_in_it(self, tiny_model, folders, passes, monkeypatch):
+        """Here two images have one box around them, and zeros within: only the z-score inside the mask sees these."""
+        for channel, hole in ((0, 5), (1, 6)):
+            image = read_array(folders["images"] / f"a_{channel:04d}.nii.gz") + 100
+            image[hole, :, 0] = 0
+            write_image(folders["images"] / f"a_{channel:04d}.nii.gz", image)
+        evaluate(tiny_model, **folders, subsets=["T1", "T1c"])
+        assert len(passes) == 2
+        monkeypatch.setattr(ConfigurationManager, "use_mask_for_norm", [False] * 4)
+        evaluate(tiny_model, **{**folders, "output": folders["output"] / "2"}, subsets=["T1", "T1c"])
+        assert len(passes) == 3
 
 
 class TestCases:
@@ -136,79 +188,74 @@ class TestCases:
         with pytest.raises(DataError, match=f"{name}.* is not there"):
             evaluate(tiny_model, output=tmp_path)
 
+    def test_one_case_only(self, tiny_model, folders):
+        found = evaluate(tiny_model, **folders, subsets=["T1"])
+        assert found.summary["cases"] == 1
+        assert "One case only" in found.table
 
-class TestContinuation:
-    @pytest.fixture
-    def predicted(self, monkeypatch):
-        """Counts the predictions."""
-        count = []
-        original = HeteroModalPredictor.predict_case
+    def test_region_that_is_empty_in_every_case(self, tiny_model, folders, monkeypatch, recwarn):
+        write_image(folders["labels"] / "a.nii.gz", np.zeros(SHAPE, np.uint8))
         monkeypatch.setattr(
-            HeteroModalPredictor,
-            "predict_case",
-            lambda self, *arguments: count.append(1) or original(self, *arguments),
+            HeteroModalPredictor, "to_segmentation", lambda self, logits, properties: np.zeros(SHAPE, np.uint8)
         )
-        return count
+        found = evaluate(tiny_model, **folders, subsets=["T1", "T2"], metrics=MetricOptions(tuple(METRICS)))
+        assert found.summary["empty_regions"] == list(REGIONS)
+        means = found.summary["mean"]
+        assert means["mean"] is None and set(means["dice"].values()) == {None}
+        assert means["metrics"]["lesion_dice"]["mean"] == 1.0 and means["metrics"]["hd95"]["mean"] is None
+        assert "'tumor core' is empty in the truth and the prediction of every case" in found.table
+        json.dumps(found.summary, allow_nan=False)
+        with (folders["output"] / "metrics.csv").open() as stream:
+            assert {row["dice"] for row in csv.DictReader(stream)} == {""}
+        assert not [warning for warning in recwarn if "Mean of empty" in str(warning.message)]
 
-    def test_only_what_is_not_there_yet(self, tiny_model, folders, predicted):
-        first = evaluate(tiny_model, **folders, subsets=["T1", "T2"])
-        second = evaluate(tiny_model, **folders, subsets=["T1", "FLAIR"])
-        assert len(predicted) == 3
-        assert {entry["subset"] for entry in second.summary["subsets"]} == {"T1", "FLAIR"}
-        assert second.evaluation.rows[:3] == first.evaluation.rows[:3]
-        evaluate(tiny_model, **folders, subsets=["T1"], save_predictions=True)
-        assert len(predicted) == 4
+    def test_subset_without_results(self, tiny_model, folders):
+        (folders["images"] / "a_0001.nii.gz").unlink()
+        found = evaluate(tiny_model, **folders, subsets=["T1", "T1c", "T1+T1c"])
+        assert [entry["subset"] for entry in found.summary["subsets"]] == ["T1"]
+        assert found.summary["subsets_without_results"] == ["T1c", "T1+T1c"]
+        assert "no case has all of the modalities: T1c, T1+T1c." in found.table
 
-    def test_other_draws_start_anew(self, tiny_model, folders, predicted):
-        for sampling in ({}, {"num_samples": 2}, {"num_samples": 2, "seed": 1}, {"num_samples": 2, "seed": 1}):
-            evaluate(tiny_model, **folders, **sampling, subsets=["T1"])
-        assert len(predicted) == 3
+    def test_constant_image_counts_as_absent(self, tiny_model, folders):
+        write_image(folders["images"] / "a_0000.nii.gz", np.full(SHAPE, 7, np.float32))
+        found = evaluate(tiny_model, **folders, subsets=["T1", "T1+T2", "T2"])
+        assert {row["subset"] for row in found.evaluation.rows} == {"T2"}
+        assert found.summary["skipped"] == {"a": ["T1", "T1+T2"]} and not found.summary["failed"]
 
-    def test_new_checkpoint_starts_anew(self, tiny_model, folders, predicted, tmp_path, monkeypatch):
-        model = write_tiny_model(tmp_path / "model")
-        evaluate(model, **folders, subsets=["T1"])
-        os.utime(model.folder / "fold_0" / "checkpoint_final.pth", (1, 1))
-        evaluate(model, **folders, subsets=["T1"])
-        assert len(predicted) == 2
+    def test_image_that_cannot_be_preprocessed_spoils_only_the_subsets_that_have_it(
+        self, tiny_model, folders, monkeypatch
+    ):
+        def refuse(images, *arguments):
+            if 3 in images.used:
+                raise DataError("FLAIR cannot be used.")
+            return preprocess(images, *arguments)
+
+        monkeypatch.setattr(inputs, "preprocess", refuse)
+        found = evaluate(tiny_model, **folders, subsets=["T2", "FLAIR", "T2+FLAIR"])
+        assert {row["subset"] for row in found.evaluation.rows} == {"T2"}
+        assert found.summary["subsets_without_results"] == ["FLAIR", "T2+FLAIR"]
+        with pytest.raises(DataError, match=r"FLAIR cannot be used"):
+            evaluate(tiny_model, **{**folders, "output": folders["output"] / "2"}, subsets=["FLAIR"])
+
+    def test_nothing_but_constant_images(self, tiny_model, folders):
+        for channel in range(4):
+            write_image(folders["images"] / f"a_{channel:04d}.nii.gz", np.full(SHAPE, 7, np.float32))
+        with pytest.raises(DataError, match=r"No case could be evaluated.(.|\n)*constant"):
+            evaluate(tiny_model, **folders)
+
+    def test_case_in_two_folds(self, tiny_model, tmp_path, monkeypatch):
+        splits = [{"train": ["case_01"], "val": ["case_00", "case_02"]}, {"train": ["case_01"], "val": ["case_02"]}]
+        folder = tmp_path / tiny_model.dataset
+        write_json(folder / "splits_final.json", splits)
+        monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path))
+        with pytest.raises(SettingsError, match="Case 'case_02' is a validation case of the folds 0 and 1"):
+            evaluate(tiny_model, None, output=tmp_path / "out")
 
 
-class TestCommand:
-    COMMAND = ("evaluate", "-d", "501", "-c", "3d_fullres", "-device", "cpu", "--disable_tta", "--disable_progress_bar")
-
-    def test_all_subsets(self, tiny_model, tmp_path, capsys):
-        assert main([*self.COMMAND, "-f", "0", "-o", str(tmp_path)]) == 0
-        assert (tmp_path / "table.md").read_text() in capsys.readouterr().out
-        with (tmp_path / "dice.csv").open() as stream:
-            rows = list(csv.DictReader(stream))
-        assert len(rows) == 2 * 15 * 3
-        assert set(rows[0]) == {"case", "subset", "n_modalities", "region", "dice"}
-        summary = json.loads((tmp_path / "summary.json").read_text())
-        assert len(summary["subsets"]) == 15
-        assert summary["regions"] == list(REGIONS)
-
-    def test_failed_case_gives_exit_code_1(self, folders, capsys):
-        write_case(folders["images"], "b", labels=folders["labels"])
-        shutil.copy(folders["labels"] / "a.nii.gz", folders["images"] / "b_0000.nii.gz")
-        write_image(folders["images"] / "b_0000.nii.gz", np.ones((2, 3, 4), np.float32))
-        flags = ["-f", "0", "-i", folders["images"], "-l", folders["labels"], "-o", folders["output"]]
-        assert main([*self.COMMAND, *map(str, flags), "--subsets", "T1", "T1+FLAIR"]) == 1
-        assert "error: Case 'b'" in capsys.readouterr().out
-
-    @pytest.mark.parametrize(
-        ("flags", "message"),
-        [
-            (["-i", "x"], "-i and -l belong together"),
-            (["-i", "x", "-l", "y"], "say with -o"),
-            (["-d", "777"], "777"),
-            (["-d", "nonsense"], "nonsense"),
-            (["-tr", "OtherTrainer"], "no trained model at"),
-        ],
-    )
-    def test_errors_of_the_user(self, flags, message, capsys):
-        assert main([*self.COMMAND, *flags]) == 1
-        assert message in capsys.readouterr().err
-
-    def test_no_cuda(self, monkeypatch, capsys):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        assert main(["evaluate", "-d", "501", "-c", "3d_fullres"]) == 1
-        assert "-device cpu" in capsys.readouterr().err
+class TestOneSubset:
+    def test_a_network_for_one_subset_is_evaluated_on_it(self):
+        modalities = Modalities(("T1", "T1c", "T2"))
+        assert parse_subsets(modalities, None, (0, 2)) == [(0, 2)]
+        assert parse_subsets(modalities, ["t2+t1"], (0, 2)) == [(0, 2)]
+        with pytest.raises(SettingsError, match=r"'T1' is not for this network, which is for T1\+T2 alone"):
+            parse_subsets(modalities, ["T1"], (0, 2))

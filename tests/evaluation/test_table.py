@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nnunet_hetero.evaluation.table import markdown_table, summarise
+from nnunet_hetero.evaluation.table import markdown_table, notes, summarise
 from nnunet_hetero.modalities import Modalities
 
 MODALITIES = Modalities(("T1", "FLAIR"))
@@ -48,8 +48,28 @@ class TestSummary:
     def test_region_that_is_never_there(self):
         summary = summarise([row("a", "T1", "core", math.nan)], MODALITIES, ["core"])
         assert summary["subsets"][0]["dice"] == {"core": None}
-        assert summary["mean"] == {"dice": {"core": None}, "mean": None}
-        assert "–" in markdown_table(summary)
+        assert (summary["mean"]["dice"], summary["mean"]["mean"]) == ({"core": None}, None)
+        assert summary["empty_regions"] == ["core"]
+        table = markdown_table(summary)
+        assert "–" in table and "nan" not in table.split("Dice in %")[0]
+        assert "'core' is empty in the truth and the prediction of every case: it has no Dice." in table
+
+    def test_other_scores(self):
+        rows = [
+            row("a", "T1", "core", 0.5) | {"hd95": 4.0, "volume_error_ml": -1.0},
+            row("b", "T1", "core", 1.0) | {"hd95": math.nan, "volume_error_ml": 2.0},
+            row("a", "T1+FLAIR", "core", 1.0) | {"hd95": 8.0, "volume_error_ml": 0.0},
+        ]
+        summary = summarise(rows, MODALITIES, ["core"], ["dice", "hd95", "volume_error_ml"])
+        first, both = summary["subsets"]
+        assert first["metrics"]["hd95"] == {"regions": {"core": 4.0}, "mean": 4.0}
+        assert first["metrics"]["volume_error_ml"]["mean"] == 0.5
+        assert both["metrics"]["dice"]["mean"] == both["mean"] == 1.0
+        assert summary["mean"]["metrics"]["hd95"]["mean"] == 6.0
+        lines = markdown_table(summary).splitlines()
+        assert "| mean of all        | core | mean |" in lines
+        assert "| HD95 in mm         |  6.0 |  6.0 |" in lines
+        assert "| Volume error in ml |  0.2 |  0.2 |" in lines
 
 
 class TestMarkdown:
@@ -65,3 +85,10 @@ class TestMarkdown:
         assert lines[5].startswith("| mean, 1 modality ")
         assert lines[7] == "| mean of all        |       |  53.3 | 60.0 | 56.7 |       |"
         assert "left out of means" in lines[-1]
+
+    def test_what_a_reader_must_know(self, summary):
+        assert len(notes(summary)) == 1
+        summary |= {"cases": 1, "subsets_without_results": ["T2", "T1+T2"], "postprocessing": "Removed."}
+        _, one_case, absent, removed = notes(summary)
+        assert one_case == "One case only: the means are this case's own figures."
+        assert absent.endswith("T2, T1+T2.") and removed == "Removed."
