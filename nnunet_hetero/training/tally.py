@@ -1,4 +1,4 @@
-"""How often each modality and each subset was there in training, and how often it was drawn: counted and shown."""
+"""How often each modality and each subset was there in training, and how often it was drawn."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from nnunet_hetero.inference.files import replace_json
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets
+from nnunet_hetero.training.tally_figure import modalities_figure
 
 FIGURE_NAME = "modalities.png"
 TABLE_NAME = "modalities.json"
-SHOWN_SUBSETS = 31  # of five modalities all; of more, the most frequent ones
-THERE, DRAWN, DARK = "#b9c6d2", "#0072B2", "#1f2933"
+LOGGED_SUBSETS = 31
 
 
 class Tally:
@@ -78,7 +76,7 @@ class Tally:
         modalities = zip(
             self.modalities.names, self.of_modalities(self.drawn), self.of_modalities(self.there), strict=True
         )
-        frequent = self.drawn.most_common(SHOWN_SUBSETS)
+        frequent = self.drawn.most_common(LOGGED_SUBSETS)
         return [
             f"Modalities drawn, of the samples that had them, {self.samples} samples so far: "
             + ", ".join(f"{name} {drawn}/{there}" for name, drawn, there in modalities),
@@ -122,51 +120,10 @@ class Tally:
             folder: The fold's.
             cases: How many training cases have exactly each subset.
         """
-        replace_json(Path(folder) / TABLE_NAME, self.table(cases))
-        self.draw(Path(folder) / FIGURE_NAME, cases)
-
-    def draw(self, path: Path, cases: Counter[Subset]) -> None:
-        """Bars of how often each modality and each subset was there (light) and was drawn (dark)."""
         table = self.table(cases)
-        by_name = {self.modalities.label(subset): subset for subset in all_subsets(len(self.modalities))}
-        frequent = sorted(table["subsets"], key=lambda name: -sum(list(table["subsets"][name].values())[1:]))
-        shown = [name for name in table["subsets"] if name in frequent[:SHOWN_SUBSETS]]
-        number = len(self.modalities)
-        rows = max(len(shown), number, 1)
-        figure = Figure(figsize=(13, 0.34 * rows + 2.2), layout="constrained", facecolor="white")
-        left, dots, right = figure.subplots(1, 3, width_ratios=[4, 0.32 * number, 6])
-        self._bars(left, table["modalities"])
-        left.set_yticks(range(number), self.modalities.names)
-        left.set_title("Modalities", color=DARK, pad=22)
-        left.set_ylim(max(number, rows / 2) - 0.4, -0.6)  # bars not much thicker than those of the subsets
-        self._bars(right, {name: table["subsets"][name] for name in shown})
-        right.set_yticks([])
-        hidden = len(table["subsets"]) - len(shown)
-        right.set_title("Subsets" + (f" ({hidden} rarer ones not shown)" if hidden else ""), color=DARK, pad=22)
-        for row, name in enumerate(shown):
-            for channel in range(number):
-                there = channel in by_name[name]
-                dots.plot(channel, row, "o", markersize=8, color=DARK if there else "none", markeredgecolor=DARK)
-        dots.set(xlim=(-0.6, number - 0.4), ylim=right.get_ylim(), yticks=[])
-        dots.set_xticks(range(number), self.modalities.names, rotation=90 if number > 4 else 0, fontsize="small")
-        dots.tick_params(length=0, labeltop=True, labelbottom=False)
-        for axes in (left, dots, right):
-            for spine in axes.spines.values():
-                spine.set_visible(False)
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-        figure.suptitle(f"{self.samples} training samples of {table['cases']} cases", color=DARK)
-        figure.savefig(path, dpi=110)
+        replace_json(Path(folder) / TABLE_NAME, table)
+        self.draw(Path(folder) / FIGURE_NAME, table)
 
-    def _bars(self, axes: Axes, entries: dict[str, dict[str, int]]) -> None:
-        """A light and a dark bar per entry, in % of all samples, with the counts behind them."""
-        for row, entry in enumerate(entries.values()):
-            there, drawn = (100 * entry[key] / max(1, self.samples) for key in ("there", "drawn"))
-            axes.barh(row, there, height=0.78, color=THERE, label=None if row else "there: what the sample's case has")
-            axes.barh(row, drawn, height=0.36, color=DRAWN, label=None if row else "drawn: what it was seen through")
-            text = f"{entry['drawn']} drawn, {entry['there']} there, {entry['cases']} case{'s' * (entry['cases'] != 1)}"
-            axes.text(max(there, drawn) + 1.5, row, text, va="center", fontsize="small", color=DARK)
-        axes.set_ylim(max(len(entries), 1) - 0.4, -0.6)
-        axes.set_xlim(0, 145)
-        axes.set_xticks(range(0, 101, 25))
-        axes.set_xlabel("% of all samples", color=DARK)
-        axes.tick_params(length=0)
+    def draw(self, path: Path, table: dict[str, Any]) -> None:
+        """Draw what `table` gave."""
+        modalities_figure(table).savefig(path, dpi=110)

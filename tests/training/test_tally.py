@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from nnunet_hetero.modalities import Modalities, mask_of
-from nnunet_hetero.training.tally import SHOWN_SUBSETS, Tally
+from nnunet_hetero.training.tally import Tally
+from nnunet_hetero.training.tally_figure import SHOWN_SUBSETS
 
 MODALITIES = Modalities(("T1", "T1c", "FLAIR"))
 CASES = Counter({(0, 1, 2): 3, (0, 2): 2, (1,): 1})
@@ -84,11 +85,11 @@ class TestFiles:
     def test_any_number_of_modalities(self, tmp_path, number):
         modalities = Modalities(tuple("abcdefg"[:number]))
         tally = Tally(modalities)
-        tally.draw(tmp_path / "before_the_first_step.png", Counter({(0,): 1}))
+        tally.write(tmp_path, Counter({(0,): 1}))  # before the first step
         present = np.ones((600, number), bool)
         drawn = np.random.default_rng(0).random((600, number)) < 0.5
         drawn[:, 0] |= ~drawn.any(axis=1)
         tally.add(present, drawn)
         assert (len(tally.subsets()) > SHOWN_SUBSETS) == (number == 7)
-        tally.draw(tmp_path / "after.png", Counter({tuple(range(number)): 1}))
+        tally.write(tmp_path, Counter({tuple(range(number)): 1}))
         assert len(list(tmp_path.iterdir())) == 2
