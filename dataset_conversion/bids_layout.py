@@ -88,7 +88,7 @@ def find_bids_cases(
     if labels is not None:
         files = _add_labels(found, labels, pattern)
         ignored = [path for path in ignored if path not in files]
-    people = _participants(raw)
+    people = _participants(raw.resolve())
     cases = [_case(key, entry, people.get(key[0], {}), choice or Choice()) for key, entry in sorted(found.items())]
     return BidsCohort(cases, ignored)
 
@@ -140,8 +140,10 @@ def _add_labels(found: dict[Key, _Found], labels: Path, pattern: str) -> list[Pa
 
 
 def _participants(raw: Path) -> dict[str, dict[str, str]]:
-    file = raw / "participants.tsv"
-    if not file.is_file():
+    # Derivatives lie in the folder of the raw data, which has the table.
+    places = [raw, raw.parent.parent] if raw.parent.name == "derivatives" else [raw]
+    file = next((place / "participants.tsv" for place in places if (place / "participants.tsv").is_file()), None)
+    if file is None:
         return {}
     rows = [row for _, row in read_table(file, "participant_id", ("site", "grade")).rows]
     return {row["participant_id"].removeprefix("sub-"): row for row in rows}

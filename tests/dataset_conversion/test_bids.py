@@ -101,6 +101,7 @@ class TestConversion:
         arguments = ["--labels", str(root), "--label-pattern", "*_mask.nii.gz", *CLASSES]
         assert main(["convert", "bids", "-i", str(root), "-d", "506", "-np", "1", *arguments]) == 0
         assert (nnunet_raw / "Dataset506_BIDS/labelsTr/sub-01.nii.gz").is_file()
+        assert "sub-01,sub-01,A,,train" in (nnunet_raw / "Dataset506_BIDS/cases.csv").read_text()
 
     def test_dry_run_writes_nothing(self, bids, nnunet_raw, capsys):
         assert convert(bids, *CLASSES, "--dry-run") == 0

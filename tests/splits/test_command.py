@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.utils import get_identifiers_from_splitted_dataset_folder
 
 from nnunet_hetero.cli.main import main
@@ -50,6 +52,20 @@ class TestFolds:
             "1",
             *("01"[CASES[7] in f["train"]] + "/" + "01"[CASES[7] in f["val"]] for f in folds),
         ]
+
+    def test_nnunet_trains_on_them(self, write_dataset, preprocessed):
+        write_dataset(CASES)
+        assert split("--scheme", "paper") == 0
+        folds, _ = written(preprocessed)
+        trainer = SimpleNamespace(
+            fold=1,
+            dataset_class=lambda *arguments, **keywords: None,
+            preprocessed_dataset_folder="",
+            preprocessed_dataset_folder_base=str(preprocessed),
+            folder_with_segs_from_previous_stage=None,
+            print_to_log_file=print,
+        )
+        assert nnUNetTrainer.do_split(trainer) == (folds[1]["train"], folds[1]["val"])
 
     def test_paper(self, write_dataset, raw, preprocessed, capsys):
         write_dataset(CASES, GAPS)
