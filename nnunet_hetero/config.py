@@ -43,6 +43,8 @@ class HeteroModalConfig:
         presence: Instead of ``alpha``, the probability of each modality by name, independent of the others.
         balance_modalities: Whether cases with rare modalities are sampled more often, see
             `nnunet_hetero.training.cohort`.
+        histogram_standardisation: Whether MR images are standardised to the histogram landmarks of the training images,
+            see `nnunet_hetero.inference.histogram`; the paper does, nnU-Net does not.
         num_epochs: nnU-Net's 1000.
         num_iterations_per_epoch: nnU-Net's 250.
         num_val_iterations_per_epoch: nnU-Net's 50.
@@ -72,6 +74,7 @@ class HeteroModalConfig:
     alpha: dict[str, float] | str | None = field(default=None, hash=False)
     presence: dict[str, float] | None = field(default=None, hash=False)
     balance_modalities: bool = False
+    histogram_standardisation: bool = False
     num_epochs: int = 1000
     num_iterations_per_epoch: int = 250
     num_val_iterations_per_epoch: int = 50
@@ -104,7 +107,7 @@ class HeteroModalConfig:
         self._require("initial_log_variance", lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
         if self.seed is not None:
             self._require("seed", lambda value: isinstance(value, int) and value >= 0, "null or a whole number from 0")
-        for name in ("image_decoders", "balance_modalities"):
+        for name in ("image_decoders", "balance_modalities", "histogram_standardisation"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{KEY}.{name} is {getattr(self, name)!r}; it must be true or false.")
         for name, choices in CHOICES.items():

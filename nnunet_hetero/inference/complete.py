@@ -51,8 +51,8 @@ def complete_cases(
     todo = [case for case in cases if overwrite or not _is_done(output, case.name, writer)]
     print(f"{len(cases)} case(s), {len(cases) - len(todo)} of them are completed already.")
     failed: dict[str, str] = {}
-    managers = predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json
-    for case, prepared, _ in prepare_cases(todo, predictor.modalities, predictor.kept, *managers, num_processes):
+    model = predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json, predictor.landmarks
+    for case, prepared, _ in prepare_cases(todo, predictor.modalities, predictor.kept, *model, num_processes):
         drop_unfinished(output / case.name)
         failure = prepared if isinstance(prepared, Failure) else _complete(predictor, writer, case, prepared, output)
         record_failure(output, case.name, failure)

@@ -145,6 +145,7 @@ def _predict(
         predictor.plans_manager,
         predictor.configuration_manager,
         predictor.dataset_json,
+        predictor.landmarks,
     )
     completes = "missing" if completes_images(predictor.network) else None
     sampling = dataclasses.replace(

@@ -15,8 +15,10 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.completion import Moments, mean_moments
+from nnunet_hetero.inference.histogram import Landmarks, mean_landmarks
 from nnunet_hetero.inference.trust import load_checkpoint, require_plain_plans
 from nnunet_hetero.modalities import Modalities
 
@@ -75,6 +77,8 @@ class LoadedModel:
         checkpoints: The folds' checkpoints.
         intensity: Mean and standard deviation of the training images by modality, the mean over the folds; None if the
             model was trained without. See `nnunet_hetero.training.intensity`.
+        landmarks: Histogram landmarks that its inputs are standardised to, the mean over the folds; None if they are
+            not. See `nnunet_hetero.inference.histogram`.
     """
 
     folder: str
@@ -88,6 +92,7 @@ class LoadedModel:
     mirroring_axes: tuple[int, ...] | None
     checkpoints: tuple[Path, ...]
     intensity: Moments | None
+    landmarks: Landmarks | None
 
 
 def load_model(
@@ -151,6 +156,42 @@ def load_model(
         first.mirroring_axes,
         files,
         mean_moments([checkpoint.intensity for checkpoint in checkpoints if checkpoint.intensity]) or None,
+        _landmarks(files, checkpoints, configuration_manager),
+    )
+
+
+def require_landmarks(
+    folds: Sequence[Landmarks | None], configuration_manager: ConfigurationManager, otherwise: str
+) -> Landmarks | None:
+    """The landmarks that a model standardises histograms to, the mean over its folds; None if it does not.
+
+    Args:
+        folds: Those of each fold.
+        configuration_manager: nnU-Net's, whose settings say whether it does.
+        otherwise: Why there may be none, for the error.
+
+    Raises:
+        SettingsError: If it does, and a fold has none.
+    """
+    if not HeteroModalConfig.from_plans(configuration_manager).histogram_standardisation:
+        return None
+    if not folds or not all(folds):
+        raise SettingsError(
+            f"{otherwise}, so its histogram landmarks are unknown. Its plans say that it was trained on images with "
+            "standardised histograms (hetero_modal.histogram_standardisation), so without them its predictions would "
+            "be wrong. Put back the checkpoint that the training wrote, or train again."
+        )
+    return mean_landmarks(folds)
+
+
+def _landmarks(
+    files: Sequence[Path], checkpoints: Sequence[_Checkpoint], configuration_manager: ConfigurationManager
+) -> Landmarks | None:
+    without = [str(file) for file, checkpoint in zip(files, checkpoints, strict=True) if not checkpoint.landmarks]
+    return require_landmarks(
+        [checkpoint.landmarks for checkpoint in checkpoints],
+        configuration_manager,
+        f"The checkpoint {', '.join(without)} has no hetero_modal.landmarks",
     )
 
 
@@ -164,6 +205,7 @@ class _Checkpoint:
     dataset_json: dict
     mirroring_axes: tuple[int, ...] | None
     intensity: Moments | None
+    landmarks: Landmarks | None
 
     @classmethod
     def load(cls, file: Path, trusted: bool) -> _Checkpoint:
@@ -175,7 +217,8 @@ class _Checkpoint:
                 content["init_args"]["configuration"],
                 content["init_args"]["dataset_json"],
                 content.get("inference_allowed_mirroring_axes"),
-                content.get("hetero_modal", {}).get("intensity"),
+                content.get(KEY, {}).get("intensity"),
+                content.get(KEY, {}).get("landmarks"),
             )
         except KeyError as error:
             raise SettingsError(

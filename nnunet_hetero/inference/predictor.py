@@ -27,9 +27,10 @@ from nnunet_hetero.inference.completion import IntensityScale, intensity_scales
 from nnunet_hetero.inference.export import CaseWriter
 from nnunet_hetero.inference.files import drop_unfinished
 from nnunet_hetero.inference.from_python import PythonInterface
+from nnunet_hetero.inference.histogram import Landmarks
 from nnunet_hetero.inference.modality_record import describe, record
-from nnunet_hetero.inference.model_folder import LoadedModel, checked_folds, load_model
-from nnunet_hetero.inference.network_parts import is_stochastic
+from nnunet_hetero.inference.model_folder import LoadedModel, checked_folds, load_model, require_landmarks
+from nnunet_hetero.inference.network_parts import is_stochastic, required_modalities
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.regions import regions_of
 from nnunet_hetero.inference.run_record import describe_run
@@ -102,6 +103,14 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
         self.modalities = Modalities.from_dataset_json(self.dataset_json)
         missing, available = (self.options.missing, self.options.available) if self.options else ((), ())
         self.kept = kept_modalities(self.modalities, missing, available)
+        required = required_modalities(self.network)
+        if required is not None:
+            if not set(required) <= set(self.kept):
+                raise SettingsError(
+                    f"The model needs {self.modalities.label(required)}, but --missing or --available leave "
+                    f"{self.modalities.label(self.kept)}. A network for one subset cannot do without a part of it."
+                )
+            self.kept = required
         require_image_decoders(self.network, self.sampling)
         if self.options and self.options.sampling.num_samples and not is_stochastic(self.network):
             print("The model has no latents to draw: --num_samples does nothing, and there is no volumes.csv.")
@@ -234,6 +243,7 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
             self.plans_manager,
             self.configuration_manager,
             self.dataset_json,
+            self.landmarks,
             num_processes,
         )
         for output, (case, prepared, seconds) in zip(outputs, prepared_cases, strict=True):
@@ -297,6 +307,17 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
             self.plans_manager.foreground_intensity_properties_per_channel,
             self._model.intensity if self._model else None,
         )
+
+    @property
+    def landmarks(self) -> Landmarks | None:
+        """Histogram landmarks that the model standardises images to; None if it does not.
+
+        Raises:
+            SettingsError: If it does, and they are not known.
+        """
+        if self._model is not None:
+            return self._model.landmarks
+        return require_landmarks([], self.configuration_manager, "The model was not loaded from its folder")
 
     def _describe_run(self, save_probabilities: bool) -> dict:
         model = {

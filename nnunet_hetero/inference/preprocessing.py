@@ -18,6 +18,7 @@ import numpy as np
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.cases import Case
 from nnunet_hetero.inference.completion import FOREGROUND, packed_foreground
+from nnunet_hetero.inference.histogram import Landmarks, image_statistics, standardise_case
 from nnunet_hetero.modalities import Modalities, Subset
 
 GRID_TOLERANCE = 1e-3
@@ -229,18 +230,37 @@ def _require_same_grid(what: str, image, grid, first: str, first_image, first_gr
         )
 
 
-def preprocess(images: CaseImages, plans_manager, configuration_manager, dataset_json: dict) -> PreparedCase:
+def preprocess(
+    images: CaseImages,
+    plans_manager,
+    configuration_manager,
+    dataset_json: dict,
+    landmarks: Landmarks | None = None,
+) -> PreparedCase:
     """Preprocess a case as nnU-Net does: transpose, crop, normalise, resample; absent channels are exactly zero.
 
+    Args:
+        images: The case.
+        plans_manager: nnU-Net's.
+        configuration_manager: nnU-Net's.
+        dataset_json: Content of ``dataset.json``.
+        landmarks: Of the model, if it was trained on images with standardised histograms.
+
     Raises:
-        DataError: If nothing but zeros is left, as with images that are constant.
+        DataError: If nothing but zeros is left, as with images that are constant, or the model has no landmarks of a
+            modality that the case has.
     """
     preprocessor = configuration_manager.preprocessor_class(verbose=False)
     # nnU-Net writes the crop into the properties.
     properties = deepcopy(next(entry for entry in images.properties if entry is not None))
-    data, _, properties = preprocessor.run_case_npy(
+    data, segmentation, properties = preprocessor.run_case_npy(
         images.data, None, properties, plans_manager, configuration_manager, dataset_json
     )
+    if landmarks is not None:
+        statistics = image_statistics(images.data, configuration_manager.use_mask_for_norm)
+        standardise_case(
+            data, segmentation[0] >= 0, statistics, landmarks, images.modalities, configuration_manager, images.name
+        )
     # A CT scheme shifts zeros.
     data[list(images.absent)] = 0
     # Normalisation turns a constant image into zeros, and a channel of zeros is absent for the network.

@@ -16,6 +16,7 @@ from typing import Any
 
 from nnunet_hetero.errors import HeteroError
 from nnunet_hetero.inference.cases import Case
+from nnunet_hetero.inference.histogram import Landmarks
 from nnunet_hetero.inference.preprocessing import PreparedCase, preprocess, read_case
 from nnunet_hetero.modalities import Modalities, Subset
 
@@ -170,6 +171,7 @@ def prepare_cases(
     plans_manager,
     configuration_manager,
     dataset_json: dict,
+    landmarks: Landmarks | None,
     num_processes: int,
 ) -> Iterator[tuple[Case, PreparedCase | Failure, float]]:
     """Read, check and preprocess cases, in their order.
@@ -181,12 +183,13 @@ def prepare_cases(
         plans_manager: nnU-Net's.
         configuration_manager: nnU-Net's.
         dataset_json: Content of ``dataset.json``.
+        landmarks: Of the model, see `preprocess`.
         num_processes: Number of background processes; 0 works in this process. At most that many cases wait in memory.
 
     Yields:
         Each case with its input, or with what is wrong with it, and the seconds that it took.
     """
-    arguments = modalities, kept, plans_manager, configuration_manager, dataset_json
+    arguments = modalities, kept, plans_manager, configuration_manager, dataset_json, landmarks
     with Workers(min(num_processes, len(cases))) as workers:
 
         def oldest():
@@ -203,12 +206,18 @@ def prepare_cases(
 
 
 def _prepare(
-    case: Case, modalities: Modalities, kept: Subset, plans_manager, configuration_manager, dataset_json: dict
+    case: Case,
+    modalities: Modalities,
+    kept: Subset,
+    plans_manager,
+    configuration_manager,
+    dataset_json: dict,
+    landmarks: Landmarks | None,
 ) -> PreparedCase | Failure:
     step = "reading"
     try:
         images = read_case(case, modalities, kept, plans_manager.image_reader_writer_class())
         step = "preprocessing"
-        return preprocess(images, plans_manager, configuration_manager, dataset_json)
+        return preprocess(images, plans_manager, configuration_manager, dataset_json, landmarks)
     except Exception as error:  # the other cases go on
         return Failure(step, in_words(error))

@@ -18,6 +18,8 @@ from torch import distributed as dist
 from nnunet_hetero.config import KEY
 from nnunet_hetero.draws import SubsetSampler, read_draw
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.files import replace_json
+from nnunet_hetero.inference.histogram import Landmarks
 from nnunet_hetero.inference.trust import load_checkpoint
 from nnunet_hetero.integration.case_sampling import probabilities_of_datasets
 from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
@@ -25,8 +27,10 @@ from nnunet_hetero.network.base import HeteroNetwork
 from nnunet_hetero.training.augmentation import KeepAbsentZero
 from nnunet_hetero.training.cohort import Cohort, read_training_cohort
 from nnunet_hetero.training.history import History
+from nnunet_hetero.training.inputs import PreparedDatasets
+from nnunet_hetero.training.landmarks import input_rules
 from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
-from nnunet_hetero.training.settings import settle
+from nnunet_hetero.training.settings import require_subset, settle
 from nnunet_hetero.training.tally import Tally
 
 GRADIENT_NORM = 12  # nnU-Net's clipping
@@ -42,22 +46,24 @@ class HeteroTrainer(nnUNetTrainer):
     The network takes ``forward(x, available)`` and has ``availability(x)``, ``compile_parts()`` and the attribute
     ``touch_absent_encoders``, see `nnunet_hetero.network.base`.
 
-    Attributes:
-        network_class: The network, built by its ``from_plans``.
-        any_patch_size: Whether the network takes patches that the plan's strides do not divide.
-        deeply_supervised: Whether the network segments at every level in training.
-
     Args:
         plans: nnU-Net's plans.
         configuration: ``2d``, ``3d_lowres`` or ``3d_fullres``.
         fold: 0 to 4, or ``all``.
         dataset_json: nnU-Net's dataset.json.
         device: Where to train.
+
+    Attributes:
+        network_class: The network, built by its ``from_plans``.
+        any_patch_size: Whether the network takes patches that the plan's strides do not divide.
+        deeply_supervised: Whether the network segments at every level in training.
+        one_subset: Whether the trainer is for one fixed subset, that of the setting ``subset``.
     """
 
     network_class: type[HeteroNetwork]
     any_patch_size = False
     deeply_supervised = True
+    one_subset = False
 
     def __init__(
         self,
@@ -70,6 +76,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.modalities = Modalities.from_dataset_json(dataset_json)
         # Before nnU-Net reads the plans. They go beside the weights, and prediction follows them.
         self.hetero = settle(plans, configuration, self.default_settings(), self.modalities, self.any_patch_size)
+        require_subset(type(self).__name__, self.one_subset, self.hetero)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.enable_deep_supervision = self.deeply_supervised
         self.num_epochs = int(self.hetero.num_epochs)
@@ -87,10 +94,11 @@ class HeteroTrainer(nnUNetTrainer):
         self._tally_of_epoch = Tally(self.modalities)
         self.history = History()
         self.logger.loggers.append(self.history)
-        self._subsets = all_subsets(len(self.modalities))
+        self._subsets = [tuple(self.hetero.subset)] if self.one_subset else all_subsets(len(self.modalities))
         self._validation_steps = 0
         self._validation_sizes: list[int] = []
         self._resumed_random_state: dict | None = None
+        self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised
 
     @classmethod
     def default_settings(cls) -> dict[str, Any]:
@@ -147,6 +155,13 @@ class HeteroTrainer(nnUNetTrainer):
         """nnU-Net's augmentation; a channel that was zero before it is zero after it."""
         return KeepAbsentZero(nnUNetTrainer.get_training_transforms(*args, **kwargs))
 
+    def prepare_inputs(self) -> None:
+        """Let all cases be loaded as the network is to see them: absent channels zero, histograms standardised."""
+        if not self.was_initialized:
+            self.initialize()
+        if not isinstance(self.dataset_class, PreparedDatasets):
+            self.dataset_class = PreparedDatasets(self.dataset_class, input_rules(self))
+
     def get_tr_and_val_datasets(self):
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
         training, validation = super().get_tr_and_val_datasets()
@@ -164,7 +179,10 @@ class HeteroTrainer(nnUNetTrainer):
 
     def on_train_start(self) -> None:
         """Start nnU-Net's training; a resumed one continues the random streams where the checkpoint left them."""
+        self.prepare_inputs()
         super().on_train_start()
+        if self.landmarks is not None and self.local_rank == 0:
+            replace_json(os.path.join(self.output_folder, "landmarks.json"), self.landmarks)
         state = self._resumed_random_state
         if state is not None:
             _set_random_state(state)
@@ -197,13 +215,25 @@ class HeteroTrainer(nnUNetTrainer):
         """
         data, target = self._to_device(batch)
         present = self.modalities_of(batch)
-        drawn = torch.from_numpy(self.sampler.draw(present.numpy()))
-        self._tally_of_epoch.add(present.numpy(), drawn.numpy())
+        drawn = self.draw_subsets(present)
+        for subsets in drawn.view(-1, *present.shape):
+            self._tally_of_epoch.add(present.numpy(), subsets.numpy())
 
         self.optimizer.zero_grad(set_to_none=True)
         optimised, terms = self.losses(data, target, present.to(self.device), drawn)
         self._optimise(optimised)
         return {name: value.detach().cpu().numpy() for name, value in terms.items()}
+
+    def draw_subsets(self, present: Tensor) -> Tensor:
+        """What each sample is seen through in this step.
+
+        Args:
+            present: What each sample has, ``(B, M)`` bool on the host.
+
+        Returns:
+            ``(B, M)`` bool, within ``present``; or ``(N, B, M)`` for a trainer that shows each sample N times.
+        """
+        return torch.from_numpy(self.sampler.draw(present.numpy()))
 
     def modalities_of(self, batch: dict) -> Tensor:
         """What the case of each sample has, ``(B, M)`` bool on the host.
@@ -223,7 +253,7 @@ class HeteroTrainer(nnUNetTrainer):
             data: Images, ``(B, M, *spatial)``.
             target: nnU-Net's, a list of levels with deep supervision.
             present: What each sample has, ``(B, M)`` bool.
-            drawn: What each sample is seen through, ``(B, M)`` bool.
+            drawn: What each sample is seen through, from `draw_subsets`.
 
         Returns:
             What is optimised, and the terms to log by name, the segmentation's under ``loss``.
@@ -327,6 +357,11 @@ class HeteroTrainer(nnUNetTrainer):
             self.history.write(self.output_folder)
             self.tally.write(self.output_folder, self.cohort.subset_counts())
 
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """nnU-Net's validation after training."""
+        self.prepare_inputs()
+        super().perform_actual_validation(save_probabilities)
+
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint with our state under ``hetero_modal``; the file is whole or not there."""
         streams = self._gather([{"sampler": self.sampler.state_dict(), **_random_state()}])
@@ -347,11 +382,12 @@ class HeteroTrainer(nnUNetTrainer):
 
     def state_to_save(self) -> dict:
         """What a checkpoint keeps besides nnU-Net's state and the random streams."""
-        return {"history": self.history.state_dict(), "tally": self.tally.state_dict()}
+        return {"history": self.history.state_dict(), "tally": self.tally.state_dict(), "landmarks": self.landmarks}
 
     def load_saved_state(self, state: dict) -> None:
         """Take up what `state_to_save` gave."""
         self.history.load_state_dict(state["history"])
+        self.landmarks = state.get("landmarks")
         self.tally.load_state_dict(state["tally"])
 
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:

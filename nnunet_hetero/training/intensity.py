@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from nnunetv2.configuration import default_num_processes
-from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from tqdm import tqdm
 
 from nnunet_hetero.inference.completion import Moments, mean_moments
 from nnunet_hetero.inference.files import locked, read_json, replace_json
+from nnunet_hetero.inference.histogram import Statistics, image_statistics
 from nnunet_hetero.modalities import Modalities
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 RAW_FOLDER = "nnUNet_raw"
 CACHE_NAME = "hetero_intensity.json"
+CACHE_VERSION = 2  # what is kept of a case
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,23 @@ class RawImages:
     masked: Sequence[bool]
     reader: object
 
-    def moments_of_case(self, files: Sequence[str]) -> Moments:
-        """Mean and standard deviation of each modality of one case that is not zero throughout."""
+    def statistics_of_case(self, files: Sequence[str]) -> dict[str, Statistics]:
+        """Mean, standard deviation and histogram landmarks of each modality of one case that is not zero throughout."""
         images, _ = self.reader.read_images(files)
-        images, segmentation, _ = crop_to_nonzero(images)
-        inside = segmentation[0] >= 0
-        found = {}
-        for name, image, masked in zip(self.modalities.names, images, self.masked, strict=True):
-            if image.any():
-                values = (image[inside] if masked else image).astype(np.float64)
-                found[name] = {"mean": float(values.mean()), "sd": float(values.std())}
-        return found
+        return {
+            self.modalities.names[channel]: statistics
+            for channel, statistics in image_statistics(images, self.masked).items()
+        }
+
+    @classmethod
+    def of_trainer(cls, trainer: nnUNetTrainer) -> RawImages:
+        """Those of the dataset that a trainer trains on; whether they are there remains to be seen."""
+        return cls(
+            Path(os.environ.get(RAW_FOLDER) or RAW_FOLDER) / trainer.plans_manager.dataset_name,
+            Modalities.from_dataset_json(trainer.dataset_json),
+            trainer.configuration_manager.use_mask_for_norm,
+            trainer.plans_manager.image_reader_writer_class(),
+        )
 
 
 def training_moments(trainer: nnUNetTrainer) -> Moments | None:
@@ -79,20 +85,23 @@ def training_moments(trainer: nnUNetTrainer) -> Moments | None:
     ]
     if not names:
         return None
-    reader = trainer.plans_manager.image_reader_writer_class()
-    folder = Path(os.environ.get(RAW_FOLDER) or RAW_FOLDER) / trainer.plans_manager.dataset_name
-    raw = RawImages(folder, modalities, configuration.use_mask_for_norm, reader)
+    raw = RawImages.of_trainer(trainer)
     cases, _ = trainer.do_split()
     try:
-        moments = cohort_moments(raw, cases, Path(trainer.preprocessed_dataset_folder_base) / CACHE_NAME)
+        moments = cohort_moments(raw, cases, cache_of(trainer))
     except (OSError, RuntimeError) as error:
         trainer.print_to_log_file(
-            f"WARNING: the intensities of the training images are unknown, since the raw images in {folder} cannot be "
-            f"read ({error}). Completed images will stay in normalised units. Put the images back and continue the "
+            f"WARNING: the intensities of the training images are unknown, since the raw images in {raw.folder} cannot "
+            f"be read ({error}). Completed images will stay in normalised units. Put the images back and continue the "
             "training (--c) to mend this."
         )
         return None
     return {name: moments[name] for name in names if name in moments}
+
+
+def cache_of(trainer: nnUNetTrainer) -> Path:
+    """File that keeps the numbers of each case of a trainer's dataset."""
+    return Path(trainer.preprocessed_dataset_folder_base) / CACHE_NAME
 
 
 def cohort_moments(raw: RawImages, cases: Iterable[str], cache: str | os.PathLike, progress: bool = True) -> Moments:
@@ -101,12 +110,26 @@ def cohort_moments(raw: RawImages, cases: Iterable[str], cache: str | os.PathLik
     Args:
         raw: Where the images are.
         cases: The cases that count, e.g. the training cases of a fold.
-        cache: JSON file that keeps the numbers of each case, so that the next fold does not read it again. An image
-            that changed, by the time of its file, is read again.
+        cache: See `case_statistics`.
         progress: Whether to show a progress bar.
 
     Returns:
         With ``cases``, the number of cases, beside ``mean`` and ``sd``.
+    """
+    return mean_moments(list(case_statistics(raw, cases, cache, progress).values()))
+
+
+def case_statistics(
+    raw: RawImages, cases: Iterable[str], cache: str | os.PathLike, progress: bool = True
+) -> dict[str, dict[str, Statistics]]:
+    """Mean, standard deviation and landmarks of each image, by case and modality.
+
+    Args:
+        raw: Where the images are.
+        cases: The cases; those that the dataset does not have are left out.
+        cache: JSON file that keeps the numbers of each case, so that the next fold does not read it again. An image
+            that changed, by the time of its file, is read again.
+        progress: Whether to show a progress bar.
 
     Raises:
         OSError: If the dataset is not there.
@@ -118,15 +141,17 @@ def cohort_moments(raw: RawImages, cases: Iterable[str], cache: str | os.PathLik
         for case, entry in get_filenames_of_train_images_and_targets(str(raw.folder), dataset_json).items()
     }
     cases = [case for case in cases if case in files]
-    stamps = {case: [list(raw.masked), *(os.stat(file).st_mtime for file in files[case])] for case in cases}
+    stamps = {
+        case: [CACHE_VERSION, list(raw.masked), *(os.stat(file).st_mtime for file in files[case])] for case in cases
+    }
     known = read_json(cache)
     todo = [case for case in cases if known.get(case, {}).get("stamp") != stamps[case]]
     # Readers decompress outside of Python's lock, so threads do.
     with ThreadPoolExecutor(default_num_processes) as pool:
-        found = pool.map(raw.moments_of_case, (files[case] for case in todo))
+        found = pool.map(raw.statistics_of_case, (files[case] for case in todo))
         bar = tqdm(found, "Intensities of the training images", len(todo), disable=not (progress and todo))
-        new = {case: {"stamp": stamps[case], "moments": moments} for case, moments in zip(todo, bar, strict=True)}
+        new = {case: {"stamp": stamps[case], "statistics": moments} for case, moments in zip(todo, bar, strict=True)}
     if new:
         with locked(Path(cache).parent):
             replace_json(cache, dict(sorted({**read_json(cache), **new}.items())))
-    return mean_moments([{**known, **new}[case]["moments"] for case in cases])
+    return {case: {**known, **new}[case]["statistics"] for case in cases}

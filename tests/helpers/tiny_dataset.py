@@ -75,19 +75,33 @@ class _QuickExtractor(DatasetFingerprintExtractor):
 
 
 def write_tiny_dataset(root: Path, monkeypatch) -> TinyDataset:
-    """Write five phantoms in 2d and 3d_fullres, the first without T2; fold 0 validates on the last two.
+    """Write five phantoms in 2d and 3d_fullres, the first without T2; fold 0 validates on the last two."""
+    dataset = new_dataset(root, monkeypatch)
+    cases = write_cohort(root / "cohort", cases=5, size=24, progress=False)
+    (root / "cohort" / cases[0] / f"{cases[0]}_t2.nii.gz").unlink()
+    convert_brats(root / "cohort", 501, processes=1, progress=False)
+    plan_and_preprocess(dataset, cases[:3], cases[3:], monkeypatch)
+    return dataset
 
-    The plans have narrow networks of three levels, patches of 16 voxels and short trainings.
-    """
+
+def new_dataset(root: Path, monkeypatch) -> TinyDataset:
+    """Make nnU-Net's folders and set its variables; the dataset is still to be written to ``raw``."""
     threads_for_processes(monkeypatch)
     dataset = TinyDataset(root)
     dataset.use(monkeypatch, root / "results")
     for name in ("raw", "preprocessed"):
-        (root / name).mkdir()
-    cases = write_cohort(root / "cohort", cases=5, size=24, progress=False)
-    (root / "cohort" / cases[0] / f"{cases[0]}_t2.nii.gz").unlink()
-    convert_brats(root / "cohort", 501, processes=1, progress=False)
-    nnunet.extract_fingerprint_dataset(501, _QuickExtractor, 1, show_progress_bar=False)
+        (root / name).mkdir(parents=True)
+    return dataset
+
+
+def plan_and_preprocess(
+    dataset: TinyDataset, training: list[str], validation: list[str], monkeypatch, configurations=tuple(PATCHES)
+) -> None:
+    """What nnUNetv2_plan_and_preprocess --verify_dataset_integrity does, for a fold 0 of these cases.
+
+    The plans have narrow networks of three levels, patches of 16 voxels and short trainings.
+    """
+    nnunet.extract_fingerprint_dataset(501, _QuickExtractor, 1, True, show_progress_bar=False)
     # nnU-Net's planner takes the number of loaders for its number of threads, and cannot run with none.
     monkeypatch.setenv("nnUNet_n_proc_DA", "1")
     nnunet.plan_experiments([501])
@@ -102,6 +116,6 @@ def write_tiny_dataset(root: Path, monkeypatch) -> TinyDataset:
             n_conv_per_stage_decoder=[1, 1],
         )
     write_json(dataset.preprocessed / "nnUNetPlans.json", plans)
-    write_json(dataset.preprocessed / "splits_final.json", [{"train": cases[:3], "val": cases[3:]}])
-    nnunet.preprocess([501], configurations=tuple(PATCHES), num_processes=[1], show_progress_bar=False)
-    return dataset
+    write_json(dataset.preprocessed / "splits_final.json", [{"train": training, "val": validation}])
+    nnunet.preprocess([501], configurations=configurations, num_processes=[1], show_progress_bar=False)
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")

@@ -59,9 +59,9 @@ class TestNumbers:
 class TestCache:
     def test_each_image_is_read_once_unless_it_changes(self, raw, tmp_path, monkeypatch):
         read = []
-        original = RawImages.moments_of_case
+        original = RawImages.statistics_of_case
         monkeypatch.setattr(
-            RawImages, "moments_of_case", lambda self, files: read.append(files) or original(self, files)
+            RawImages, "statistics_of_case", lambda self, files: read.append(files) or original(self, files)
         )
         cache = tmp_path / "cache.json"
         first = cohort_moments(raw, ["a", "b"], cache, progress=False)

@@ -1,0 +1,167 @@
+"""What a training sees of a preprocessed case: absent channels at zero, histograms standardised.
+
+nnU-Net's preprocessed files stay as they are. Both happens when a part of a case is read, in the training, in its
+validation, and in nnU-Net's validation after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nnunetv2
+import numpy as np
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+
+from nnunet_hetero.inference.histogram import standardise
+
+TOLERANCE = 1e-3
+"""How far resampling may move the voxels of a constant image, in normalised units."""
+
+
+@dataclass(frozen=True)
+class InputRules:
+    """How the images of preprocessed cases become the network's inputs.
+
+    Args:
+        normalised_zeros: By channel, what nnU-Net's normalisation makes of an image of zeros, where that is not zero
+            again, as with CT. A channel that has this value throughout is absent.
+        masked: Per channel, whether nnU-Net normalises by the mask of a case and leaves zeros outside of it.
+        landmarks: Case → channel → landmarks of the preprocessed image; what is not in it is not standardised.
+        standard: Channel → the standard scale.
+    """
+
+    normalised_zeros: Mapping[int, float]
+    masked: Sequence[bool]
+    landmarks: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
+    standard: Mapping[int, Sequence[float]] = field(default_factory=dict)
+
+    def absent_channels(self, images) -> tuple[int, ...]:
+        """Channels of a preprocessed case that were zero before nnU-Net normalised them, and are not now."""
+        return tuple(
+            channel
+            for channel, value in self.normalised_zeros.items()
+            # Nearly every image has content in its middle; the rest of a compressed file need not be read then.
+            if _is_constant(images[channel, images.shape[1] // 2], value) and _is_constant(images[channel], value)
+        )
+
+
+def _is_constant(values: np.ndarray, value: float) -> bool:
+    return bool(np.all(np.abs(np.asarray(values) - value) < TOLERANCE))
+
+
+def normalised_zeros(configuration_manager, intensities: Mapping[str, dict]) -> dict[int, float]:
+    """What nnU-Net's normalisation makes of an image of zeros, by channel; only where that is not zero.
+
+    Args:
+        configuration_manager: nnU-Net's.
+        intensities: The plans' ``foreground_intensity_properties_per_channel``.
+    """
+    folder = str(Path(nnunetv2.__path__[0]) / "preprocessing" / "normalization")
+    found = {}
+    for channel, scheme in enumerate(configuration_manager.normalization_schemes):
+        scheme_class = recursive_find_python_class(folder, scheme, "nnunetv2.preprocessing.normalization")
+        normalisation = scheme_class(configuration_manager.use_mask_for_norm[channel], intensities[str(channel)])
+        zeros = np.zeros((1, 1, 1), np.float32)
+        value = float(normalisation.run(zeros, np.zeros_like(zeros)).item())
+        if value:
+            found[channel] = value
+    return found
+
+
+class PreparedImages:
+    """The images of a case, read and prepared part by part; indexed like nnU-Net's array ``(M, *spatial)``.
+
+    Args:
+        images: nnU-Net's array, compressed on disk.
+        segmentation: Its label map ``(1, *spatial)``, negative outside of the case's mask.
+        rules: How to prepare them.
+        absent: Channels that read as zeros.
+        landmarks: By channel, of the images to standardise.
+    """
+
+    def __init__(self, images, segmentation, rules: InputRules, absent: Sequence[int], landmarks: Mapping):
+        self._images = images
+        self._segmentation = segmentation
+        self._rules = rules
+        self._absent = absent
+        self._landmarks = landmarks
+        self.shape = images.shape
+        self.ndim = images.ndim
+        self.dtype = images.dtype
+
+    def __getitem__(self, key) -> np.ndarray:
+        channels, *place = key if isinstance(key, tuple) else (key,)
+        # nnU-Net's arrays may be memory-mapped and read-only.
+        part = np.array(self._images[key])
+        numbers = np.arange(self.shape[0])[channels]
+        views = [part] if np.ndim(numbers) == 0 else list(part)
+        inside = None
+        for channel, view in zip(np.atleast_1d(numbers).tolist(), views, strict=True):
+            if channel in self._absent:
+                view[...] = 0
+            elif channel in self._landmarks:
+                where = Ellipsis
+                if self._rules.masked[channel]:
+                    if inside is None:
+                        inside = np.asarray(self._segmentation[(0, *place)]) >= 0
+                    where = inside
+                standard = self._rules.standard[channel]
+                view[where] = standardise(view[where], self._landmarks[channel], standard)
+        return part
+
+
+class PreparedDataset(nnUNetBaseDataset):
+    """One of nnU-Net's datasets whose cases are loaded as `PreparedImages`.
+
+    Args:
+        dataset: nnU-Net's.
+        rules: How to prepare the cases.
+    """
+
+    def __init__(self, dataset: nnUNetBaseDataset, rules: InputRules):
+        self.dataset = dataset
+        self.rules = rules
+        self.source_folder = dataset.source_folder
+        self.folder_with_segs_from_previous_stage = dataset.folder_with_segs_from_previous_stage
+        self.identifiers = dataset.identifiers
+        self._absent: dict[str, tuple[int, ...]] = {}
+
+    def load_case(self, identifier: str) -> tuple:
+        """What nnU-Net's dataset loads, its images prepared."""
+        images, segmentation, previous, properties = self.dataset.load_case(identifier)
+        if identifier not in self._absent:
+            self._absent[identifier] = self.rules.absent_channels(images)
+        absent, landmarks = self._absent[identifier], self.rules.landmarks.get(identifier, {})
+        if absent or landmarks:
+            images = PreparedImages(images, segmentation, self.rules, absent, landmarks)
+        return images, segmentation, previous, properties
+
+    def save_case(self, *arguments, **keywords) -> None:
+        """Not for this: nnU-Net's preprocessing writes cases."""
+        raise NotImplementedError
+
+    def get_identifiers(self, folder: str) -> list[str]:
+        """Cases in a folder."""
+        return self.dataset.get_identifiers(folder)
+
+
+class PreparedDatasets:
+    """Stands where nnU-Net's trainer has the class of its datasets, and makes `PreparedDataset`s.
+
+    Args:
+        dataset_class: nnU-Net's.
+        rules: How to prepare the cases.
+    """
+
+    def __init__(self, dataset_class: type[nnUNetBaseDataset], rules: InputRules):
+        self.dataset_class = dataset_class
+        self.rules = rules
+        self.get_identifiers = dataset_class.get_identifiers
+        self.unpack_dataset = dataset_class.unpack_dataset
+
+    def __call__(self, *arguments, **keywords) -> PreparedDataset:
+        """Make the dataset of a folder; arguments as of nnU-Net's class."""
+        return PreparedDataset(self.dataset_class(*arguments, **keywords), self.rules)
