@@ -39,3 +39,12 @@ def nnunet_folders(tiny_model, monkeypatch):
     for name, value in tiny_model.environment().items():
         monkeypatch.setenv(name, value)
     return tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory):
+    """See `helpers.tiny_dataset`. Shared by all tests: do not change its files."""
+    from helpers.tiny_dataset import write_tiny_dataset
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return write_tiny_dataset(tmp_path_factory.mktemp("dataset"), monkeypatch)

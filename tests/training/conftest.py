@@ -30,15 +30,6 @@ def no_figures(monkeypatch):
     monkeypatch.setattr(Tally, "draw", lambda *_: None)
 
 
-@pytest.fixture(scope="session")
-def tiny_dataset(tmp_path_factory):
-    """See `helpers.tiny_dataset`. Shared by all tests: do not change its files."""
-    from helpers.tiny_dataset import write_tiny_dataset
-
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return write_tiny_dataset(tmp_path_factory.mktemp("dataset"), monkeypatch)
-
-
 @pytest.fixture
 def make_trainer(tiny_dataset, tmp_path, monkeypatch):
     """Function that makes a trainer as nnUNetv2_train does.

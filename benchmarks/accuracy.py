@@ -1,0 +1,150 @@
+"""Which method segments best at equal cost: trained alike, evaluated on all subsets of cases held out.
+
+    python benchmarks/accuracy.py --data phantom --features 16 32 64 96 --patch 32 32 32 --steps 400
+    python benchmarks/accuracy.py --data BRATS --spacing 4 --features 16 32 64 96 --steps 1500 --folds 3
+    python benchmarks/accuracy.py --data BRATS --steps 250000 --folds 5      # full resolution, nnU-Net's plan, a GPU
+    python benchmarks/accuracy.py ... --methods ours dropout --variant no_kl ours kl_weight=0 --seeds 0 1
+
+The data (a raw BraTS folder, or phantoms) is converted, divided into folds, planned and preprocessed once. Each method
+is trained for the same number of steps with the same plan and seeds, and segments the cases of the fold that is held
+out from each subset of their modalities (posterior mean, no mirroring). Printed are means per region, number of
+modalities and subset; beside them time, memory and parameters of a training step, as a ratio to nnU-Net's plain U-Net;
+and how close completed images are to the real ones.
+
+The output folder has a folder for each training (runs/METHOD/seed_S/fold_K). What is finished is not repeated, and an
+interrupted training is continued: run the same command again. Every call writes its table and CSV files to a new folder
+in results/. Methods: ours, dropout (plain U-Net, channels dropped), uhemis, paper (U-HVED as published), mvae, or a
+trainer's name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from head_to_head.data import PHANTOM, Setup, claim, prepare, set_variables
+from head_to_head.methods import choose_methods, settled, training_length
+
+from nnunet_hetero.demo.steps import Steps
+from nnunet_hetero.errors import HeteroError, SettingsError
+from nnunet_hetero.evaluation.metric_options import METRICS
+
+HERE = Path(__file__).resolve().parent
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--data", required=True, metavar="DIR", help=f"raw BraTS folder, or '{PHANTOM}'")
+    found.add_argument("--out", type=Path, default=Path("accuracy_output"), help="output folder (%(default)s)")
+    found.add_argument("--methods", nargs="*", default=["ours", "dropout", "uhemis", "paper"], metavar="NAME")
+    found.add_argument(
+        "--variant",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME", "METHOD KEY=VALUE"),
+        help="one more method: another one (default ours) with other settings; may be repeated",
+    )
+    found.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings for all methods")
+    found.add_argument("--steps", type=int, default=1500, help="training steps, rounded up to epochs (%(default)s)")
+    found.add_argument("--seeds", type=int, nargs="+", default=[0], help="a training for each (%(default)s)")
+    found.add_argument("--folds", type=int, default=Setup.folds, help="K, number of folds (%(default)s)")
+    found.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="run some of the folds only")
+    found.add_argument("--spacing", type=float, metavar="MM", help="voxel edge of the training (nnU-Net's choice)")
+    found.add_argument("--features", type=int, nargs="+", help="of every level of the plan (nnU-Net's)")
+    found.add_argument("--patch", type=int, nargs=3, help="voxels (nnU-Net's)")
+    found.add_argument("--batch", type=int, help="samples in a step (nnU-Net's)")
+    found.add_argument("--cases", type=int, default=Setup.cases, help="number of phantoms (%(default)s)")
+    found.add_argument("--size", type=int, default=Setup.size, help="edge of a phantom in voxels (%(default)s)")
+    found.add_argument("--metrics", nargs="+", choices=("all", *METRICS), default=["dice"], metavar="METRIC")
+    found.add_argument("--repeats", type=int, default=9, help="timed steps of each method (%(default)s)")
+    found.add_argument("--processes", type=int, default=max(1, min(8, (os.cpu_count() or 2) // 2)))
+    found.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda if there is one")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark."""
+    args = parser().parse_args(arguments)
+    try:
+        return run(args)
+    except HeteroError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare, measure, train, evaluate, report."""
+    _require_possible(args)
+    setup = Setup(args.data, args.spacing, args.folds, args.cases, args.size)
+    methods = choose_methods(args.methods, args.variant, args.set)
+    out = claim(args.out, setup)
+    set_variables(out)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+    os.environ.setdefault("nnUNet_def_n_proc", str(args.processes))
+    for method in methods:  # before anything takes long
+        settled(method, method.settings)
+
+    # Late: nnU-Net reads its variables when it is imported.
+    import torch
+    from head_to_head.cost import measured_cost
+    from head_to_head.gather import gather
+    from head_to_head.report import new_folder, write_report
+    from head_to_head.runs import PlanChanges, TrainingRun
+
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("There is no CUDA device that torch can use; choose --device cpu.")
+    if device == "cpu":
+        # More loaders than that take the cores from the training.
+        os.environ.setdefault("nnUNet_n_proc_DA", "1")
+    folds = args.only_folds or range(args.folds)
+    length, changes = training_length(args.steps), PlanChanges(args.features, args.patch, args.batch)
+    runs = [
+        TrainingRun(out, method, seed, fold, {**method.settings, **length, "seed": seed}, changes)
+        for fold in folds
+        for seed in args.seeds
+        for method in methods
+    ]
+    steps = Steps(out, total=len(runs) + 3)
+
+    steps.say(f"Data: {setup.data}")
+    prepare(out, setup, steps, args.processes)
+    for training in runs:
+        training.begin()
+
+    steps.say("Time and memory of a training step, all methods in turns")
+    cost = measured_cost(out, steps, runs, device, args.repeats)
+    for training in runs:
+        steps.say(f"{training.method.name}, seed {training.seed}, fold {training.fold}")
+        if training.finished:
+            print("    done before", flush=True)
+        training.run(steps, device, args.metrics)
+
+    steps.say("Results")
+    findings = gather(runs, cost)
+    folder = new_folder(out / "results")
+    print(f"\n{write_report(folder, findings, {**vars(args), 'out': str(out), 'device': device})}")
+    print(f"Written to {folder}: table.md and CSV files. Each training with its evaluation: {out / 'runs'}")
+    return 0
+
+
+def _require_possible(args: argparse.Namespace) -> None:
+    for flag in ("steps", "batch", "repeats", "processes"):
+        value = getattr(args, flag)
+        if value is not None and value < 1:
+            raise SettingsError(f"--{flag} is {value}; it must be at least 1.")
+    wrong = [fold for fold in args.only_folds or () if not 0 <= fold < args.folds]
+    if wrong:
+        raise SettingsError(f"--only-folds {wrong[0]}: with --folds {args.folds} there are 0 to {args.folds - 1}.")
+    for flag, values in (("seeds", args.seeds), ("only-folds", args.only_folds or [])):
+        if len(set(values)) < len(values) or any(value < 0 for value in values):
+            raise SettingsError(f"--{flag} {' '.join(map(str, values))}: each must be there once, and 0 or more.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/accuracy.py``: methods trained, measured and evaluated side by side."""

@@ -1,0 +1,164 @@
+"""``python -m head_to_head.completion MODEL FOLD FILE DEVICE``: how close completed images are to the real ones.
+
+Each modality of each held-out case is completed from all others that the case has, from the posterior's mean and
+without mirroring, and compared with the simplest guess: the voxel-wise mean of the training cases in that place. That
+guess needs cases on one grid, such as the atlas of BraTS; otherwise there is a note instead of numbers.
+
+All images are in z-scored units (zero mean and unit variance inside the brain), those of nnU-Net's normalisation and
+thus of the network; neither the completed image nor the guess is scaled afterwards. PSNR is over the voxels of the
+brain (where the real image is not zero), its data range is the real image's range there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+from skimage.metrics import peak_signal_noise_ratio
+from tqdm import tqdm
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.evaluation.image_quality import z_scored
+from nnunet_hetero.inference.case_prediction import predict_preprocessed
+from nnunet_hetero.inference.cases import find_cases
+from nnunet_hetero.inference.files import read_json, replace_json
+from nnunet_hetero.inference.network_parts import completes_images
+from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.inference.preprocessing import CaseImages, grid_difference, preprocess, read_case
+from nnunet_hetero.integration.nnunet_folders import dataset_folders
+
+FROM_THE_MEAN = SamplingOptions(num_samples=0, save_completed="missing")
+
+
+class OtherGridError(DataError):
+    """Cases lie on different grids: they have no voxel-wise mean."""
+
+
+class TrainingMean:
+    """Voxel-wise mean of z-scored images, each modality over the cases that have brain there; elsewhere 0."""
+
+    def __init__(self) -> None:
+        self.first: CaseImages | None = None
+        self._sum = self._count = None
+
+    def add(self, case: CaseImages) -> None:
+        """Count a case in.
+
+        Raises:
+            OtherGridError: If it lies on another grid than the first one.
+        """
+        if self.first is None:
+            self.first = case
+            self._sum = np.zeros(case.data.shape, np.float64)
+            self._count = np.zeros(case.data.shape, np.int32)
+        self.require_grid(case)
+        for channel in case.used:
+            brain = case.data[channel] != 0
+            self._sum[channel] += z_scored(case.data[channel], brain)
+            self._count[channel] += brain
+
+    def require_grid(self, case: CaseImages) -> None:
+        """Refuse a case on another grid.
+
+        Raises:
+            OtherGridError: Names both cases.
+        """
+        first, other = self.first.used[0], case.used[0]
+        difference = grid_difference(
+            case.data[other], case.properties[other], self.first.data[first], self.first.properties[first]
+        )
+        if difference:
+            raise OtherGridError(
+                f"No voxel-wise mean of the training cases to compare with: '{case.name}' and '{self.first.name}' lie "
+                f"on different grids ({difference})."
+            )
+
+    def image(self, channel: int) -> np.ndarray:
+        """The mean of a modality, ``(z, y, x)``."""
+        return self._sum[channel] / np.maximum(self._count[channel], 1)
+
+
+def brain_psnr(image: np.ndarray, real: np.ndarray) -> float:
+    """PSNR in the brain, dB.
+
+    Args:
+        image: In z-scored units, ``(z, y, x)``.
+        real: The real image as it was read, same shape.
+    """
+    brain = real != 0
+    truth = z_scored(real, brain)[brain]
+    return float(peak_signal_noise_ratio(truth, image[brain], data_range=np.ptp(truth)))
+
+
+def completed(predictor: HeteroModalPredictor, case: CaseImages, channel: int) -> np.ndarray:
+    """A modality from all others that the case has, ``(z, y, x)`` on its own grid, in z-scored units."""
+    others = case.restricted_to(set(case.used) - {channel})
+    prepared = preprocess(others, predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json)
+    data = torch.from_numpy(prepared.data)
+    found = predict_preprocessed(predictor, data, case.name, FROM_THE_MEAN, segment=False)
+    images = predictor.writer().on_case_grid(found.completion, prepared.properties)
+    return images[found.completed.index(channel)]
+
+
+def compare_with_mean(
+    predictor: HeteroModalPredictor, training: Iterable[CaseImages], held_out: Iterable[CaseImages]
+) -> list[dict]:
+    """One row per held-out case and modality: ``psnr`` of the completed image, ``psnr_mean`` of the training mean.
+
+    Raises:
+        OtherGridError: If the cases lie on different grids.
+    """
+    mean = TrainingMean()
+    for case in training:
+        mean.add(case)
+    rows = []
+    for case in held_out:
+        mean.require_grid(case)
+        for channel in case.used if len(case.used) > 1 else ():
+            real = case.data[channel]
+            rows.append(
+                {
+                    "case": case.name,
+                    "modality": predictor.modalities.names[channel],
+                    "psnr": brain_psnr(completed(predictor, case, channel), real),
+                    "psnr_mean": brain_psnr(mean.image(channel), real),
+                }
+            )
+    return rows
+
+
+def cases_of(predictor: HeteroModalPredictor, names: Sequence[str], what: str) -> Iterator[CaseImages]:
+    """Read raw cases of the model's dataset."""
+    modalities = predictor.modalities
+    raw, _ = dataset_folders(predictor.plans_manager.dataset_name)
+    files = get_filenames_of_train_images_and_targets(str(raw))
+    reader = predictor.plans_manager.image_reader_writer_class()
+    every = tuple(range(len(modalities)))
+    found = find_cases([files[name]["images"] for name in names], modalities, predictor.dataset_json["file_ending"])
+    for case in tqdm(found, what, unit="case"):
+        yield read_case(case, modalities, every, reader)
+
+
+def score(model: str, fold: str, device: str) -> dict:
+    """Rows of `compare_with_mean`, or a note why there are none."""
+    predictor = HeteroModalPredictor.from_model_folder(model, [fold], device, use_mirroring=False)
+    if not completes_images(predictor.network):
+        return {"rows": [], "note": "The method has no image decoders."}
+    _, preprocessed = dataset_folders(predictor.plans_manager.dataset_name)
+    splits = read_json(preprocessed / "splits_final.json")[int(fold)]
+    training, held_out = (
+        cases_of(predictor, splits[part], what) for part, what in (("train", "Mean"), ("val", "Completion"))
+    )
+    try:
+        return {"rows": compare_with_mean(predictor, training, held_out), "note": ""}
+    except OtherGridError as error:
+        return {"rows": [], "note": str(error)}
+
+
+if __name__ == "__main__":
+    model_folder, fold_number, file, device_name = sys.argv[1:]
+    replace_json(file, score(model_folder, fold_number, device_name))

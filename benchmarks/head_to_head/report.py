@@ -1,0 +1,193 @@
+"""What a run of the benchmark found, as Markdown and as CSV files in a new folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from head_to_head.cost import PLAIN
+from head_to_head.scores import ALL, Mean, ScoredRun, mean_over_runs, means_of_method, means_of_run, size_label
+from nnunet_hetero.evaluation.scores import SCORES, Score
+from nnunet_hetero.evaluation.table import markdown_of
+
+Cost = dict[str, dict[str, Any]]
+"""By method, see `head_to_head.cost.measure`."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All numbers.
+
+    Args:
+        scored: Evaluated trainings, at least one of every method.
+        cost: Of a training step, the plain U-Net's among them.
+        completion: Rows ``method``, ``seed``, ``fold``, ``case``, ``modality``, ``psnr``, ``psnr_mean``.
+        notes: What the reader must know, a sentence or two each.
+    """
+
+    scored: Sequence[ScoredRun]
+    cost: Cost
+    completion: Sequence[Mapping[str, Any]]
+    notes: Sequence[str]
+
+    @property
+    def methods(self) -> dict[str, list[ScoredRun]]:
+        """The runs of every method, in the order asked for."""
+        found: dict[str, list[ScoredRun]] = {}
+        for entry in self.scored:
+            found.setdefault(entry.method, []).append(entry)
+        return found
+
+    @property
+    def scores(self) -> list[str]:
+        """The scores that every run has."""
+        return [score for score in SCORES if all(score in entry.run.scores for entry in self.scored)]
+
+
+def markdown_report(findings: Findings) -> str:
+    """The tables: accuracy beside cost, every subset, completed images, and the notes."""
+    parts = []
+    for key in findings.scores:
+        score = SCORES[key]
+        means = {name: means_of_method(runs, key) for name, runs in findings.methods.items()}
+        parts += [f"## {score.heading}", markdown_of(_overview(findings, means, score), 1)]
+        parts += [f"### {score.heading}, every subset", markdown_of(_subsets(findings, means, score), 1)]
+    parts += ["## Cost of a training step", markdown_of(_cost(findings.cost), 1)]
+    if findings.completion:
+        text = "## Completed images, PSNR in the brain in dB"
+        parts += [text, markdown_of(_completion(findings.completion), 1)]
+    parts += ["## Notes", "\n".join(f"* {note}" for note in findings.notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _overview(findings: Findings, means: Mapping[str, Mapping], score: Score) -> list[list[str]]:
+    first = findings.scored[0].run
+    sizes = [size_label(size) for size in sorted({len(subset) for subset in first.subsets})]
+    header = ["method", "runs", *sizes, *(f"{region}, {ALL}" for region in first.regions), f"mean, {ALL}"]
+    rows = [header]
+    for name, runs in findings.methods.items():
+        values = [means[name][size, "mean"] for size in sizes] + [means[name][ALL, region] for region in first.regions]
+        cells = [score.text(value.value) for value in values]
+        rows.append([name, str(len(runs)), *cells, _with_sd(means[name][ALL, "mean"], score)])
+    return rows
+
+
+def _subsets(findings: Findings, means: Mapping[str, Mapping], score: Score) -> list[list[str]]:
+    first = findings.scored[0].run
+    rows = [["subset", *(f"{name}: mean ({', '.join(first.regions)})" for name in means)]]
+    for subset in first.subsets:
+        label = first.modalities.label(subset)
+        cells = []
+        for found in means.values():
+            by_region = " ".join(score.text(found[label, region].value) for region in first.regions)
+            cells.append(f"{score.text(found[label, 'mean'].value)} ({by_region})")
+        rows.append([label, *cells])
+    return rows
+
+
+def _with_sd(mean: Mean, score: Score) -> str:
+    return score.text(mean.value) + ("" if math.isnan(mean.sd) else f" ± {score.text(mean.sd)}")
+
+
+def _cost(cost: Cost) -> list[list[str]]:
+    rows = [["method", "parameters", "wall [s]", "ratio", "processor [s]", "ratio", "memory [MiB]", "ratio"]]
+    plain = cost[PLAIN]
+    for name, entry in cost.items():
+        cells = [name, f"{entry['parameters'] / 1e6:.2f} M"]
+        for key, unit, digits in (("seconds", 1, 3), ("cpu_seconds", 1, 3), ("memory", 2**20, 0)):
+            cells += [f"{entry[key] / unit:.{digits}f}", f"{entry[key] / plain[key]:.2f}"]
+        rows.append(cells)
+    return rows
+
+
+def _completion(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    table = [["method", "modality", "from the others", "mean of training cases", "gain", "cases"]]
+    for method, modality in dict.fromkeys((row["method"], row["modality"]) for row in rows):
+        own = [row for row in rows if (row["method"], row["modality"]) == (method, modality)]
+        completed, mean = (mean_over_runs([row[key] for row in own]).value for key in ("psnr", "psnr_mean"))
+        cases = len({row["case"] for row in own})
+        table.append([method, modality, f"{completed:.2f}", f"{mean:.2f}", f"{completed - mean:+.2f}", str(cases)])
+    return table
+
+
+def new_folder(parent: Path) -> Path:
+    """A folder that was not there before, named by the time."""
+    stamp = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%SZ")
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        folder = parent / (stamp if number == 1 else f"{stamp}_{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{parent / stamp} and 999 more")
+
+
+def write_report(folder: Path, findings: Findings, arguments: Mapping[str, Any]) -> str:
+    """Write ``table.md``, ``scores.csv``, ``means.csv``, ``cost.csv``, ``completion.csv`` and ``arguments.json``.
+
+    Args:
+        folder: An empty one, see `new_folder`.
+        findings: All numbers.
+        arguments: What the user asked for, JSON types only.
+
+    Returns:
+        The content of ``table.md``.
+    """
+    text = markdown_report(findings)
+    (folder / "table.md").write_text(text, encoding="utf-8")
+    (folder / "arguments.json").write_text(json.dumps(arguments, indent=2) + "\n", encoding="utf-8")
+    _write_csv(folder / "scores.csv", _score_rows(findings))
+    _write_csv(folder / "means.csv", _mean_rows(findings))
+    _write_csv(folder / "cost.csv", ({"method": name, **entry} for name, entry in findings.cost.items()))
+    _write_csv(folder / "completion.csv", findings.completion)
+    return text
+
+
+def _score_rows(findings: Findings) -> Iterable[dict[str, Any]]:
+    """A row per training, row and column of `means_of_run`, in the units of the evaluation's own file."""
+    for entry in findings.scored:
+        means = {score: means_of_run(entry.run, score) for score in findings.scores}
+        for row, column in means[findings.scores[0]]:
+            numbers = {score: means[score][row, column] for score in findings.scores}
+            yield {
+                "method": entry.method,
+                "seed": entry.seed,
+                "fold": entry.fold,
+                "row": row,
+                "region": column,
+                "cases": len(entry.run.cases),
+                **numbers,
+            }
+
+
+def _mean_rows(findings: Findings) -> Iterable[dict[str, Any]]:
+    for name, runs in findings.methods.items():
+        for score in findings.scores:
+            for (row, column), mean in means_of_method(runs, score).items():
+                yield {
+                    "method": name,
+                    "score": score,
+                    "row": row,
+                    "region": column,
+                    "mean": mean.value,
+                    "sd": mean.sd,
+                    "runs": mean.runs,
+                }
+
+
+def _write_csv(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    rows = list(rows)
+    if not rows:
+        return
+    with file.open("x", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
