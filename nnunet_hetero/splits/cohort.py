@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from nnunet_hetero.dataset_conversion.cases import CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.gaps.cohort import read_dataset_json
 from nnunet_hetero.inference.cases import Case, find_cases
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.tables import read_table
@@ -96,21 +96,6 @@ def read_cohort(
         gaps = tuple(missing.get(case.name, ()))
         found.append(CohortCase(case.name, patient, row.get("site", ""), row.get("grade", ""), gaps))
     return found
-
-
-def read_dataset_json(raw: Path) -> dict:
-    """``dataset.json`` of a raw dataset.
-
-    Raises:
-        DataError: If it is not there or is not valid.
-    """
-    file = raw / "dataset.json"
-    if not file.is_file():
-        raise DataError(f"The raw dataset {raw} has no dataset.json. Convert it first, or finish its conversion.")
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file} is not valid JSON ({error}). Convert the dataset again.") from error
 
 
 def _training_files(raw: Path, dataset_json: dict, modalities: Modalities) -> list[Case]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.gaps.cohort import read_dataset_json
 from nnunet_hetero.modalities import Modalities
 
-from .cohort import CohortCase, read_cohort, read_dataset_json
+from .cohort import CohortCase, read_cohort
 from .published import read_published_fold
 from .record import RECORD, SPLITS, refuse_existing, write_splits
 from .schemes import PAPER_REPEATS, Fold, k_folds, paper_folds
@@ -132,7 +133,7 @@ def plan_splits(raw: Path, preprocessed: Path, options: SplitOptions, overwrite:
             "planning sees their sizes, and fold 'all' would train on them."
         )
     if aside:
-        notes.append(f"The test set is the {len(aside)} cases in imagesTs with label maps in labelsTs.")
+        notes.append(f"{len(aside)} cases in imagesTs with label maps in labelsTs are test cases of all folds.")
         folds = [Fold(fold.train, fold.val, sorted([*fold.test, *aside])) for fold in folds]
     modalities = Modalities.from_dataset_json(read_dataset_json(raw)).names
     notes += unsupervised_modalities(folds, everyone, modalities)

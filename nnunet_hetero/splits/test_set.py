@@ -9,9 +9,8 @@ from pathlib import Path
 
 from nnunet_hetero.dataset_conversion.cases import MOVED_TEST_CASES as JOURNAL
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.gaps.cohort import read_dataset_json
 from nnunet_hetero.inference.files import read_json, replace_text
-
-from .cohort import read_dataset_json
 
 _PLACES = (("imagesTr", "imagesTs"), ("labelsTr", "labelsTs"))
 

@@ -103,5 +103,5 @@ class TestGaps:
 
     def test_no_dataset(self, raw):
         raw.mkdir()
-        with pytest.raises(DataError, match=r"has no dataset.json"):
+        with pytest.raises(DataError, match=r"dataset.json is not there"):
             read_cohort(raw)

@@ -177,7 +177,7 @@ class TestTestSet:
         write_files("other-1", "Ts")
         assert split() == 0
         assert written(preprocessed)[1]["test"] == [["other-1"]] * 5
-        assert "The test set is the 1 cases in imagesTs" in capsys.readouterr().out
+        assert "1 cases in imagesTs with label maps in labelsTs are test cases of all folds" in capsys.readouterr().out
         assert split("--test", "0.2", "--overwrite") == 1
         assert "test cases already" in capsys.readouterr().err
 
