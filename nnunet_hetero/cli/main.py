@@ -18,6 +18,7 @@ COMMANDS = {
     "splits": Command("nnunet_hetero.cli.splits", "divide a data set into training, validation and test cases"),
     "fill-gaps": Command("nnunet_hetero.cli.fill_gaps", "write all-zero volumes for the files that a data set lacks"),
     "plan": Command("nnunet_hetero.cli.plan", "write plans with other settings, e.g. another draw of subsets"),
+    "plan-subsets": Command("nnunet_hetero.cli.plan_subsets", "write plans for one network per subset"),
     "train": Command("nnunet_hetero.cli.train", "nnUNetv2_train with our trainer, no activation needed"),
     "predict": Command("nnunet_hetero.cli.predict", "nnUNetv2_predict with our flags, no activation needed"),
     "complete": Command("nnunet_hetero.cli.complete", "complete the missing modalities of cases"),

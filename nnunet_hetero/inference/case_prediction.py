@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.fold import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
-from nnunet_hetero.inference.network_parts import completes_images
+from nnunet_hetero.inference.network_parts import completes_images, required_modalities
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.regions import RegionDecoder
 from nnunet_hetero.inference.sampling import DrawStatistics, binary_entropy, draws_of
@@ -32,6 +32,22 @@ def require_image_decoders(network: torch.nn.Module, sampling: SamplingOptions) 
             "Completion is asked for, but the model was trained without image decoders (its trainer has none, or "
             "hetero_modal.image_decoders is false in its plans). Leave --save_completed out, or train a model with "
             "image decoders."
+        )
+
+
+def require_modalities(predictor: HeteroModalPredictor, available: Sequence[bool], case: str) -> None:
+    """Refuse a case that lacks what the network cannot do without.
+
+    Raises:
+        DataError: If it does.
+    """
+    required = required_modalities(predictor.network) or ()
+    absent = [channel for channel in required if not available[channel]]
+    if absent:
+        label = predictor.modalities.label
+        raise DataError(
+            f"Case '{case}' has no {label(absent)}, but the model is for {label(required)} alone and needs all of it. "
+            "Predict the case with a model of another subset, or with one for all subsets."
         )
 
 
@@ -81,6 +97,7 @@ def predict_preprocessed(
     uncertain = sampling.save_uncertainty and segment
     decide = voxel_volume is not None and sampling.num_samples > 0 and segment
     available = (data != 0).flatten(1).any(dim=1)
+    require_modalities(predictor, available.tolist(), case)
     completed = channels_to_complete(sampling, available.tolist())
     total, completion = None, None
     parameters = predictor.list_of_parameters if parameters is None else parameters

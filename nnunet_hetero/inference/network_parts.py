@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from nnunet_hetero.modalities import Subset
 from nnunet_hetero.network.fusion import Gaussian
 
 Level = Gaussian | Tensor
@@ -85,6 +86,11 @@ def is_stochastic(network: nn.Module) -> bool:
 def completes_images(network: nn.Module) -> bool:
     """Whether a network has image decoders."""
     return len(getattr(network, "image_decoders", ())) > 0
+
+
+def required_modalities(network: nn.Module) -> Subset | None:
+    """The only modalities that a network uses, all of which it needs; None if it takes any subset."""
+    return getattr(network, "required", None)
 
 
 def latents(levels: Sequence[Level], row: int, generator: torch.Generator | None) -> list[Tensor]:

@@ -11,7 +11,15 @@ EXT_TRAINER = "nnUNet_extTrainer"
 """nnU-Net's official variable: folders with trainers, separated like PATH."""
 
 DEFAULT_TRAINER = "HeteroModalVAETrainer"
-OUR_TRAINERS = (DEFAULT_TRAINER, "ModalityDropoutTrainer", "UHVEDPaperTrainer", "UHeMISTrainer")
+OUR_TRAINERS = (
+    DEFAULT_TRAINER,
+    "HeMISTrainer",
+    "MVAESamplingTrainer",
+    "ModalityDropoutTrainer",
+    "SubsetTrainer",
+    "UHVEDPaperTrainer",
+    "UHeMISTrainer",
+)
 """Every trainer that the trainer folder re-exports."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from torch import Tensor, nn
 
+from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.modalities import Subset
 from nnunet_hetero.network.base import HeteroNetwork
 from nnunet_hetero.network.parts import require_no_cascade
@@ -27,20 +28,15 @@ class EarlyFusionUNet(HeteroNetwork):
         self.required = subset
 
     @classmethod
-    def from_plans(
-        cls,
-        configuration_manager,
-        num_modalities: int,
-        num_outputs: int,
-        deep_supervision: bool,
-        subset: Subset | None = None,
-    ):
-        """Build the plans' network.
+    def from_plans(cls, configuration_manager, num_modalities: int, num_outputs: int, deep_supervision: bool):
+        """Build the plans' network, for the setting ``subset`` if there is one.
 
         Raises:
             SettingsError: If the configuration is the second stage of a cascade.
         """
         require_no_cascade(configuration_manager, cls.__name__)
+        channels = HeteroModalConfig.from_plans(configuration_manager).subset
+        subset = None if channels is None else tuple(channels)
         unet = get_network_from_plans(
             configuration_manager.network_arch_class_name,
             configuration_manager.network_arch_init_kwargs,

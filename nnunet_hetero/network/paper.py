@@ -25,8 +25,8 @@ FEATURES = (8, 16, 32, 64)
 
 LATENTS = tuple(features // 2 for features in FEATURES)
 
-SLOPE = 0.01
-"""Of the leaky rectifier below zero, that of the authors' library."""
+SLOPE = 0.02
+"""Of the leaky rectifier below zero, that of NiftyNet, the authors' library."""
 
 CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 NORMS = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}

@@ -29,6 +29,23 @@ class EncodedModality(NamedTuple):
     samples: Tensor
 
 
+def restricted(encoded: Sequence[EncodedModality], available: Tensor) -> list[EncodedModality]:
+    """What of the encoded modalities each sample may use.
+
+    Args:
+        encoded: From `EncoderPerModality.encode`.
+        available: ``(B, M)`` bool on the host, a subset for each sample.
+    """
+    parts = []
+    for channel, features, samples in encoded:
+        rows = available[:, channel][samples.cpu()].nonzero().flatten().to(samples.device)
+        if len(rows) == len(samples):
+            parts.append(EncodedModality(channel, features, samples))
+        elif len(rows):
+            parts.append(EncodedModality(channel, [level[rows] for level in features], samples[rows]))
+    return parts
+
+
 class EncoderPerModality(HeteroNetwork):
     """A network in three steps, which prediction also takes one by one, so that subsets of a case share the first.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import Expert, Gaussian, product_of_gaussians
 from nnunet_hetero.network.parts import compute_again, level_shapes
-from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality
+from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality, restricted
 
 
 class HeteroModalOutput(NamedTuple):
@@ -96,7 +96,7 @@ class VariationalNetwork(EncoderPerModality):
 
     def forward(
         self, x: Tensor, available: Tensor | None = None, *, full: bool = False
-    ) -> Tensor | list[Tensor] | HeteroModalOutput:
+    ) -> Tensor | list[Tensor] | HeteroModalOutput | list[HeteroModalOutput]:
         """Segment, and on demand complete, from the available modalities.
 
         In training mode the latents are sampled, in evaluation mode they are the posterior's mean.
@@ -104,24 +104,39 @@ class VariationalNetwork(EncoderPerModality):
         Args:
             x: Preprocessed images, ``(B, M, *spatial)``, absent channels zero.
             available: ``(B, M)`` bool, what each sample is encoded from; None reads it off the zero channels.
+                ``(N, B, M)`` fuses and decodes N times what is encoded once.
             full: Whether to return the completed images and the posterior too.
 
         Returns:
             Segmentation logits ``(B, K, *spatial)`` (a list, finest first, with deep supervision), or a
-            `HeteroModalOutput` if ``full``.
+            `HeteroModalOutput` if ``full``; with N subsets a list of N `HeteroModalOutput`.
 
         Raises:
             SettingsError: If x has another number of channels than the model has modalities.
         """
+        if available is not None and available.ndim == 3:
+            return self._decode_several(x, available.cpu().bool())
         posterior, available = self.fused(x, available)
         latents = self.latents(posterior, available)
         segmentation = self.decoder(latents)
-        if not full:
-            return segmentation
-        completion = None
-        if len(self.image_decoders):
-            completion = self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents])
-        return HeteroModalOutput(segmentation, completion, posterior)
+        return HeteroModalOutput(segmentation, self._completion(latents), posterior) if full else segmentation
+
+    def _completion(self, latents: Sequence[Tensor]) -> Tensor | None:
+        if not len(self.image_decoders):
+            return None
+        return self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents])
+
+    def _decode_several(self, x: Tensor, subsets: Tensor) -> list[HeteroModalOutput]:
+        self.require_channels(x)
+        encoded = self.encode(x, subsets.any(dim=0))
+        outputs = []
+        for available in subsets:
+            posterior = self.fuse(restricted(encoded, available), len(x), x.shape[2:])
+            latents = self.latents(posterior, subsets.any(dim=0))
+            # Only one of the N is kept in memory with all that its decoder makes.
+            segmentation = compute_again(self, self.decoder, latents)
+            outputs.append(HeteroModalOutput(segmentation, self._completion(latents), posterior))
+        return outputs
 
 
 class _ScaledGradient(torch.autograd.Function):

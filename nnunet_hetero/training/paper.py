@@ -22,16 +22,15 @@ class UHVEDPaperTrainer(HeteroModalVAETrainer):
     """Trains `PaperUHVED` as in Dorent et al., MICCAI 2019, section 4.
 
     Adam with an L2 penalty of 1e-5, a learning rate of 1e-3 that is divided by 4 every 10 000 steps, one patch of 112³
-    voxels per step, 60 000 steps, flips and rotations of up to 10°, and an end before that on a plateau. Each of these
-    is a setting that the plans may overrule. The patch and batch of nnU-Net's plan are had by ``"plan"``.
+    voxels per step, 60 000 steps, an end before that on a plateau, histograms standardised; flips and rotations of up
+    to 10°. All but the last are settings that the plans may overrule; ``"plan"`` is nnU-Net's own patch or batch.
 
     Not of the paper: the segmentation loss is nnU-Net's (Dice and cross entropy too, region-based where the dataset
-    is), with its normalisation of images, its clipping of gradients and its validation.
+    is), with its clipping of gradients and its validation. What a plateau is, the paper does not say: 50 epochs here.
     """
 
     network_class = PaperUHVED
     any_patch_size = True
-
     deeply_supervised = False
 
     @classmethod
@@ -49,6 +48,7 @@ class UHVEDPaperTrainer(HeteroModalVAETrainer):
             "lr_step_divisor": 4,
             "weight_decay": 1e-5,
             "early_stopping_epochs": 50,
+            "histogram_standardisation": True,
         }
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):

@@ -46,6 +46,24 @@ def settle(
     return config
 
 
+def require_subset(trainer: str, one_subset: bool, config: HeteroModalConfig) -> None:
+    """Refuse a trainer for one subset without it, and any other trainer with one.
+
+    Raises:
+        SettingsError: If so.
+    """
+    if one_subset and config.subset is None:
+        raise SettingsError(
+            f"{trainer} trains on one subset of the modalities, and the plans do not say which ({KEY}.subset). Write "
+            "plans for every subset with 'nnunet_hetero plan-subsets -d DATASET', and choose one with -p."
+        )
+    if config.subset is not None and not one_subset:
+        raise SettingsError(
+            f"The plans are for one subset of the modalities ({KEY}.subset is {config.subset}), but {trainer} draws "
+            "subsets of all of them. Choose other plans with -p, or -tr SubsetTrainer."
+        )
+
+
 def _patch_size(setting: int | list[int], planned: dict, any_size: bool) -> list[int]:
     dimension = len(planned["patch_size"])
     sizes = [setting] * dimension if isinstance(setting, int) else list(setting)

@@ -10,6 +10,7 @@ from torch import Tensor
 from nnunet_hetero.inference.completion import Moments
 from nnunet_hetero.inference.files import replace_json
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
+from nnunet_hetero.network.variational import HeteroModalOutput
 from nnunet_hetero.training.base import HeteroTrainer
 from nnunet_hetero.training.intensity import training_moments
 from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
@@ -42,6 +43,13 @@ class HeteroModalVAETrainer(HeteroTrainer):
         """
         with self.autocast():
             output = self.network(data, drawn, full=True)
+        return self.loss_of(output, data, target, present)
+
+    def loss_of(
+        self, output: HeteroModalOutput, data: Tensor, target: Tensor | list[Tensor], present: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of what the network makes of a batch; see `losses`."""
+        with self.autocast():
             segmentation = self.loss(output.segmentation, target)
         kl = kl_to_standard_normal(output.posterior)
         optimised = total = segmentation + self.hetero.kl_weight * kl

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.tiny_dataset import DATASET, threads_for_processes
@@ -15,11 +16,6 @@ from nnunetv2.run.run_training import run_training
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.config import KEY
-from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.network.hetero_modal import HeteroModalVAE
-from nnunet_hetero.training.paper import UHVEDPaperTrainer
-from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
-from nnunet_hetero.training.variants import ModalityDropoutTrainer, UHeMISTrainer
 
 FAST = {"num_epochs": 1, "num_iterations_per_epoch": 2, "num_val_iterations_per_epoch": 2}
 OURS = {"patch_size": "plan", "batch_size": "plan"}
@@ -35,18 +31,25 @@ class Variant:
         configuration: Of the plans.
         stochastic: Whether its network has latents.
         completes: Whether it completes images.
+        switched_off: The modality that prediction is to do without.
+        subsets: What it is evaluated on.
     """
 
-    settings: dict
+    settings: dict = field(default_factory=dict)
     configuration: str = "3d_fullres"
     stochastic: bool = False
     completes: bool = False
+    switched_off: str = "T1c"
+    subsets: tuple[str, ...] = ("T1", "T1+FLAIR")
 
 
 VARIANTS = {
-    "ModalityDropoutTrainer": Variant({}),
-    "UHeMISTrainer": Variant({}),
+    "ModalityDropoutTrainer": Variant(),
+    "SubsetTrainer": Variant({"subset": "T1+FLAIR"}, subsets=("T1+FLAIR",)),
+    "UHeMISTrainer": Variant(),
+    "HeMISTrainer": Variant(configuration="2d"),
     "UHVEDPaperTrainer": Variant(OURS, stochastic=True, completes=True),
+    "MVAESamplingTrainer": Variant({"random_subsets": 2}, stochastic=True, completes=True),
 }
 
 
@@ -81,10 +84,15 @@ def predict(trained, images: Path, output: Path, *flags: str) -> int:
         return int(end.code or 0)
 
 
-@pytest.fixture
-def images(tiny_dataset) -> Path:
-    """A folder with one validation case."""
-    return tiny_dataset.root / "raw" / DATASET / "imagesTr"
+@pytest.fixture(scope="module")
+def images(tiny_dataset, tmp_path_factory) -> Path:
+    """A folder with the images of one validation case; its label map is in the folder ``labels`` beside it."""
+    root, raw = tmp_path_factory.mktemp("case"), tiny_dataset.root / "raw" / DATASET
+    for folder, source in (("images", "imagesTr"), ("labels", "labelsTr")):
+        (root / folder).mkdir()
+        for file in (raw / source).glob(f"{tiny_dataset.validation_cases[0]}*"):
+            shutil.copy(file, root / folder)
+    return root / "images"
 
 
 class TestCommands:
@@ -95,31 +103,45 @@ class TestCommands:
         series = json.loads((folder / "fold_0" / "progress_hetero.json").read_text())
         assert series["loss/segmentation"]["0"] is not None
         settings = json.loads((folder / "plans.json").read_text())["configurations"][variant.configuration][KEY]
-        assert {name: settings[name] for name in variant.settings} == variant.settings
+        expected = {**variant.settings, **({"subset": [0, 3]} if "subset" in variant.settings else {})}
+        assert {name: settings[name] for name in expected} == expected
 
-    def test_prediction_with_a_missing_modality(self, trained, images, tmp_path):
-        assert predict(trained, images, tmp_path / "all") == 0
-        assert predict(trained, images, tmp_path / "some", "--missing", "t1c") == 0
-        record = json.loads((tmp_path / "some" / "modalities.json").read_text())
-        assert all(entry["absent"].get("T1c") == "switched off" for entry in record.values())
-        labels = [read_array(file) for file in sorted((tmp_path / "some").glob("*.nii.gz"))]
-        assert len(labels) == len(record) and all(0 <= label.min() and label.max() <= 3 for label in labels)
-
-    def test_draws_only_where_there_are_latents(self, trained, images, tmp_path, capsys):
+    def test_prediction_with_a_missing_modality(self, trained, images, tmp_path, capsys):
+        """And without draws where there are no latents; the uncertainty is then the entropy alone."""
         _, variant, _ = trained
-        assert predict(trained, images, tmp_path, "--num_samples", "2") == 0
-        assert (tmp_path / "volumes.csv").is_file() == variant.stochastic
+        flags = ["--missing", variant.switched_off, "--num_samples", "2", "--save_uncertainty"]
+        assert predict(trained, images, tmp_path, *flags) == 0
         assert ("no latents to draw" in capsys.readouterr().out) == (not variant.stochastic)
+        record = json.loads((tmp_path / "modalities.json").read_text())
+        assert {entry["absent"].get(variant.switched_off) for entry in record.values()} == {"switched off"}
+        labels = [read_array(file) for file in tmp_path.glob("*.nii.gz")]
+        assert len(labels) == len(record) == 1
+        assert set(np.unique(labels)) <= {0, 1, 2, 3}
+        assert (tmp_path / "volumes.csv").is_file() == variant.stochastic
+        maps = [file.name for file in (tmp_path / "uncertainty").glob("*.nii.gz")]
+        assert any("entropy" in name for name in maps)
+        assert any("mutual" in name for name in maps) == variant.stochastic
 
     def test_completion_or_a_clear_error(self, trained, images, tmp_path, capsys):
-        name, variant, _ = trained
-        code = predict(trained, images, tmp_path, "--missing", "t1c", "--save_completed")
+        _, variant, _ = trained
+        code = predict(trained, images, tmp_path, "--missing", variant.switched_off, "--save_completed")
         assert (code == 0) == variant.completes
         if not variant.completes:
             assert "without image decoders" in capsys.readouterr().err
 
-    def test_evaluation_of_all_subsets(self, trained, tmp_path, capsys):
+    def test_evaluation(self, trained, images, tmp_path):
         name, variant, _ = trained
-        assert main(["evaluate", *model_flags(name, variant), *QUICK, "-o", str(tmp_path)]) == 0
-        assert "T1+T1c+T2+FLAIR" in capsys.readouterr().out
-        assert len(json.loads((tmp_path / "summary.json").read_text())["subsets"]) == 15
+        command = [
+            "evaluate",
+            *model_flags(name, variant),
+            *QUICK,
+            "--disable_progress_bar",
+            "-o",
+            str(tmp_path / "out"),
+        ]
+        command += ["-i", str(images), "-l", str(images.parent / "labels")]
+        # Without --subsets a network for one subset is evaluated on that.
+        chosen = ["--subsets", *variant.subsets] if len(variant.subsets) > 1 else []
+        assert main([*command, *chosen]) == 0
+        subsets = json.loads((tmp_path / "out" / "summary.json").read_text())["subsets"]
+        assert {entry["subset"] for entry in subsets} == set(variant.subsets)

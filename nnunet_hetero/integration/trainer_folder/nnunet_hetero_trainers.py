@@ -7,6 +7,20 @@ imports every module that it finds here.
 
 from nnunet_hetero.training.paper import UHVEDPaperTrainer
 from nnunet_hetero.training.trainer import HeteroModalVAETrainer
-from nnunet_hetero.training.variants import ModalityDropoutTrainer, UHeMISTrainer
+from nnunet_hetero.training.variants import (
+    HeMISTrainer,
+    ModalityDropoutTrainer,
+    MVAESamplingTrainer,
+    SubsetTrainer,
+    UHeMISTrainer,
+)
 
-__all__ = ["HeteroModalVAETrainer", "ModalityDropoutTrainer", "UHVEDPaperTrainer", "UHeMISTrainer"]
+__all__ = [
+    "HeMISTrainer",
+    "HeteroModalVAETrainer",
+    "MVAESamplingTrainer",
+    "ModalityDropoutTrainer",
+    "SubsetTrainer",
+    "UHVEDPaperTrainer",
+    "UHeMISTrainer",
+]
