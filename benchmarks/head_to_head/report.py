@@ -61,7 +61,7 @@ def markdown_report(findings: Findings) -> str:
     parts += ["## Cost of a training step", markdown_of(_cost(findings.cost), 1)]
     if findings.completion:
         text = "## Completed images, PSNR in the brain in dB"
-        parts += [text, markdown_of(_completion(findings.completion), 1)]
+        parts += [text, markdown_of(_completion(findings.completion), 2)]
     parts += ["## Notes", "\n".join(f"* {note}" for note in findings.notes)]
     return "\n\n".join(parts) + "\n"
 
