@@ -54,7 +54,7 @@ setup(
         "filelock>=3.12",
     ],
     extras_require={
-        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "uv"],
+        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "torchio>=0.20,<2", "uv"],
     },
     entry_points={"console_scripts": ["nnunet_hetero=nnunet_hetero.cli.main:main"]},
     classifiers=[
