@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from nnunet_hetero.evaluation.compare import ComparedRow, Comparison
 from nnunet_hetero.evaluation.statistics import LEVEL, smallest_p
 
-OF_THE_MODEL = ("checkpoint_name", "checkpoints", "model", "version", "versions")
-"""Settings that differ between two models anyway."""
+NOT_SAID = ("checkpoint_name", "checkpoints", "completion", "metrics", "model", "version", "versions")
+"""Settings that differ between two models anyway, or do not touch the scores."""
 
 FEW_CASES = 10
 
@@ -117,7 +117,7 @@ def _settings(comparison: Comparison) -> list[str]:
     reference, *others = comparison.runs
     notes = []
     for run in others:
-        for key in sorted({*reference.settings, *run.settings} - set(OF_THE_MODEL)):
+        for key in sorted({*reference.settings, *run.settings} - set(NOT_SAID)):
             one, two = reference.settings.get(key), run.settings.get(key)
             if one != two:
                 notes.append(f"The evaluations differ in {key}: {one} for {reference.name}, {two} for {run.name}.")

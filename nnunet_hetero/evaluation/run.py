@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,7 @@ def find_evaluation(path: str | os.PathLike) -> Path:
     path = Path(path)
     if (path / METRICS_FILE).is_file():
         return path
-    patterns = ("evaluation", "evaluation_*", "fold_*/evaluation")
+    patterns = ("evaluation", "evaluation_*", "fold_*/evaluation", "fold_*/evaluation_*")
     found = [file.parent for pattern in patterns for file in sorted(path.glob(f"{pattern}/{METRICS_FILE}"))]
     if len(found) == 1:
         return found[0]
@@ -153,45 +152,42 @@ def find_evaluation(path: str | os.PathLike) -> Path:
 
 
 def join_runs(name: str, runs: Sequence[Run]) -> Run:
-    """One run from several that hold different subsets, such as one network per subset.
+    """One run from several that hold different subsets, such as one network per subset, or different folds.
 
     Raises:
-        DataError: If they differ in modalities, regions or folds, or two hold the same subset.
+        DataError: If they differ in modalities or regions, or two hold the same case from the same subset.
     """
     first, *others = runs
     for other in others:
         for what, one, two in (
             ("modalities", first.modalities.names, other.modalities.names),
             ("regions", first.regions, other.regions),
-            ("folds", first.folds, other.folds),
         ):
             if one != two:
                 raise DataError(
                     f"'{name}' cannot be joined: the {what} of {first.folder} are {', '.join(one)}, those of "
                     f"{other.folder} are {', '.join(two)}."
                 )
-    pairs = sorted(
-        ((subset, number) for number, run in enumerate(runs) for subset in run.subsets),
-        key=lambda pair: (len(pair[0]), *pair),
-    )
-    for (one, number), (two, again) in pairwise(pairs):
-        if one == two:
-            raise DataError(
-                f"'{name}' cannot be joined: both {runs[number].folder} and {runs[again].folder} hold results of the "
-                f"subset {first.modalities.label(one)}."
-            )
+    subsets = tuple(sorted({subset for run in runs for subset in run.subsets}, key=lambda one: (len(one), one)))
     cases = tuple(sorted({case for run in runs for case in run.cases}))
     common = [score for score in first.scores if all(score in run.scores for run in runs)]
-    scores = {score: np.full((len(pairs), len(cases), len(first.regions)), np.nan) for score in common}
-    measured = np.zeros((len(pairs), len(cases)), bool)
-    for place, (subset, number) in enumerate(pairs):
-        run = runs[number]
-        row, columns = run.subsets.index(subset), [cases.index(case) for case in run.cases]
-        measured[place, columns] = run.measured[row]
+    scores = {score: np.full((len(subsets), len(cases), len(first.regions)), np.nan) for score in common}
+    owner = np.full((len(subsets), len(cases)), -1)
+    for number, run in enumerate(runs):
+        place = np.ix_([subsets.index(subset) for subset in run.subsets], [cases.index(case) for case in run.cases])
+        twice = np.argwhere(run.measured & (owner[place] >= 0))
+        if len(twice):
+            subset, case = twice[0]
+            before = runs[owner[place][subset, case]]
+            raise DataError(
+                f"'{name}' cannot be joined: both {before.folder} and {run.folder} hold results of the subset "
+                f"{first.modalities.label(run.subsets[subset])}, of case '{run.cases[case]}'."
+            )
+        owner[place] = np.where(run.measured, number, owner[place])
         for score in common:
-            scores[score][place, columns] = run.scores[score][row]
-    subsets = tuple(subset for subset, _ in pairs)
-    return replace(first, name=name, subsets=subsets, cases=cases, scores=scores, measured=measured)
+            scores[score][place] = np.where(run.measured[..., None], run.scores[score], scores[score][place])
+    summary = {**first.summary, "folds": sorted({fold for run in runs for fold in run.folds})}
+    return replace(first, name=name, summary=summary, subsets=subsets, cases=cases, scores=scores, measured=owner >= 0)
 
 
 def _read_json(file: Path, remedy: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from helpers.invented_evaluation import random_scores, write_evaluation
 
 from nnunet_hetero.cli.main import main
-from tests.helpers.evaluations import random_scores, write_evaluation
 
 
 @pytest.fixture

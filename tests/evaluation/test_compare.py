@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.invented_evaluation import BRATS, random_scores, write_evaluation
 from scipy import stats
 
 from nnunet_hetero.errors import DataError, SettingsError
@@ -11,7 +12,6 @@ from nnunet_hetero.evaluation.compare import compare_runs
 from nnunet_hetero.evaluation.compare_notes import how_tested, notes_on
 from nnunet_hetero.evaluation.run import read_run
 from nnunet_hetero.evaluation.statistics import holm
-from tests.helpers.evaluations import BRATS, random_scores, write_evaluation
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+from helpers.invented_evaluation import BRATS, REGIONS, random_scores, write_evaluation
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.compare import compare_runs
@@ -16,7 +17,6 @@ from nnunet_hetero.evaluation.compare_table import STATISTICS, latex, lay_out, m
 from nnunet_hetero.evaluation.published import averages, table_1
 from nnunet_hetero.evaluation.run import read_run
 from nnunet_hetero.modalities import Modalities
-from tests.helpers.evaluations import BRATS, REGIONS, random_scores, write_evaluation
 
 
 def steady(level):

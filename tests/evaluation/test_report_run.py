@@ -8,6 +8,8 @@ import re
 
 import numpy as np
 import pytest
+from helpers.evaluation import evaluate
+from helpers.invented_evaluation import random_scores, write_evaluation
 
 from nnunet_hetero.evaluation.figures import OverlayRow, Picture, gain_bars, method_bars, overlay_grid
 from nnunet_hetero.evaluation.figures.heat_maps import difference_map
@@ -15,7 +17,6 @@ from nnunet_hetero.evaluation.gains import modality_gains
 from nnunet_hetero.evaluation.ranked_cases import ranked_overlays, region_labels
 from nnunet_hetero.evaluation.report_run import facts_of, run_figures, write_run_figures, write_run_report
 from nnunet_hetero.evaluation.run import read_run
-from tests.helpers.evaluations import random_scores, write_evaluation
 
 
 def additive(case, subset, region):
@@ -189,3 +190,14 @@ class TestPage:
             "overlays_2.png",
         ]
         assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+
+
+class TestAfterEvaluation:
+    def test_page_of_a_real_run(self, nnunet_folders, tmp_path):
+        evaluate(nnunet_folders, folds=[0], output=tmp_path / "out", subsets=["T1", "T1+FLAIR", "FLAIR"])
+        text = write_run_report(tmp_path / "out").read_text(encoding="utf-8")
+        assert "From 1 modality" in text and "From 2 modalities" in text and "What each modality brings" in text
+        run = read_run(tmp_path / "out")
+        rows, _ = ranked_overlays(run)
+        assert [row.subset for row in rows] == ["T1", "FLAIR", "T1+FLAIR"]
+        assert set(region_labels(run)) == set(run.regions)

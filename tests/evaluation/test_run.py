@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from helpers.invented_evaluation import random_scores, write_evaluation
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.run import find_evaluation, join_runs, read_run
-from tests.helpers.evaluations import random_scores, write_evaluation
 
 
 def by_place(case, subset, region):
