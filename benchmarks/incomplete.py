@@ -23,16 +23,15 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_hetero.config import KEY
 from nnunet_hetero.dataset_conversion.phantom import case_name, write_cohort
 from nnunet_hetero.demo.chain import NARROW_FEATURES, PATCH
+from nnunet_hetero.demo.plans import write_derived_plans
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.files import read_json, replace_json, replace_text
-from nnunet_hetero.planning.plans_file import derived_plans, limit_network, read_plans, write_plans
 
 DATASET, NAME, CONFIGURATION = 511, "PhantomWithGaps", "3d_fullres"
-SOURCE, PLANS, TRAINER = "nnUNetPlans", "nnUNetPlansIncomplete", "HeteroModalVAETrainer"
+PLANS, TRAINER = "nnUNetPlansIncomplete", "HeteroModalVAETrainer"
 INCOMPLETE = 2 / 3
 HELD_OUT = 8
 TRAININGS = {"complete cases only": "0", "whole cohort": "1"}
@@ -87,7 +86,7 @@ def run_seed(out: Path, experiment: Experiment, seed: int) -> Iterator[dict]:
         if not (place / "evaluation" / "summary.json").is_file():
             evaluate = ["nnunet_hetero", "evaluate", "-d", str(DATASET), "-c", CONFIGURATION, "-f", fold, *model]
             steps.run(f"evaluate_{fold}", [*evaluate, "--disable_tta", "--disable_progress_bar"])
-        with (place / "evaluation" / "dice.csv").open(newline="", encoding="utf-8") as file:
+        with (place / "evaluation" / "metrics.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 yield {"seed": seed, "training": training, **row}
 
@@ -110,28 +109,23 @@ def prepare(folder: Path, experiment: Experiment, seed: int, steps: Steps) -> No
     plan = ["nnUNetv2_plan_and_preprocess", "-d", str(DATASET), "-c", CONFIGURATION, "-npfp", "1", "-np", "1"]
     steps.run("plan", plan)
 
-    def change(configuration: dict) -> None:
-        limit_network(configuration, NARROW_FEATURES, PATCH)
-        epochs = max(1, experiment.steps // 30)
-        configuration[KEY] = {
-            "num_epochs": epochs,
-            "num_iterations_per_epoch": experiment.steps // epochs,
-            "num_val_iterations_per_epoch": 4,
-            "optimizer": "AdamW",
-            "initial_lr": 2e-3,
-            "seed": seed,
-        }
-
+    epochs = max(1, experiment.steps // 30)
+    training = {
+        "num_epochs": epochs,
+        "num_iterations_per_epoch": experiment.steps // epochs,
+        "num_val_iterations_per_epoch": 4,
+        "optimizer": "AdamW",
+        "initial_lr": 2e-3,
+        "seed": seed,
+    }
     preprocessed = folder / "nnUNet_preprocessed" / f"Dataset{DATASET}_{NAME}"
-    write_plans(preprocessed, derived_plans(read_plans(preprocessed, SOURCE), PLANS, [CONFIGURATION], change), True)
+    write_derived_plans(preprocessed, PLANS, CONFIGURATION, training, NARROW_FEATURES, [PATCH] * 3)
     gaps = read_json(preprocessed / "dataset.json")["missing_modalities"]
-    training = [case_name(index) for index in range(1, experiment.cases + 1)]
+    cases = [case_name(index) for index in range(1, experiment.cases + 1)]
     held_out = [case_name(index) for index in range(experiment.cases + 1, experiment.cases + HELD_OUT + 1)]
-    complete = [case for case in training if case not in gaps]
-    replace_json(
-        preprocessed / "splits_final.json", [{"train": cases, "val": held_out} for cases in (complete, training)]
-    )
-    print(f"    {len(training)} cases to train on, {len(complete)} of them complete; gaps: {gaps}")
+    complete = [case for case in cases if case not in gaps]
+    replace_json(preprocessed / "splits_final.json", [{"train": part, "val": held_out} for part in (complete, cases)])
+    print(f"    {len(cases)} cases to train on, {len(complete)} of them complete; gaps: {gaps}")
 
 
 def summarise(rows: list[dict]) -> dict:
@@ -144,7 +138,7 @@ def summarise(rows: list[dict]) -> dict:
         values: dict[tuple, list[float]] = {}
         for row in rows:
             if row["training"] == training and all(row[key] == value for key, value in wanted.items()):
-                values.setdefault((row["seed"], row["region"], row["subset"]), []).append(float(row["dice"]))
+                values.setdefault((row["seed"], row["region"], row["subset"]), []).append(float(row["dice"] or "nan"))
         return 100 * float(np.nanmean([np.nanmean(entry) for entry in values.values()]))
 
     summary = {"seeds": seeds}

@@ -19,7 +19,7 @@ from nnunet_hetero.cli.main import COMMANDS
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.demo.chain import BARS
 from nnunet_hetero.draws import read_draw
-from nnunet_hetero.evaluation.results import FIELDS
+from nnunet_hetero.evaluation.metric_options import METRICS, MetricOptions
 from nnunet_hetero.integration.nnunet_flags import with_default_trainer
 from nnunet_hetero.integration.predict_flags import split_prediction_flags
 from nnunet_hetero.modalities import Modalities
@@ -169,9 +169,16 @@ def test_json_is_valid_and_its_settings_are_possible(page):
 
 def test_columns_and_bars_are_documented():
     files = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
-    assert [column for column in re.findall(r"^  \| `(\w+)` \|", files, re.MULTILINE) if column in FIELDS][
-        : len(FIELDS)
-    ] == list(FIELDS)
+    section = files.split("* `metrics.csv`")[1].split("* `completion.csv`")[0]
+    listed = [
+        column
+        for cell in re.findall(r"^  \| (`.*?) \|", section, re.MULTILINE)
+        for column in re.findall(r"`(\w+)`", cell)
+    ]
+    columns = MetricOptions(tuple(METRICS)).columns
+    assert listed == ["case", "subset", "n_modalities", "region", *columns]
+    page = (ROOT / "docs/how-to/evaluate-all-subsets.md").read_text(encoding="utf-8")
+    assert all(f"`{column}`" in page for column in columns if column not in ("sensitivity", "precision"))
     demo = (ROOT / "docs/how-to/run-the-demo.md").read_text(encoding="utf-8")
     for bar in BARS.values():
         assert " / ".join(f"{value:.2f}" for value in bar) in demo

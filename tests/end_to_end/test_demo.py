@@ -38,7 +38,7 @@ class TestDemo:
         assert "bar of the default settings" in printed
 
     def test_every_subset_of_every_held_out_case_is_scored(self, demo):
-        with (demo[0] / "evaluation" / "dice.csv").open(encoding="utf-8") as file:
+        with (demo[0] / "evaluation" / "metrics.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert len({row["subset"] for row in rows}) == 15
         assert len({row["case"] for row in rows}) == 8
@@ -100,3 +100,28 @@ class TestBadInput:
         assert result.returncode == 1
         assert result.stderr.startswith("error: ") and message in result.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+class TestIncomplete:
+    def test_trains_on_cases_with_gaps_and_the_report_shows_it(self, tmp_path):
+        out = tmp_path / "out"
+        arguments = ["--epochs", "1", "--cases", "6", "--size", "24", "--incomplete"]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("nnUNet_")}
+        result = subprocess.run(
+            [COMMAND, "demo", "--out", str(out), *arguments], env=environment, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+        assert "6 phantoms to train on, a third of them with gaps" in result.stdout
+        assert "Training cases: " in result.stdout
+
+        dataset = json.loads(next((out / "nnUNet_raw").glob("Dataset501_*/dataset.json")).read_text(encoding="utf-8"))
+        assert sorted(dataset["missing_modalities"]) == ["BraTS20_Phantom_003", "BraTS20_Phantom_006"]
+        page = (out / "report.html").read_text(encoding="utf-8")
+        assert "Training cases with gaps" in page and "BraTS20_Phantom_006" in page
+        assert (out / "figures" / "modalities.png").is_file()
+
+        fold = next((out / "nnUNet_results").rglob("fold_0"))
+        assert (fold / "modalities.png").is_file()
+        counts = json.loads((fold / "modalities.json").read_text(encoding="utf-8"))
+        assert counts["samples"] == 80
+        assert min(entry["there"] for entry in counts["modalities"].values()) < 80

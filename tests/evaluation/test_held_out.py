@@ -45,7 +45,7 @@ class TestHeldOutCases:
         assert evaluate() == 0
         folder = model.folder / "evaluation_0_1_test"
         assert json.loads((folder / "summary.json").read_text())["cases"] == 2
-        assert {line.split(",")[0] for line in (folder / "dice.csv").read_text().splitlines()[1:]} == set(test)
+        assert {line.split(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()[1:]} == set(test)
 
     def test_each_fold_has_others(self, model, capsys):
         assert main(["splits", "-d", "501", "--scheme", "paper", "--overwrite"]) == 0

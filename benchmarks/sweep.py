@@ -1,0 +1,264 @@
+"""Time of the evaluation of all subsets, next to a prediction and an evaluation for each subset of its own.
+
+    python benchmarks/sweep.py [--cases 2] [--repeats 3] [--device cpu] [--disable_tta]
+    python benchmarks/sweep.py --model MODEL_FOLDER -i IMAGES -l LABELS
+
+Without a model, a small one is trained on phantoms first, in minutes, and kept in --work for the next time. Both sides
+segment the same cases from all 2^M - 1 subsets, with the posterior's mean, and measure the same scores. They take
+turns; printed are the medians and their ratio,
+
+* as commands: one ``nnunet_hetero evaluate``, and for each subset one ``nnunet_hetero predict --available SUBSET``, the
+  scores being measured here, in this process, from the files; limit 0.6;
+* without the start of processes and the loading of models: what the computation alone saves. The decoders run once per
+  subset on either side, so this depends on how much of the time they take.
+
+The label maps of both sides are compared too. The last line is the same as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nnunet_hetero.evaluation.metric_options import DEFAULT_METRICS, METRICS, MetricOptions
+from nnunet_hetero.evaluation.metrics import measure
+from nnunet_hetero.evaluation.model import evaluate_model
+from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.inference.regions import regions_of
+from nnunet_hetero.integration.predict_flags import PredictionOptions
+from nnunet_hetero.modalities import Modalities, all_subsets
+
+LIMIT = 0.6
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What both sides segment, and how.
+
+    Args:
+        model: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``.
+        images: Folder.
+        labels: Folder.
+        out: Folder for the results of both sides.
+        device: Where to compute.
+        mirroring: Test-time augmentation.
+        metrics: What is measured.
+    """
+
+    model: Path
+    images: Path
+    labels: Path
+    out: Path
+    device: str
+    mirroring: bool
+    metrics: MetricOptions
+
+    @property
+    def subsets(self) -> list[str]:
+        """All of them, e.g. ``T1+FLAIR``."""
+        modalities = Modalities.from_dataset_json(json.loads((self.model / "dataset.json").read_text(encoding="utf-8")))
+        return [modalities.label(subset) for subset in all_subsets(len(modalities))]
+
+    def fresh(self, name: str) -> Path:
+        """An empty folder for results."""
+        shutil.rmtree(self.out / name, ignore_errors=True)
+        (self.out / name).mkdir(parents=True)
+        return self.out / name
+
+
+def sweep_command(setup: Setup) -> None:
+    """One evaluation of all subsets."""
+    trainer, plans, configuration = setup.model.name.split("__")
+    command = ["evaluate", "-d", setup.model.parent.name, "-tr", trainer, "-p", plans, "-c", configuration, "-f", "0"]
+    command += ["-i", setup.images, "-l", setup.labels, "-o", setup.fresh("sweep"), "-device", setup.device]
+    command += ["--metrics", *setup.metrics.names, "--save_predictions", "--disable_progress_bar"]
+    run([*command, *([] if setup.mirroring else ["--disable_tta"])], {"nnUNet_results": str(setup.model.parents[1])})
+
+
+def separate_commands(setup: Setup) -> None:
+    """A prediction of every subset, and its scores."""
+    scorer = Scorer(setup)
+    for subset in setup.subsets:
+        out = setup.fresh(f"separate/{subset}")
+        command = ["predict", "-m", setup.model, "-f", "0", "-i", setup.images, "-o", out, "-device", setup.device]
+        command += ["--available", subset, "--num_samples", "0", "-npp", "0", "-nps", "0"]
+        run([*command, *([] if setup.mirroring else ["--disable_tta"])], {})
+        scorer.score(out)
+
+
+def sweep_in_process(setup: Setup) -> None:
+    """The same evaluation without a process of its own."""
+    evaluate_model(
+        setup.model,
+        0,
+        images=setup.images,
+        labels=setup.labels,
+        output=setup.fresh("sweep"),
+        device=torch.device(setup.device),
+        mirroring=setup.mirroring,
+        metrics=setup.metrics,
+        save_predictions=True,
+        progress=False,
+    )
+
+
+def separate_in_process(setup: Setup) -> None:
+    """The same predictions without processes of their own, with the model loaded once."""
+    scorer = Scorer(setup)
+    predictor = HeteroModalPredictor(
+        options=PredictionOptions(sampling=SamplingOptions(0)),
+        use_mirroring=setup.mirroring,
+        device=torch.device(setup.device),
+        allow_tqdm=False,
+    )
+    predictor.initialize_from_trained_model_folder(str(setup.model), 0)
+    for subset in setup.subsets:
+        predictor.kept = predictor.modalities.parse([subset])
+        out = setup.fresh(f"separate/{subset}")
+        predictor.predict_from_files_sequential(str(setup.images), str(out))
+        scorer.score(out)
+
+
+class Scorer:
+    """Measures the label maps of a folder."""
+
+    def __init__(self, setup: Setup):
+        with contextlib.redirect_stdout(io.StringIO()):
+            predictor = HeteroModalPredictor.from_model_folder(setup.model, 0, "cpu")
+        self.setup = setup
+        self.regions = regions_of(predictor.label_manager)
+        self.reader = predictor.plans_manager.image_reader_writer_class()
+        self.ending = predictor.dataset_json["file_ending"]
+
+    def score(self, folder: Path) -> None:
+        for file in sorted(folder.glob(f"*{self.ending}")):
+            prediction, grid = self.reader.read_seg(str(file))
+            truth, _ = self.reader.read_seg(str(self.setup.labels / file.name))
+            measure(prediction[0], truth[0], self.regions, grid["spacing"], self.setup.metrics)
+
+
+def run(arguments: list, environment: dict[str, str]) -> None:
+    """Run one of our commands as a process."""
+    command = [sys.executable, "-m", "nnunet_hetero.cli.main", *map(str, arguments)]
+    result = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+    if result.returncode:
+        raise SystemExit(f"{' '.join(command)}\nfailed:\n{result.stdout}{result.stderr}")
+
+
+def compare(sides: dict[str, Callable[[], None]], repeats: int) -> dict[str, tuple[float, float]]:
+    """Median wall-clock and processor seconds of each side, with the processes it starts; the sides take turns."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, side in sides.items():
+            wall, cpu = time.perf_counter(), processor_seconds()
+            with contextlib.redirect_stdout(io.StringIO()):
+                side()
+            times[name].append((time.perf_counter() - wall, processor_seconds() - cpu))
+    return {
+        name: tuple(statistics.median(column) for column in zip(*rows, strict=True)) for name, rows in times.items()
+    }
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def differing_voxels(setup: Setup) -> int:
+    """Voxels in which the label maps of the two sides differ, over all cases and subsets."""
+    scorer = Scorer(setup)
+    different = 0
+    for subset in setup.subsets:
+        for file in sorted((setup.out / "separate" / subset).glob(f"*{scorer.ending}")):
+            other = setup.out / "sweep" / "predictions" / subset / file.name
+            maps = [scorer.reader.read_seg(str(path))[0] for path in (file, other)]
+            different += int((maps[0] != maps[1]).sum())
+    return different
+
+
+def phantom_model(work: Path) -> tuple[Path, Path, Path]:
+    """Model, images and labels of a short demo; made if they are not there."""
+    demo = work / "demo"
+    if not (demo / "report.html").is_file():
+        print("Training a small model on phantoms, minutes ...", flush=True)
+        run(["demo", "--out", demo, "--epochs", "3", "--cases", "10"], {})
+    model = next((demo / "nnUNet_results").glob("*/*__*__*"))
+    held_out = next((demo / "nnUNet_raw").glob("Dataset502_*"))
+    return model, held_out / "imagesTr", held_out / "labelsTr"
+
+
+def some_cases(setup: Setup, number: int) -> Setup:
+    """The first cases only, as copies."""
+    ending = json.loads((setup.model / "dataset.json").read_text(encoding="utf-8"))["file_ending"]
+    names = sorted(file.name for file in setup.labels.glob(f"*{ending}"))[:number]
+    images, labels = setup.fresh("images"), setup.fresh("labels")
+    for name in names:
+        shutil.copy2(setup.labels / name, labels)
+        for file in setup.images.glob(f"{name.removesuffix(ending)}_????{ending}"):
+            shutil.copy2(file, images)
+    return Setup(setup.model, images, labels, setup.out, setup.device, setup.mirroring, setup.metrics)
+
+
+def main() -> None:
+    """Print times and ratios; the last line is the same as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION, with fold 0")
+    parser.add_argument("-i", type=Path, metavar="IMAGES")
+    parser.add_argument("-l", type=Path, metavar="LABELS")
+    parser.add_argument("--work", type=Path, default=Path("benchmark_sweep"))
+    parser.add_argument("--cases", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--disable_tta", action="store_true")
+    parser.add_argument("--metrics", nargs="+", choices=list(METRICS), default=list(DEFAULT_METRICS))
+    args = parser.parse_args()
+    if args.model and not (args.i and args.l):
+        parser.error("--model needs -i and -l")
+    work = args.work.resolve()
+    model, images, labels = (args.model, args.i, args.l) if args.model else phantom_model(work)
+    metrics = MetricOptions(tuple(args.metrics))
+    setup = Setup(model.resolve(), images, labels, work / "results", args.device, not args.disable_tta, metrics)
+    setup = some_cases(setup, args.cases)
+    views = "mirrored views" if setup.mirroring else "no mirroring"
+    print(
+        f"{args.cases} case(s), {len(setup.subsets)} subsets, {views}, {args.device}, scores: {', '.join(args.metrics)}"
+    )
+    result = {}
+    for title, sweep, separate in (
+        ("commands", sweep_command, separate_commands),
+        ("computation", sweep_in_process, separate_in_process),
+    ):
+        times = compare({"sweep": lambda s=sweep: s(setup), "separate": lambda s=separate: s(setup)}, args.repeats)
+        ratios = [sweep / separate for sweep, separate in zip(times["sweep"], times["separate"], strict=True)]
+        different = differing_voxels(setup)
+        result[title] = {
+            "sweep": [round(value, 2) for value in times["sweep"]],
+            "separate": [round(value, 2) for value in times["separate"]],
+            "ratio": [round(value, 3) for value in ratios],
+            "differing_voxels": different,
+        }
+        print(
+            f"{title:12} sweep {times['sweep'][0]:7.1f} s ({times['sweep'][1]:.1f} s processor), separate "
+            f"{times['separate'][0]:7.1f} s ({times['separate'][1]:.1f} s), ratio {ratios[0]:.2f} ({ratios[1]:.2f})"
+            f"{f', limit {LIMIT}' if title == 'commands' else ''}; label maps differ in {different} voxel(s)",
+            flush=True,
+        )
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
