@@ -16,7 +16,7 @@ A RUN is the output folder of 'nnunet_hetero evaluate', or the folder of a model
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="Evaluations; the first one is the reference.")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="Evaluations; the first one is the reference.")
     parser.add_argument("-o", required=True, metavar="OUTPUT", help="Output folder.")
     parser.add_argument("--names", nargs="+", metavar="NAME", help="A name for each RUN. Default: their trainers.")
     parser.add_argument(
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar=("NAME", "RUN"),
         help="One more method, NAME, from several evaluations that hold different subsets, e.g. one network per "
-        "subset. Can be given several times.",
+        "subset, or different folds. Can be given several times.",
     )
     parser.add_argument("--metric", default="dice", help="A column of metrics.csv. Default: %(default)s")
     parser.add_argument(

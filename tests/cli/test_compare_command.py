@@ -57,6 +57,14 @@ class TestCompare:
         printed = capsys.readouterr().out
         assert "Single |" in printed and "Left out, as Single has no results there: T1+T1c" in printed
 
+    def test_joined_methods_alone(self, models, tmp_path, capsys):
+        ours, other = map(str, models)
+        arguments = ["--join", "ours", ours, "--join", "other", other, "-o", str(tmp_path / "out")]
+        assert main(["compare", *arguments]) == 0
+        assert "significantly better than ours" in capsys.readouterr().out
+        assert main(["compare", "--join", "ours", ours, "-o", str(tmp_path / "one")]) == 1
+        assert "A comparison needs at least two runs" in capsys.readouterr().err
+
     @pytest.mark.parametrize(
         ("more", "message"),
         [

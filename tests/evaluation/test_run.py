@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,20 @@ class TestJoining:
         assert len(joined.cases) == 8
         assert joined.measured.sum(axis=1).tolist() == [6, 6, 8, 6]
         assert math.isnan(joined.scores["dice"][0, 7, 0])
+
+    def test_folds_with_cases_of_their_own(self, tmp_path):
+        first, second = (
+            read_run(write_evaluation(tmp_path / fold, random_scores(int(fold)), cases=3, folds=[fold]))
+            for fold in ("0", "1")
+        )
+        second = replace(second, cases=("case_03", "case_04", "case_05"))
+        joined = join_runs("ours", [first, second])
+        assert (joined.name, joined.folds, len(joined.cases)) == ("ours", ("0", "1"), 6)
+        assert joined.subsets == first.subsets and joined.measured.all()
+        for part, run in ((slice(0, 3), first), (slice(3, 6), second)):
+            np.testing.assert_array_equal(joined.scores["dice"][:, part], run.scores["dice"])
+        with pytest.raises(DataError, match=r"hold results of the subset T1, of case 'case_00'"):
+            join_runs("ours", [first, second, first])
 
     def test_same_subset_twice_or_other_regions(self, singles, tmp_path):
         with pytest.raises(DataError, match=r"both .* hold results of the subset T1c"):
