@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers.tiny_dataset import DATASET, threads_for_processes
 from nnunetv2.run.run_training import run_training
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import SettingsError
@@ -104,6 +105,17 @@ class TestInputs:
             images = read_case(Case(case, files), trainer.modalities, (0, 1, 2, 3), manager.image_reader_writer_class())
             prepared = preprocess(images, manager, configuration, trainer.dataset_json, trainer.landmarks)
             np.testing.assert_allclose(prepared.data, dataset.load_case(case)[0][:], atol=1e-4)
+
+    def test_validation_alone(self, trainer, monkeypatch):
+        """nnUNetv2_train --val does not start a training."""
+        seen = []
+        monkeypatch.setattr(
+            nnUNetTrainer, "perform_actual_validation", lambda self, _: seen.append(self.dataset_class.rules)
+        )
+        trainer.initialize()
+        trainer.perform_actual_validation()
+        (rules,) = seen
+        assert sorted(rules.landmarks) == sorted(case for part in trainer.do_split() for case in part)
 
 
 class TestEndToEnd:
