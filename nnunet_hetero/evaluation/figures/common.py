@@ -99,12 +99,12 @@ def show_tint(axes: Axes, labels: np.ndarray, regions: Mapping[str, Region]) -> 
     axes.imshow(tint, interpolation="nearest")
 
 
-def show_outlines(axes: Axes, labels: np.ndarray, regions: Mapping[str, Region]) -> None:
-    """Outline regions."""
+def show_outlines(axes: Axes, labels: np.ndarray, regions: Mapping[str, Region], width: float = 1.2) -> None:
+    """Outline regions with lines of a width in points."""
     for region, colour in zip(regions.values(), colours(len(regions)), strict=True):
         mask = np.isin(labels, region)
         if mask.any():
-            axes.contour(mask, levels=[0.5], colors=[colour], linewidths=1.2)
+            axes.contour(mask, levels=[0.5], colors=[colour], linewidths=width)
 
 
 def colours(number: int) -> Sequence[str]:

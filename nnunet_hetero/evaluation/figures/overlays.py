@@ -80,7 +80,7 @@ def overlay_grid(rows: Sequence[OverlayRow], columns: Sequence[str], regions: Ma
         for place, (axes, picture) in enumerate(zip(own[1:], row.pictures, strict=False)):
             show(axes, picture.image)
             show_tint(axes, picture.prediction, regions)
-            show_outlines(axes, picture.truth, regions)
+            show_outlines(axes, picture.truth, regions, width=0.8)
             axes.set_aspect(picture.aspect, anchor="N")
             above = f"{columns[place]}\n" if line == 0 else ""
             axes.set_title(above + picture.title, fontsize=7.5, color=DARK, pad=2)
