@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from nnunet_hetero.modalities import Subset
 from nnunet_hetero.network.fusion import Gaussian
-
-Level = Gaussian | Tensor
+from nnunet_hetero.network.separate import Level
 
 
 class SeparateEncoders:

@@ -8,8 +8,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
-from helpers.evaluation import REGIONS, evaluate, labelled_folders
+from helpers.evaluation import REGIONS, evaluate, labelled_folders, predict_alone
 from helpers.tiny_model import SHAPE, read_array, write_case, write_image, write_json, write_tiny_model
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
@@ -18,11 +17,9 @@ from nnunet_hetero.evaluation import inputs, sweep
 from nnunet_hetero.evaluation.metric_options import METRICS, MetricOptions
 from nnunet_hetero.evaluation.metrics import measure
 from nnunet_hetero.evaluation.sweep import parse_subsets
-from nnunet_hetero.inference.outputs import SamplingOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.inference.preprocessing import preprocess
 from nnunet_hetero.inference.subset_prediction import predict_subsets
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 from nnunet_hetero.modalities import Modalities, all_subsets
 
 
@@ -50,15 +47,7 @@ class TestAgreesWithPrediction:
         truth = read_array(folders["labels"] / "a.nii.gz")
         maps = []
         for subset in subsets:
-            predictor = HeteroModalPredictor(
-                options=PredictionOptions(available=(subset,), sampling=SamplingOptions(**sampling)),
-                use_mirroring=mirroring,
-                allow_tqdm=False,
-                device=torch.device("cpu"),
-            )
-            predictor.initialize_from_trained_model_folder(str(tiny_model.folder), folds)
-            predictor.predict_from_files_sequential(str(folders["images"]), str(tmp_path / subset))
-            predicted = read_array(tmp_path / subset / "a.nii.gz")
+            predicted = predict_alone(tiny_model, folders, subset, tmp_path / subset, folds, mirroring, **sampling)
             maps.append(read_array(tmp_path / "out" / "predictions" / subset / "a.nii.gz"))
             assert (maps[-1] == predicted).all()
             expected = measure(predicted, truth, REGIONS, (1.0, 1.0, 1.0), options)
@@ -76,6 +65,29 @@ class TestAgreesWithPrediction:
         for subset, origin in (("T1+T2", 0.0), ("T2", 5e-4)):
             image = sitk.ReadImage(str(folders["output"] / "predictions" / subset / "a.nii.gz"))
             assert image.GetOrigin()[0] == pytest.approx(origin, abs=1e-6)
+
+    @pytest.mark.parametrize("trainer", ["UHeMISTrainer", "ModalityDropoutTrainer", "UHVEDPaperTrainer"])
+    def test_other_trainers(self, folders, tmp_path, trainer):
+        model = write_tiny_model(tmp_path / "model", trainer=trainer)
+        subsets = ["T1", "T1c", "T1+T1c", "T2+FLAIR", "T1+T1c+T2+FLAIR"]
+        found = evaluate(model, **folders, subsets=subsets, save_predictions=True, num_samples=2)
+        stochastic = trainer == "UHVEDPaperTrainer"
+        assert found.summary["settings"]["num_samples"] == (2 if stochastic else 0)
+        for subset in subsets:
+            written = read_array(folders["output"] / "predictions" / subset / "a.nii.gz")
+            assert (written == predict_alone(model, folders, subset, tmp_path / subset, num_samples=2)).all()
+        if not stochastic:
+            with pytest.raises(SettingsError, match="--completion: the model has no image decoders"):
+                evaluate(model, **folders, completion=True)
+
+    def test_trainer_of_one_subset(self, folders, tmp_path):
+        model = write_tiny_model(tmp_path / "model", trainer="SubsetTrainer", settings={"subset": [0, 3]})
+        found = evaluate(model, **folders, save_predictions=True)
+        assert [entry["subset"] for entry in found.summary["subsets"]] == ["T1+FLAIR"]
+        written = read_array(folders["output"] / "predictions" / "T1+FLAIR" / "a.nii.gz")
+        assert (written == predict_alone(model, folders, "T1+FLAIR", tmp_path / "alone", num_samples=0)).all()
+        with pytest.raises(SettingsError, match=r"'T1' is not for this network"):
+            evaluate(model, **folders, subsets=["T1"])
 
 
 class TestSharing:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from helpers.tiny_model import TinyModel, write_case
+from helpers.tiny_model import TinyModel, read_array, write_case
 from nnunet_hetero.evaluation.model import EvaluationResult, evaluate_model
+from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 REGIONS = {"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": 3}
 
@@ -22,3 +26,18 @@ def evaluate(model: TinyModel, folds=0, **arguments) -> EvaluationResult:
     """`evaluate_model` on the CPU, without mirroring."""
     arguments = {"device": torch.device("cpu"), "mirroring": False, "progress": False, **arguments}
     return evaluate_model(model.folder, folds, **arguments)
+
+
+def predict_alone(
+    model: TinyModel, folders: dict[str, Path], subset: str, output: Path, folds=(0,), mirroring=False, **sampling
+) -> np.ndarray:
+    """Label map of case ``a`` as ``nnUNetv2_predict --available SUBSET`` writes it."""
+    predictor = HeteroModalPredictor(
+        options=PredictionOptions(available=(subset,), sampling=SamplingOptions(**sampling)),
+        use_mirroring=mirroring,
+        allow_tqdm=False,
+        device=torch.device("cpu"),
+    )
+    predictor.initialize_from_trained_model_folder(str(model.folder), folds)
+    predictor.predict_from_files_sequential(str(folders["images"]), str(output))
+    return read_array(output / "a.nii.gz")
