@@ -18,11 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=int, default=30, help="Phantoms to train on; 8 more are held out. %(default)s")
     parser.add_argument("--size", type=int, default=48, help="Edge of a phantom in voxels. Default: %(default)s")
     parser.add_argument("--keep", action="store_true", help="Keep the raw cohort and the preprocessed data.")
+    parser.add_argument("--incomplete", action="store_true", help="Train on a cohort where a third of cases have gaps.")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the chain."""
     from nnunet_hetero.demo.chain import DemoSettings, run_demo
 
-    run_demo(DemoSettings(args.out, args.epochs, args.cases, args.size, args.keep))
+    run_demo(DemoSettings(args.out, args.epochs, args.cases, args.size, args.keep, args.incomplete))
     return 0

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.dataset_conversion.phantom import write_cohort
-from nnunet_hetero.demo.plans import read_plans, write_derived_plans
+from nnunet_hetero.demo.plans import PLANNED, write_derived_plans
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.activation import activation_files
+from nnunet_hetero.planning.plans_file import read_plans
 
 DATASET, HELD_OUT_DATASET = 501, 502
 NAME, HELD_OUT_NAME = "Phantom", "PhantomHeldOut"
@@ -28,6 +29,9 @@ NARROW_FEATURES = (16, 32, 64, 96)
 
 PATCH = 32
 """Largest edge of a training patch, in voxels: more and smaller steps learn more in the same time."""
+
+INCOMPLETE = 1 / 3
+"""Share of training cases that lack modalities, with ``--incomplete``."""
 
 BARS = {"all": (0.88, 0.75, 0.65), "mean": (0.75, 0.55, 0.40)}
 """Mean Dice of whole tumour, tumour core and enhancing tumour to expect of the default settings on the held-out cases,
@@ -44,6 +48,7 @@ class DemoSettings:
         cases: Phantoms to train and validate on; eight more are held out.
         size: Edge of a phantom, in voxels.
         keep: Whether to keep the raw cohort and the preprocessed data.
+        incomplete: Whether a third of the training cases lack modalities.
     """
 
     out: Path
@@ -51,6 +56,7 @@ class DemoSettings:
     cases: int = 30
     size: int = 48
     keep: bool = False
+    incomplete: bool = False
 
     iterations_per_epoch = 40
     validation_iterations = 15
@@ -88,9 +94,11 @@ def run_demo(settings: DemoSettings) -> Path:
     steps = Steps(out, total=8)
     print(f"Everything goes to {out}. Training alone takes minutes on a CPU.")
 
-    steps.say(f"Synthetic cohort: {settings.cases} phantoms to train on, {HELD_OUT} held out")
+    gaps = ", a third of them with gaps" if settings.incomplete else ""
+    steps.say(f"Synthetic cohort: {settings.cases} phantoms to train on{gaps}, {HELD_OUT} held out")
     cohort, held_out = out / "cohort" / "train", out / "cohort" / "held_out"
-    write_cohort(cohort, settings.cases, settings.size, seed=1, progress=False)
+    share = INCOMPLETE if settings.incomplete else 0.0
+    write_cohort(cohort, settings.cases, settings.size, seed=1, progress=False, incomplete=share)
     write_cohort(held_out, HELD_OUT, settings.size, seed=1, first_index=settings.cases + 1, progress=False)
     print(f"    raw BraTS layout in {cohort.parent}")
 
@@ -108,7 +116,7 @@ def run_demo(settings: DemoSettings) -> Path:
     steps.say(f"Train one model for any subset of the modalities, {settings.epochs} short epochs")
     model = ["-c", CONFIGURATION, "-f", FOLD, "-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
     train = ["nnUNetv2_train", str(DATASET), CONFIGURATION, FOLD, "-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
-    steps.run("train", train, show=r": Epoch \d+\s*$|Pseudo dice by|Mean Validation Dice")
+    steps.run("train", train, show=r": Epoch \d+\s*$|Pseudo dice by|Mean Validation Dice|Training cases:")
 
     steps.say("Predict the held-out cases: all modalities, without T1c, from FLAIR alone, with files really absent")
     incomplete = _without_files(test / "imagesTr", out / "held_out_incomplete")
@@ -167,7 +175,7 @@ def _claim(out: Path) -> Path:
 def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
     """nnU-Net's plans with narrow features, a small patch and a short training; the preprocessed data is shared."""
     folder = out / "nnUNet_preprocessed" / f"Dataset{DATASET}_{NAME}"
-    planned = read_plans(folder)["configurations"][CONFIGURATION]
+    planned = read_plans(folder, PLANNED)["configurations"][CONFIGURATION]
     training = {
         "num_epochs": settings.epochs,
         "num_iterations_per_epoch": settings.iterations_per_epoch,

@@ -1,34 +1,23 @@
-"""Plans derived from nnU-Net's: another width, patch or batch, and our settings; the preprocessed data is shared."""
+"""Plans for short trainings: another width, patch or batch, and our settings; the preprocessed data is shared."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_hetero.config import KEY
-from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.files import replace_json
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.planning.plans_file import (
+    Configuration,
+    derived_plans,
+    read_plans,
+    trainable_configurations,
+    write_plans,
+)
 
 PLANNED = "nnUNetPlans"
-
-
-def read_plans(folder: Path, name: str = PLANNED) -> dict[str, Any]:
-    """Content of a plans file.
-
-    Args:
-        folder: The dataset's folder in ``nnUNet_preprocessed``.
-        name: Identifier of the plans.
-
-    Raises:
-        DataError: If the file is not there.
-    """
-    file = folder / f"{name}.json"
-    if not file.is_file():
-        raise DataError(f"{file} is not there. Plan the dataset with nnUNetv2_plan_and_preprocess first.")
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def write_derived_plans(
@@ -39,8 +28,8 @@ def write_derived_plans(
     features: Sequence[int] | None = None,
     patch: Sequence[int] | None = None,
     batch: int | None = None,
-) -> dict[str, Any]:
-    """Write ``NAME.json`` beside ``nnUNetPlans.json``.
+) -> Configuration:
+    """Write ``NAME.json`` beside ``nnUNetPlans.json``; plans of ours that have this name are replaced.
 
     Args:
         folder: The dataset's folder in ``nnUNet_preprocessed``.
@@ -55,26 +44,27 @@ def write_derived_plans(
         The changed configuration.
 
     Raises:
-        DataError: If nnU-Net has not planned the dataset.
-        SettingsError: If the plan does not have the configuration, or its network cannot take the patch.
+        SettingsError: If nnU-Net has not planned the dataset, the plan does not have the configuration, or its network
+            cannot take the patch.
     """
-    plans = read_plans(folder)
-    if configuration not in plans["configurations"]:
-        known = ", ".join(plans["configurations"])
-        raise SettingsError(f"The plans in {folder} have no configuration '{configuration}'; they have {known}.")
-    plans["plans_name"] = name
-    changed = plans["configurations"][configuration]
-    network = changed["architecture"]["arch_kwargs"]
-    if features is not None:
-        levels = len(network["features_per_stage"])
-        network["features_per_stage"] = [*features, *[features[-1]] * levels][:levels]
-    if patch is not None:
-        multiple = [math.prod(step) for step in zip(*network["strides"], strict=True)]
-        if len(patch) != len(multiple) or any(size % step for size, step in zip(patch, multiple, strict=True)):
-            raise SettingsError(f"The patch is {list(patch)}; the plan's network takes multiples of {multiple} voxels.")
-        changed["patch_size"] = list(patch)
-    if batch is not None:
-        changed["batch_size"] = batch
-    changed[KEY] = dict(settings)
-    replace_json(folder / f"{name}.json", plans)
-    return changed
+
+    def change(changed: Configuration) -> None:
+        network = changed["architecture"]["arch_kwargs"]
+        if features is not None:
+            levels = len(network["features_per_stage"])
+            network["features_per_stage"] = [*features, *[features[-1]] * levels][:levels]
+        if patch is not None:
+            multiple = [math.prod(step) for step in zip(*network["strides"], strict=True)]
+            if len(patch) != len(multiple) or any(size % step for size, step in zip(patch, multiple, strict=True)):
+                raise SettingsError(
+                    f"The patch is {list(patch)}; the plan's network takes multiples of {multiple} voxels."
+                )
+            changed["patch_size"] = list(patch)
+        if batch is not None:
+            changed["batch_size"] = batch
+        changed[KEY] = dict(settings)
+
+    planned = read_plans(folder, PLANNED)
+    new = derived_plans(planned, name, trainable_configurations(planned, [configuration]), change)
+    write_plans(folder, new, overwrite=True)
+    return new["configurations"][configuration]

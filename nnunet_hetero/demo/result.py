@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nnunet_hetero.demo.sections import REGIONS, DemoFiles, completion, load, uncertainty, volumes
+from nnunet_hetero.demo.sections import REGIONS, DemoFiles, completion, gaps, load, uncertainty, volumes
 from nnunet_hetero.evaluation.figures import heat_map, overlay_panel
 from nnunet_hetero.evaluation.metrics import dice_per_region
 from nnunet_hetero.evaluation.report import write_report
@@ -32,11 +32,12 @@ def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, se
         settings: With which settings.
         seconds: How long it took up to here.
     """
-    from nnunet_hetero.demo.chain import BARS
+    from nnunet_hetero.demo.chain import BARS, DATASET, NAME
 
     summary = json.loads((out / "evaluation" / "summary.json").read_text(encoding="utf-8"))
     files = DemoFiles(out, test, summary["modalities"])
     lines = []
+    what_bar = "bar of the demo without gaps" if settings.incomplete else "bar of the default settings"
     for what, key, entry in (
         ("all modalities", "all", summary["subsets"][-1]),
         (f"mean of {len(summary['subsets'])} subsets", "mean", summary["mean"]),
@@ -45,7 +46,7 @@ def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, se
         text = " / ".join(f"{value:.3f}" for value in reached)
         bar = " / ".join(f"{value:.2f}" for value in BARS[key])
         verdict = "reached" if all(a >= b for a, b in zip(reached, BARS[key], strict=True)) else "not reached"
-        lines.append((f"Dice, {what}", f"{text} (bar of the default settings {bar}: {verdict})"))
+        lines.append((f"Dice, {what}", f"{text} ({what_bar} {bar}: {verdict})"))
     lines.append(("Dice, files absent", _absent_files_dice(files)))
     for what, value in lines:
         print(f"    {what}: {value}")
@@ -59,15 +60,24 @@ def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, se
     case = files.cases[0]
     figures.append((f"{case}: completed images next to the real ones, which the model was not given.", completed_panel))
     figures.append((f"{case}: where the model is unsure, the largest value over the regions.", unsure_panel))
+    tables = [completed_table, unsure_table, volumes(files)]
+    names = ["heat_map", "overlay_1", "overlay_2", "completion", "uncertainty"]
+    gaps_text = ", a third of them with gaps" if settings.incomplete else ""
+    curves = next((out / "nnUNet_results").rglob("progress_hetero.png"))
+    if settings.incomplete:
+        picture, table = gaps(out / "nnUNet_raw" / f"Dataset{DATASET}_{NAME}", curves.parent)
+        caption = "Training on cases with gaps: how often each modality and each subset was there, and was drawn."
+        figures.append((caption, picture))
+        tables.insert(0, table)
+        names.append("modalities")
     folder = out / "figures"
     folder.mkdir()
-    names = ("heat_map", "overlay_1", "overlay_2", "completion", "uncertainty")
     for name, (_, figure) in zip(names, figures, strict=True):
         figure.savefig(folder / f"{name}.png", dpi=130)
-    curves = next((out / "nnUNet_results").rglob("progress_hetero.png"))
     facts = {
         **dict(lines),
-        "Cohort": f"{settings.cases} synthetic cases to train on, {len(files.cases)} held out, {settings.size}³ voxels",
+        "Cohort": f"{settings.cases} synthetic cases to train on{gaps_text}, {len(files.cases)} held out, "
+        f"{settings.size}³ voxels",
         "Training": f"{settings.epochs} epochs of {settings.iterations_per_epoch} steps, "
         f"{steps.seconds['train'] / 60:.1f} minutes; curves in {curves.relative_to(out)}",
         "Time up to here": f"{seconds / 60:.1f} minutes",
@@ -83,7 +93,7 @@ def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, se
         "A hetero-modal model was trained for minutes on synthetic brain tumours. It segments the held-out cases from "
         "each of the 15 subsets of T1, T1c, T2 and FLAIR. The contrast agent in T1c shows the enhancing tumour, FLAIR "
         "shows the oedema: without them the scores of these regions drop, as they would for a reader.",
-        [completed_table, unsure_table, volumes(files)],
+        tables,
     )
 
 

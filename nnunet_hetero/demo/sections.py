@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from nnunet_hetero.evaluation.figures import completion_panel, uncertainty_panel
 from nnunet_hetero.evaluation.image_quality import CONVENTION, image_quality
 from nnunet_hetero.inference.volumes import region_volumes
+from nnunet_hetero.training.tally_figure import modalities_figure
 
 REGIONS = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
 _SPOKEN = [name.replace("_", " ") for name in REGIONS]
@@ -136,6 +138,26 @@ def volumes(files: DemoFiles) -> Table:
         rows.append(cells)
     note = f"From {RUNS[run]}. The interval is the spread of the draws, not a promise that the truth lies in it."
     return "Volumes", rows, note
+
+
+def gaps(raw: Path, fold: Path) -> tuple[Figure, Table]:
+    """What the training cases lack, and how often training saw and drew each modality.
+
+    Args:
+        raw: nnU-Net raw dataset that was trained on.
+        fold: The trained fold's folder.
+    """
+    dataset, counts = (
+        json.loads(file.read_text(encoding="utf-8")) for file in (raw / "dataset.json", fold / "modalities.json")
+    )
+    missing = dataset["missing_modalities"]
+    rows = [["case", "lacks"], *([case, ", ".join(names)] for case, names in sorted(missing.items()))]
+    note = (
+        f"{len(missing)} of {dataset['numTraining']} cases have gaps; {counts['cases']} of all are trained on, the "
+        "others validate. A case is seen through subsets of what it has, and its images are completed and compared "
+        "where it has them."
+    )
+    return modalities_figure(counts), ("Training cases with gaps", rows, note)
 
 
 def _csv(path: Path) -> list[dict[str, str]]:

@@ -128,21 +128,6 @@ def write_plans(folder: Path, plans: dict[str, Any], overwrite: bool = False) ->
     return file
 
 
-def limit_network(configuration: Configuration, features: Sequence[int], patch: int) -> None:
-    """Narrow a configuration's network and patch, for trainings that must be short.
-
-    Args:
-        configuration: Of the plans; changed in place.
-        features: Largest number of features per level; the last one holds for all lower levels.
-        patch: Largest edge of a patch, in voxels.
-    """
-    network = configuration["architecture"]["arch_kwargs"]
-    planned = network["features_per_stage"]
-    limits = [*features, *[features[-1]] * len(planned)]
-    network["features_per_stage"] = [min(pair) for pair in zip(planned, limits, strict=False)]
-    configuration["patch_size"] = [min(patch, edge) for edge in configuration["patch_size"]]
-
-
 def _is_plans(file: Path) -> bool:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
