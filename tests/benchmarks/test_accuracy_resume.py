@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 import accuracy
@@ -211,3 +212,30 @@ class TestCommandLine:
         out = tmp_path / "out"
         assert accuracy.main(["--data", "phantom", "--out", str(out), *arguments]) == 1
         assert message in capsys.readouterr().err and not out.exists()
+
+    def test_the_documented_commands_are_possible(self):
+        root = Path(accuracy.__file__).parents[1]
+        texts = [
+            accuracy.__doc__,
+            *(file.read_text(encoding="utf-8") for file in sorted(root.glob("docs/how-to/*.md"))),
+        ]
+        lines = [line for text in texts for line in text.replace("\\\n", " ").splitlines()]
+        commands = [line.split("accuracy.py ", 1)[1] for line in lines if "python benchmarks/accuracy.py " in line]
+        assert len(commands) > 5
+        for command in commands:
+            words = shlex.split(command.replace("...", "--data RAW"), comments=True)
+            args = accuracy.parser().parse_args(words)
+            choose_methods(args.methods, args.variant, args.set)
+
+    def test_the_makefiles_methods_are_those_of_its_report(self):
+        makefile = (Path(accuracy.__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
+        (compared,) = [line.split(":=")[1].split() for line in makefile.splitlines() if line.startswith("COMPARED")]
+        command = makefile.replace("\\\n", " ").split("accuracy.py ", 1)[1].splitlines()[0]
+        command = command.replace("$(COMPARED)", " ".join(compared)).replace("$(COMPARE_OUT)", "out")
+        args = accuracy.parser().parse_args(shlex.split(command))
+        methods = choose_methods(args.methods, args.variant, args.set)
+        assert {"ours", "uhemis", "dropout", "paper"} == {method.name for method in methods}
+        # One optimiser for all, so that the networks are compared.
+        assert len({method.settings["optimizer"] for method in methods}) == 1
+        held_out = args.cases // args.folds
+        assert held_out >= 13  # fewer cannot be significant after the correction
