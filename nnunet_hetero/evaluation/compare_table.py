@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from nnunet_hetero.evaluation.compare import Cell, Comparison
 from nnunet_hetero.evaluation.published import PublishedMethod
 from nnunet_hetero.evaluation.scores import Score
-from nnunet_hetero.evaluation.table import ABSENT, PRESENT
+from nnunet_hetero.evaluation.table import ABSENT, PRESENT, markdown_of
 
 BETTER, WORSE = "*", "†"
 
@@ -126,17 +126,7 @@ def markdown(table: Table) -> str:
         else:
             head = [PRESENT if there else ABSENT for there in row.available]
         lines.append([*head, *(cell.text for cells in row.cells for cell in cells)])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    rule = ["-" * width if place < dots else "-" * (width - 1) + ":" for place, width in enumerate(widths)]
-
-    def text(line: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if place < dots else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    return "\n".join([text(lines[0]), text(rule), *map(text, lines[1:])]) + "\n"
+    return markdown_of(lines, dots) + "\n"
 
 
 def table_csv(table: Table) -> str:

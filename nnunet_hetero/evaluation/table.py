@@ -144,7 +144,12 @@ def markdown_table(summary: dict[str, Any]) -> str:
 
 
 def markdown_of(rows: Sequence[Sequence[str]], texts: int) -> str:
-    """A table, its header first; the first columns are texts and the others numbers, which stand to the right."""
+    """A table in Markdown that is readable as plain text too.
+
+    Args:
+        rows: The header first.
+        texts: Number of columns, the first ones, that stand to the left; numbers stand to the right.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 
     def line(cells: Sequence[str]) -> str:
