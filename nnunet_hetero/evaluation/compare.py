@@ -143,21 +143,30 @@ def _row(runs: Sequence[Run], subsets: tuple[Subset, ...], label: str, score: st
     values = np.stack([run.values(score)[[run.subsets.index(subset) for subset in subsets]] for run in runs])
     cells = {}
     for number, region in enumerate(runs[0].regions):
-        by_case = [known_mean(method, axis=0) for method in values[..., number]]
-        cells[region] = tuple(
-            Cell(
-                _none_if_nan(known_mean(known_mean(values[place, ..., number], axis=1), axis=0)),
-                float(np.nanstd(own, ddof=1)) if np.isfinite(own).sum() > 1 else None,
-                int((~np.isnan(own)).sum()),
-                compare_paired(own, by_case[0], seed) if place else None,
-            )
-            for place, own in enumerate(by_case)
-        )
+        reference, *others = values[..., number]
+        results = [None, *(_compare(other, reference, seed) for other in others)]
+        cells[region] = tuple(map(_cell, values[..., number], results))
     return ComparedRow(label, subsets, cells)
 
 
-def _none_if_nan(value: np.ndarray) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _cell(values: np.ndarray, result: PairedResult | None) -> Cell:
+    """The cell of a method's values, (subset, case)."""
+    by_case = known_mean(values, axis=0)
+    number = int((~np.isnan(by_case)).sum())
+    mean = known_mean(known_mean(values, axis=1))
+    return Cell(
+        None if np.isnan(mean) else float(mean),
+        float(np.nanstd(by_case, ddof=1)) if number > 1 else None,
+        number,
+        result,
+    )
+
+
+def _compare(method: np.ndarray, reference: np.ndarray, seed: int) -> PairedResult:
+    """Compare each case's mean over the subsets where both have a value; the arrays are (subset, case)."""
+    both = ~(np.isnan(method) | np.isnan(reference))
+    means = (known_mean(np.where(both, values, np.nan), axis=0) for values in (method, reference))
+    return compare_paired(*means, seed)
 
 
 def _with_holm(rows: Sequence[ComparedRow]) -> list[ComparedRow]:

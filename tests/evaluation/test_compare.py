@@ -57,6 +57,16 @@ class TestNumbers:
         assert reference.mean == pytest.approx(ours.mean())
         assert cell.result.p == stats.wilcoxon(theirs - ours).pvalue
 
+    def test_mean_row_uses_the_subsets_where_both_have_a_value(self, make):
+        def ours(case, subset, region):
+            return None if subset == (0,) and case % 2 else 0.5 + 0.1 * len(subset)
+
+        def theirs(case, subset, region):
+            return 0.5 + 0.1 * len(subset) + 0.01
+
+        compared = compare_runs([make("ours", ours), make("theirs", theirs)])
+        assert compared.rows[-1].cells["whole_tumor"][1].result.difference == pytest.approx(0.01)
+
     def test_three_methods_are_one_family(self, make):
         compared = compare_runs([make("a", cases=12), make("bb", cases=12), make("ccc", cases=12)])
         assert "the 90 tests of this table (subsets × regions × methods)" in how_tested(compared)
