@@ -9,15 +9,13 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from nnunet_hetero.dataset_conversion.summary import RARE
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.gaps.cohort import DATASET_JSON, Cohort, find, refuse
 from nnunet_hetero.gaps.listing import MISSING, list_gaps, missing_modalities, unlist_gaps, with_images
 from nnunet_hetero.gaps.record import RECORD_NAME, Record
 from nnunet_hetero.gaps.volumes import CaseGrid, is_zero, read_grid, write_zeros
 from nnunet_hetero.inference.cases import Case, find_cases
-
-RARE = 5
-"""nnU-Net makes five folds; what fewer cases have is missing in the training or the validation of some fold."""
 
 
 @dataclass(frozen=True)
