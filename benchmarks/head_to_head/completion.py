@@ -5,8 +5,9 @@ without mirroring, and compared with the simplest guess: the voxel-wise mean of 
 guess needs cases on one grid, such as the atlas of BraTS; otherwise there is a note instead of numbers.
 
 All images are in z-scored units (zero mean and unit variance inside the brain), those of nnU-Net's normalisation and
-thus of the network; neither the completed image nor the guess is scaled afterwards. PSNR is over the voxels of the
-brain (where the real image is not zero), its data range is the real image's range there.
+thus of the network; neither the completed image nor the guess is scaled afterwards. With a plan that normalises
+otherwise there is a note. PSNR is over the voxels of the brain (where the real image is not zero), its data range is
+the real image's range there.
 """
 
 from __future__ import annotations
@@ -148,6 +149,9 @@ def score(model: str, fold: str, device: str) -> dict:
     predictor = HeteroModalPredictor.from_model_folder(model, [fold], device, use_mirroring=False)
     if not completes_images(predictor.network):
         return {"rows": [], "note": "The method has no image decoders."}
+    configuration = predictor.configuration_manager
+    if set(configuration.normalization_schemes) != {"ZScoreNormalization"} or not all(configuration.use_mask_for_norm):
+        return {"rows": [], "note": "The plan does not z-score the images inside the brain, so they have other units."}
     _, preprocessed = dataset_folders(predictor.plans_manager.dataset_name)
     splits = read_json(preprocessed / "splits_final.json")[int(fold)]
     training, held_out = (

@@ -9,6 +9,7 @@ from head_to_head import completion, cost, training
 from helpers.tiny_dataset import DATASET, threads_for_processes
 from helpers.tiny_model import write_json
 from measuring import compare, in_fresh_process, peak_bytes
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.inference.preprocessing import CaseImages
@@ -143,3 +144,8 @@ class TestScore:
         other.data[1] = np.where(case.data[1] != 0, 7 + case.data[1] ** 2, 0)
         first, second = (completion.completed(predictor, entry, 1) for entry in (case, other))
         np.testing.assert_array_equal(first, second)
+
+    def test_a_plan_with_other_units_gives_a_note(self, nnunet_folders, monkeypatch):
+        monkeypatch.setattr(ConfigurationManager, "use_mask_for_norm", [True, False, True, True])
+        found = completion.score(str(nnunet_folders.folder), "0", "cpu")
+        assert found["rows"] == [] and "does not z-score" in found["note"]
