@@ -30,9 +30,10 @@ compare: $(READY)  ## ours, U-HeMIS, dropped channels and the paper's network, t
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -q -ra --durations=15
 
-bench: $(READY)  ## time and memory of a training step and of predictions, next to nnU-Net's own network
+bench: $(READY)  ## time and memory of training, prediction and evaluation, next to nnU-Net's own and to one by one
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/prediction.py
+	$(BIN)/python benchmarks/sweep.py
 
 lint: $(READY)  ## style of the code
 	$(BIN)/ruff check .

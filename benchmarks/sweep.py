@@ -39,6 +39,7 @@ from nnunet_hetero.evaluation.model import evaluate_model
 from nnunet_hetero.inference.outputs import SamplingOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.inference.regions import regions_of
+from nnunet_hetero.integration.environment import set_ext_trainer
 from nnunet_hetero.integration.predict_flags import PredictionOptions
 from nnunet_hetero.modalities import Modalities, all_subsets
 
@@ -228,6 +229,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.model and not (args.i and args.l):
         parser.error("--model needs -i and -l")
+    set_ext_trainer()
     work = args.work.resolve()
     model, images, labels = (args.model, args.i, args.l) if args.model else phantom_model(work)
     metrics = MetricOptions(tuple(args.metrics))
