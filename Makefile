@@ -30,7 +30,7 @@ compare: $(READY)  ## ours, U-HeMIS, dropped channels and the paper's network, t
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -q -ra --durations=15
 
-bench: $(READY)  ## time and memory of training, prediction and evaluation, next to nnU-Net's own and to one by one
+bench: $(READY)  ## time and memory of training, prediction, and the evaluation of all subsets
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/sweep.py
