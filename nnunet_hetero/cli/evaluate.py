@@ -13,8 +13,8 @@ from nnunet_hetero.integration.predict_flags import add_sampling_arguments, add_
 HELP = """Segment cases from every subset of the modalities and measure how good that is.
 
 Without -i and -l, each fold segments its own validation cases; with --split test, the folds together segment the test
-set. Writes metrics.csv (one row per case, subset and region), summary.json and table.md, and prints the table. An
-interrupted run continues where it stopped.
+set. Writes metrics.csv (one row per case, subset and region), summary.json, table.md and report.html, and prints the
+table. An interrupted run continues where it stopped.
 
 Each case is segmented 2^M - 1 times, so by default from the posterior's mean (--num_samples 0), not from 10 draws as in
 prediction. With the same --num_samples and --seed the label maps are those of the prediction."""
@@ -100,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from nnunet_hetero.evaluation.model import evaluate_model
+    from nnunet_hetero.evaluation.report_run import write_run_report
 
     if args.device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
@@ -131,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{case}: {len(subsets)} subset(s) left out, the case does not have all of their modalities.")
     for reason in result.evaluation.failed.values():
         print(f"error: {reason}")
-    files = ["metrics.csv", *(["completion.csv"] if args.completion else []), "summary.json", "table.md"]
+    write_run_report(result.folder)
+    files = ["metrics.csv", *(["completion.csv"] if args.completion else []), "summary.json", "table.md", "report.html"]
     print(f"Written to {result.folder}: {', '.join(files)}")
     return 1 if result.evaluation.failed else 0

@@ -44,7 +44,8 @@ class TestCommand:
         flags = ["--subsets", "T1", "T1+FLAIR", "--metrics", "all", "--completion", "--nsd_tolerance", "2"]
         flags += ["--remove_small", "enhancing tumor", "5", "--lesion_rule", "metastases"]
         assert main([*self.COMMAND, "-f", "0", "-o", str(tmp_path), *flags]) == 0
-        assert "metrics.csv, completion.csv, summary.json, table.md" in capsys.readouterr().out
+        assert "metrics.csv, completion.csv, summary.json, table.md, report.html" in capsys.readouterr().out
+        assert "every subset of" in (tmp_path / "report.html").read_text()
         with (tmp_path / "metrics.csv").open() as stream:
             columns = csv.DictReader(stream).fieldnames
         expected = "dice hd95 nsd lesion_dice lesion_hd95 sensitivity precision volume_error_ml"
