@@ -1,6 +1,6 @@
 """What are cases with gaps worth? A model of the complete third of a cohort against one of the whole cohort:
 
-    python benchmarks/incomplete.py --out DIR [--seeds 0 1 2] [--cases 18] [--steps 300]
+    python benchmarks/incomplete.py --out DIR [--seeds 0 1 2] [--cases 9] [--steps 300]
 
 For each seed a synthetic cohort is written in which two thirds of the cases lack one to three of the four modalities,
 at random, and eight complete cases more, to test on. Both models have the same plans, number of steps, initial weights
@@ -49,7 +49,7 @@ class Experiment:
         variation: How much patients differ, see `write_cohort`.
     """
 
-    cases: int = 18
+    cases: int = 9
     steps: int = 300
     size: int = 48
     variation: float = 3.0
@@ -85,7 +85,7 @@ def run_seed(out: Path, experiment: Experiment, seed: int) -> Iterator[dict]:
             steps.run(f"train_{fold}", train, show=r": Epoch \d+\s*$|Pseudo dice by|With exactly")
         if not (place / "evaluation" / "summary.json").is_file():
             evaluate = ["nnunet_hetero", "evaluate", "-d", str(DATASET), "-c", CONFIGURATION, "-f", fold, *model]
-            steps.run(f"evaluate_{fold}", [*evaluate, "--disable_tta", "--disable_progress_bar"])
+            steps.run(f"evaluate_{fold}", [*evaluate, "--disable_tta", "--metrics", "dice", "--disable_progress_bar"])
         with (place / "evaluation" / "metrics.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 yield {"seed": seed, "training": training, **row}
@@ -131,6 +131,7 @@ def prepare(folder: Path, experiment: Experiment, seed: int, steps: Steps) -> No
 def summarise(rows: list[dict]) -> dict:
     """Mean Dice in % by training: over all subsets, by region, by number of modalities, and per seed."""
     regions = list(dict.fromkeys(row["region"] for row in rows))
+    sizes = sorted({row["n_modalities"] for row in rows})
     seeds = sorted({row["seed"] for row in rows})
 
     def mean(training: str, **wanted) -> float:
@@ -146,7 +147,7 @@ def summarise(rows: list[dict]) -> dict:
         summary[training] = {
             "mean": mean(training),
             "regions": {region: mean(training, region=region) for region in regions},
-            "modalities": {size: mean(training, n_modalities=size) for size in ("1", "2", "3", "4")},
+            "modalities": {size: mean(training, n_modalities=size) for size in sizes},
             "per seed": {str(seed): mean(training, seed=seed) for seed in seeds},
         }
     complete, whole = (summary[training]["per seed"] for training in TRAININGS)
