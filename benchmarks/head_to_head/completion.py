@@ -5,9 +5,9 @@ without mirroring, and compared with the simplest guess: the voxel-wise mean of 
 guess needs cases on one grid, such as the atlas of BraTS; otherwise there is a note instead of numbers.
 
 All images are in z-scored units (zero mean and unit variance inside the brain), those of nnU-Net's normalisation and
-thus of the network; neither the completed image nor the guess is scaled afterwards. With a plan that normalises
-otherwise there is a note. PSNR is over the voxels of the brain (where the real image is not zero), its data range is
-the real image's range there.
+thus of the network; neither the completed image nor the guess is scaled afterwards. A model with other units gets a
+note. PSNR is over the voxels of the brain (where the real image is not zero), its data range is the real image's range
+there.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from skimage.metrics import peak_signal_noise_ratio
 from tqdm import tqdm
 
+from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.image_quality import z_scored
 from nnunet_hetero.inference.case_prediction import predict_preprocessed
@@ -144,14 +145,27 @@ def cases_of(predictor: HeteroModalPredictor, names: Sequence[str], what: str) -
         yield read_case(case, modalities, every, reader)
 
 
+def why_other_units(configuration) -> str:
+    """Why a model's images are not z-scored inside the brain; empty if they are.
+
+    Args:
+        configuration: nnU-Net's ``ConfigurationManager`` of the model's plans.
+    """
+    if set(configuration.normalization_schemes) != {"ZScoreNormalization"} or not all(configuration.use_mask_for_norm):
+        return "The plan does not z-score images inside the brain, so completed ones have other units."
+    if HeteroModalConfig.from_plans(configuration).histogram_standardisation:
+        return "It was trained on standardised histograms, so its images have other units."
+    return ""
+
+
 def score(model: str, fold: str, device: str) -> dict:
     """Rows of `compare_with_mean`, or a note why there are none."""
     predictor = HeteroModalPredictor.from_model_folder(model, [fold], device, use_mirroring=False)
     if not completes_images(predictor.network):
         return {"rows": [], "note": "The method has no image decoders."}
-    configuration = predictor.configuration_manager
-    if set(configuration.normalization_schemes) != {"ZScoreNormalization"} or not all(configuration.use_mask_for_norm):
-        return {"rows": [], "note": "The plan does not z-score the images inside the brain, so they have other units."}
+    other_units = why_other_units(predictor.configuration_manager)
+    if other_units:
+        return {"rows": [], "note": other_units}
     _, preprocessed = dataset_folders(predictor.plans_manager.dataset_name)
     splits = read_json(preprocessed / "splits_final.json")[int(fold)]
     training, held_out = (

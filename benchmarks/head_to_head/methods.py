@@ -48,7 +48,7 @@ METHODS = {
             "paper",
             "UHVEDPaperTrainer",
             _SAME_BUDGET,
-            "The paper's network and augmentation (flips and rotations); patch, batch and steps are the plan's.",
+            "Network, histogram standardisation and augmentation are the paper's; patch, batch and steps the plan's.",
         ),
         Method("mvae", "MVAESamplingTrainer"),
     )

@@ -145,7 +145,17 @@ class TestScore:
         first, second = (completion.completed(predictor, entry, 1) for entry in (case, other))
         np.testing.assert_array_equal(first, second)
 
-    def test_a_plan_with_other_units_gives_a_note(self, nnunet_folders, monkeypatch):
-        monkeypatch.setattr(ConfigurationManager, "use_mask_for_norm", [True, False, True, True])
-        found = completion.score(str(nnunet_folders.folder), "0", "cpu")
-        assert found["rows"] == [] and "does not z-score" in found["note"]
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, ""),
+        ({"use_mask_for_norm": [True, False]}, "does not z-score"),
+        ({"normalization_schemes": ["ZScoreNormalization", "CTNormalization"]}, "does not z-score"),
+        ({"hetero_modal": {"histogram_standardisation": True}}, "standardised histograms"),
+    ],
+)
+def test_models_with_other_units_are_recognised(changed, why):
+    plan = {"normalization_schemes": ["ZScoreNormalization"] * 2, "use_mask_for_norm": [True] * 2, **changed}
+    found = completion.why_other_units(ConfigurationManager(plan))
+    assert why in found if why else not found
