@@ -7,9 +7,9 @@ import pytest
 import torch
 from head_to_head import completion, cost, training
 from helpers.tiny_dataset import DATASET, threads_for_processes
-from helpers.tiny_model import write_json
+from helpers.tiny_model import tiny_plans, write_json
 from measuring import compare, in_fresh_process, peak_bytes
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.inference.preprocessing import CaseImages
@@ -156,6 +156,7 @@ class TestScore:
     ],
 )
 def test_models_with_other_units_are_recognised(changed, why):
-    plan = {"normalization_schemes": ["ZScoreNormalization"] * 2, "use_mask_for_norm": [True] * 2, **changed}
-    found = completion.why_other_units(ConfigurationManager(plan))
+    plans = PlansManager(tiny_plans(("T1", "T2")))
+    plans.plans["configurations"]["3d_fullres"].update(changed)
+    found = completion.why_other_units(plans.get_configuration("3d_fullres"))
     assert why in found if why else not found
