@@ -1,6 +1,6 @@
 """What are cases with gaps worth? A model of the complete third of a cohort against one of the whole cohort:
 
-    python benchmarks/incomplete.py --out DIR [--seeds 0 1 2] [--cases 9] [--steps 300]
+    python benchmarks/incomplete.py --out DIR [--seeds 0 1 2] [--cases 9] [--steps 900]
 
 For each seed a synthetic cohort is written in which two thirds of the cases lack one to three of the four modalities,
 at random, and eight complete cases more, to test on. Both models have the same plans, number of steps, initial weights
@@ -50,7 +50,7 @@ class Experiment:
     """
 
     cases: int = 9
-    steps: int = 300
+    steps: int = 900
     size: int = 48
     variation: float = 3.0
 
@@ -66,6 +66,9 @@ def run_seed(out: Path, experiment: Experiment, seed: int) -> Iterator[dict]:
     folder = out / f"seed_{seed}"
     folder.mkdir(exist_ok=True)
     os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         os.environ[variable] = str(folder / variable)
         (folder / variable).mkdir(exist_ok=True)
@@ -74,18 +77,29 @@ def run_seed(out: Path, experiment: Experiment, seed: int) -> Iterator[dict]:
     if not (folder / "prepared.json").is_file():
         prepare(folder, experiment, seed, steps)
         replace_json(folder / "prepared.json", {"seed": seed})
-    model = ["-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
     fold_folder = folder / "nnUNet_results" / f"Dataset{DATASET}_{NAME}" / f"{TRAINER}__{PLANS}__{CONFIGURATION}"
     for training, fold in TRAININGS.items():
         steps.say(f"Seed {seed}: {training}")
         place = fold_folder / f"fold_{fold}"
         if not (place / "checkpoint_final.pth").is_file():
-            resume = ["--c"] if list(place.glob("checkpoint_latest.pth")) else []
-            train = ["nnunet_hetero", "train", str(DATASET), CONFIGURATION, fold, *model, *resume]
-            steps.run(f"train_{fold}", train, show=r": Epoch \d+\s*$|Pseudo dice by|With exactly")
+            # Continues where there is a checkpoint.
+            train = [sys.executable, "-m", "head_to_head.training", str(DATASET), CONFIGURATION, fold]
+            steps.run(f"train_{fold}", [*train, TRAINER, PLANS, "cpu"], show=r": Epoch \d+\s*$|With exactly")
         if not (place / "evaluation" / "summary.json").is_file():
-            evaluate = ["nnunet_hetero", "evaluate", "-d", str(DATASET), "-c", CONFIGURATION, "-f", fold, *model]
-            steps.run(f"evaluate_{fold}", [*evaluate, "--disable_tta", "--metrics", "dice", "--disable_progress_bar"])
+            evaluate = [
+                "nnunet_hetero",
+                "evaluate",
+                "-d",
+                str(DATASET),
+                "-c",
+                CONFIGURATION,
+                "-f",
+                fold,
+                "-tr",
+                TRAINER,
+            ]
+            flags = ["-p", PLANS, "-device", "cpu", "--disable_tta", "--metrics", "dice", "--disable_progress_bar"]
+            steps.run(f"evaluate_{fold}", [*evaluate, *flags])
         with (place / "evaluation" / "metrics.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 yield {"seed": seed, "training": training, **row}
