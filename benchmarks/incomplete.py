@@ -47,12 +47,14 @@ class Experiment:
         steps: Training steps.
         size: Edge of a phantom, in voxels.
         variation: How much patients differ, see `write_cohort`.
+        absent: Probability of each modality to be absent in a case with gaps.
     """
 
     cases: int = 9
     steps: int = 900
     size: int = 48
     variation: float = 3.0
+    absent: float = 0.3
 
     def __post_init__(self) -> None:
         if self.cases < 3 or self.cases % 3:
@@ -86,20 +88,9 @@ def run_seed(out: Path, experiment: Experiment, seed: int) -> Iterator[dict]:
             train = [sys.executable, "-m", "head_to_head.training", str(DATASET), CONFIGURATION, fold]
             steps.run(f"train_{fold}", [*train, TRAINER, PLANS, "cpu"], show=r": Epoch \d+\s*$|With exactly")
         if not (place / "evaluation" / "summary.json").is_file():
-            evaluate = [
-                "nnunet_hetero",
-                "evaluate",
-                "-d",
-                str(DATASET),
-                "-c",
-                CONFIGURATION,
-                "-f",
-                fold,
-                "-tr",
-                TRAINER,
-            ]
-            flags = ["-p", PLANS, "-device", "cpu", "--disable_tta", "--metrics", "dice", "--disable_progress_bar"]
-            steps.run(f"evaluate_{fold}", [*evaluate, *flags])
+            model = ["-d", str(DATASET), "-c", CONFIGURATION, "-f", fold, "-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
+            flags = ["--disable_tta", "--metrics", "dice", "--disable_progress_bar"]
+            steps.run(f"evaluate_{fold}", ["nnunet_hetero", "evaluate", *model, *flags])
         with (place / "evaluation" / "metrics.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 yield {"seed": seed, "training": training, **row}
@@ -107,7 +98,8 @@ def run_seed(out: Path, experiment: Experiment, seed: int) -> Iterator[dict]:
 
 def prepare(folder: Path, experiment: Experiment, seed: int, steps: Steps) -> None:
     """Write, convert, plan and preprocess the cohort; fold 0 trains on the complete cases, fold 1 on all."""
-    common = {"size": experiment.size, "seed": seed, "progress": False, "variation": experiment.variation}
+    common = {name: getattr(experiment, name) for name in ("size", "variation", "absent")}
+    common |= {"seed": seed, "progress": False}
     for name, cases, first, incomplete in (
         ("cohort", experiment.cases, 1, INCOMPLETE),
         ("held_out", HELD_OUT, experiment.cases + 1, 0.0),
@@ -206,7 +198,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=type(value), default=value, help="Default: %(default)s")
     args = parser.parse_args()
     try:
-        experiment = Experiment(args.cases, args.steps, args.size, args.variation)
+        experiment = Experiment(args.cases, args.steps, args.size, args.variation, args.absent)
         out = args.out.resolve()
         out.mkdir(parents=True, exist_ok=True)
         before = read_json(out / "experiment.json")

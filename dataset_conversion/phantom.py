@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from nnunet_hetero.errors import DataError
 MODALITIES = tuple(SEQUENCES)
 MINIMAL_SIZE = 16  # below, a voxel is wider than the tumour's rim
 DEFAULT_CASES, DEFAULT_SIZE, DEFAULT_SEED = 32, 48, 0
+DEFAULT_ABSENT = 0.3  # one modality mostly, three seldom
 RECIPE_FILE = "phantom.json"
 RECIPE_VERSION = 1  # raise it when the images that a seed gives change
 
@@ -86,25 +86,31 @@ def make_phantom(
     return phantom
 
 
-def absent_modalities(index: int, seed: int, incomplete: float) -> tuple[str, ...]:
-    """Which modalities a case of a cohort with gaps lacks: none, or any but all.
+def absent_modalities(index: int, seed: int, incomplete: float, probability: float = DEFAULT_ABSENT) -> tuple[str, ...]:
+    """Which modalities a case of a cohort with gaps lacks: none; or each with the same probability, some but not all.
 
     Args:
         index: Number of the case, 1 or more.
         seed: Seed of the cohort.
         incomplete: Share of cases with gaps; they are spread evenly, e.g. every third one for 1/3.
+        probability: Of each modality to be absent in a case with gaps, before cases that lack none or all are drawn
+            again. With 0.5 all 14 sets are equally likely.
 
     Raises:
-        DataError: If the share is not from 0 to 1.
+        DataError: If the share is not from 0 to 1, or the probability not between them.
     """
+    if not 0 < probability < 1:
+        raise DataError(f"The probability of a modality to be absent is {probability}; it must be between 0 and 1.")
     if not 0 <= incomplete <= 1:
         raise DataError(f"The share of incomplete cases is {incomplete}; it must be from 0 to 1.")
     before, now = (int(number * incomplete + 1e-9) for number in (index - 1, index))
     if before == now:
         return ()
-    choices = [subset for size in range(1, len(MODALITIES)) for subset in combinations(MODALITIES, size)]
     rng = np.random.default_rng(np.random.SeedSequence((seed, index), spawn_key=(2 + len(MODALITIES),)))
-    return choices[rng.integers(len(choices))]
+    while True:
+        absent = rng.random(len(MODALITIES)) < probability
+        if absent.any() and not absent.all():
+            return tuple(name for name, gone in zip(MODALITIES, absent, strict=True) if gone)
 
 
 def write_cohort(
@@ -116,6 +122,7 @@ def write_cohort(
     progress: bool = True,
     variation: float = 1.0,
     incomplete: float = 0.0,
+    absent: float = DEFAULT_ABSENT,
 ) -> list[str]:
     """Write cases `first_index` to `first_index + cases - 1` as raw BraTS folders.
 
@@ -131,6 +138,7 @@ def write_cohort(
         progress: Whether to show a progress bar on stderr.
         variation: How much tissues and sequences differ between patients, relative to the default; 0 or more.
         incomplete: Share of cases that lack modalities, 0 to 1, see `absent_modalities`.
+        absent: Probability of each modality to be absent in these cases.
 
     Returns:
         Names of the cases, in order.
@@ -144,12 +152,12 @@ def write_cohort(
         raise DataError(f"The number of cases is {cases}; it must be at least 1.")
     _require_range(first_index, size, seed, variation)
     recipe = {"generator": "nnunet_hetero phantom", "version": RECIPE_VERSION, "seed": seed, "size": size}
-    chosen = {"variation": (variation, 1.0), "incomplete": (incomplete, 0.0)}
+    chosen = {"variation": (variation, 1.0), "incomplete": (incomplete, 0.0), "absent": (absent, DEFAULT_ABSENT)}
     _claim_folder(out, recipe | {name: value for name, (value, default) in chosen.items() if value != default})
     names = [case_name(index) for index in range(first_index, first_index + cases)]
     for index, name in enumerate(tqdm(names, desc="Phantoms", unit="case", disable=not progress), start=first_index):
-        absent = absent_modalities(index, seed, incomplete)
-        there = (what for what in (*MODALITIES, "seg") if what not in absent)
+        gaps = absent_modalities(index, seed, incomplete, absent)
+        there = (what for what in (*MODALITIES, "seg") if what not in gaps)
         files = {what: out / name / f"{name}_{what}.nii.gz" for what in there}
         if all(file.is_file() for file in files.values()):
             continue

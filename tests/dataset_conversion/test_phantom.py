@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from nnunet_hetero.dataset_conversion import brats, phantom
 from nnunet_hetero.dataset_conversion.phantom_anatomy import FIELD_OF_VIEW, TISSUES, smooth_noise
@@ -217,8 +219,19 @@ class TestGaps:
 
     def test_any_but_all(self):
         absent = [phantom.absent_modalities(index, 0, 1) for index in range(1, 301)]
-        assert len(set(absent)) == 14 and max(map(len, absent)) == 3
+        assert len(set(absent)) == 14
+        numbers = [sum(len(names) == number for names in absent) for number in (1, 2, 3)]
+        assert numbers[0] > numbers[1] > numbers[2] > 0 and sum(numbers) == 300
         assert absent != [phantom.absent_modalities(index, 1, 1) for index in range(1, 301)]
+
+    def test_equally_likely(self):
+        absent = [phantom.absent_modalities(index, 0, 1, 0.5) for index in range(1, 1401)]
+        assert chisquare(list(Counter(absent).values())).pvalue > 0.01 and len(set(absent)) == 14
+
+    @pytest.mark.parametrize("probability", [0, 1, -0.1, float("nan")])
+    def test_no_probability(self, probability):
+        with pytest.raises(DataError, match="it must be between 0 and 1"):
+            phantom.absent_modalities(1, 0, 1, probability)
 
     def test_the_rest_of_the_case_is_the_same(self, tmp_path):
         for name, share in (("whole", 0), ("gaps", 1)):
