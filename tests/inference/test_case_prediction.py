@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from helpers.preprocessed import PROPERTIES, SHAPE, images
 from helpers.tiny_model import tiny_dataset_json, tiny_plans, write_tiny_model
 from helpers.tiny_network import tiny_configuration, tiny_network
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
@@ -17,9 +18,6 @@ from nnunet_hetero.inference import sliding_window
 from nnunet_hetero.inference.outputs import SamplingOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.integration.predict_flags import PredictionOptions
-
-SHAPE = (20, 16, 18)
-PROPERTIES = {"spacing": [2.0, 1.0, 1.0], "shape_after_cropping_and_before_resampling": SHAPE}
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +40,6 @@ def predictor(tiny_model):
         return made[key]
 
     return get
-
-
-def images(seed: int = 0, absent=(1,)) -> torch.Tensor:
-    data = torch.randn(4, *SHAPE, generator=torch.Generator().manual_seed(seed))
-    data[list(absent)] = 0
-    return data
 
 
 def probabilities_by_hand(predictor, data, mirroring: bool, decode) -> torch.Tensor:

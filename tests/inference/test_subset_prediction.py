@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.preprocessed import PROPERTIES, SHAPE, images
 from helpers.tiny_network import random_images
-from test_case_prediction import PROPERTIES, SHAPE, images
 
 from nnunet_hetero.inference import sliding_window
 from nnunet_hetero.inference.network_parts import WholeNetwork, is_stochastic, latents, parts_of
