@@ -54,7 +54,8 @@ def test_two_parts_at_once_one_of_them_killed(nnunet_folders, tmp_path, monkeypa
     parts = [start(tmp_path / "images", output, "-num_parts", 2, "-part_id", part, *background) for part in range(2)]
     deadline = time.monotonic() + 200
     while not (output / "a.nii.gz").exists():
-        assert parts[0].poll() is None and time.monotonic() < deadline
+        # On a busy machine it may write the case and end between the two looks.
+        assert parts[0].poll() in (None, 0) and time.monotonic() < deadline
         time.sleep(0.02)
     parts[0].send_signal(signal.SIGKILL)
     parts[0].communicate()
