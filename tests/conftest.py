@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 # Before torch is imported. Tiny networks gain nothing from threads, and on a busy machine lose a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +20,13 @@ def trainer_folder():
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv(EXT_TRAINER, ext_trainer_value(os.environ.get(EXT_TRAINER)))
         yield
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """nnU-Net's commands take all cores, for the whole process; a fork of it after that would hang in torch."""
+    if "torch" in sys.modules and sys.modules["torch"].get_num_threads() != 1:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
