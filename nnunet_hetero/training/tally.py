@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from nnunet_hetero.inference.files import replace_json
@@ -126,4 +127,6 @@ class Tally:
 
     def draw(self, path: Path, table: dict[str, Any]) -> None:
         """Draw what `table` gave."""
-        modalities_figure(table).savefig(path, dpi=110)
+        # nnU-Net's own figure leaves seaborn's style and huge fonts behind.
+        with plt.style.context("default"):
+            modalities_figure(table).savefig(path, dpi=110)

@@ -82,7 +82,9 @@ class TestFiles:
 
     @pytest.mark.filterwarnings("error")
     @pytest.mark.parametrize("number", [1, 2, 7])
-    def test_any_number_of_modalities(self, tmp_path, number):
+    def test_any_number_of_modalities(self, tmp_path, number, monkeypatch):
+        monkeypatch.setitem(matplotlib.rcParams, "font.size", 60)  # as after a plot of nnU-Net's
+        monkeypatch.setitem(matplotlib.rcParams, "xtick.labelsize", 60)
         modalities = Modalities(tuple("abcdefg"[:number]))
         tally = Tally(modalities)
         tally.write(tmp_path, Counter({(0,): 1}))  # before the first step
