@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import moments
-from nnunet_hetero.network.parts import FeatureEncoder, compute_again, require_no_cascade
+from nnunet_hetero.network.parts import FeatureEncoder, require_no_cascade
 from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality
 
 BACK_END_FEATURES, FRONT_END_FEATURES = 48, 16
@@ -69,7 +69,7 @@ class HeMIS(EncoderPerModality):
     """
 
     def __init__(self, num_modalities: int, num_outputs: int):
-        super().__init__(num_modalities)
+        super().__init__(num_modalities, [BACK_END_FEATURES], [[1, 1]])
         self.encoders = nn.ModuleList(FeatureEncoder(BackEnd()) for _ in range(num_modalities))
         self.decoder = FrontEnd(num_outputs)
         for module in self.modules():
@@ -93,14 +93,7 @@ class HeMIS(EncoderPerModality):
             )
         return cls(num_modalities, num_outputs)
 
-    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Tensor]:
-        """Mean and unbiased variance over the modalities, one level ``(B, 96, H, W)``.
-
-        Args:
-            encoded: From `encode`, or part of it; without any all moments are 0.
-            batch_size: B.
-            spatial: The images' spatial shape, in pixels.
-        """
-        parts = [(part.features[0], part.samples) for part in encoded]
-        shape = (batch_size, BACK_END_FEATURES, *spatial)
-        return [compute_again(self, moments, parts, shape, next(self.parameters()).device, 1)]
+    def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Tensor:
+        """Mean and unbiased variance over the modalities, ``(B, 96, H, W)``; without any all moments are 0."""
+        parts = [(part.features[level], part.samples) for part in encoded]
+        return moments(parts, shape, next(self.parameters()).device, 1)

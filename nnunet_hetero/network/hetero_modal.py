@@ -18,9 +18,9 @@ from nnunet_hetero.network.fusion import Gaussian
 from nnunet_hetero.network.parts import (
     FeatureEncoder,
     LatentDecoder,
+    PlannedNetwork,
     decoder_plan,
     initialise_as_nnunet,
-    planned_architecture,
     planned_backbone,
 )
 from nnunet_hetero.network.variational import HeteroModalOutput, VariationalNetwork
@@ -60,7 +60,7 @@ class ModalityEncoder(FeatureEncoder):
         return Gaussian(mean, log_variance.clamp(-self.max_abs_log_variance, self.max_abs_log_variance))
 
 
-class HeteroModalVAE(VariationalNetwork):
+class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
     """Hetero-modal variational encoder-decoder.
 
     Args:
@@ -94,7 +94,7 @@ class HeteroModalVAE(VariationalNetwork):
         # nnU-Net switches deep supervision at `network.decoder.deep_supervision`.
         self.decoder = LatentDecoder(
             plan,
-            self.latent_channels,
+            latent_channels,
             features,
             num_outputs,
             architecture["n_conv_per_stage_decoder"],
@@ -106,7 +106,7 @@ class HeteroModalVAE(VariationalNetwork):
         kernels = [[1] * len(plan.strides[0]), *plan.kernel_sizes[1:]]
         image_plan = SimpleNamespace(**{**vars(plan), "kernel_sizes": kernels})
         self.image_decoders = nn.ModuleList(
-            LatentDecoder(image_plan, self.latent_channels, image_widths, 1, 1, deep_supervision=False)
+            LatentDecoder(image_plan, latent_channels, image_widths, 1, 1, deep_supervision=False)
             for _ in range(num_modalities if config.image_decoders else 0)
         )
         for image_decoder in self.image_decoders:
@@ -116,25 +116,13 @@ class HeteroModalVAE(VariationalNetwork):
         for encoder in self.encoders:
             encoder.reset_heads()
 
-    @classmethod
-    def from_plans(cls, configuration_manager, num_modalities: int, num_outputs: int, deep_supervision: bool):
-        """Build the network for a configuration of nnU-Net's plans.
-
-        Raises:
-            SettingsError: If the plan's network is neither ``PlainConvUNet`` nor ``ResidualEncoderUNet``, or the
-                configuration is the second stage of a cascade.
-        """
-        architecture = planned_architecture(configuration_manager, cls.__name__)
-        config = HeteroModalConfig.from_plans(configuration_manager)
-        return cls(architecture, num_modalities, num_outputs, deep_supervision, config)
-
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements of all feature maps for one sample with all modalities, nnU-Net's measure of memory."""
         sizes, shape = [], list(input_size)
         for stride in self.strides:
             shape = [size // step for size, step in zip(shape, stride, strict=True)]
             sizes.append(torch.Size(shape).numel())
-        heads = sum(2 * channels * size for channels, size in zip(self.latent_channels, sizes, strict=True))
+        heads = sum(2 * channels * size for channels, size in zip(self.channels, sizes, strict=True))
         total = sum(encoder.backbone.compute_conv_feature_map_size(input_size) + heads for encoder in self.encoders)
         for decoder in (self.decoder, *self.image_decoders):
             total += decoder.compute_conv_feature_map_size(input_size)

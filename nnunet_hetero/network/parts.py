@@ -15,6 +15,7 @@ from dynamic_network_architectures.initialization.weight_init import InitWeights
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 
 
@@ -54,6 +55,25 @@ def planned_architecture(configuration_manager, network: str) -> dict:
         if architecture[key] is not None:
             architecture[key] = pydoc.locate(architecture[key])
     return architecture
+
+
+class PlannedNetwork:
+    """What a network is that follows the architecture of nnU-Net's plans: it can be built from them.
+
+    It takes ``(architecture, num_modalities, num_outputs, deep_supervision, config)``.
+    """
+
+    @classmethod
+    def from_plans(cls, configuration_manager, num_modalities: int, num_outputs: int, deep_supervision: bool):
+        """Build the network for a configuration of nnU-Net's plans.
+
+        Raises:
+            SettingsError: If the plan's network is neither ``PlainConvUNet`` nor ``ResidualEncoderUNet``, or the
+                configuration is the second stage of a cascade.
+        """
+        architecture = planned_architecture(configuration_manager, cls.__name__)
+        config = HeteroModalConfig.from_plans(configuration_manager)
+        return cls(architecture, num_modalities, num_outputs, deep_supervision, config)
 
 
 def planned_backbone(architecture: dict, widths: Sequence[int]) -> nn.Module:

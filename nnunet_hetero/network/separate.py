@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nnunet_hetero.network.base import HeteroNetwork
 from nnunet_hetero.network.fusion import Gaussian
+from nnunet_hetero.network.parts import compute_again, level_shapes
 
 Level = Gaussian | Tensor
 """What modalities are fused to at one level: a distribution of the decoder's input, or that input."""
@@ -52,17 +53,21 @@ class EncoderPerModality(HeteroNetwork):
     `encode` takes each available modality alone, `fuse` makes one set of levels of what was encoded, or of part of it,
     and ``decoder`` the segmentation. A network built on this sets ``encoders``, one module per modality from
     ``(n, 1, *spatial)`` to a list of feature maps, and ``decoder``, whose attribute ``deep_supervision`` nnU-Net
-    switches; and it says how to `fuse`.
+    switches; and it says how to fuse a level, `fuse_level`.
 
     Args:
         num_modalities: M, the number of input channels.
+        channels: C of every fused level, finest first: what `fuse_level` is told.
+        strides: Stride of every level.
 
     Attributes:
         image_decoders: One per modality, to complete images; empty if the network completes none.
     """
 
-    def __init__(self, num_modalities: int):
+    def __init__(self, num_modalities: int, channels: Sequence[int], strides: Sequence[Sequence[int]]):
         super().__init__(num_modalities)
+        self.channels = list(channels)
+        self.strides = strides
         self.image_decoders = nn.ModuleList()
 
     def encode(self, x: Tensor, available: Tensor) -> list[EncodedModality]:
@@ -96,6 +101,20 @@ class EncoderPerModality(HeteroNetwork):
 
         Returns:
             For every level what the decoder's input is drawn from, or that input if the network is not `stochastic`.
+        """
+        shapes = level_shapes(spatial, self.strides)
+        return [
+            compute_again(self, self.fuse_level, encoded, level, (batch_size, channels, *shape))
+            for level, (channels, shape) in enumerate(zip(self.channels, shapes, strict=True))
+        ]
+
+    def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Level:
+        """Fuse the modalities at one level.
+
+        Args:
+            encoded: As in `fuse`.
+            level: Its number, 0 is the finest.
+            shape: ``(B, C, *spatial)`` there.
         """
         raise NotImplementedError
 

@@ -15,18 +15,16 @@ from nnunet_hetero.network.fusion import moments
 from nnunet_hetero.network.parts import (
     FeatureEncoder,
     LatentDecoder,
-    compute_again,
+    PlannedNetwork,
     decoder_plan,
     initialise_as_nnunet,
-    level_shapes,
-    planned_architecture,
     planned_backbone,
 )
 from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality
 from nnunet_hetero.network.widths import scaled_widths
 
 
-class UHeMIS(EncoderPerModality):
+class UHeMIS(PlannedNetwork, EncoderPerModality):
     """An encoder per modality and one segmentation decoder, of the same widths as those of `HeteroModalVAE`.
 
     Args:
@@ -45,17 +43,15 @@ class UHeMIS(EncoderPerModality):
         deep_supervision: bool,
         config: HeteroModalConfig | None = None,
     ):
-        super().__init__(num_modalities)
         features = architecture["features_per_stage"]
-        self.widths = scaled_widths(features, (config or HeteroModalConfig()).encoder_width)
-        self.encoders = nn.ModuleList(
-            FeatureEncoder(planned_backbone(architecture, self.widths)) for _ in range(num_modalities)
-        )
-        plan = decoder_plan(architecture, self.encoders[0].backbone)
-        self.strides = plan.strides
+        widths = scaled_widths(features, (config or HeteroModalConfig()).encoder_width)
+        encoders = [FeatureEncoder(planned_backbone(architecture, widths)) for _ in range(num_modalities)]
+        plan = decoder_plan(architecture, encoders[0].backbone)
+        super().__init__(num_modalities, widths, plan.strides)
+        self.encoders = nn.ModuleList(encoders)
         self.decoder = LatentDecoder(
             plan,
-            [2 * width for width in self.widths],
+            [2 * width for width in widths],
             features,
             num_outputs,
             architecture["n_conv_per_stage_decoder"],
@@ -63,32 +59,7 @@ class UHeMIS(EncoderPerModality):
         )
         initialise_as_nnunet(self)
 
-    @classmethod
-    def from_plans(cls, configuration_manager, num_modalities: int, num_outputs: int, deep_supervision: bool):
-        """Build the network for a configuration of nnU-Net's plans.
-
-        Raises:
-            SettingsError: If the plan's network is neither ``PlainConvUNet`` nor ``ResidualEncoderUNet``, or the
-                configuration is the second stage of a cascade.
-        """
-        architecture = planned_architecture(configuration_manager, cls.__name__)
-        config = HeteroModalConfig.from_plans(configuration_manager)
-        return cls(architecture, num_modalities, num_outputs, deep_supervision, config)
-
-    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Tensor]:
-        """Mean and variance over the modalities, ``(B, 2 * C, *spatial)`` at every level, finest first.
-
-        Args:
-            encoded: From `encode`, or part of it; without any all moments are 0.
-            batch_size: B.
-            spatial: The images' spatial shape, in voxels.
-        """
-        shapes = level_shapes(spatial, self.strides)
-        return [
-            compute_again(self, self._fuse_level, encoded, level, (batch_size, width, *shape))
-            for level, (width, shape) in enumerate(zip(self.widths, shapes, strict=True))
-        ]
-
-    def _fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Tensor:
+    def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Tensor:
+        """Mean and variance over the modalities, ``(B, 2 * C, *spatial)``; without any all moments are 0."""
         parts = [(part.features[level], part.samples) for part in encoded]
         return moments(parts, shape, next(self.parameters()).device)

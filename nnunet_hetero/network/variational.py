@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import Expert, Gaussian, product_of_gaussians
-from nnunet_hetero.network.parts import compute_again, level_shapes
+from nnunet_hetero.network.parts import compute_again
 from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality, restricted
 
 
@@ -51,26 +51,11 @@ class VariationalNetwork(EncoderPerModality):
         strides: Sequence[Sequence[int]],
         completion_gradient: float = 1.0,
     ):
-        super().__init__(num_modalities)
-        self.latent_channels = list(latent_channels)
-        self.strides = strides
+        super().__init__(num_modalities, latent_channels, strides)
         self.completion_gradient = completion_gradient
 
-    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Gaussian]:
-        """Fuse the posteriors of all modalities at every level, finest first; without any they are the prior.
-
-        Args:
-            encoded: From `encode`, or part of it; may be empty.
-            batch_size: B.
-            spatial: The images' spatial shape, in voxels.
-        """
-        shapes = level_shapes(spatial, self.strides)
-        return [
-            compute_again(self, self._fuse_level, encoded, level, (batch_size, channels, *shape))
-            for level, (channels, shape) in enumerate(zip(self.latent_channels, shapes, strict=True))
-        ]
-
-    def _fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
+    def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
+        """The product of the modalities' posteriors and the prior; without any modality the prior."""
         experts = [
             Expert(self.encoders[part.channel].gaussian(level, part.features[level]), part.samples) for part in encoded
         ]

@@ -283,7 +283,7 @@ class TestSettings:
 
     def test_network_follows_the_plan(self, make_trainer):
         network = initialised(make_trainer(image_decoders=False, latent_width=1.0)).network
-        assert network.latent_channels == [4, 8, 8]
+        assert network.channels == [4, 8, 8]
         assert not len(network.image_decoders)
 
 
