@@ -1,9 +1,8 @@
-"""The trainer on a tiny dataset: its steps, its checkpoints, and whole short trainings."""
+"""The trainer on a tiny dataset: its steps, its settings, and whole short trainings."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from helpers.tiny_dataset import DATASET, threads_for_processes
 from helpers.tiny_network import masks, random_images
+from helpers.trainers import assert_same_state, initialised, load
 from nnunetv2.run.run_training import maybe_load_checkpoint, run_training
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -23,11 +23,6 @@ from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
 FULL = "T1+T1c+T2+FLAIR"
 SCALES = [[1, 1, 1], [0.5, 0.5, 0.5]]
 """Deep supervision of the tiny plans, three levels of which the lowest has no output."""
-
-
-def initialised(trainer):
-    trainer.initialize()
-    return trainer
 
 
 def random_labels(row: int) -> np.ndarray:
@@ -60,33 +55,6 @@ def spy(network) -> list[torch.Tensor]:
 
     network.register_forward_pre_hook(note, with_kwargs=True)
     return seen
-
-
-def without_times(values: dict) -> dict:
-    return {key: series for key, series in values.items() if "timestamp" not in key}
-
-
-def assert_same_state(one, other) -> None:
-    """Equality of nested checkpoints, bit for bit; NaN equals NaN."""
-    assert type(one) is type(other)
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same_state(one[key], other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for pair in zip(one, other, strict=True):
-            assert_same_state(*pair)
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, (float, np.ndarray, np.generic)):
-        np.testing.assert_array_equal(one, other)
-    else:
-        assert one == other
-
-
-def load(file) -> dict:
-    return torch.load(file, weights_only=False)
 
 
 @pytest.fixture(scope="module")
@@ -173,62 +141,6 @@ class TestWholeTraining:
         folder = f"HeteroModalVAETrainer__nnUNetPlans__{configuration}/fold_{fold}"
         checkpoint = load(tmp_path / "results" / DATASET / folder / "checkpoint_final.pth")
         assert math.isfinite(checkpoint["hetero_modal"]["history"]["loss/total"][0])
-
-
-class Interruption(Exception):
-    """Stands for a job that is killed."""
-
-
-@pytest.mark.usefixtures("no_figures", "one_kind_of_blur")
-class TestReproducible:
-    def run(self, make_trainer, results: str, **settings) -> dict:
-        trainer = make_trainer(results=results, **settings)
-        trainer.run_training()
-        return load(f"{trainer.output_folder}/checkpoint_final.pth")
-
-    def test_interrupted_equals_straight(self, make_trainer, monkeypatch):
-        settings = {"num_epochs": 4, "seed": 3}
-        straight = self.run(make_trainer, "straight", **settings)
-
-        killed = make_trainer(results="killed", **settings)
-        steps = []
-        original = killed.train_step
-        monkeypatch.setattr(killed, "train_step", lambda batch: steps.append(1) or original(batch))
-        end_of_validation = killed.on_validation_epoch_start
-        monkeypatch.setattr(
-            killed, "on_validation_epoch_start", lambda: interrupt() if len(steps) > 4 else end_of_validation()
-        )
-        with pytest.raises(Interruption):
-            killed.run_training()
-
-        # Nothing of the first process is left but the file.
-        torch.manual_seed(99)
-        np.random.seed(99)
-        resumed = make_trainer(results="killed", resume=True, **settings)
-        maybe_load_checkpoint(resumed, True, False)
-        assert resumed.current_epoch == 2
-        resumed.run_training()
-        found = load(f"{resumed.output_folder}/checkpoint_final.pth")
-
-        for key in ("network_weights", "optimizer_state", "_best_ema", "current_epoch"):
-            assert_same_state(found[key], straight[key])
-        assert_same_state(without_times(found["logging"]), without_times(straight["logging"]))
-        for checkpoint in (found, straight):
-            checkpoint["hetero_modal"]["history"] = without_times(checkpoint["hetero_modal"]["history"])
-        assert_same_state(found["hetero_modal"], straight["hetero_modal"])
-        assert list(found["hetero_modal"]["history"]["loss/total"]) == [0, 1, 2, 3]
-
-    def test_seed(self, make_trainer):
-        first, second, other = (
-            self.run(make_trainer, name, num_epochs=1, seed=seed)["network_weights"]
-            for name, seed in (("a", 5), ("b", 5), ("c", 6))
-        )
-        assert_same_state(first, second)
-        assert any(not torch.equal(first[key], other[key]) for key in first)
-
-
-def interrupt() -> None:
-    raise Interruption
 
 
 class TestSettings:
@@ -446,52 +358,3 @@ class TestValidation:
         found = {size: trainer.history.values[f"pseudo_dice/{size}"][0] for size in (1, 2, 3, 4)}
         assert found == pytest.approx({1: 0.25, 2: 0.5, 3: math.nan, 4: 1.0}, nan_ok=True)
         assert trainer.logger.get_value("mean_fg_dice", 0) == pytest.approx((4 * 1 + 6 * 2 + 4) / (4 * 11))
-
-
-class TestCheckpoint:
-    def test_another_trainers_is_refused(self, make_trainer, tmp_path):
-        stock = initialised(make_trainer(trainer=nnUNetTrainer))
-        file = str(tmp_path / "stock.pth")
-        stock.save_checkpoint(file)
-        with pytest.raises(SettingsError, match=r"stock\.pth .* 'nnUNetTrainer', expected .*HeteroModalVAETrainer"):
-            make_trainer().load_checkpoint(file)
-
-    @pytest.mark.parametrize("fails", ["while writing", "before writing"])
-    def test_survives_a_full_disk(self, make_trainer, tmp_path, monkeypatch, fails):
-        trainer = initialised(make_trainer())
-        file = tmp_path / "checkpoint_latest.pth"
-        trainer.save_checkpoint(str(file))
-        before = file.read_bytes()
-        save = torch.save
-
-        def dying(content, target):
-            if isinstance(target, io.BytesIO):
-                return save(content, target)
-            if fails == "while writing":
-                with open(target, "wb") if isinstance(target, str) else target as stream:
-                    stream.write(b"half a checkpoint")
-            raise OSError("No space left on device")
-
-        monkeypatch.setattr(torch, "save", dying)
-        trainer.current_epoch = 1
-        with pytest.raises(OSError, match="No space left"):
-            trainer.save_checkpoint(str(file))
-        assert file.read_bytes() == before
-        monkeypatch.undo()
-        trainer.save_checkpoint(str(file))
-        assert load(file)["current_epoch"] == 2
-
-    def test_continues_the_draw_of_subsets(self, make_trainer, tmp_path):
-        first = initialised(make_trainer(seed=1))
-        present = np.ones((40, 4), bool)
-        first.sampler.draw(present)
-        first.save_checkpoint(str(tmp_path / "c.pth"))
-        second = make_trainer(seed=2)
-        second.load_checkpoint(str(tmp_path / "c.pth"))
-        assert (second.sampler.draw(present) == first.sampler.draw(present)).all()
-
-    def test_disabled(self, make_trainer, tmp_path):
-        trainer = initialised(make_trainer())
-        trainer.disable_checkpointing = True
-        trainer.save_checkpoint(str(tmp_path / "c.pth"))
-        assert not list(tmp_path.glob("c.pth*"))
