@@ -73,12 +73,9 @@ def product_of_gaussians(experts: Sequence[Expert], shape: Sequence[int], device
         for (mean, log_variance), samples in experts:
             expert_precision = torch.exp(-log_variance.to(dtype))
             weighted = mean.to(dtype) * expert_precision
-            if len(samples) == shape[0]:
-                precision = precision + expert_precision
-                weighted_mean = weighted_mean + weighted
-            else:
-                precision = precision.index_add(0, samples, expert_precision)
-                weighted_mean = weighted_mean.index_add(0, samples, weighted)
+            # In place: out of place, every expert would cost a copy of the whole batch.
+            precision.index_add_(0, samples, expert_precision)
+            weighted_mean.index_add_(0, samples, weighted)
         return Gaussian(weighted_mean / precision, -torch.log(precision))
 
 

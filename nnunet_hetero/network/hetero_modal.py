@@ -7,10 +7,10 @@ the levels, kernels, strides, norms and numbers of convolutions are those of nnU
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-import torch
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
@@ -21,6 +21,7 @@ from nnunet_hetero.network.parts import (
     PlannedNetwork,
     decoder_plan,
     initialise_as_nnunet,
+    level_shapes,
     planned_backbone,
 )
 from nnunet_hetero.network.variational import HeteroModalOutput, VariationalNetwork
@@ -84,7 +85,9 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         latent_channels = scaled_widths(features, config.latent_width)
         encoder_widths = scaled_widths(features, config.encoder_width)
         encoders = [
-            ModalityEncoder(planned_backbone(architecture, encoder_widths), latent_channels, config)
+            ModalityEncoder(
+                planned_backbone(architecture, encoder_widths, config.finest_convolutions), latent_channels, config
+            )
             for _ in range(num_modalities)
         ]
         plan = decoder_plan(architecture, encoders[0].backbone)
@@ -117,15 +120,14 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             encoder.reset_heads()
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
-        """Elements of all feature maps for one sample with all modalities, nnU-Net's measure of memory."""
-        sizes, shape = [], list(input_size)
-        for stride in self.strides:
-            shape = [size // step for size, step in zip(shape, stride, strict=True)]
-            sizes.append(torch.Size(shape).numel())
-        heads = sum(2 * channels * size for channels, size in zip(self.channels, sizes, strict=True))
-        total = sum(encoder.backbone.compute_conv_feature_map_size(input_size) + heads for encoder in self.encoders)
-        for decoder in (self.decoder, *self.image_decoders):
-            total += decoder.compute_conv_feature_map_size(input_size)
-            widths = decoder.encoder.output_channels
-            total += sum(width * size for width, size in zip(widths, sizes, strict=True))
-        return int(total)
+        """Elements that a training step keeps for one sample with all modalities, nnU-Net's measure of memory.
+
+        The outputs of the convolutions of encoders and segmentation decoder, mean and draw of the latents. Heads and
+        image decoders are computed again when their gradient is due, one image decoder at a time.
+        """
+        latents = sum(
+            channels * math.prod(shape)
+            for channels, shape in zip(self.channels, level_shapes(input_size, self.strides), strict=True)
+        )
+        parts = [encoder.backbone for encoder in self.encoders] + [self.decoder, *self.image_decoders[:1]]
+        return int(sum(part.compute_conv_feature_map_size(input_size) for part in parts) + 2 * latents)

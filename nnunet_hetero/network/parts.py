@@ -1,4 +1,4 @@
-"""nnU-Net's building blocks as our networks use them: an encoder per modality, decoders of their own width."""
+"""nnU-Net's building blocks as our networks use them: encoders of their own width, decoders of latents."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from dynamic_network_architectures.building_blocks.plain_conv_encoder import PlainConvEncoder
 from dynamic_network_architectures.building_blocks.residual_encoders import ResidualEncoder
+from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
 from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
 from dynamic_network_architectures.initialization.weight_init import InitWeights_He, init_last_bn_before_add_to_0
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from nnunet_hetero.config import HeteroModalConfig
+from nnunet_hetero.config import PLAN, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 
 
@@ -76,14 +77,25 @@ class PlannedNetwork:
         return cls(architecture, num_modalities, num_outputs, deep_supervision, config)
 
 
-def planned_backbone(architecture: dict, widths: Sequence[int]) -> nn.Module:
-    """nnU-Net's encoder for one channel, at other widths than the plan's."""
+def planned_backbone(architecture: dict, widths: Sequence[int], finest: int | str = PLAN) -> nn.Module:
+    """nnU-Net's encoder for one channel, at other widths than the plan's.
+
+    Args:
+        architecture: See `planned_architecture`.
+        widths: Features of every level, finest first.
+        finest: Convolutions (or residual blocks) of the finest level, if the plan has more; ``"plan"`` keeps them.
+    """
     kwargs = {
         key: value
         for key, value in architecture.items()
         if key not in ("features_per_stage", "n_conv_per_stage_decoder", "deep_supervision")
     }
     residual = "n_blocks_per_stage" in kwargs
+    per_stage = "n_blocks_per_stage" if residual else "n_conv_per_stage"
+    if finest != PLAN:
+        planned = kwargs[per_stage]
+        planned = [planned] * len(widths) if isinstance(planned, int) else planned
+        kwargs[per_stage] = [min(int(finest), planned[0]), *planned[1:]]
     encoder = ResidualEncoder if residual else PlainConvEncoder
     return encoder(input_channels=1, features_per_stage=list(widths), return_skips=True, **kwargs)
 
@@ -139,12 +151,12 @@ class FeatureEncoder(nn.Module):
 
 
 class LatentDecoder(UNetDecoder):
-    """nnU-Net's decoder on latents: 1×1×1 convolutions adapt each level's latent to the decoder's width.
+    """nnU-Net's decoder on latents: at every level they stand where a U-Net has the features of its encoder.
 
     Args:
         plan: From `decoder_plan`.
-        latent_channels: Channels of the latent of every level.
-        widths: Features of this decoder at every level.
+        latent_channels: Channels of the latent of every level, finest first.
+        widths: Features of this decoder at every level; the last one, at the deepest level, is not used.
         num_outputs: Channels of the output.
         n_conv_per_stage: Convolutions per level.
         deep_supervision: Whether `forward` gives the output of every level.
@@ -161,10 +173,28 @@ class LatentDecoder(UNetDecoder):
     ):
         plan = SimpleNamespace(**{**vars(plan), "output_channels": list(widths)})
         super().__init__(plan, num_outputs, n_conv_per_stage, deep_supervision, nonlin_first=plan.nonlin_first)
-        self.adapters = nn.ModuleList(
-            plan.conv_op(latent, width, 1, bias=True) for latent, width in zip(latent_channels, widths, strict=True)
+        # nnU-Net's takes as many channels from the encoder as from the level below, so its first layers are built anew.
+        levels = list(zip(widths, latent_channels, plan.kernel_sizes, strict=True))[-2::-1]
+        self.stages = nn.ModuleList(
+            StackedConvBlocks(
+                len(stage.convs),
+                plan.conv_op,
+                width + latent,
+                width,
+                kernel,
+                1,
+                plan.conv_bias,
+                plan.norm_op,
+                plan.norm_op_kwargs,
+                plan.dropout_op,
+                plan.dropout_op_kwargs,
+                plan.nonlin,
+                plan.nonlin_kwargs,
+                plan.nonlin_first,
+            )
+            for stage, (width, latent, kernel) in zip(self.stages, levels, strict=True)
         )
-
-    def forward(self, latents: Sequence[Tensor]) -> Tensor | list[Tensor]:
-        """Decode latents, finest first, to ``(B, num_outputs, *spatial)``, a list of them if deeply supervised."""
-        return super().forward([adapt(z) for adapt, z in zip(self.adapters, latents, strict=True)])
+        below = self.transpconvs[0]
+        self.transpconvs[0] = type(below)(
+            latent_channels[-1], below.out_channels, below.kernel_size, below.stride, bias=below.bias is not None
+        )

@@ -143,21 +143,20 @@ class EncoderPerModality(HeteroNetwork):
         """The decoder's input: a draw from every Gaussian in training mode, its mean in evaluation mode."""
         latents = [_draw(level, self.training) for level in levels]
         if self.touch_absent_encoders and self.training:
-            latents[-1] = latents[-1] + self._zero_from_absent(available)
+            unused = [self.encoders[i] for i in (~available.any(dim=0)).nonzero().flatten().tolist()]
+            latents[-1] = latents[-1] + zero_from(unused, latents[-1].device)
         return latents
-
-    def _zero_from_absent(self, available: Tensor) -> Tensor:
-        """Zero that depends on the encoders nobody used: DDP waits for a gradient of every parameter."""
-        unused = [self.encoders[i] for i in (~available.any(dim=0)).nonzero().flatten().tolist()]
-        return sum(
-            (0.0 * p.sum() for encoder in unused for p in encoder.parameters()),
-            torch.zeros((), device=next(self.parameters()).device),
-        )
 
     def compile_parts(self, **kwargs) -> None:
         """torch.compile every encoder and decoder in place; the fusion stays eager, since its subsets vary."""
         for part in (*self.encoders, self.decoder, *self.image_decoders):
             part.compile(**kwargs)
+
+
+def zero_from(unused: Sequence[nn.Module], device: torch.device) -> Tensor:
+    """Zero that depends on modules nobody used: DDP waits for a gradient of every parameter."""
+    parameters = (parameter for module in unused for parameter in module.parameters())
+    return sum((0.0 * parameter.sum() for parameter in parameters), torch.zeros((), device=device))
 
 
 def _draw(level: Level, sampled: bool) -> Tensor:

@@ -44,8 +44,12 @@ class UHeMIS(PlannedNetwork, EncoderPerModality):
         config: HeteroModalConfig | None = None,
     ):
         features = architecture["features_per_stage"]
-        widths = scaled_widths(features, (config or HeteroModalConfig()).encoder_width)
-        encoders = [FeatureEncoder(planned_backbone(architecture, widths)) for _ in range(num_modalities)]
+        config = config or HeteroModalConfig()
+        widths = scaled_widths(features, config.encoder_width)
+        encoders = [
+            FeatureEncoder(planned_backbone(architecture, widths, config.finest_convolutions))
+            for _ in range(num_modalities)
+        ]
         plan = decoder_plan(architecture, encoders[0].backbone)
         super().__init__(num_modalities, widths, plan.strides)
         self.encoders = nn.ModuleList(encoders)

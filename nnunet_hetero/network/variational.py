@@ -11,7 +11,7 @@ from torch import Tensor
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import Expert, Gaussian, product_of_gaussians
 from nnunet_hetero.network.parts import compute_again
-from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality, restricted
+from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality, restricted, zero_from
 
 
 class HeteroModalOutput(NamedTuple):
@@ -19,8 +19,8 @@ class HeteroModalOutput(NamedTuple):
 
     Attributes:
         segmentation: Logits ``(B, K, *spatial)``, or a list of them, finest first, with deep supervision.
-        completion: Images of all M modalities, ``(B, M, *spatial)``, in the units of the input; None without image
-            decoders.
+        completion: Images of all M modalities, or of those asked for, ``(B, M, *spatial)``, in the units of the input;
+            None without image decoders.
         posterior: The fused Gaussian of every level, finest first.
     """
 
@@ -80,7 +80,12 @@ class VariationalNetwork(EncoderPerModality):
         return torch.cat([compute_again(self, self.image_decoders[channel], latents) for channel in chosen], dim=1)
 
     def forward(
-        self, x: Tensor, available: Tensor | None = None, *, full: bool = False
+        self,
+        x: Tensor,
+        available: Tensor | None = None,
+        *,
+        full: bool = False,
+        images: Sequence[int] | None = None,
     ) -> Tensor | list[Tensor] | HeteroModalOutput | list[HeteroModalOutput]:
         """Segment, and on demand complete, from the available modalities.
 
@@ -91,6 +96,7 @@ class VariationalNetwork(EncoderPerModality):
             available: ``(B, M)`` bool, what each sample is encoded from; None reads it off the zero channels.
                 ``(N, B, M)`` fuses and decodes N times what is encoded once.
             full: Whether to return the completed images and the posterior too.
+            images: Which modalities to complete then; default all.
 
         Returns:
             Segmentation logits ``(B, K, *spatial)`` (a list, finest first, with deep supervision), or a
@@ -100,18 +106,22 @@ class VariationalNetwork(EncoderPerModality):
             SettingsError: If x has another number of channels than the model has modalities.
         """
         if available is not None and available.ndim == 3:
-            return self._decode_several(x, available.cpu().bool())
+            return self._decode_several(x, available.cpu().bool(), images)
         posterior, available = self.fused(x, available)
         latents = self.latents(posterior, available)
         segmentation = self.decoder(latents)
-        return HeteroModalOutput(segmentation, self._completion(latents), posterior) if full else segmentation
+        return HeteroModalOutput(segmentation, self._completion(latents, images), posterior) if full else segmentation
 
-    def _completion(self, latents: Sequence[Tensor]) -> Tensor | None:
+    def _completion(self, latents: Sequence[Tensor], images: Sequence[int] | None) -> Tensor | None:
         if not len(self.image_decoders):
             return None
-        return self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents])
+        completion = self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents], images)
+        if self.touch_absent_encoders and self.training and images is not None:
+            unused = [decoder for channel, decoder in enumerate(self.image_decoders) if channel not in images]
+            completion = completion + zero_from(unused, completion.device)
+        return completion
 
-    def _decode_several(self, x: Tensor, subsets: Tensor) -> list[HeteroModalOutput]:
+    def _decode_several(self, x: Tensor, subsets: Tensor, images: Sequence[int] | None) -> list[HeteroModalOutput]:
         self.require_channels(x)
         encoded = self.encode(x, subsets.any(dim=0))
         outputs = []
@@ -120,7 +130,7 @@ class VariationalNetwork(EncoderPerModality):
             latents = self.latents(posterior, subsets.any(dim=0))
             # Only one of the N is kept in memory with all that its decoder makes.
             segmentation = compute_again(self, self.decoder, latents)
-            outputs.append(HeteroModalOutput(segmentation, self._completion(latents), posterior))
+            outputs.append(HeteroModalOutput(segmentation, self._completion(latents, images), posterior))
         return outputs
 
 

@@ -66,6 +66,8 @@ CONFIGURATIONS = {
         (5, 8, 12),
     ),
     "widths": ({"encoder_width": 1.0, "latent_width": 0.5, "image_decoder_width": 0.5}, 2, (8, 8, 8)),
+    "encoders as planned": ({"finest_convolutions": "plan"}, 2, (8, 8, 8)),
+    "residual encoders as planned": ({"residual": True, "finest_convolutions": "plan"}, 2, (8, 8, 8)),
     "no image decoders": ({"image_decoders": False}, 2, (8, 8, 8)),
 }
 
@@ -112,14 +114,15 @@ class TestShapes:
         assert torch.equal(chosen, every[:, [3, 1]])
 
     def test_memory_estimate_counts_the_outputs_of_convolutions(self):
-        """nnU-Net's measure, here of all encoders, heads, adapters and decoders."""
+        """nnU-Net's measure, here of encoders, segmentation decoder, one image decoder, and the latents."""
         network, x = tiny_network(deep_supervision=True), random_images(1)
         elements = []
-        for module in network.modules():
-            if isinstance(module, (torch.nn.Conv3d, torch.nn.ConvTranspose3d)):
+        for name, module in network.named_modules():
+            if isinstance(module, (torch.nn.Conv3d, torch.nn.ConvTranspose3d)) and "heads" not in name:
                 module.register_forward_hook(lambda module, args, output: elements.append(output[:1].numel()))
-        network(x, full=True)
-        assert network.compute_conv_feature_map_size(x.shape[2:]) == sum(elements)
+        output = network(x, full=True, images=[0])
+        latents = sum(2 * level.mean.numel() for level in output.posterior)
+        assert network.compute_conv_feature_map_size(x.shape[2:]) == sum(elements) + latents
 
 
 class TestRefuses:
@@ -243,6 +246,12 @@ class TestComputesOnlyWhatIsNeeded:
         network(x, masks((0, 1), (2,), (1,)))
         assert torch.equal(seen[0], x[[0, 2], 1:2])
 
+    def test_only_the_images_asked_for(self):
+        network, x = tiny_network(), random_images()
+        calls = count_calls(network.image_decoders)
+        assert network(x, full=True, images=[2, 0]).completion.shape == (2, 2, *x.shape[2:])
+        assert calls == [1, 0, 1, 0]
+
     @pytest.mark.parametrize(("full", "expected"), [(False, 0), (True, 1)])
     def test_no_image_decoder_unless_asked(self, full, expected):
         network = tiny_network()
@@ -301,6 +310,25 @@ class TestGradients:
             assert q.grad is not None, name
             assert torch.equal(q.grad, expected), name
         assert not any(p.grad.any() for p in touched.encoders[0].parameters())
+
+    def test_touched_image_decoders_have_zero_gradient(self):
+        network, x = tiny_network(), random_images()
+        network.touch_absent_encoders = True
+        network.train()(x, masks((1,), (1, 3)), full=True, images=[2]).completion.square().mean().backward()
+        for channel, decoder in enumerate(network.image_decoders):
+            assert any(p.grad.any() for p in decoder.parameters()) == (channel == 2)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize(("setting", "expected"), [(1, 1), (2, 2), (9, 2), ("plan", 2)])
+def test_convolutions_of_the_finest_level(residual, setting, expected):
+    """Their number is the setting's where the plan, with 2, has more; all other levels are the plan's."""
+    configuration = tiny_configuration(residual=residual, finest_convolutions=setting)
+    configuration.network_arch_init_kwargs["n_blocks_per_stage" if residual else "n_conv_per_stage"] = [2, 2, 2]
+    for encoder in HeteroModalVAE.from_plans(configuration, 2, 3, False).encoders:
+        stages = encoder.backbone.stages
+        blocks = [stage.blocks if residual else stage[-1].convs for stage in stages]
+        assert [len(block) for block in blocks] == [expected, 2, 2]
 
 
 class TestNumerics:

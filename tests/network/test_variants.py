@@ -129,16 +129,21 @@ def test_deep_supervision_is_switched_as_nnunet_does(kind):
 
 class TestUHeMIS:
     def test_same_encoders_and_decoder_as_ours(self):
-        """The decoder's adapters take two moments of the encoder's features instead of a latent."""
+        """Where our decoder takes a latent it takes two moments of the encoder's features."""
         theirs, ours = build(UHeMIS, {}, (8, 8, 8)), tiny_network()
-        shapes = {name: p.shape for name, p in theirs.named_parameters() if "adapters" not in name}
-        expected = {
-            name: p.shape
-            for name, p in ours.named_parameters()
-            if not any(part in name for part in ("adapters", "heads", "image_decoders"))
-        }
-        assert shapes == expected
-        assert [adapter.in_channels for adapter in theirs.decoder.adapters] == [2 * width for width in (4, 4, 8)]
+        takes_latents = ("stages.0.convs.0.conv", "stages.1.convs.0.conv", "transpconvs.0")
+
+        def shapes(network) -> dict:
+            others = ("heads", "image_decoders", *(f"decoder.{name}" for name in takes_latents))
+            return {
+                name: p.shape for name, p in network.named_parameters() if not any(other in name for other in others)
+            }
+
+        assert shapes(theirs) == shapes(ours)
+        for network, channels in ((theirs, (8, 8, 16)), (ours, (4, 4, 8))):
+            decoder = network.decoder
+            assert [stage.convs[0].input_channels for stage in decoder.stages] == [8 + channels[1], 8 + channels[0]]
+            assert decoder.transpconvs[0].in_channels == channels[2]
 
     def test_the_second_half_of_the_skips_is_zero_for_one_modality(self):
         network, x = build(UHeMIS, {}, (8, 8, 8)), random_images()

@@ -167,8 +167,16 @@ class TestSettings:
         trainer.lr_scheduler.step(15)
         assert group["lr"] == pytest.approx(0.002 * 0.5**0.9)
 
-    def test_nnunets_optimiser_by_default(self, make_trainer):
-        (group,) = initialised(make_trainer()).optimizer.param_groups
+    def test_its_own_optimiser_by_default(self, make_trainer):
+        optimizer = initialised(make_trainer()).optimizer
+        assert isinstance(optimizer, torch.optim.AdamW)
+        assert {key: optimizer.param_groups[0][key] for key in ("lr", "weight_decay")} == {
+            "lr": 1e-3,
+            "weight_decay": 3e-5,
+        }
+
+    def test_nnunets_optimiser_if_asked_for(self, make_trainer):
+        (group,) = initialised(make_trainer(optimizer="SGD", initial_lr=0.01)).optimizer.param_groups
         assert {key: group[key] for key in ("lr", "momentum", "nesterov", "weight_decay")} == {
             "lr": 0.01,
             "momentum": 0.99,
@@ -211,11 +219,12 @@ class TestTrainStep:
     @pytest.mark.parametrize("alpha", [{FULL: 1}, {"T1": 1}])
     def test_loss(self, make_trainer, settings, weights, alpha):
         """nnU-Net's loss, KL of what was drawn, L2 over all that the case has."""
-        trainer = initialised(make_trainer(alpha=alpha, **settings))
+        trainer = initialised(make_trainer(alpha=alpha, images_per_step=None, **settings))
         present = masks((0, 1, 2, 3), (0, 3))
         drawn = present if FULL in alpha else masks((0,), (0,))
         batch = batch_for(trainer, present)
         torch.manual_seed(1)
+        trainer.images_of_step()  # takes from the same stream
         output = trainer.network(batch["data"], drawn, full=True)
         expected = {
             "loss": trainer.loss(output.segmentation, batch["target"]).item(),
@@ -228,14 +237,26 @@ class TestTrainStep:
         assert {name: float(value) for name, value in found.items()} == pytest.approx(expected, rel=1e-5)
 
     def test_every_part_learns(self, make_trainer):
-        trainer = initialised(make_trainer(alpha={"T1+FLAIR": 1}))
+        trainer = initialised(make_trainer(alpha={"T1+FLAIR": 1}, images_per_step=None))
         before = {key: value.clone() for key, value in trainer.network.state_dict().items()}
         trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
         after = trainer.network.state_dict()
         moved = {".".join(key.split(".")[:2]) for key in after if not torch.equal(before[key], after[key])}
         parts = {f"image_decoders.{number}" for number in range(4)} | {"encoders.0", "encoders.3"}
-        parts |= {"decoder.stages", "decoder.transpconvs", "decoder.seg_layers", "decoder.adapters"}
+        parts |= {"decoder.stages", "decoder.transpconvs", "decoder.seg_layers"}
         assert moved == parts
+
+    @pytest.mark.parametrize(("setting", "expected"), [(1, 1), (3, 3), (None, 4)])
+    def test_image_decoders_take_turns(self, make_trainer, setting, expected):
+        """In each step as many as the setting says learn, drawn at random; all of them in the long run."""
+        trainer = initialised(make_trainer(seed=0, images_per_step=setting))
+        learned = []
+        for _ in range(20):
+            trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (1, 2))))
+            decoders = trainer.network.image_decoders
+            learned.append({c for c in range(4) if any(p.grad is not None for p in decoders[c].parameters())})
+        assert {len(channels) for channels in learned} == {expected}
+        assert set().union(*learned) == {0, 1, 2, 3}
 
     def test_gradients_are_clipped_as_in_nnunet(self, make_trainer):
         trainer = initialised(make_trainer(kl_weight=1e6))
