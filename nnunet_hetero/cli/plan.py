@@ -6,11 +6,16 @@ import argparse
 
 from nnunet_hetero.errors import SettingsError
 
-HELP = """Write plans with settings of your choice, e.g. another draw of subsets in training.
+HELP = """Write plans for our network, or plans with settings of your choice.
 
-The new plans are a copy of those that nnUNetv2_plan_and_preprocess wrote (-p), under another name (--out_plans), with
-the settings under 'hetero_modal' changed. They share the preprocessed data: there is nothing to preprocess again. All
-settings are checked, and the probability of each subset is shown, before anything is written."""
+Without further flags, or with --capacity or -gpu_memory_target: widths, patch and batch size are planned as nnU-Net
+does, with our network's need of memory. With --alpha, --presence or --set alone, widths, patch and batch stay.
+
+The new plans are a copy of those that nnUNetv2_plan_and_preprocess wrote (-p), under another name (--out_plans). They
+share the preprocessed data: there is nothing to preprocess again. All settings are checked, and what was chosen is
+shown, before anything is written."""
+
+OUT_PLANS = "nnUNetHeteroPlans"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c", nargs="+", metavar="CONFIGURATION", help="Configurations to change. Default: all but cascades."
     )
     parser.add_argument("-p", default="nnUNetPlans", help="Plans to start from. Default: %(default)s")
-    parser.add_argument("--out_plans", required=True, metavar="NAME", help="Name of the new plans, for -p in training.")
+    parser.add_argument(
+        "--out_plans",
+        metavar="NAME",
+        help=f"Name of the new plans, for -p in training. Where widths, patch and batch are planned: {OUT_PLANS}",
+    )
+    parser.add_argument(
+        "-gpu_memory_target",
+        type=float,
+        metavar="GB",
+        help="Memory that a training step may take. Default: that of nnU-Net's planner, 8 for its default.",
+    )
+    parser.add_argument(
+        "--capacity",
+        choices=("auto", "default", "narrow", "wide", "paper"),
+        help="Widths of encoders, latents and decoders: the default's, half or twice of them, or the paper's; auto: "
+        "the default's or the narrow ones, so that nnU-Net's patch fits into memory. Default: auto",
+    )
     parser.add_argument(
         "--alpha",
         metavar="paper|cohort|FILE",
@@ -51,12 +72,29 @@ def run(args: argparse.Namespace) -> int:
     # Late, so that -h answers at once.
     from nnunet_hetero.planning.derive import derive_settings
 
-    if args.alpha is None and args.presence is None and not args.set:
-        raise SettingsError("There is nothing to change: give --alpha, --presence or --set.")
+    settings_alone = (
+        args.capacity is None
+        and args.gpu_memory_target is None
+        and bool(args.alpha is not None or args.presence is not None or args.set)
+    )
+    if settings_alone and args.out_plans is None:
+        raise SettingsError("Name the new plans with --out_plans.")
+    if args.gpu_memory_target is not None and not args.gpu_memory_target > 0:
+        raise SettingsError(f"-gpu_memory_target is {args.gpu_memory_target:g}; it must be above 0, in GB.")
     derived = derive_settings(
-        args.d, args.p, args.out_plans, args.c, args.alpha, args.presence, args.set, args.overwrite
+        args.d,
+        args.p,
+        args.out_plans or OUT_PLANS,
+        args.c,
+        args.alpha,
+        args.presence,
+        args.set,
+        None if settings_alone else args.capacity or "auto",
+        args.gpu_memory_target,
+        args.overwrite,
     )
     print(derived.description)
     print(f"\nWritten to {derived.file}")
-    print(f"Train with: nnunet_hetero train {args.d} {'|'.join(derived.configurations)} FOLD -p {args.out_plans}")
+    name = derived.file.stem
+    print(f"Train with: nnunet_hetero train {args.d} {'|'.join(derived.configurations)} FOLD -p {name}")
     return 0

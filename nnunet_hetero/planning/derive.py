@@ -16,7 +16,14 @@ from nnunet_hetero.draws import COHORT, SubsetSampler, read_draw
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.nnunet_folders import dataset_folders
 from nnunet_hetero.modalities import Modalities, Subset
-from nnunet_hetero.planning.plans_file import derived_plans, read_plans, trainable_configurations, write_plans
+from nnunet_hetero.planning.capacity import WIDTHS, Choice, describe_choice, plan_capacity
+from nnunet_hetero.planning.plans_file import (
+    derived_plans,
+    read_plans,
+    resolved_configuration,
+    trainable_configurations,
+    write_plans,
+)
 from nnunet_hetero.planning.settings import (
     assigned_settings,
     checked_settings,
@@ -50,9 +57,11 @@ def derive_settings(
     alpha: str | None = None,
     presence: Sequence[str] | None = None,
     assignments: Sequence[str] = (),
+    capacity: str | None = None,
+    gpu_memory_target: float | None = None,
     overwrite: bool = False,
 ) -> DerivedPlans:
-    """Write plans with other settings.
+    """Write plans with other settings, or with widths, patch and batch for our network.
 
     Args:
         dataset: Name or ID.
@@ -62,6 +71,8 @@ def derive_settings(
         alpha: ``paper``, ``cohort`` or a CSV file.
         presence: ``MODALITY=PROBABILITY`` for each modality.
         assignments: ``KEY=VALUE`` of other settings.
+        capacity: One of `CAPACITIES`; None keeps widths, patch and batch of the source.
+        gpu_memory_target: With a capacity, what a training step may take, in GB; None is that of nnU-Net's planner.
         overwrite: Whether to replace plans of ours that have this name.
 
     Raises:
@@ -75,12 +86,26 @@ def derive_settings(
     chosen = trainable_configurations(plans, configurations)
     changes = {**assigned_settings(assignments), **draw_settings(alpha, presence, modalities)}
 
+    choices: list[Choice] = []
+
     def change(configuration: dict[str, Any]) -> None:
-        configuration[KEY] = checked_settings(settings_of(configuration), changes, modalities)
+        settings = checked_settings(settings_of(configuration), changes, modalities)
+        if capacity is not None:
+            widths = {key for widths in WIDTHS.values() for key in widths} - set(changes)
+            settings = {key: value for key, value in settings.items() if key not in widths}
+            choice = plan_capacity(plans, configuration, folder.name, settings, capacity, gpu_memory_target)
+            choices.append(choice)
+            configuration |= choice.changes
+        else:
+            configuration[KEY] = settings
 
     new = derived_plans(plans, name, chosen, change)
     lines = [f"{name}, from {source}: {', '.join(chosen)}"]
+    for configuration, choice in zip(chosen, choices, strict=False):
+        lines += ["", *describe_choice(configuration, resolved_configuration(plans, configuration), choice)]
     lines += [f"  {key}: {json.dumps(value)}" for key, value in changes.items()]
+    if capacity is not None and not changes:
+        return DerivedPlans(write_plans(folder, new, overwrite), chosen, "\n".join(lines))
     # The draw is the same in all of them, unless the source had set it apart.
     draws: dict[str, list[str]] = {}
     for configuration in chosen:

@@ -92,7 +92,7 @@ def derived_plans(
     new["plans_name"] = name
     new[ORIGIN] = plans["plans_name"]
     for configuration in configurations:
-        resolved = _resolved(plans, configuration)
+        resolved = resolved_configuration(plans, configuration)
         change(resolved)
         new["configurations"][configuration] = resolved
     return new
@@ -136,7 +136,7 @@ def _is_plans(file: Path) -> bool:
     return isinstance(content, dict) and "configurations" in content and "plans_name" in content
 
 
-def _resolved(plans: dict[str, Any], name: str) -> Configuration:
+def resolved_configuration(plans: dict[str, Any], name: str) -> Configuration:
     """A copy of a configuration with what it inherits."""
     # A copy, since nnU-Net resolves inheritance in place.
     configuration = PlansManager(deepcopy(plans)).get_configuration(name).configuration
@@ -144,4 +144,4 @@ def _resolved(plans: dict[str, Any], name: str) -> Configuration:
 
 
 def _previous_stage(plans: dict[str, Any], name: str) -> str | None:
-    return _resolved(plans, name).get("previous_stage")
+    return resolved_configuration(plans, name).get("previous_stage")

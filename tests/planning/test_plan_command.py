@@ -159,7 +159,7 @@ class TestRefuses:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ([], "nothing to change: give --alpha, --presence or --set"),
+            ([], "planned from the raw dataset and nnU-Net's fingerprint"),
             (["--alpha", "uniform"], "--alpha uniform: there is no such file. Give a CSV file, 'paper' or 'cohort'"),
             (["--alpha", "paper", "--presence", "T1=1"], "each a draw of its own"),
             (["--presence", "T1=0.5"], "presence has no probability for T1c, T2, FLAIR"),

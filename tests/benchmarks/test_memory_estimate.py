@@ -1,0 +1,46 @@
+"""The estimate of a training step's memory, against what is measured."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers.tiny_network import masks, random_images, tiny_configuration
+from measuring import peak_bytes
+
+from nnunet_hetero.network.hetero_modal import HeteroModalVAE
+from nnunet_hetero.planning.memory import training_bytes
+from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
+
+
+@pytest.mark.parametrize(
+    ("features", "shape", "settings"),
+    [
+        ((16, 32, 64), (32, 40, 32), {}),
+        ((32, 64, 128), (24, 24, 24), {}),
+        ((8, 16, 32, 64), (48, 48, 48), {"latent_width": 0.25}),
+        ((16, 32, 64), (32, 32, 32), {"encoder_width": 1.0, "finest_convolutions": "plan"}),
+        ((16, 32, 64), (32, 32, 32), {"image_decoders": False}),
+    ],
+)
+@pytest.mark.parametrize("residual", [False, True])
+def test_within_a_quarter_of_what_is_measured(features, shape, settings, residual):
+    """Peak of a step with all modalities, AdamW, float32, on a CPU."""
+    configuration = tiny_configuration(features=features, residual=residual, **settings)
+    architecture, levels = configuration.network_arch_init_kwargs, len(features)
+    architecture["n_blocks_per_stage" if residual else "n_conv_per_stage"] = [2] * levels
+    architecture["n_conv_per_stage_decoder"] = [2] * (levels - 1)
+    network = HeteroModalVAE.from_plans(configuration, 4, 3, True).train()
+    optimizer = torch.optim.AdamW(network.parameters())
+    x, available = random_images(2, 4, shape), masks((0, 1, 2, 3), (0, 1, 2, 3))
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        output = network(x, available, full=True, images=[1])
+        loss = sum(level.sigmoid().mean() for level in output.segmentation) + kl_to_standard_normal(output.posterior)
+        if output.completion is not None:
+            loss = loss + masked_l2(output.completion, x[:, [1]], available[:, [1]])
+        loss.backward()
+        optimizer.step()
+
+    measured = peak_bytes(step, network, "cpu", optimizer)
+    assert training_bytes(network, shape, 2) == pytest.approx(measured, rel=0.25)
