@@ -67,14 +67,14 @@ class HeteroModalConfig:
     """
 
     encoder_width: float = 0.5
-    finest_convolutions: int | str = 1
+    finest_convolutions: int | str = PLAN
     latent_width: float = 0.5
     image_decoder_width: float = 0.25
     image_decoders: bool = True
     max_abs_log_variance: float = 10.0
     initial_log_variance: float = -3.0
     reconstruction_weight: float = 0.1
-    images_per_step: int | None = 1
+    images_per_step: int | None = None
     kl_weight: float = 0.1
     alpha: dict[str, float] | str | None = field(default=None, hash=False)
     presence: dict[str, float] | None = field(default=None, hash=False)

@@ -49,7 +49,6 @@ class UHVEDPaperTrainer(HeteroModalVAETrainer):
             "weight_decay": 1e-5,
             "early_stopping_epochs": 50,
             "histogram_standardisation": True,
-            "images_per_step": None,
         }
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
