@@ -199,10 +199,10 @@ class TestChoice:
 
     def test_auto(self, folder):
         """The default's widths where nnU-Net's patch fits, narrow ones where only they let it fit, else the largest."""
-        found = {gigabytes: choice(folder, AUTO, gigabytes) for gigabytes in (24.0, 7.0, 1.0)}
+        found = {gigabytes: choice(folder, AUTO, gigabytes) for gigabytes in (24.0, 8.0, 1.0)}
         patch = math.prod(planned_by_nnunet()["configurations"]["3d_fullres"]["patch_size"])
         fits = {gigabytes: math.prod(entry.changes["patch_size"]) >= patch for gigabytes, entry in found.items()}
-        assert fits == {24.0: True, 7.0: True, 1.0: False}
+        assert fits == {24.0: True, 8.0: True, 1.0: False}
         assert [entry.capacity for entry in found.values()] == [DEFAULT, NARROW, NARROW]
         assert len({entry.reason for entry in found.values()}) == 3
 
