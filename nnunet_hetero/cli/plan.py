@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.network.widths import AUTO, CAPACITIES
 
 HELP = """Write plans for our network, or plans with settings of your choice.
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--capacity",
-        choices=("auto", "default", "narrow", "wide", "paper"),
+        choices=CAPACITIES,
         help="Widths of encoders, latents and decoders: the default's, half or twice of them, or the paper's; auto: "
         "the default's or the narrow ones, so that nnU-Net's patch fits into memory. Default: auto",
     )
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         args.alpha,
         args.presence,
         args.set,
-        None if settings_alone else args.capacity or "auto",
+        None if settings_alone else args.capacity or AUTO,
         args.gpu_memory_target,
         args.overwrite,
     )

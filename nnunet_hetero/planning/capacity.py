@@ -17,24 +17,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
-from nnunet_hetero.network.widths import scaled_widths
+from nnunet_hetero.network.widths import AUTO, DEFAULT, NARROW, PAPER, PAPER_FEATURES, WIDTHS, scaled_widths
 from nnunet_hetero.planning.memory import training_bytes
-
-AUTO, DEFAULT, NARROW, WIDE, PAPER = "auto", "default", "narrow", "wide", "paper"
-
-WIDTHS: dict[str, dict[str, float]] = {
-    DEFAULT: {},
-    NARROW: {"encoder_width": 0.25, "latent_width": 0.25, "image_decoder_width": 0.125},
-    WIDE: {"encoder_width": 1.0, "latent_width": 1.0, "image_decoder_width": 0.5},
-    # 8 features in the first level of an encoder, 4 in latents and decoders, where nnU-Net has 32.
-    PAPER: {"encoder_width": 2.0, "latent_width": 1.0, "image_decoder_width": 1.0},
-}
-"""Settings of each capacity; the default's are those of `HeteroModalConfig`."""
-
-PAPER_FEATURES = 1 / 8
-"""The paper's segmentation decoder, 4 features in the first level, in relation to nnU-Net's 32."""
-
-CAPACITIES = (AUTO, *WIDTHS)
 
 
 @dataclass(frozen=True)

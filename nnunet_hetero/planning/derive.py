@@ -16,7 +16,8 @@ from nnunet_hetero.draws import COHORT, SubsetSampler, read_draw
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.nnunet_folders import dataset_folders
 from nnunet_hetero.modalities import Modalities, Subset
-from nnunet_hetero.planning.capacity import WIDTHS, Choice, describe_choice, plan_capacity
+from nnunet_hetero.network.widths import WIDTHS
+from nnunet_hetero.planning.capacity import Choice, describe_choice, plan_capacity
 from nnunet_hetero.planning.plans_file import (
     derived_plans,
     read_plans,

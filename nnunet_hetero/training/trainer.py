@@ -50,31 +50,31 @@ class HeteroModalVAETrainer(HeteroTrainer):
         images = self.images_of_step()
         with self.autocast():
             output = self.network(data, drawn, full=True, images=images)
-        return self.loss_of(output, data[:, images], target, present[:, images])
+        return self.loss_of(output, data, target, present, images)
 
-    def images_of_step(self) -> list[int]:
-        """Which modalities are completed in this step, see the setting ``images_per_step``."""
-        count = len(self.modalities)
-        return sorted(torch.randperm(count)[: self.hetero.images_per_step].tolist())
+    def images_of_step(self) -> list[int] | None:
+        """Which modalities are completed in this step, see the setting ``images_per_step``; None for all."""
+        if self.hetero.images_per_step is None:
+            return None
+        return sorted(torch.randperm(len(self.modalities))[: self.hetero.images_per_step].tolist())
 
     def loss_of(
-        self, output: HeteroModalOutput, images: Tensor, target: Tensor | list[Tensor], present: Tensor
+        self,
+        output: HeteroModalOutput,
+        data: Tensor,
+        target: Tensor | list[Tensor],
+        present: Tensor,
+        images: list[int] | None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of what the network makes of a batch; see `losses`.
-
-        Args:
-            output: With the completed images of this step.
-            images: What they are to be.
-            target: nnU-Net's.
-            present: Which of these images each sample has.
-        """
+        """The loss of what the network makes of a batch; see `losses`, and `images_of_step` for ``images``."""
         with self.autocast():
             segmentation = self.loss(output.segmentation, target)
         kl = kl_to_standard_normal(output.posterior)
         optimised = total = segmentation + self.hetero.kl_weight * kl
         reconstruction = torch.zeros(())
         if output.completion is not None:
-            reconstruction = masked_l2(output.completion, images, present)
+            completed = slice(None) if images is None else images
+            reconstruction = masked_l2(output.completion, data[:, completed], present[:, completed])
             total = total + self.hetero.reconstruction_weight * reconstruction
             # Each image decoder's own loss in full; the network passes the weighted part of it on to the latents.
             optimised = optimised + len(self.modalities) * reconstruction

@@ -85,6 +85,6 @@ class MVAESamplingTrainer(HeteroModalVAETrainer):
         images = self.images_of_step()
         with self.autocast():
             outputs = self.network(data, drawn, full=True, images=images)
-        found = [self.loss_of(output, data[:, images], target, present[:, images]) for output in outputs]
+        found = [self.loss_of(output, data, target, present, images) for output in outputs]
         optimised = torch.stack([loss for loss, _ in found]).mean()
         return optimised, {name: torch.stack([terms[name] for _, terms in found]).mean() for name in found[0][1]}

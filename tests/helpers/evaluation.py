@@ -16,9 +16,9 @@ from nnunet_hetero.integration.predict_flags import PredictionOptions
 REGIONS = {"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": 3}
 
 
-def labelled_folders(root: Path) -> dict[str, Path]:
-    """A folder of images and one of labels, with one case ``a``, and where results go."""
-    write_case(root / "images", "a", seed=3, labels=root / "labels")
+def labelled_folders(root: Path, seed: int = 3) -> dict[str, Path]:
+    """A folder of images and one of labels, with one case ``a`` of this seed, and where results go."""
+    write_case(root / "images", "a", seed=seed, labels=root / "labels")
     return {"images": root / "images", "labels": root / "labels", "output": root / "out"}
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from copy import deepcopy
 
 import pytest
 import torch
+from helpers.tiny_model import tiny_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.config import KEY
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
-from nnunet_hetero.planning.capacity import AUTO, DEFAULT, NARROW, PAPER, WIDE, plan_capacity
+from nnunet_hetero.network.widths import AUTO, DEFAULT, NARROW, PAPER, WIDE
+from nnunet_hetero.planning.capacity import plan_capacity
 
 DATASET = "Dataset501_Brains"
 SHAPE = (136, 170, 138)
@@ -54,53 +57,31 @@ def folder(tmp_path, monkeypatch):
 
 def planned_by_nnunet() -> dict:
     """What nnU-Net 2.8 plans for brains of that size with 8 GB."""
-    common = {
-        "preprocessor_name": "DefaultPreprocessor",
-        "normalization_schemes": ["ZScoreNormalization"] * 4,
-        "use_mask_for_norm": [True] * 4,
-    }
-    configurations = {}
-    for name, patch, batch, levels in (("3d_fullres", [128, 128, 128], 2, 6), ("2d", [192, 160], 105, 6)):
+    plans = tiny_plans()
+    plans |= {"dataset_name": DATASET, "original_median_shape_after_transp": list(SHAPE)}
+    (tiny,) = plans["configurations"].values()
+    levels = 6
+    for name, patch, batch in (("3d_fullres", [128, 128, 128], 2), ("2d", [192, 160], 105)):
         axes = len(patch)
-        configurations[name] = common | {
+        configuration = deepcopy(tiny) | {
             "data_identifier": f"nnUNetPlans_{name}",
             "batch_size": batch,
             "patch_size": patch,
             "median_image_size_in_voxels": list(SHAPE[-axes:]),
             "spacing": [1.0] * axes,
-            "architecture": {
-                "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-                "arch_kwargs": {
-                    "n_stages": levels,
-                    "features_per_stage": [32, 64, 128, 256, 320, 320],
-                    "conv_op": f"torch.nn.modules.conv.Conv{axes}d",
-                    "kernel_sizes": [[3] * axes] * levels,
-                    "strides": [[1] * axes, *[[2] * axes] * (levels - 1)],
-                    "n_conv_per_stage": [2] * levels,
-                    "n_conv_per_stage_decoder": [2] * (levels - 1),
-                    "conv_bias": True,
-                    "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{axes}d",
-                    "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-                    "dropout_op": None,
-                    "dropout_op_kwargs": None,
-                    "nonlin": "torch.nn.LeakyReLU",
-                    "nonlin_kwargs": {"inplace": True},
-                },
-                "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-            },
-            "batch_dice": False,
         }
-    return {
-        "dataset_name": DATASET,
-        "plans_name": "nnUNetPlans",
-        "original_median_spacing_after_transp": [1.0] * 3,
-        "original_median_shape_after_transp": list(SHAPE),
-        "transpose_forward": [0, 1, 2],
-        "transpose_backward": [0, 1, 2],
-        "configurations": configurations,
-        "experiment_planner_used": "ExperimentPlanner",
-        "label_manager": "LabelManager",
-    }
+        configuration["architecture"]["arch_kwargs"] |= {
+            "n_stages": levels,
+            "features_per_stage": [32, 64, 128, 256, 320, 320],
+            "conv_op": f"torch.nn.modules.conv.Conv{axes}d",
+            "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{axes}d",
+            "kernel_sizes": [[3] * axes] * levels,
+            "strides": [[1] * axes, *[[2] * axes] * (levels - 1)],
+            "n_conv_per_stage": [2] * levels,
+            "n_conv_per_stage_decoder": [2] * (levels - 1),
+        }
+        plans["configurations"][name] = configuration
+    return plans
 
 
 def planned(folder, name: str = "nnUNetHeteroPlans", configuration: str = "3d_fullres") -> dict:

@@ -219,12 +219,11 @@ class TestTrainStep:
     @pytest.mark.parametrize("alpha", [{FULL: 1}, {"T1": 1}])
     def test_loss(self, make_trainer, settings, weights, alpha):
         """nnU-Net's loss, KL of what was drawn, L2 over all that the case has."""
-        trainer = initialised(make_trainer(alpha=alpha, images_per_step=None, **settings))
+        trainer = initialised(make_trainer(alpha=alpha, **settings))
         present = masks((0, 1, 2, 3), (0, 3))
         drawn = present if FULL in alpha else masks((0,), (0,))
         batch = batch_for(trainer, present)
         torch.manual_seed(1)
-        trainer.images_of_step()  # takes from the same stream
         output = trainer.network(batch["data"], drawn, full=True)
         expected = {
             "loss": trainer.loss(output.segmentation, batch["target"]).item(),
@@ -237,7 +236,7 @@ class TestTrainStep:
         assert {name: float(value) for name, value in found.items()} == pytest.approx(expected, rel=1e-5)
 
     def test_every_part_learns(self, make_trainer):
-        trainer = initialised(make_trainer(alpha={"T1+FLAIR": 1}, images_per_step=None))
+        trainer = initialised(make_trainer(alpha={"T1+FLAIR": 1}))
         before = {key: value.clone() for key, value in trainer.network.state_dict().items()}
         trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
         after = trainer.network.state_dict()
