@@ -14,7 +14,7 @@ and how close completed images are to the real ones.
 The output folder has a folder for each training (runs/METHOD/seed_S/fold_K). What is finished is not repeated, and an
 interrupted training is continued: run the same command again. Every call writes its table and CSV files to a new folder
 in results/. Methods: ours, dropout (plain U-Net, channels dropped), uhemis, paper (U-HVED as published), mvae, or a
-trainer's name.
+trainer's name. dropout and uhemis learn by nnU-Net's SGD, dropout_adamw and uhemis_adamw by our network's AdamW.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ from nnunet_hetero.evaluation.metric_options import METRICS
 
 HERE = Path(__file__).resolve().parent
 
+DEFAULT_METHODS = ["ours", "dropout", "dropout_adamw", "uhemis", "uhemis_adamw", "paper"]
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--data", required=True, metavar="DIR", help=f"raw BraTS folder, or '{PHANTOM}'")
     found.add_argument("--out", type=Path, default=Path("accuracy_output"), help="output folder (%(default)s)")
-    found.add_argument("--methods", nargs="*", default=["ours", "dropout", "uhemis", "paper"], metavar="NAME")
+    found.add_argument("--methods", nargs="*", default=DEFAULT_METHODS, metavar="NAME")
     found.add_argument(
         "--variant",
         nargs="+",

@@ -31,14 +31,13 @@ class HeteroModalConfig:
         finest_convolutions: Convolutions (residual blocks, with such plans) of the encoders at the finest level, where
             they cost most, at most the plan's; ``"plan"`` is the plan's own number.
         latent_width: Channels of the latents z^l, as a fraction of the plan's features.
-        image_decoder_width: Features of each image decoder, as a fraction of the plan's features.
+        image_decoder_width: Features of the image decoder, as a fraction of the plan's features.
         image_decoders: Whether the model completes images at all.
         max_abs_log_variance: Clamp of |log σ²|; exp overflows float16 at 11.1, so 10.
         initial_log_variance: log σ² of every modality's posterior before the first step.
     Loss (Dorent et al., 2019, section 4):
         reconstruction_weight: Weight of the masked L2 term, 0.1 in the paper. It says how much the images shape the
-            latents; the image decoders themselves always learn at the full rate.
-        images_per_step: How many of the image decoders, drawn at random, learn in a training step; None for all.
+            latents; the image decoder itself always learns at the full rate.
         kl_weight: Weight of the Kullback-Leibler term, 0.1 in the paper.
     Training:
         alpha: Weight by subset name; ``"cohort"`` for the frequencies of the training cases; None for the draw of the
@@ -69,12 +68,11 @@ class HeteroModalConfig:
     encoder_width: float = 0.5
     finest_convolutions: int | str = PLAN
     latent_width: float = 0.5
-    image_decoder_width: float = 0.25
+    image_decoder_width: float = 0.5
     image_decoders: bool = True
     max_abs_log_variance: float = 10.0
     initial_log_variance: float = -3.0
     reconstruction_weight: float = 0.1
-    images_per_step: int | None = None
     kl_weight: float = 0.1
     alpha: dict[str, float] | str | None = field(default=None, hash=False)
     presence: dict[str, float] | None = field(default=None, hash=False)
@@ -103,7 +101,7 @@ class HeteroModalConfig:
         for name in ("reconstruction_weight", "kl_weight", "weight_decay"):
             self._require(name, lambda value: value >= 0, "a number, 0 or more")
         counts = ["num_epochs", "num_iterations_per_epoch", "num_val_iterations_per_epoch", "lr_step_iterations"]
-        counts += [name for name in ("early_stopping_epochs", "images_per_step") if getattr(self, name) is not None]
+        counts += ["early_stopping_epochs"] if self.early_stopping_epochs is not None else []
         counts += [name for name in ("batch_size", "finest_convolutions") if getattr(self, name) != PLAN]
         for name in counts:
             self._require(name, lambda value: value == int(value) and value >= 1, "a whole number, 1 or more")

@@ -38,12 +38,17 @@ class Method:
 # The paper's own patch, batch and early end would be another budget than that of the others.
 _SAME_BUDGET = {"patch_size": PLAN, "batch_size": PLAN, "early_stopping_epochs": None}
 
+# Others under our network's optimiser, so that what the network does can be told from what the optimiser does.
+_OUR_OPTIMISER = {"optimizer": "AdamW", "initial_lr": 1e-3}
+
 METHODS = {
     method.name: method
     for method in (
         Method("ours", "HeteroModalVAETrainer"),
         Method("dropout", "ModalityDropoutTrainer"),
+        Method("dropout_adamw", "ModalityDropoutTrainer", _OUR_OPTIMISER),
         Method("uhemis", "UHeMISTrainer"),
+        Method("uhemis_adamw", "UHeMISTrainer", _OUR_OPTIMISER),
         Method(
             "paper",
             "UHVEDPaperTrainer",

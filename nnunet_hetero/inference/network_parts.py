@@ -7,7 +7,7 @@ Several subsets of one case then share the first step. There are two kinds of ne
   network has no distribution; and ``decoder(levels)``, the logits. ``stochastic`` says whether they have draws;
 * all others: ``forward(x, available)`` is one step, run anew for every subset.
 
-Networks that complete images have ``image_decoders``, and ``complete(levels, modalities)``.
+Networks that complete images have an ``image_decoder``, and ``complete(levels, modalities)``.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def is_stochastic(network: nn.Module) -> bool:
 
 
 def completes_images(network: nn.Module) -> bool:
-    """Whether a network has image decoders."""
-    return len(getattr(network, "image_decoders", ())) > 0
+    """Whether a network has an image decoder."""
+    return getattr(network, "image_decoder", None) is not None
 
 
 def required_modalities(network: nn.Module) -> Subset | None:

@@ -103,18 +103,16 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             architecture["n_conv_per_stage_decoder"],
             deep_supervision,
         )
-        image_widths = scaled_widths(features, config.image_decoder_width)
-        # At full resolution M image decoders would cost more than the rest of the network: 1×1×1 kernels there, the
-        # latent of that level brings the detail.
-        kernels = [[1] * len(plan.strides[0]), *plan.kernel_sizes[1:]]
-        image_plan = SimpleNamespace(**{**vars(plan), "kernel_sizes": kernels})
-        self.image_decoders = nn.ModuleList(
-            LatentDecoder(image_plan, latent_channels, image_widths, 1, 1, deep_supervision=False)
-            for _ in range(num_modalities if config.image_decoders else 0)
-        )
-        for image_decoder in self.image_decoders:
+        if config.image_decoders:
+            image_widths = scaled_widths(features, config.image_decoder_width)
+            # 1×1×1 kernels at full resolution, to save time: the latent of that level brings the detail.
+            kernels = [[1] * len(plan.strides[0]), *plan.kernel_sizes[1:]]
+            image_plan = SimpleNamespace(**{**vars(plan), "kernel_sizes": kernels})
+            self.image_decoder = LatentDecoder(
+                image_plan, latent_channels, image_widths, num_modalities, 1, deep_supervision=False
+            )
             # nnU-Net's decoder has an output layer at every level. DDP fails on those that get no gradient.
-            image_decoder.seg_layers = image_decoder.seg_layers[-1:]
+            self.image_decoder.seg_layers = self.image_decoder.seg_layers[-1:]
         initialise_as_nnunet(self)
         for encoder in self.encoders:
             encoder.reset_heads()
@@ -122,12 +120,13 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements that a training step keeps for one sample with all modalities, nnU-Net's measure of memory.
 
-        The outputs of the convolutions of encoders and segmentation decoder, mean and draw of the latents. Heads and
-        image decoders are computed again when their gradient is due, one image decoder at a time.
+        The outputs of the convolutions of encoders and decoders, mean and draw of the latents. Heads and the image
+        decoder are computed again when their gradient is due.
         """
         latents = sum(
             channels * math.prod(shape)
             for channels, shape in zip(self.channels, level_shapes(input_size, self.strides), strict=True)
         )
-        parts = [encoder.backbone for encoder in self.encoders] + [self.decoder, *self.image_decoders[:1]]
+        parts = [encoder.backbone for encoder in self.encoders] + [self.decoder]
+        parts += [] if self.image_decoder is None else [self.image_decoder]
         return int(sum(part.compute_conv_feature_map_size(input_size) for part in parts) + 2 * latents)

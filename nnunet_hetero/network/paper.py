@@ -127,6 +127,14 @@ class PaperDecoder(nn.Module):
         return self.output(x)
 
 
+class ImageDecoders(nn.ModuleList):
+    """A decoder for each modality, from the latents of all levels to ``(B, M, *spatial)``."""
+
+    def forward(self, latents: Sequence[Tensor]) -> Tensor:
+        """Decode all images."""
+        return torch.cat([decoder(latents) for decoder in self], dim=1)
+
+
 class PaperUHVED(VariationalNetwork):
     """The network of the paper, whatever the plans' own.
 
@@ -145,9 +153,8 @@ class PaperUHVED(VariationalNetwork):
             PaperEncoder(dimension, config.max_abs_log_variance) for _ in range(num_modalities)
         )
         self.decoder = PaperDecoder(dimension, num_outputs)
-        self.image_decoders = nn.ModuleList(
-            PaperDecoder(dimension, 1) for _ in range(num_modalities if config.image_decoders else 0)
-        )
+        if config.image_decoders:
+            self.image_decoder = ImageDecoders(PaperDecoder(dimension, 1) for _ in range(num_modalities))
         for module in self.modules():
             if isinstance(module, tuple(CONVOLUTIONS.values())):
                 nn.init.kaiming_normal_(module.weight)

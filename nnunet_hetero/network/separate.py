@@ -61,14 +61,15 @@ class EncoderPerModality(HeteroNetwork):
         strides: Stride of every level.
 
     Attributes:
-        image_decoders: One per modality, to complete images; empty if the network completes none.
+        image_decoder: From the latents to the images of all modalities, ``(B, M, *spatial)``; None if the network
+            completes none.
     """
 
     def __init__(self, num_modalities: int, channels: Sequence[int], strides: Sequence[Sequence[int]]):
         super().__init__(num_modalities)
         self.channels = list(channels)
         self.strides = strides
-        self.image_decoders = nn.ModuleList()
+        self.image_decoder: nn.Module | None = None
 
     def encode(self, x: Tensor, available: Tensor) -> list[EncodedModality]:
         """Encode what is available, each modality alone; absent modalities cost nothing.
@@ -144,19 +145,14 @@ class EncoderPerModality(HeteroNetwork):
         latents = [_draw(level, self.training) for level in levels]
         if self.touch_absent_encoders and self.training:
             unused = [self.encoders[i] for i in (~available.any(dim=0)).nonzero().flatten().tolist()]
-            latents[-1] = latents[-1] + zero_from(unused, latents[-1].device)
+            latents[-1] = latents[-1] + sum(0.0 * p.sum() for encoder in unused for p in encoder.parameters())
         return latents
 
     def compile_parts(self, **kwargs) -> None:
         """torch.compile every encoder and decoder in place; the fusion stays eager, since its subsets vary."""
-        for part in (*self.encoders, self.decoder, *self.image_decoders):
-            part.compile(**kwargs)
-
-
-def zero_from(unused: Sequence[nn.Module], device: torch.device) -> Tensor:
-    """Zero that depends on modules nobody used: DDP waits for a gradient of every parameter."""
-    parameters = (parameter for module in unused for parameter in module.parameters())
-    return sum((0.0 * parameter.sum() for parameter in parameters), torch.zeros((), device=device))
+        for part in (*self.encoders, self.decoder, self.image_decoder):
+            if part is not None:
+                part.compile(**kwargs)
 
 
 def _draw(level: Level, sampled: bool) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import Expert, Gaussian, product_of_gaussians
 from nnunet_hetero.network.parts import compute_again
-from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality, restricted, zero_from
+from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality, restricted
 
 
 class HeteroModalOutput(NamedTuple):
@@ -19,8 +19,8 @@ class HeteroModalOutput(NamedTuple):
 
     Attributes:
         segmentation: Logits ``(B, K, *spatial)``, or a list of them, finest first, with deep supervision.
-        completion: Images of all M modalities, or of those asked for, ``(B, M, *spatial)``, in the units of the input;
-            None without image decoders.
+        completion: Images of all M modalities, ``(B, M, *spatial)``, in the units of the input; None without an image
+            decoder.
         posterior: The fused Gaussian of every level, finest first.
     """
 
@@ -32,14 +32,14 @@ class HeteroModalOutput(NamedTuple):
 class VariationalNetwork(EncoderPerModality):
     """Each modality says where the latents of every level are, as a Gaussian; decoders take a draw from their product.
 
-    A network built on this sets, beside what `EncoderPerModality` says, ``image_decoders``; each of its encoders has
-    ``gaussian(level, features)``, the posterior of its modality alone.
+    A network built on this sets, beside what `EncoderPerModality` says, ``image_decoder`` if it has one; each of its
+    encoders has ``gaussian(level, features)``, the posterior of its modality alone.
 
     Args:
         num_modalities: M, the number of input channels.
         latent_channels: Channels of the latent of every level, finest first.
         strides: Stride of every level.
-        completion_gradient: What of the image decoders' gradient the latents get, see `_ScaledGradient`.
+        completion_gradient: What of the image decoder's gradient the latents get, see `_ScaledGradient`.
     """
 
     stochastic = True
@@ -72,12 +72,12 @@ class VariationalNetwork(EncoderPerModality):
             ``(B, len(modalities), *spatial)``, in the units of the preprocessed input.
 
         Raises:
-            SettingsError: If the model was built without image decoders.
+            SettingsError: If the model was built without an image decoder.
         """
-        if not len(self.image_decoders):
+        if self.image_decoder is None:
             raise SettingsError("This model has no image decoders (hetero_modal.image_decoders is false in its plans).")
-        chosen = range(self.num_modalities) if modalities is None else modalities
-        return torch.cat([compute_again(self, self.image_decoders[channel], latents) for channel in chosen], dim=1)
+        images = compute_again(self, self.image_decoder, latents)
+        return images if modalities is None else images[:, list(modalities)]
 
     def forward(
         self,
@@ -85,7 +85,6 @@ class VariationalNetwork(EncoderPerModality):
         available: Tensor | None = None,
         *,
         full: bool = False,
-        images: Sequence[int] | None = None,
     ) -> Tensor | list[Tensor] | HeteroModalOutput | list[HeteroModalOutput]:
         """Segment, and on demand complete, from the available modalities.
 
@@ -96,7 +95,6 @@ class VariationalNetwork(EncoderPerModality):
             available: ``(B, M)`` bool, what each sample is encoded from; None reads it off the zero channels.
                 ``(N, B, M)`` fuses and decodes N times what is encoded once.
             full: Whether to return the completed images and the posterior too.
-            images: Which modalities to complete then; default all.
 
         Returns:
             Segmentation logits ``(B, K, *spatial)`` (a list, finest first, with deep supervision), or a
@@ -106,22 +104,18 @@ class VariationalNetwork(EncoderPerModality):
             SettingsError: If x has another number of channels than the model has modalities.
         """
         if available is not None and available.ndim == 3:
-            return self._decode_several(x, available.cpu().bool(), images)
+            return self._decode_several(x, available.cpu().bool())
         posterior, available = self.fused(x, available)
         latents = self.latents(posterior, available)
         segmentation = self.decoder(latents)
-        return HeteroModalOutput(segmentation, self._completion(latents, images), posterior) if full else segmentation
+        return HeteroModalOutput(segmentation, self._completion(latents), posterior) if full else segmentation
 
-    def _completion(self, latents: Sequence[Tensor], images: Sequence[int] | None) -> Tensor | None:
-        if not len(self.image_decoders):
+    def _completion(self, latents: Sequence[Tensor]) -> Tensor | None:
+        if self.image_decoder is None:
             return None
-        completion = self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents], images)
-        if self.touch_absent_encoders and self.training and images is not None:
-            unused = [decoder for channel, decoder in enumerate(self.image_decoders) if channel not in images]
-            completion = completion + zero_from(unused, completion.device)
-        return completion
+        return self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents])
 
-    def _decode_several(self, x: Tensor, subsets: Tensor, images: Sequence[int] | None) -> list[HeteroModalOutput]:
+    def _decode_several(self, x: Tensor, subsets: Tensor) -> list[HeteroModalOutput]:
         self.require_channels(x)
         encoded = self.encode(x, subsets.any(dim=0))
         outputs = []
@@ -130,7 +124,7 @@ class VariationalNetwork(EncoderPerModality):
             latents = self.latents(posterior, subsets.any(dim=0))
             # Only one of the N is kept in memory with all that its decoder makes.
             segmentation = compute_again(self, self.decoder, latents)
-            outputs.append(HeteroModalOutput(segmentation, self._completion(latents, images), posterior))
+            outputs.append(HeteroModalOutput(segmentation, self._completion(latents), posterior))
         return outputs
 
 
@@ -138,8 +132,8 @@ class _ScaledGradient(torch.autograd.Function):
     """Identity whose gradient is scaled.
 
     The weight of the reconstruction, 0.1, says how much it shapes the latents in comparison with the segmentation. The
-    image decoders have no other task: scaled down as well, shared by M of them, their gradient would be 40 times
-    smaller than the segmentation decoder's, and under SGD they would learn so much more slowly, to the same optimum.
+    image decoder has no other task: scaled down as well, shared by M images, its gradient would be 40 times smaller
+    than the segmentation decoder's, and under SGD it would learn so much more slowly, to the same optimum.
     """
 
     @staticmethod

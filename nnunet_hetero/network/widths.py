@@ -12,8 +12,8 @@ AUTO, DEFAULT, NARROW, WIDE, PAPER = "auto", "default", "narrow", "wide", "paper
 
 WIDTHS: dict[str, dict[str, float]] = {
     DEFAULT: {},
-    NARROW: {"encoder_width": 0.25, "latent_width": 0.25, "image_decoder_width": 0.125},
-    WIDE: {"encoder_width": 1.0, "latent_width": 1.0, "image_decoder_width": 0.5},
+    NARROW: {"encoder_width": 0.25, "latent_width": 0.25, "image_decoder_width": 0.25},
+    WIDE: {"encoder_width": 1.0, "latent_width": 1.0, "image_decoder_width": 1.0},
     # 8 features in the first level of an encoder, 4 in latents and decoders, where nnU-Net has 32.
     PAPER: {"encoder_width": 2.0, "latent_width": 1.0, "image_decoder_width": 1.0},
 }

@@ -102,7 +102,7 @@ def describe_choice(name: str, before: Mapping[str, Any], choice: Choice) -> lis
         widths("each encoder", config.encoder_width),
         widths("latents", config.latent_width),
         widths("segmentation decoder", 1),
-        widths("each image decoder", config.image_decoder_width),
+        widths("image decoder", config.image_decoder_width),
         f"  {'memory of a step':<21}about {choice.gigabytes:.2g} GB on a GPU (target {choice.target:g}), "
         f"{choice.float32_gigabytes:.2g} GB in float32 on a CPU",
     ]

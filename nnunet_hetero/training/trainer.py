@@ -47,36 +47,23 @@ class HeteroModalVAETrainer(HeteroTrainer):
             What is optimised; ``loss`` (of the segmentation), ``reconstruction`` and ``kl`` before weighting, and
             ``total``, the paper's weighted sum.
         """
-        images = self.images_of_step()
         with self.autocast():
-            output = self.network(data, drawn, full=True, images=images)
-        return self.loss_of(output, data, target, present, images)
-
-    def images_of_step(self) -> list[int] | None:
-        """Which modalities are completed in this step, see the setting ``images_per_step``; None for all."""
-        if self.hetero.images_per_step is None:
-            return None
-        return sorted(torch.randperm(len(self.modalities))[: self.hetero.images_per_step].tolist())
+            output = self.network(data, drawn, full=True)
+        return self.loss_of(output, data, target, present)
 
     def loss_of(
-        self,
-        output: HeteroModalOutput,
-        data: Tensor,
-        target: Tensor | list[Tensor],
-        present: Tensor,
-        images: list[int] | None,
+        self, output: HeteroModalOutput, data: Tensor, target: Tensor | list[Tensor], present: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of what the network makes of a batch; see `losses`, and `images_of_step` for ``images``."""
+        """The loss of what the network makes of a batch; see `losses`."""
         with self.autocast():
             segmentation = self.loss(output.segmentation, target)
         kl = kl_to_standard_normal(output.posterior)
         optimised = total = segmentation + self.hetero.kl_weight * kl
         reconstruction = torch.zeros(())
         if output.completion is not None:
-            completed = slice(None) if images is None else images
-            reconstruction = masked_l2(output.completion, data[:, completed], present[:, completed])
+            reconstruction = masked_l2(output.completion, data, present)
             total = total + self.hetero.reconstruction_weight * reconstruction
-            # Each image decoder's own loss in full; the network passes the weighted part of it on to the latents.
+            # Each image's own loss in full; the network passes the weighted part of it on to the latents.
             optimised = optimised + len(self.modalities) * reconstruction
         return optimised, {"loss": segmentation, "total": total, "reconstruction": reconstruction, "kl": kl}
 

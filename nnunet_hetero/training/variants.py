@@ -82,9 +82,8 @@ class MVAESamplingTrainer(HeteroModalVAETrainer):
         self, data: Tensor, target: Tensor | list[Tensor], present: Tensor, drawn: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean over the subsets of the losses of `HeteroModalVAETrainer`."""
-        images = self.images_of_step()
         with self.autocast():
-            outputs = self.network(data, drawn, full=True, images=images)
-        found = [self.loss_of(output, data, target, present, images) for output in outputs]
+            outputs = self.network(data, drawn, full=True)
+        found = [self.loss_of(output, data, target, present) for output in outputs]
         optimised = torch.stack([loss for loss, _ in found]).mean()
         return optimised, {name: torch.stack([terms[name] for _, terms in found]).mean() for name in found[0][1]}

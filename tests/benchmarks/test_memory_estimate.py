@@ -35,10 +35,10 @@ def test_within_a_quarter_of_what_is_measured(features, shape, settings, residua
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        output = network(x, available, full=True, images=[1])
+        output = network(x, available, full=True)
         loss = sum(level.sigmoid().mean() for level in output.segmentation) + kl_to_standard_normal(output.posterior)
         if output.completion is not None:
-            loss = loss + masked_l2(output.completion, x[:, [1]], available[:, [1]])
+            loss = loss + masked_l2(output.completion, x, available)
         loss.backward()
         optimizer.step()
 

@@ -107,20 +107,19 @@ class TestShapes:
 
     def test_completion_of_chosen_modalities(self):
         network, x = tiny_network(), random_images()
-        calls = count_calls(network.image_decoders)
         latents = [level.mean for level in network(x, full=True).posterior]
         every, chosen = network.complete(latents), network.complete(latents, [3, 1])
-        assert calls == [2, 3, 2, 3]
+        assert len(every.flatten(2).unique(dim=1)[0]) == 4
         assert torch.equal(chosen, every[:, [3, 1]])
 
     def test_memory_estimate_counts_the_outputs_of_convolutions(self):
-        """nnU-Net's measure, here of encoders, segmentation decoder, one image decoder, and the latents."""
+        """nnU-Net's measure, here of encoders, decoders, and the latents."""
         network, x = tiny_network(deep_supervision=True), random_images(1)
         elements = []
         for name, module in network.named_modules():
             if isinstance(module, (torch.nn.Conv3d, torch.nn.ConvTranspose3d)) and "heads" not in name:
                 module.register_forward_hook(lambda module, args, output: elements.append(output[:1].numel()))
-        output = network(x, full=True, images=[0])
+        output = network(x, full=True)
         latents = sum(2 * level.mean.numel() for level in output.posterior)
         assert network.compute_conv_feature_map_size(x.shape[2:]) == sum(elements) + latents
 
@@ -246,18 +245,12 @@ class TestComputesOnlyWhatIsNeeded:
         network(x, masks((0, 1), (2,), (1,)))
         assert torch.equal(seen[0], x[[0, 2], 1:2])
 
-    def test_only_the_images_asked_for(self):
-        network, x = tiny_network(), random_images()
-        calls = count_calls(network.image_decoders)
-        assert network(x, full=True, images=[2, 0]).completion.shape == (2, 2, *x.shape[2:])
-        assert calls == [1, 0, 1, 0]
-
     @pytest.mark.parametrize(("full", "expected"), [(False, 0), (True, 1)])
     def test_no_image_decoder_unless_asked(self, full, expected):
         network = tiny_network()
-        calls = count_calls(network.image_decoders)
+        calls = count_calls([network.image_decoder])
         network(random_images(), full=full)
-        assert calls == [expected] * 4
+        assert calls == [expected]
 
 
 class TestGradients:
@@ -274,7 +267,7 @@ class TestGradients:
         idle = [name for name, p in network.named_parameters() if not p.grad.any()]
         assert not [name for name in idle if not name.endswith("conv.bias")]
 
-    def test_of_the_images_is_whole_in_their_decoders_and_weighted_in_the_encoders(self):
+    def test_of_the_images_is_whole_in_their_decoder_and_weighted_in_the_encoders(self):
         gradients = {}
         for weight in (0.0, 0.1, 0.2):
             network = HeteroModalVAE.from_plans(tiny_configuration(reconstruction_weight=weight), 4, 3, False).train()
@@ -283,7 +276,7 @@ class TestGradients:
             network(random_images(), masks(ALL, ALL), full=True).completion.square().mean().backward()
             gradients[weight] = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
         for name, gradient in gradients[0.1].items():
-            if name.startswith("image_decoders"):
+            if name.startswith("image_decoder"):
                 torch.testing.assert_close(gradients[0.2][name], gradient)
                 torch.testing.assert_close(gradients[0.0][name], gradient)
             else:
@@ -310,13 +303,6 @@ class TestGradients:
             assert q.grad is not None, name
             assert torch.equal(q.grad, expected), name
         assert not any(p.grad.any() for p in touched.encoders[0].parameters())
-
-    def test_touched_image_decoders_have_zero_gradient(self):
-        network, x = tiny_network(), random_images()
-        network.touch_absent_encoders = True
-        network.train()(x, masks((1,), (1, 3)), full=True, images=[2]).completion.square().mean().backward()
-        for channel, decoder in enumerate(network.image_decoders):
-            assert any(p.grad.any() for p in decoder.parameters()) == (channel == 2)
 
 
 @pytest.mark.parametrize("residual", [False, True])

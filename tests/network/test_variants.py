@@ -134,7 +134,7 @@ class TestUHeMIS:
         takes_latents = ("stages.0.convs.0.conv", "stages.1.convs.0.conv", "transpconvs.0")
 
         def shapes(network) -> dict:
-            others = ("heads", "image_decoders", *(f"decoder.{name}" for name in takes_latents))
+            others = ("heads", "image_decoder", *(f"decoder.{name}" for name in takes_latents))
             return {
                 name: p.shape for name, p in network.named_parameters() if not any(other in name for other in others)
             }
