@@ -28,6 +28,7 @@ class HeteroModalConfig:
 
     Network (see `nnunet_hetero.network.widths` for how widths follow from the plan):
         encoder_width: Features of each modality's encoder, as a fraction of the plan's ``features_per_stage``.
+        finest_width: The same for the finest level alone.
         finest_convolutions: Convolutions (residual blocks, with such plans) of the encoders at the finest level, where
             they cost most, at most the plan's; ``"plan"`` is the plan's own number.
         latent_width: Channels of the latents z^l, as a fraction of the plan's features.
@@ -43,7 +44,9 @@ class HeteroModalConfig:
         alpha: Weight by subset name; ``"cohort"`` for the frequencies of the training cases; None for the draw of the
             paper.
         presence: Instead of ``alpha``, the probability of each modality by name, independent of the others.
-        balance_modalities: Whether cases with rare modalities are sampled more often, see
+        balance_subsets: Whether a cohort with gaps practises each subset as often as one without, see
+            `nnunet_hetero.draws.BalancedDraw`.
+        balance_modalities: Instead of that, whether cases with rare modalities are sampled more often, see
             `nnunet_hetero.training.cohort`.
         histogram_standardisation: Whether MR images are standardised to the histogram landmarks of the training images,
             see `nnunet_hetero.inference.histogram`; the paper does, nnU-Net does not.
@@ -66,7 +69,8 @@ class HeteroModalConfig:
     """
 
     encoder_width: float = 0.5
-    finest_convolutions: int | str = PLAN
+    finest_width: float = 1.0
+    finest_convolutions: int | str = 1
     latent_width: float = 0.5
     image_decoder_width: float = 0.5
     image_decoders: bool = True
@@ -76,6 +80,7 @@ class HeteroModalConfig:
     kl_weight: float = 0.1
     alpha: dict[str, float] | str | None = field(default=None, hash=False)
     presence: dict[str, float] | None = field(default=None, hash=False)
+    balance_subsets: bool = True
     balance_modalities: bool = False
     histogram_standardisation: bool = False
     num_epochs: int = 1000
@@ -95,7 +100,8 @@ class HeteroModalConfig:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("encoder_width", "latent_width", "image_decoder_width", "max_abs_log_variance", "initial_lr"):
+        widths = ("encoder_width", "finest_width", "latent_width", "image_decoder_width")
+        for name in (*widths, "max_abs_log_variance", "initial_lr"):
             self._require(name, lambda value: value > 0, "a number above 0")
         self._require("lr_step_divisor", lambda value: value >= 1, "a number, 1 or more")
         for name in ("reconstruction_weight", "kl_weight", "weight_decay"):
@@ -110,7 +116,7 @@ class HeteroModalConfig:
         self._require("initial_log_variance", lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
         if self.seed is not None:
             self._require("seed", lambda value: isinstance(value, int) and value >= 0, "null or a whole number from 0")
-        for name in ("image_decoders", "balance_modalities", "histogram_standardisation"):
+        for name in ("image_decoders", "balance_subsets", "balance_modalities", "histogram_standardisation"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{KEY}.{name} is {getattr(self, name)!r}; it must be true or false.")
         for name, choices in CHOICES.items():

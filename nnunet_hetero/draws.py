@@ -70,6 +70,49 @@ class PresenceDraw:
         return factors[:, list(present)].prod(axis=1)
 
 
+class BalancedDraw:
+    """First a subset, as another draw has it for a complete case, then one of the cases that have all of it.
+
+    Under one draw for all cases, a cohort with gaps practises small subsets, and the full set hardly ever: a case with
+    gaps is only seen through what it has. Here each subset is practised as often as on complete cases, and on all cases
+    that can show it. Where fewer than `LEAST` of the cases can, it is practised as if these were `LEAST`, so that a few
+    cases are not learned by heart. Of a cohort without gaps nothing changes.
+
+    Args:
+        draw: The other draw.
+        cohort: How many training cases have exactly each subset.
+        num_modalities: M, how many there are in the dataset.
+    """
+
+    LEAST = 0.25
+
+    def __init__(self, draw: Draw, cohort: Mapping[Subset, int], num_modalities: int):
+        self.draw = draw
+        subsets = all_subsets(num_modalities)
+        wanted = draw.weights(subsets, tuple(range(num_modalities)))
+        cases = sum(cohort.values())
+        self._weights = {}
+        for subset, weight in zip(subsets, wanted.tolist(), strict=True):
+            having = sum(number for has, number in cohort.items() if set(subset) <= set(has))
+            self._weights[subset] = weight / max(having, self.LEAST * cases)
+
+    def weights(self, subsets: Sequence[Subset], present: Subset) -> np.ndarray:
+        """See `Draw`; for a case of which a complete one would show no subset, those of the other draw."""
+        weights = np.array([self._weights[subset] for subset in subsets])
+        return weights if weights.any() else self.draw.weights(subsets, present)
+
+    def case_probabilities(self, cases: Sequence[Subset]) -> np.ndarray:
+        """How often each case is sampled; one of which a complete one would show no subset as often as without balance.
+
+        Args:
+            cases: What each has.
+        """
+        shares = np.array([sum(w for subset, w in self._weights.items() if set(subset) <= set(case)) for case in cases])
+        used = shares > 0
+        uniform = np.full(len(cases), 1 / len(cases))
+        return np.where(used, used.mean() * shares / shares.sum(), uniform) if used.any() else uniform
+
+
 class SubsetSampler:
     """Draws the subset π of modalities that a training sample is encoded from, within what its case has.
 

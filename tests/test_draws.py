@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chisquare
 
 from nnunet_hetero.config import HeteroModalConfig
-from nnunet_hetero.draws import SubsetSampler, read_draw
+from nnunet_hetero.draws import BalancedDraw, PaperDraw, PresenceDraw, SubsetSampler, TableDraw, read_draw
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
 
@@ -123,6 +123,61 @@ class TestSampler:
     def test_bad_presence(self, presence, message):
         with pytest.raises(SettingsError, match=message):
             read_draw(HeteroModalConfig(presence=presence), BRATS)
+
+
+class TestBalanced:
+    """Two cases with all, four without T2, two with T1c alone."""
+
+    COHORT = Counter({(0, 1, 2, 3): 2, (0, 1, 3): 4, (1,): 2})
+
+    def frequencies(self, draw, cohort=COHORT) -> dict:
+        """How often each subset is drawn, if cases come with the probabilities of the draw."""
+        balanced = BalancedDraw(draw, cohort, 4)
+        cases = list(cohort.elements())
+        found = Counter()
+        for case, probability in zip(cases, balanced.case_probabilities(cases), strict=True):
+            for subset, share in SubsetSampler(BRATS, balanced).probabilities(case).items():
+                found[subset] += probability * share
+        return {subset: share for subset, share in found.items() if share}
+
+    @pytest.mark.parametrize("settings", [{}, {"alpha": {**TABLE, "T1c": 0.5}}, {"alpha": {"T1c": 1, "T1c+T2": 2}}])
+    def test_each_subset_as_often_as_on_complete_cases(self, settings):
+        draw = read_draw(HeteroModalConfig(**settings), BRATS)
+        expected = SubsetSampler(BRATS, draw).probabilities()
+        assert self.frequencies(draw) == pytest.approx({s: p for s, p in expected.items() if p})
+
+    def test_all_cases_that_have_a_subset_show_it_alike(self):
+        balanced = BalancedDraw(PaperDraw(), self.COHORT, 4)
+        cases = [(0, 1, 2, 3), (0, 1, 3), (1,)]
+        probabilities = balanced.case_probabilities([*cases[:1] * 2, *cases[1:2] * 4, *cases[2:] * 2])
+        of_t1c = [
+            probability * SubsetSampler(BRATS, balanced).probabilities(case)[(1,)]
+            for case, probability in zip(cases, probabilities[[0, 2, 6]], strict=True)
+        ]
+        assert of_t1c == pytest.approx([of_t1c[0]] * 3)
+        assert probabilities.sum() == pytest.approx(1)
+
+    def test_complete_cohort(self):
+        cohort = Counter({(0, 1, 2, 3): 5})
+        assert BalancedDraw(PaperDraw(), cohort, 4).case_probabilities([(0, 1, 2, 3)] * 5) == pytest.approx([0.2] * 5)
+        assert self.frequencies(PaperDraw(), cohort) == pytest.approx(expected_by_size((0, 1, 2, 3)))
+
+    def test_few_cases_are_not_overdone(self):
+        """All four in one of twenty cases: drawn as a quarter of the cases would be, of which there is a fifth."""
+        cohort = Counter({(0, 1, 2, 3): 1, (0, 1, 3): 19})
+        found = self.frequencies(PaperDraw(), cohort)
+        assert found[(0, 1, 2, 3)] / found[(0, 1, 3)] == pytest.approx((0.25 / 5) / (0.25 / 4))
+
+    def test_case_of_which_nothing_is_drawn(self):
+        """It is sampled as without balance, through what the other draw has for it."""
+        balanced = BalancedDraw(TableDraw({(0, 1, 3): 1.0}), self.COHORT, 4)
+        found = balanced.case_probabilities([(1,), (0, 1, 2, 3), (0, 1, 3), (1,)])
+        assert found == pytest.approx([0.25] * 4)
+        assert SubsetSampler(BRATS, balanced).probabilities((1,)) == {(1,): 1.0}
+        presence = BalancedDraw(PresenceDraw((1.0, 0.0, 1.0, 0.0)), self.COHORT, 4)
+        assert {s for s, p in SubsetSampler(BRATS, presence).probabilities((0, 1, 3)).items() if p} == {(0,)}
+        nothing = BalancedDraw(TableDraw({(2,): 1.0}), Counter({(0,): 1, (1,): 1}), 4)
+        assert nothing.case_probabilities([(0,), (1,)]) == pytest.approx([0.5, 0.5])
 
 
 COHORT = HeteroModalConfig(alpha="cohort")

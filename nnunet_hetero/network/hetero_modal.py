@@ -25,7 +25,7 @@ from nnunet_hetero.network.parts import (
     planned_backbone,
 )
 from nnunet_hetero.network.variational import HeteroModalOutput, VariationalNetwork
-from nnunet_hetero.network.widths import scaled_widths
+from nnunet_hetero.network.widths import encoder_widths, scaled_widths
 
 __all__ = ["HeteroModalOutput", "HeteroModalVAE", "ModalityEncoder"]
 
@@ -83,10 +83,10 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         config = config or HeteroModalConfig()
         features = architecture["features_per_stage"]
         latent_channels = scaled_widths(features, config.latent_width)
-        encoder_widths = scaled_widths(features, config.encoder_width)
+        widths = encoder_widths(features, config)
         encoders = [
             ModalityEncoder(
-                planned_backbone(architecture, encoder_widths, config.finest_convolutions), latent_channels, config
+                planned_backbone(architecture, widths, config.finest_convolutions), latent_channels, config
             )
             for _ in range(num_modalities)
         ]
@@ -120,8 +120,8 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements that a training step keeps for one sample with all modalities, nnU-Net's measure of memory.
 
-        The outputs of the convolutions of encoders and decoders, mean and draw of the latents. Heads and the image
-        decoder are computed again when their gradient is due.
+        The outputs of the convolutions of encoders and decoders, mean and draw of the latents. Heads and fusion are
+        computed again when their gradient is due.
         """
         latents = sum(
             channels * math.prod(shape)

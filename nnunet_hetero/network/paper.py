@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.network.fusion import Gaussian
-from nnunet_hetero.network.parts import FeatureEncoder, require_no_cascade
+from nnunet_hetero.network.parts import FeatureEncoder, compute_again, require_no_cascade
 from nnunet_hetero.network.variational import VariationalNetwork
 
 FEATURES = (8, 16, 32, 64)
@@ -132,7 +132,7 @@ class ImageDecoders(nn.ModuleList):
 
     def forward(self, latents: Sequence[Tensor]) -> Tensor:
         """Decode all images."""
-        return torch.cat([decoder(latents) for decoder in self], dim=1)
+        return torch.cat([compute_again(self, decoder, latents) for decoder in self], dim=1)
 
 
 class PaperUHVED(VariationalNetwork):

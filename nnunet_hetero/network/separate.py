@@ -142,20 +142,20 @@ class EncoderPerModality(HeteroNetwork):
 
     def latents(self, levels: Sequence[Level], available: Tensor) -> list[Tensor]:
         """The decoder's input: a draw from every Gaussian in training mode, its mean in evaluation mode."""
-        latents = [_draw(level, self.training) for level in levels]
+        latents = [self._draw(level) for level in levels]
         if self.touch_absent_encoders and self.training:
             unused = [self.encoders[i] for i in (~available.any(dim=0)).nonzero().flatten().tolist()]
             latents[-1] = latents[-1] + sum(0.0 * p.sum() for encoder in unused for p in encoder.parameters())
         return latents
+
+    def _draw(self, level: Level) -> Tensor:
+        if isinstance(level, Tensor):
+            return level
+        # The noise is drawn again with the same random numbers.
+        return compute_again(self, level.sample) if self.training else level.mean
 
     def compile_parts(self, **kwargs) -> None:
         """torch.compile every encoder and decoder in place; the fusion stays eager, since its subsets vary."""
         for part in (*self.encoders, self.decoder, self.image_decoder):
             if part is not None:
                 part.compile(**kwargs)
-
-
-def _draw(level: Level, sampled: bool) -> Tensor:
-    if isinstance(level, Tensor):
-        return level
-    return level.sample() if sampled else level.mean

@@ -21,7 +21,7 @@ from nnunet_hetero.network.parts import (
     planned_backbone,
 )
 from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality
-from nnunet_hetero.network.widths import scaled_widths
+from nnunet_hetero.network.widths import encoder_widths
 
 
 class UHeMIS(PlannedNetwork, EncoderPerModality):
@@ -45,7 +45,7 @@ class UHeMIS(PlannedNetwork, EncoderPerModality):
     ):
         features = architecture["features_per_stage"]
         config = config or HeteroModalConfig()
-        widths = scaled_widths(features, config.encoder_width)
+        widths = encoder_widths(features, config)
         encoders = [
             FeatureEncoder(planned_backbone(architecture, widths, config.finest_convolutions))
             for _ in range(num_modalities)

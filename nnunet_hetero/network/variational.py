@@ -76,7 +76,7 @@ class VariationalNetwork(EncoderPerModality):
         """
         if self.image_decoder is None:
             raise SettingsError("This model has no image decoders (hetero_modal.image_decoders is false in its plans).")
-        images = compute_again(self, self.image_decoder, latents)
+        images = self.image_decoder(latents)
         return images if modalities is None else images[:, list(modalities)]
 
     def forward(
@@ -122,9 +122,10 @@ class VariationalNetwork(EncoderPerModality):
         for available in subsets:
             posterior = self.fuse(restricted(encoded, available), len(x), x.shape[2:])
             latents = self.latents(posterior, subsets.any(dim=0))
-            # Only one of the N is kept in memory with all that its decoder makes.
+            # Only one of the N is kept in memory with all that its decoders make.
             segmentation = compute_again(self, self.decoder, latents)
-            outputs.append(HeteroModalOutput(segmentation, self._completion(latents), posterior))
+            completion = compute_again(self, self._completion, latents)
+            outputs.append(HeteroModalOutput(segmentation, completion, posterior))
         return outputs
 
 

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nnunet_hetero.config import PLAN, HeteroModalConfig
+
 AUTO, DEFAULT, NARROW, WIDE, PAPER = "auto", "default", "narrow", "wide", "paper"
 
-WIDTHS: dict[str, dict[str, float]] = {
+WIDTHS: dict[str, dict[str, float | str]] = {
     DEFAULT: {},
-    NARROW: {"encoder_width": 0.25, "latent_width": 0.25, "image_decoder_width": 0.25},
-    WIDE: {"encoder_width": 1.0, "latent_width": 1.0, "image_decoder_width": 1.0},
+    NARROW: {"encoder_width": 0.25, "finest_width": 0.5, "latent_width": 0.25, "image_decoder_width": 0.25},
+    WIDE: {"encoder_width": 1.0, "finest_convolutions": PLAN, "latent_width": 1.0, "image_decoder_width": 1.0},
     # 8 features in the first level of an encoder, 4 in latents and decoders, where nnU-Net has 32.
-    PAPER: {"encoder_width": 2.0, "latent_width": 1.0, "image_decoder_width": 1.0},
+    PAPER: {
+        "encoder_width": 2.0,
+        "finest_width": 2.0,
+        "finest_convolutions": PLAN,
+        "latent_width": 1.0,
+        "image_decoder_width": 1.0,
+    },
 }
 """Settings of each capacity; the default's are those of `HeteroModalConfig`."""
 
@@ -23,6 +31,17 @@ PAPER_FEATURES = 1 / 8
 """The paper's segmentation decoder, 4 features in the first level, in relation to nnU-Net's 32."""
 
 CAPACITIES = (AUTO, *WIDTHS)
+
+
+def encoder_widths(features_per_stage: Sequence[int], config: HeteroModalConfig) -> list[int]:
+    """Width of a modality's encoder at every level, finest first: ``finest_width`` there, ``encoder_width`` below.
+
+    Args:
+        features_per_stage: The plan's features, finest level first.
+        config: The settings.
+    """
+    finest, *_ = scaled_widths(features_per_stage, config.finest_width)
+    return [finest, *scaled_widths(features_per_stage, config.encoder_width)[1:]]
 
 
 def scaled_widths(features_per_stage: Sequence[int], fraction: float) -> list[int]:

@@ -17,7 +17,16 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
-from nnunet_hetero.network.widths import AUTO, DEFAULT, NARROW, PAPER, PAPER_FEATURES, WIDTHS, scaled_widths
+from nnunet_hetero.network.widths import (
+    AUTO,
+    DEFAULT,
+    NARROW,
+    PAPER,
+    PAPER_FEATURES,
+    WIDTHS,
+    encoder_widths,
+    scaled_widths,
+)
 from nnunet_hetero.planning.memory import training_bytes
 
 
@@ -89,8 +98,8 @@ def describe_choice(name: str, before: Mapping[str, Any], choice: Choice) -> lis
     features = after["architecture"]["arch_kwargs"]["features_per_stage"]
     config = HeteroModalConfig.from_dict(after[KEY])
 
-    def widths(part: str, fraction: float) -> str:
-        return f"  {part:<21}{'/'.join(map(str, scaled_widths(features, fraction)))} features"
+    def widths(part: str, found: Sequence[int]) -> str:
+        return f"  {part:<21}{'/'.join(map(str, found))} features"
 
     def size(configuration: Mapping[str, Any]) -> str:
         return "×".join(map(str, configuration["patch_size"]))
@@ -99,10 +108,10 @@ def describe_choice(name: str, before: Mapping[str, Any], choice: Choice) -> lis
         f"{name}: {choice.capacity} widths; {choice.reason}.",
         f"  {'patch':<21}{size(after)} (nnU-Net: {size(before)})",
         f"  {'batch':<21}{after['batch_size']} (nnU-Net: {before['batch_size']})",
-        widths("each encoder", config.encoder_width),
-        widths("latents", config.latent_width),
-        widths("segmentation decoder", 1),
-        widths("image decoder", config.image_decoder_width),
+        widths("each encoder", encoder_widths(features, config)),
+        widths("latents", scaled_widths(features, config.latent_width)),
+        widths("segmentation decoder", features),
+        widths("image decoder", scaled_widths(features, config.image_decoder_width)),
         f"  {'memory of a step':<21}about {choice.gigabytes:.2g} GB on a GPU (target {choice.target:g}), "
         f"{choice.float32_gigabytes:.2g} GB in float32 on a CPU",
     ]

@@ -16,7 +16,7 @@ from torch import Tensor, autocast
 from torch import distributed as dist
 
 from nnunet_hetero.config import KEY
-from nnunet_hetero.draws import SubsetSampler, read_draw
+from nnunet_hetero.draws import BalancedDraw, SubsetSampler, read_draw
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.files import replace_json
 from nnunet_hetero.inference.histogram import Landmarks
@@ -166,10 +166,18 @@ class HeteroTrainer(nnUNetTrainer):
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
         training, validation = super().get_tr_and_val_datasets()
         self.cohort = cohort = read_training_cohort(self, training, validation)
-        self.sampler.distribution = read_draw(self.hetero, self.modalities, cohort.subset_counts())
+        counts = cohort.subset_counts()
+        draw = read_draw(self.hetero, self.modalities, counts)
+        probabilities = None
         if self.hetero.balance_modalities:
-            training.sampling_probabilities = cohort.balanced_probabilities(training.identifiers)
-            self.print_to_log_file(cohort.describe_probabilities(training.sampling_probabilities))
+            probabilities = cohort.balanced_probabilities(training.identifiers)
+        elif self.hetero.balance_subsets and len(counts) > 1:
+            draw = BalancedDraw(draw, counts, len(self.modalities))
+            probabilities = draw.case_probabilities([cohort.cases[case] for case in training.identifiers])
+        self.sampler.distribution = draw
+        if probabilities is not None:
+            training.sampling_probabilities = probabilities
+            self.print_to_log_file(cohort.describe_probabilities(probabilities))
         return training, validation
 
     def get_dataloaders(self):

@@ -87,7 +87,7 @@ class Cohort:
     def describe_probabilities(self, probabilities: Sequence[float]) -> str:
         """A line for the log: how often a sample has each modality, if cases come with these probabilities."""
         expected = zip(self.modalities.names, np.asarray(probabilities) @ self._table(), strict=True)
-        return "Cases with rare modalities are sampled more often. Samples that will have each modality: " + ", ".join(
+        return "Cases are sampled with different probabilities. Samples that will have each modality: " + ", ".join(
             f"{name} {100 * share:.0f} %" for name, share in expected
         )
 

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnunet_hetero.config import PLAN
 from nnunet_hetero.modalities import mask_of
 from nnunet_hetero.network.early_fusion import EarlyFusionUNet
+from nnunet_hetero.config import PLAN
 from nnunet_hetero.network.hemis import HeMIS
 from nnunet_hetero.network.u_hemis import UHeMIS
 from nnunet_hetero.training.base import HeteroTrainer
@@ -37,9 +39,17 @@ class SubsetTrainer(HeteroTrainer):
 
 
 class UHeMISTrainer(HeteroTrainer):
-    """Trains `UHeMIS`: our encoders and decoder, with moments over the modalities as skips (Dorent et al., 2019)."""
+    """Trains `UHeMIS`: nnU-Net's encoders and decoder, with moments over the modalities as skips (Dorent et al., 2019).
+
+    Each modality has an encoder of half the plan's width.
+    """
 
     network_class = UHeMIS
+
+    @classmethod
+    def default_settings(cls) -> dict[str, Any]:
+        """The plan's convolutions and half its width at all levels of an encoder, where ours is wide and flat."""
+        return {"finest_width": 0.5, "finest_convolutions": PLAN}
 
 
 class HeMISTrainer(HeteroTrainer):

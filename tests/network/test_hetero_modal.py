@@ -347,7 +347,7 @@ class TestNumerics:
 
 class TestRecomputation:
     def test_same_gradients_with_less_kept(self, monkeypatch):
-        """Training computes heads, fusion and image decoders a second time instead of keeping what they made."""
+        """Training computes heads, fusion and draws a second time instead of keeping what they made."""
         x, available = random_images(), masks((0, 1, 3), (2,))
         networks, kept = [], []
         for recompute in (True, False):

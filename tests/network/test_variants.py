@@ -140,7 +140,7 @@ class TestUHeMIS:
             }
 
         assert shapes(theirs) == shapes(ours)
-        for network, channels in ((theirs, (8, 8, 16)), (ours, (4, 4, 8))):
+        for network, channels in ((theirs, (16, 8, 16)), (ours, (4, 4, 8))):
             decoder = network.decoder
             assert [stage.convs[0].input_channels for stage in decoder.stages] == [8 + channels[1], 8 + channels[0]]
             assert decoder.transpconvs[0].in_channels == channels[2]

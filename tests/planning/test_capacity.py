@@ -128,7 +128,7 @@ class TestCommand:
         assert main(["plan", "-d", "501", *flags]) == 0
         settings = planned(folder, "Mine")[KEY]
         assert (settings["encoder_width"], settings["latent_width"], settings["seed"]) == (0.75, 0.25, 3)
-        assert "24/48/96" in capsys.readouterr().out
+        assert "16/48/96" in capsys.readouterr().out
 
     def test_settings_alone_leave_the_patch(self, folder):
         assert main(["plan", "-d", "501", "--set", "seed=3", "--out_plans", "Mine"]) == 0

@@ -157,7 +157,7 @@ class TestTraining:
 
     def test_cohort_draw(self, make_trainer):
         """What the training cases have: all four, or all but T2."""
-        trainer = self.run(make_trainer, alpha="cohort")
+        trainer = self.run(make_trainer, alpha="cohort", balance_subsets=False)
         drawn = {name for name, entry in self.counts(trainer)["subsets"].items() if entry["drawn"]}
         assert drawn <= {"T1+T1c+T2+FLAIR", "T1+T1c+FLAIR"}
         assert {s: p for s, p in trainer.sampler.probabilities().items() if p} == pytest.approx(
@@ -170,22 +170,30 @@ class TestTraining:
         there = self.counts(trainer)["modalities"]["T2"]["there"]
         assert drawn == {name: n for name, n in (("T1+T2", there), ("T1", 12 - there)) if n}
 
-    @pytest.mark.parametrize("balance", [False, True])
-    def test_loaders_get_the_probabilities(self, make_trainer, balance):
-        trainer = make_trainer(balance_modalities=balance)
+    @pytest.mark.parametrize(
+        ("settings", "expected"),
+        [
+            ({"balance_subsets": False}, None),
+            # T2 is in two of three cases; the first lacks it.
+            ({"balance_modalities": True}, [1 / 4, 3 / 8, 3 / 8]),
+            # Half of the draws (see test_draws: 4, 3 of 4, 3 of 6, 1 of 4) need T2, which the first does not have.
+            ({}, [0.125, 0.4375, 0.4375]),
+        ],
+    )
+    def test_loaders_get_the_probabilities(self, make_trainer, settings, expected):
+        trainer = make_trainer(**settings)
         trainer.initialize()
         training, validation = trainer.get_dataloaders()
         loaders = [augmenter.data_loader for augmenter in (training, validation)]
         assert loaders[1].sampling_probabilities is None
-        if not balance:
+        if expected is None:
             assert loaders[0].sampling_probabilities is None
             return
-        # T2 is in two of three cases; the first lacks it.
-        assert loaders[0].sampling_probabilities == pytest.approx([1 / 4, 3 / 8, 3 / 8])
+        assert loaders[0].sampling_probabilities == pytest.approx(expected)
         np.random.seed(0)
         seen = Counter(case for _ in range(500) for case in loaders[0].get_indices())
         first = loaders[0].indices[0]
-        assert seen[first] / 1000 == pytest.approx(1 / 4, abs=0.05)
+        assert seen[first] / 1000 == pytest.approx(expected[0], abs=0.05)
 
     def test_the_case_counts_not_the_patch(self, make_trainer):
         """Patches where no image shows anything: their cases have what they have."""
