@@ -125,12 +125,11 @@ class TestSampler:
             read_draw(HeteroModalConfig(presence=presence), BRATS)
 
 
+WITH_GAPS = Counter({(0, 1, 2, 3): 2, (0, 1, 3): 4, (1,): 2})
+
+
 class TestBalanced:
-    """Two cases with all, four without T2, two with T1c alone."""
-
-    COHORT = Counter({(0, 1, 2, 3): 2, (0, 1, 3): 4, (1,): 2})
-
-    def frequencies(self, draw, cohort=COHORT) -> dict:
+    def frequencies(self, draw, cohort=WITH_GAPS) -> dict:
         """How often each subset is drawn, if cases come with the probabilities of the draw."""
         balanced = BalancedDraw(draw, cohort, 4)
         cases = list(cohort.elements())
@@ -147,7 +146,7 @@ class TestBalanced:
         assert self.frequencies(draw) == pytest.approx({s: p for s, p in expected.items() if p})
 
     def test_all_cases_that_have_a_subset_show_it_alike(self):
-        balanced = BalancedDraw(PaperDraw(), self.COHORT, 4)
+        balanced = BalancedDraw(PaperDraw(), WITH_GAPS, 4)
         cases = [(0, 1, 2, 3), (0, 1, 3), (1,)]
         probabilities = balanced.case_probabilities([*cases[:1] * 2, *cases[1:2] * 4, *cases[2:] * 2])
         of_t1c = [
@@ -170,11 +169,11 @@ class TestBalanced:
 
     def test_case_of_which_nothing_is_drawn(self):
         """It is sampled as without balance, through what the other draw has for it."""
-        balanced = BalancedDraw(TableDraw({(0, 1, 3): 1.0}), self.COHORT, 4)
+        balanced = BalancedDraw(TableDraw({(0, 1, 3): 1.0}), WITH_GAPS, 4)
         found = balanced.case_probabilities([(1,), (0, 1, 2, 3), (0, 1, 3), (1,)])
         assert found == pytest.approx([0.25] * 4)
         assert SubsetSampler(BRATS, balanced).probabilities((1,)) == {(1,): 1.0}
-        presence = BalancedDraw(PresenceDraw((1.0, 0.0, 1.0, 0.0)), self.COHORT, 4)
+        presence = BalancedDraw(PresenceDraw((1.0, 0.0, 1.0, 0.0)), WITH_GAPS, 4)
         assert {s for s, p in SubsetSampler(BRATS, presence).probabilities((0, 1, 3)).items() if p} == {(0,)}
         nothing = BalancedDraw(TableDraw({(2,): 1.0}), Counter({(0,): 1, (1,): 1}), 4)
         assert nothing.case_probabilities([(0,), (1,)]) == pytest.approx([0.5, 0.5])

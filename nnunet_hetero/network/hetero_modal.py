@@ -85,9 +85,7 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         latent_channels = scaled_widths(features, config.latent_width)
         widths = encoder_widths(features, config)
         encoders = [
-            ModalityEncoder(
-                planned_backbone(architecture, widths, config.finest_convolutions), latent_channels, config
-            )
+            ModalityEncoder(planned_backbone(architecture, widths, config.finest_convolutions), latent_channels, config)
             for _ in range(num_modalities)
         ]
         plan = decoder_plan(architecture, encoders[0].backbone)

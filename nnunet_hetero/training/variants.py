@@ -10,7 +10,6 @@ from torch import Tensor
 from nnunet_hetero.config import PLAN
 from nnunet_hetero.modalities import mask_of
 from nnunet_hetero.network.early_fusion import EarlyFusionUNet
-from nnunet_hetero.config import PLAN
 from nnunet_hetero.network.hemis import HeMIS
 from nnunet_hetero.network.u_hemis import UHeMIS
 from nnunet_hetero.training.base import HeteroTrainer
