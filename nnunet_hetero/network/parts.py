@@ -141,13 +141,18 @@ class FeatureEncoder(nn.Module):
     def __init__(self, backbone: nn.Module):
         super().__init__()
         self.backbone = backbone
+        inner = (module for module in backbone.modules() if getattr(module, "in_channels", 1) > 1)
+        next(inner).register_forward_pre_hook(_never_alone)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Encode images of one modality, ``(n, 1, *spatial)``, to the feature maps of every level, finest first."""
-        # On a CPU torch runs the small 3D convolutions of a single sample by a path three times slower than for two.
-        if x.device.type == "cpu" and len(x) == 1:
-            return [features[:1] for features in self.backbone(x.expand(2, *x.shape[1:]))]
-        return self.backbone(x)
+        return [features if len(features) == len(x) else features[: len(x)] for features in self.backbone(x)]
+
+
+def _never_alone(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    """On a CPU torch runs the small 3D convolutions of a single sample by a path three times slower than for two."""
+    (x,) = inputs
+    return (x.expand(2, *x.shape[1:]),) if x.device.type == "cpu" and len(x) == 1 else None
 
 
 class LatentDecoder(UNetDecoder):
