@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from helpers.evaluation import evaluate, labelled_folders
 from helpers.tiny_model import read_array, write_tiny_model
@@ -51,14 +52,19 @@ class TestSummary:
 
 
 class TestRemoval:
-    def test_small_predictions_are_removed_and_named(self, tiny_model, folders):
-        plain = evaluate(tiny_model, **folders, subsets=["T1"], save_predictions=True)
-        file = folders["output"] / "predictions" / "T1" / "a.nii.gz"
+    def test_small_predictions_are_removed_and_named(self, tiny_model, folders, tmp_path):
+        first = {**folders, "output": tmp_path / "first"}
+        evaluate(tiny_model, **first, subsets=["T1"], save_predictions=True)
+        file = first["output"] / "predictions" / "T1" / "a.nii.gz"
         before = read_array(file)
         number = int((before == 3).sum())
         assert number > 0
+        # So that there is something to lose, whatever the random weights predict.
+        sitk.WriteImage(sitk.ReadImage(str(file)), str(folders["labels"] / "a.nii.gz"))
+        plain = evaluate(tiny_model, **folders, subsets=["T1"])
         flags = {"subsets": ["T1"], "save_predictions": True, "remove_small": ("enhancing tumor", number + 1)}
         found = evaluate(tiny_model, **folders, **flags)
+        file = folders["output"] / "predictions" / "T1" / "a.nii.gz"
         assert (read_array(file) == np.where(before == 3, 2, before)).all()
         dice = [{row["region"]: row["dice"] for row in each.evaluation.rows} for each in (plain, found)]
         assert dice[0]["tumor core"] == dice[1]["tumor core"]

@@ -107,7 +107,10 @@ class TestSameAsAlone:
             expected = alone(model, data, subset, num_samples)
             np.testing.assert_allclose(one.logits, expected.logits, atol=1e-4)
             label_maps = [model.label_manager.convert_logits_to_segmentation(x.logits) for x in (one, expected)]
-            assert (label_maps[0] == label_maps[1]).all()
+            # Views are added up in another order: a probability of 0.5 to the last bit may be rounded to either side.
+            sure = (np.abs(expected.logits) > 1e-4).all(axis=0)
+            assert sure.mean() > 0.99
+            assert (label_maps[0] == label_maps[1])[sure].all()
             assert one.draws == expected.draws
 
     def test_completed_images(self, predictor):
