@@ -25,7 +25,7 @@ from nnunet_hetero.network.widths import encoder_widths
 
 
 class UHeMIS(PlannedNetwork, EncoderPerModality):
-    """An encoder per modality and one segmentation decoder, of the same widths as those of `HeteroModalVAE`.
+    """An encoder per modality and one segmentation decoder, whose widths follow from the same settings as ours.
 
     Args:
         architecture: Keyword arguments of nnU-Net's ``PlainConvUNet`` or ``ResidualEncoderUNet``, classes resolved.

@@ -99,18 +99,16 @@ class TestSameAsAlone:
         ("folds", "mirroring", "num_samples"), [((0,), False, 0), ((0, 1), True, 0), ((0, 1), False, 3)]
     )
     def test_logits(self, predictor, folds, mirroring, num_samples):
+        """Views add up in another order; in these images no voxel has a probability of 0.5 to the last bit."""
         model = predictor(folds, mirroring)
-        data, subsets = images(absent=()), all_subsets(4)
+        data, subsets = images(absent=(), seed=1), all_subsets(4)
         found = together(model, data, subsets, num_samples)
         assert [one.used for one in found] == subsets
         for subset, one in zip(subsets, found, strict=True):
             expected = alone(model, data, subset, num_samples)
             np.testing.assert_allclose(one.logits, expected.logits, atol=1e-4)
             label_maps = [model.label_manager.convert_logits_to_segmentation(x.logits) for x in (one, expected)]
-            # Views are added up in another order: a probability of 0.5 to the last bit may be rounded to either side.
-            sure = (np.abs(expected.logits) > 1e-4).all(axis=0)
-            assert sure.mean() > 0.99
-            assert (label_maps[0] == label_maps[1])[sure].all()
+            assert (label_maps[0] == label_maps[1]).all()
             assert one.draws == expected.draws
 
     def test_completed_images(self, predictor):
