@@ -23,7 +23,7 @@ from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.draws import SubsetSampler, TableDraw
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
-from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
+from nnunet_hetero.training.losses import masked_l2
 
 MODALITIES = Modalities(("T1", "T1c", "T2", "FLAIR"))
 OUTPUTS = 3
@@ -75,7 +75,7 @@ def training_step(network: nn.Module, data: torch.Tensor, sampler: SubsetSampler
             if isinstance(network, HeteroModalVAE):
                 drawn = torch.from_numpy(sampler.draw(present.numpy()))
                 output = network(data, drawn, full=True)
-                loss = segmentation_loss(output.segmentation) + 0.1 * kl_to_standard_normal(output.posterior)
+                loss = segmentation_loss(output.segmentation) + 0.1 * output.kl
                 loss = loss + 0.1 * masked_l2(output.completion, data, present.to(data.device))
             else:
                 loss = segmentation_loss(network(data))

@@ -29,13 +29,17 @@ class HeteroModalConfig:
     Network (see `nnunet_hetero.network.widths` for how widths follow from the plan):
         encoder_width: Features of each modality's encoder, as a fraction of the plan's ``features_per_stage``.
         finest_width: The same for the finest level alone.
-        finest_convolutions: Convolutions (residual blocks, with such plans) of the encoders at the finest level, where
-            they cost most, at most the plan's; ``"plan"`` is the plan's own number.
+        finest_convolutions: Convolutions of the encoders (residual blocks, with such plans) and of the segmentation
+            decoder at the finest level, where they cost most, at most the plan's; ``"plan"`` is the plan's own number.
         latent_width: Channels of the latents z^l, as a fraction of the plan's features.
         image_decoder_width: Features of the image decoder, as a fraction of the plan's features.
+        finest_image_width: The same for the finest level alone.
         image_decoders: Whether the model completes images at all.
         max_abs_log_variance: Clamp of |log σ²|; exp overflows float16 at 11.1, so 10.
-        initial_log_variance: log σ² of every modality's posterior before the first step.
+        initial_log_variance: log σ² before the first step in the channels of a latent that a modality speaks for, every
+            M-th.
+        initial_log_variance_elsewhere: The same in those that the others speak for. Where the two differ, modalities do
+            not start blurred into one mean.
     Loss (Dorent et al., 2019, section 4):
         reconstruction_weight: Weight of the masked L2 term, 0.1 in the paper. It says how much the images shape the
             latents; the image decoder itself always learns at the full rate.
@@ -73,9 +77,11 @@ class HeteroModalConfig:
     finest_convolutions: int | str = 1
     latent_width: float = 0.5
     image_decoder_width: float = 0.5
+    finest_image_width: float = 1.0
     image_decoders: bool = True
     max_abs_log_variance: float = 10.0
-    initial_log_variance: float = -3.0
+    initial_log_variance: float = -4.0
+    initial_log_variance_elsewhere: float = -1.0
     reconstruction_weight: float = 0.1
     kl_weight: float = 0.1
     alpha: dict[str, float] | str | None = field(default=None, hash=False)
@@ -100,7 +106,7 @@ class HeteroModalConfig:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        widths = ("encoder_width", "finest_width", "latent_width", "image_decoder_width")
+        widths = ("encoder_width", "finest_width", "latent_width", "image_decoder_width", "finest_image_width")
         for name in (*widths, "max_abs_log_variance", "initial_lr"):
             self._require(name, lambda value: value > 0, "a number above 0")
         self._require("lr_step_divisor", lambda value: value >= 1, "a number, 1 or more")
@@ -113,7 +119,8 @@ class HeteroModalConfig:
             self._require(name, lambda value: value == int(value) and value >= 1, "a whole number, 1 or more")
         self._require("random_subsets", lambda value: value == int(value) and value >= 0, "a whole number, 0 or more")
         bound = self.max_abs_log_variance
-        self._require("initial_log_variance", lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
+        for name in ("initial_log_variance", "initial_log_variance_elsewhere"):
+            self._require(name, lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
         if self.seed is not None:
             self._require("seed", lambda value: isinstance(value, int) and value >= 0, "null or a whole number from 0")
         for name in ("image_decoders", "balance_subsets", "balance_modalities", "histogram_standardisation"):

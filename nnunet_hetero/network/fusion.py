@@ -16,6 +16,7 @@ Hetero-Modal Image Segmentation", MICCAI 2016, section 2). One modality has the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,39 +45,111 @@ class Expert(NamedTuple):
     """What one modality says about those samples of a batch that have it.
 
     Attributes:
-        gaussian: Posterior of this modality alone, ``(n, C, *spatial)``.
+        parameters: μ_i and then log σ_i² of the modality's own posterior, ``(n, 2 * C, *spatial)``.
         samples: Which samples of the batch the n rows belong to, ``(n,)`` int64.
     """
 
-    gaussian: Gaussian
+    parameters: Tensor
     samples: Tensor
 
 
-def product_of_gaussians(experts: Sequence[Expert], shape: Sequence[int], device: torch.device | str) -> Gaussian:
+def product_of_gaussians(
+    experts: Sequence[Expert],
+    shape: Sequence[int],
+    device: torch.device | str,
+    max_abs_log_variance: float = math.inf,
+) -> Gaussian:
     """Posterior of every sample given its own present modalities and the prior N(0, I).
 
     Args:
         experts: One per modality that is present in at least one sample; may be empty.
         shape: Shape of the result, ``(B, C, *spatial)``.
         device: Where the result lives.
+        max_abs_log_variance: Clamp of the experts' |log σ_i²|.
 
     Returns:
         The fused Gaussian, ``(B, C, *spatial)``, float32 (float64 if all experts are); a sample without any modality
         has the prior, mean 0 and variance 1.
     """
     dtype = torch.float32
-    if experts and all(expert.gaussian.mean.dtype == torch.float64 for expert in experts):
+    if experts and all(expert.parameters.dtype == torch.float64 for expert in experts):
         dtype = torch.float64
     with torch.autocast(torch.device(device).type, enabled=False):
-        precision = torch.ones(tuple(shape), device=device, dtype=dtype)
-        weighted_mean = torch.zeros(tuple(shape), device=device, dtype=dtype)
-        for (mean, log_variance), samples in experts:
-            expert_precision = torch.exp(-log_variance.to(dtype))
-            weighted = mean.to(dtype) * expert_precision
-            # In place: out of place, every expert would cost a copy of the whole batch.
-            precision.index_add_(0, samples, expert_precision)
-            weighted_mean.index_add_(0, samples, weighted)
-        return Gaussian(weighted_mean / precision, -torch.log(precision))
+        zeros = torch.zeros(tuple(shape), device=device, dtype=dtype)
+        samples = [expert.samples for expert in experts]
+        return Gaussian(
+            *_Product.apply(zeros, max_abs_log_variance, samples, *(expert.parameters.to(dtype) for expert in experts))
+        )
+
+
+class _Product(torch.autograd.Function):
+    """Mean and log-variance of the product with the prior; its gradient by hand takes less time and memory.
+
+    With P = 1/σ² and p_i = 1/σ_i²: ∂μ/∂μ_i = p_i/P, ∂μ/∂p_i = (μ_i - μ)/P, ∂log σ²/∂p_i = -1/P.
+    """
+
+    @staticmethod
+    def forward(
+        context, zeros: Tensor, bound: float, samples: Sequence[Tensor], *experts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """``zeros`` has the result's shape, ``experts`` are the parameters of each."""
+        precision, weighted = torch.ones_like(zeros), torch.zeros_like(zeros)
+        for rows, parameters in zip(samples, experts, strict=True):
+            mean, log_variance = parameters.chunk(2, dim=1)
+            expert_precision = log_variance.clamp(-bound, bound).neg_().exp_()
+            precision.index_add_(0, rows, expert_precision)
+            weighted.index_add_(0, rows, expert_precision.mul_(mean))
+        mean = weighted.div_(precision)
+        context.bound, context.samples = bound, samples
+        context.save_for_backward(mean, precision, *experts)
+        return mean, precision.log().neg_()
+
+    @staticmethod
+    def backward(context, mean_gradient: Tensor, log_variance_gradient: Tensor) -> tuple[Tensor | None, ...]:
+        fused_mean, precision, *experts = context.saved_tensors
+        weight = mean_gradient / precision
+        rest = (log_variance_gradient / precision).addcmul_(weight, fused_mean)
+        gradients = []
+        for rows, parameters in zip(context.samples, experts, strict=True):
+            mean, log_variance = parameters.chunk(2, dim=1)
+            gradient = torch.empty_like(parameters)
+            of_mean, of_log_variance = gradient.chunk(2, dim=1)
+            expert_precision = log_variance.clamp(-context.bound, context.bound).neg_().exp_()
+            torch.mul(weight[rows], expert_precision, out=of_mean)
+            torch.mul(rest[rows], expert_precision, out=of_log_variance).addcmul_(of_mean, mean, value=-1)
+            of_log_variance.masked_fill_(log_variance.abs() > context.bound, 0)
+            gradients.append(gradient)
+        return None, None, None, *gradients
+
+
+def kl_to_standard_normal(posterior: Sequence[Gaussian]) -> Tensor:
+    """Kullback-Leibler divergence of the fused posterior from the prior N(0, I).
+
+    KL = ½ (μ² + σ² - log σ² - 1), the mean over latent elements, then the mean over levels.
+
+    Args:
+        posterior: The Gaussian of every level, each ``(B, C, *spatial)``.
+
+    Returns:
+        A float32 scalar, in nats per latent element.
+    """
+    levels = [_MeanDivergence.apply(mean.float(), log_variance.float()) for mean, log_variance in posterior]
+    return torch.stack(levels).mean()
+
+
+class _MeanDivergence(torch.autograd.Function):
+    """KL of one level, with a gradient by hand that keeps nothing but its arguments."""
+
+    @staticmethod
+    def forward(context, mean: Tensor, log_variance: Tensor) -> Tensor:
+        context.save_for_backward(mean, log_variance)
+        return 0.5 * log_variance.exp().sub_(log_variance).addcmul_(mean, mean).mean() - 0.5
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = context.saved_tensors
+        scale = gradient / mean.numel()
+        return mean * scale, log_variance.exp().sub_(1).mul_(0.5 * scale)
 
 
 def moments(

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
-from nnunet_hetero.network.fusion import Gaussian
 from nnunet_hetero.network.parts import (
     FeatureEncoder,
     LatentDecoder,
     PlannedNetwork,
+    at_most,
     decoder_plan,
     initialise_as_nnunet,
     level_shapes,
     planned_backbone,
+    quicken_pointwise,
 )
 from nnunet_hetero.network.variational import HeteroModalOutput, VariationalNetwork
-from nnunet_hetero.network.widths import encoder_widths, scaled_widths
+from nnunet_hetero.network.widths import encoder_widths, image_decoder_widths, scaled_widths
 
 __all__ = ["HeteroModalOutput", "HeteroModalVAE", "ModalityEncoder"]
 
@@ -36,29 +36,33 @@ class ModalityEncoder(FeatureEncoder):
     Args:
         backbone: nnU-Net's encoder, with ``return_skips=True``.
         latent_channels: Channels of the latent of every level.
-        config: Clamp and start of the log-variance.
     """
 
-    def __init__(self, backbone: nn.Module, latent_channels: Sequence[int], config: HeteroModalConfig):
+    def __init__(self, backbone: nn.Module, latent_channels: Sequence[int]):
         super().__init__(backbone)
-        self.max_abs_log_variance = config.max_abs_log_variance
-        self.initial_log_variance = config.initial_log_variance
         self.heads = nn.ModuleList(
             backbone.conv_op(features, 2 * latent, 1, bias=True)
             for features, latent in zip(backbone.output_channels, latent_channels, strict=True)
         )
 
-    def reset_heads(self) -> None:
-        """Start every level with one constant variance: noise from random log-variances would drown the signal."""
+    def reset_heads(self, own: float, elsewhere: float, channel: int, num_modalities: int) -> None:
+        """Start with constant variances: noise from random log-variances would drown the signal.
+
+        Args:
+            own: log σ² in the latents' channels that this modality speaks for, every M-th.
+            elsewhere: log σ² in the others.
+            channel: The modality's number.
+            num_modalities: M.
+        """
         for head in self.heads:
             latent = head.out_channels // 2
             nn.init.zeros_(head.weight[latent:])
-            nn.init.constant_(head.bias[latent:], self.initial_log_variance)
+            nn.init.constant_(head.bias[latent:], elsewhere)
+            nn.init.constant_(head.bias[latent + channel :: num_modalities], own)
 
-    def gaussian(self, level: int, features: Tensor) -> Gaussian:
-        """Posterior of this modality alone at a level, from its feature map there, float32."""
-        mean, log_variance = self.heads[level](features).float().chunk(2, dim=1)
-        return Gaussian(mean, log_variance.clamp(-self.max_abs_log_variance, self.max_abs_log_variance))
+    def posterior(self, level: int, features: Tensor) -> Tensor:
+        """Mean and log-variance of this modality alone at a level, from its feature map there; see `Expert`."""
+        return self.heads[level](features)
 
 
 class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
@@ -85,35 +89,46 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         latent_channels = scaled_widths(features, config.latent_width)
         widths = encoder_widths(features, config)
         encoders = [
-            ModalityEncoder(planned_backbone(architecture, widths, config.finest_convolutions), latent_channels, config)
+            ModalityEncoder(planned_backbone(architecture, widths, config.finest_convolutions), latent_channels)
             for _ in range(num_modalities)
         ]
         plan = decoder_plan(architecture, encoders[0].backbone)
         completion_gradient = config.reconstruction_weight / num_modalities
-        super().__init__(num_modalities, latent_channels, plan.strides, completion_gradient)
+        super().__init__(
+            num_modalities, latent_channels, plan.strides, config.max_abs_log_variance, completion_gradient
+        )
         self.encoders = nn.ModuleList(encoders)
+        # The plan's begin with the deepest level.
+        planned = architecture["n_conv_per_stage_decoder"]
+        planned = planned if isinstance(planned, int) else planned[::-1]
+        convolutions = at_most(config.finest_convolutions, planned, len(features) - 1)[::-1]
         # nnU-Net switches deep supervision at `network.decoder.deep_supervision`.
         self.decoder = LatentDecoder(
             plan,
             latent_channels,
             features,
             num_outputs,
-            architecture["n_conv_per_stage_decoder"],
+            convolutions,
             deep_supervision,
         )
         if config.image_decoders:
-            image_widths = scaled_widths(features, config.image_decoder_width)
-            # 1×1×1 kernels at full resolution, to save time: the latent of that level brings the detail.
-            kernels = [[1] * len(plan.strides[0]), *plan.kernel_sizes[1:]]
-            image_plan = SimpleNamespace(**{**vars(plan), "kernel_sizes": kernels})
             self.image_decoder = LatentDecoder(
-                image_plan, latent_channels, image_widths, num_modalities, 1, deep_supervision=False
+                plan,
+                latent_channels,
+                image_decoder_widths(features, config),
+                num_modalities,
+                1,
+                deep_supervision=False,
+                channels_from_below=latent_channels,
             )
             # nnU-Net's decoder has an output layer at every level. DDP fails on those that get no gradient.
             self.image_decoder.seg_layers = self.image_decoder.seg_layers[-1:]
         initialise_as_nnunet(self)
-        for encoder in self.encoders:
-            encoder.reset_heads()
+        for channel, encoder in enumerate(self.encoders):
+            encoder.reset_heads(
+                config.initial_log_variance, config.initial_log_variance_elsewhere, channel, num_modalities
+            )
+        quicken_pointwise(self)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements that a training step keeps for one sample with all modalities, nnU-Net's measure of memory.

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnunet_hetero.config import HeteroModalConfig
-from nnunet_hetero.network.fusion import Gaussian
 from nnunet_hetero.network.parts import FeatureEncoder, compute_again, require_no_cascade
 from nnunet_hetero.network.variational import VariationalNetwork
 
@@ -85,17 +84,14 @@ class PaperEncoder(FeatureEncoder):
 
     Args:
         dimension: 2 or 3.
-        max_abs_log_variance: Clamp of the log-variance.
     """
 
-    def __init__(self, dimension: int, max_abs_log_variance: float):
+    def __init__(self, dimension: int):
         super().__init__(PaperBackbone(dimension))
-        self.max_abs_log_variance = max_abs_log_variance
 
-    def gaussian(self, level: int, features: Tensor) -> Gaussian:
-        """Posterior of this modality alone at a level, from its feature map there, float32."""
-        mean, log_variance = features.float().chunk(2, dim=1)
-        return Gaussian(mean, log_variance.clamp(-self.max_abs_log_variance, self.max_abs_log_variance))
+    def posterior(self, level: int, features: Tensor) -> Tensor:
+        """Mean and log-variance of this modality alone, which its features are; see `Expert`."""
+        return features
 
 
 class PaperDecoder(nn.Module):
@@ -148,10 +144,8 @@ class PaperUHVED(VariationalNetwork):
     def __init__(self, dimension: int, num_modalities: int, num_outputs: int, config: HeteroModalConfig | None = None):
         config = config or HeteroModalConfig()
         strides = [[1] * dimension, *[[2] * dimension] * (len(FEATURES) - 1)]
-        super().__init__(num_modalities, LATENTS, strides)
-        self.encoders = nn.ModuleList(
-            PaperEncoder(dimension, config.max_abs_log_variance) for _ in range(num_modalities)
-        )
+        super().__init__(num_modalities, LATENTS, strides, config.max_abs_log_variance)
+        self.encoders = nn.ModuleList(PaperEncoder(dimension) for _ in range(num_modalities))
         self.decoder = PaperDecoder(dimension, num_outputs)
         if config.image_decoders:
             self.image_decoder = ImageDecoders(PaperDecoder(dimension, 1) for _ in range(num_modalities))

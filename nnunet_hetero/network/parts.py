@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pydoc
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
@@ -92,12 +93,21 @@ def planned_backbone(architecture: dict, widths: Sequence[int], finest: int | st
     }
     residual = "n_blocks_per_stage" in kwargs
     per_stage = "n_blocks_per_stage" if residual else "n_conv_per_stage"
-    if finest != PLAN:
-        planned = kwargs[per_stage]
-        planned = [planned] * len(widths) if isinstance(planned, int) else planned
-        kwargs[per_stage] = [min(int(finest), planned[0]), *planned[1:]]
+    kwargs[per_stage] = at_most(finest, kwargs[per_stage], len(widths))
     encoder = ResidualEncoder if residual else PlainConvEncoder
     return encoder(input_channels=1, features_per_stage=list(widths), return_skips=True, **kwargs)
+
+
+def at_most(finest: int | str, planned: int | Sequence[int], levels: int) -> list[int]:
+    """Convolutions of every level, finest first: the plan's, but at the finest level not more than ``finest``.
+
+    Args:
+        finest: Their number there; ``"plan"`` keeps the plan's.
+        planned: The plan's at every level, finest first, or one number for all.
+        levels: Number of levels.
+    """
+    first, *others = [planned] * levels if isinstance(planned, int) else planned
+    return [first if finest == PLAN else min(int(finest), first), *others]
 
 
 def decoder_plan(architecture: dict, backbone: nn.Module) -> SimpleNamespace:
@@ -141,18 +151,52 @@ class FeatureEncoder(nn.Module):
     def __init__(self, backbone: nn.Module):
         super().__init__()
         self.backbone = backbone
-        inner = (module for module in backbone.modules() if getattr(module, "in_channels", 1) > 1)
-        next(inner).register_forward_pre_hook(_never_alone)
+        for module in backbone.modules():
+            if isinstance(module, tuple(POINTWISE)):
+                module.register_forward_pre_hook(_never_small_and_alone)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Encode images of one modality, ``(n, 1, *spatial)``, to the feature maps of every level, finest first."""
         return [features if len(features) == len(x) else features[: len(x)] for features in self.backbone(x)]
 
 
-def _never_alone(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
-    """On a CPU torch runs the small 3D convolutions of a single sample by a path three times slower than for two."""
+def _never_small_and_alone(convolution: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    """On a CPU torch runs the small 3D convolutions of a single sample by a path three times slower than for two.
+
+    What is small is in its ``use_mkldnn`` (aten/src/ATen/native/Convolution.cpp).
+    """
     (x,) = inputs
-    return (x.expand(2, *x.shape[1:]),) if x.device.type == "cpu" and len(x) == 1 else None
+    small = convolution.in_channels > 1 and len(x) == 1 and x.shape[:4].numel() <= 20480
+    return (x.expand(2, *x.shape[1:]),) if small and x.device.type == "cpu" else None
+
+
+class _Pointwise:
+    """A convolution with a kernel of one voxel, on a CPU as a matrix product: up to three times faster."""
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if x.device.type != "cpu":
+            return super()._conv_forward(x, weight, bias)
+        constant = weight.new_zeros(1) if bias is None else bias
+        weight = weight.flatten(1).expand(len(x), -1, -1)
+        return torch.baddbmm(constant[None, :, None], weight, x.flatten(2)).unflatten(2, x.shape[2:])
+
+
+class PointwiseConv2d(_Pointwise, nn.Conv2d):
+    """See `_Pointwise`."""
+
+
+class PointwiseConv3d(_Pointwise, nn.Conv3d):
+    """See `_Pointwise`."""
+
+
+POINTWISE = {nn.Conv2d: PointwiseConv2d, nn.Conv3d: PointwiseConv3d}
+
+
+def quicken_pointwise(network: nn.Module) -> None:
+    """Let the convolutions of a network with kernels of one voxel run as matrix products, where that is faster."""
+    for module in network.modules():
+        if type(module) in POINTWISE and {*module.kernel_size, *module.stride} == {1}:
+            module.__class__ = POINTWISE[type(module)]
 
 
 class LatentDecoder(UNetDecoder):
@@ -165,6 +209,7 @@ class LatentDecoder(UNetDecoder):
         num_outputs: Channels of the output.
         n_conv_per_stage: Convolutions per level.
         deep_supervision: Whether `forward` gives the output of every level.
+        channels_from_below: What comes up to a level from the one below, finest first; default ``widths``.
     """
 
     def __init__(
@@ -175,16 +220,20 @@ class LatentDecoder(UNetDecoder):
         num_outputs: int,
         n_conv_per_stage: int | Sequence[int],
         deep_supervision: bool,
+        channels_from_below: Sequence[int] | None = None,
     ):
         plan = SimpleNamespace(**{**vars(plan), "output_channels": list(widths)})
         super().__init__(plan, num_outputs, n_conv_per_stage, deep_supervision, nonlin_first=plan.nonlin_first)
         # nnU-Net's takes as many channels from the encoder as from the level below, so its first layers are built anew.
-        levels = list(zip(widths, latent_channels, plan.kernel_sizes, strict=True))[-2::-1]
+        from_below = channels_from_below or widths
+        levels = list(zip(widths, latent_channels, from_below, plan.kernel_sizes, strict=True))[-2::-1]
+        self.fewer_from_below = [width - below for width, below in zip(widths, from_below, strict=True)]
+        self.strides = plan.strides
         self.stages = nn.ModuleList(
             StackedConvBlocks(
                 len(stage.convs),
                 plan.conv_op,
-                width + latent,
+                below + latent,
                 width,
                 kernel,
                 1,
@@ -197,9 +246,16 @@ class LatentDecoder(UNetDecoder):
                 plan.nonlin_kwargs,
                 plan.nonlin_first,
             )
-            for stage, (width, latent, kernel) in zip(self.stages, levels, strict=True)
+            for stage, (width, latent, below, kernel) in zip(self.stages, levels, strict=True)
         )
-        below = self.transpconvs[0]
-        self.transpconvs[0] = type(below)(
-            latent_channels[-1], below.out_channels, below.kernel_size, below.stride, bias=below.bias is not None
+        deeper = (latent_channels[-1], *widths[-2:0:-1])
+        self.transpconvs = nn.ModuleList(
+            type(up)(channels, below, up.kernel_size, up.stride, bias=up.bias is not None)
+            for up, channels, (_, _, below, _) in zip(self.transpconvs, deeper, levels, strict=True)
         )
+
+    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
+        """Elements of the outputs of all convolutions; nnU-Net expects `widths` channels from below."""
+        shapes = level_shapes(input_size, self.strides)[:-1]
+        less = sum(fewer * math.prod(shape) for fewer, shape in zip(self.fewer_from_below, shapes, strict=False))
+        return super().compute_conv_feature_map_size(input_size) - less

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.network.fusion import Expert, Gaussian, product_of_gaussians
+from nnunet_hetero.network.fusion import Expert, Gaussian, kl_to_standard_normal, product_of_gaussians
 from nnunet_hetero.network.parts import compute_again
 from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality, restricted
 
@@ -22,23 +22,26 @@ class HeteroModalOutput(NamedTuple):
         completion: Images of all M modalities, ``(B, M, *spatial)``, in the units of the input; None without an image
             decoder.
         posterior: The fused Gaussian of every level, finest first.
+        kl: Its divergence from the prior, see `kl_to_standard_normal`.
     """
 
     segmentation: Tensor | list[Tensor]
     completion: Tensor | None
     posterior: list[Gaussian]
+    kl: Tensor
 
 
 class VariationalNetwork(EncoderPerModality):
     """Each modality says where the latents of every level are, as a Gaussian; decoders take a draw from their product.
 
     A network built on this sets, beside what `EncoderPerModality` says, ``image_decoder`` if it has one; each of its
-    encoders has ``gaussian(level, features)``, the posterior of its modality alone.
+    encoders has ``posterior(level, features)``, the parameters of its `Expert`.
 
     Args:
         num_modalities: M, the number of input channels.
         latent_channels: Channels of the latent of every level, finest first.
         strides: Stride of every level.
+        max_abs_log_variance: Clamp of each modality's |log σ²|.
         completion_gradient: What of the image decoder's gradient the latents get, see `_ScaledGradient`.
     """
 
@@ -49,17 +52,19 @@ class VariationalNetwork(EncoderPerModality):
         num_modalities: int,
         latent_channels: Sequence[int],
         strides: Sequence[Sequence[int]],
+        max_abs_log_variance: float,
         completion_gradient: float = 1.0,
     ):
         super().__init__(num_modalities, latent_channels, strides)
+        self.max_abs_log_variance = max_abs_log_variance
         self.completion_gradient = completion_gradient
 
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
         """The product of the modalities' posteriors and the prior; without any modality the prior."""
         experts = [
-            Expert(self.encoders[part.channel].gaussian(level, part.features[level]), part.samples) for part in encoded
+            Expert(self.encoders[part.channel].posterior(level, part.features[level]), part.samples) for part in encoded
         ]
-        return product_of_gaussians(experts, shape, next(self.parameters()).device)
+        return product_of_gaussians(experts, shape, next(self.parameters()).device, self.max_abs_log_variance)
 
     def complete(self, latents: Sequence[Tensor], modalities: Sequence[int] | None = None) -> Tensor:
         """Decode images from latents.
@@ -106,9 +111,11 @@ class VariationalNetwork(EncoderPerModality):
         if available is not None and available.ndim == 3:
             return self._decode_several(x, available.cpu().bool())
         posterior, available = self.fused(x, available)
+        # Before the decoders: the later it is in the backward pass, the later its gradient takes memory.
+        kl = kl_to_standard_normal(posterior) if full else None
         latents = self.latents(posterior, available)
         segmentation = self.decoder(latents)
-        return HeteroModalOutput(segmentation, self._completion(latents), posterior) if full else segmentation
+        return HeteroModalOutput(segmentation, self._completion(latents), posterior, kl) if full else segmentation
 
     def _completion(self, latents: Sequence[Tensor]) -> Tensor | None:
         if self.image_decoder is None:
@@ -121,11 +128,12 @@ class VariationalNetwork(EncoderPerModality):
         outputs = []
         for available in subsets:
             posterior = self.fuse(restricted(encoded, available), len(x), x.shape[2:])
+            kl = kl_to_standard_normal(posterior)
             latents = self.latents(posterior, subsets.any(dim=0))
             # Only one of the N is kept in memory with all that its decoders make.
             segmentation = compute_again(self, self.decoder, latents)
             completion = compute_again(self, self._completion, latents)
-            outputs.append(HeteroModalOutput(segmentation, completion, posterior))
+            outputs.append(HeteroModalOutput(segmentation, completion, posterior, kl))
         return outputs
 
 

@@ -14,7 +14,13 @@ AUTO, DEFAULT, NARROW, WIDE, PAPER = "auto", "default", "narrow", "wide", "paper
 
 WIDTHS: dict[str, dict[str, float | str]] = {
     DEFAULT: {},
-    NARROW: {"encoder_width": 0.25, "finest_width": 0.5, "latent_width": 0.25, "image_decoder_width": 0.25},
+    NARROW: {
+        "encoder_width": 0.25,
+        "finest_width": 0.5,
+        "latent_width": 0.25,
+        "image_decoder_width": 0.25,
+        "finest_image_width": 0.5,
+    },
     WIDE: {"encoder_width": 1.0, "finest_convolutions": PLAN, "latent_width": 1.0, "image_decoder_width": 1.0},
     # 8 features in the first level of an encoder, 4 in latents and decoders, where nnU-Net has 32.
     PAPER: {
@@ -42,6 +48,12 @@ def encoder_widths(features_per_stage: Sequence[int], config: HeteroModalConfig)
     """
     finest, *_ = scaled_widths(features_per_stage, config.finest_width)
     return [finest, *scaled_widths(features_per_stage, config.encoder_width)[1:]]
+
+
+def image_decoder_widths(features_per_stage: Sequence[int], config: HeteroModalConfig) -> list[int]:
+    """Width of the image decoder at every level, finest first; as `encoder_widths`."""
+    finest, *_ = scaled_widths(features_per_stage, config.finest_image_width)
+    return [finest, *scaled_widths(features_per_stage, config.image_decoder_width)[1:]]
 
 
 def scaled_widths(features_per_stage: Sequence[int], fraction: float) -> list[int]:

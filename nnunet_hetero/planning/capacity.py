@@ -25,6 +25,7 @@ from nnunet_hetero.network.widths import (
     PAPER_FEATURES,
     WIDTHS,
     encoder_widths,
+    image_decoder_widths,
     scaled_widths,
 )
 from nnunet_hetero.planning.memory import training_bytes
@@ -111,7 +112,7 @@ def describe_choice(name: str, before: Mapping[str, Any], choice: Choice) -> lis
         widths("each encoder", encoder_widths(features, config)),
         widths("latents", scaled_widths(features, config.latent_width)),
         widths("segmentation decoder", features),
-        widths("image decoder", scaled_widths(features, config.image_decoder_width)),
+        widths("image decoder", image_decoder_widths(features, config)),
         f"  {'memory of a step':<21}about {choice.gigabytes:.2g} GB on a GPU (target {choice.target:g}), "
         f"{choice.float32_gigabytes:.2g} GB in float32 on a CPU",
     ]

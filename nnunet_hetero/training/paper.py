@@ -32,6 +32,7 @@ class UHVEDPaperTrainer(HeteroModalVAETrainer):
     network_class = PaperUHVED
     any_patch_size = True
     deeply_supervised = False
+    scores_foreground = False
 
     @classmethod
     def default_settings(cls) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.variational import HeteroModalOutput
 from nnunet_hetero.training.base import HeteroTrainer
 from nnunet_hetero.training.intensity import training_moments
-from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
+from nnunet_hetero.training.losses import foreground, masked_l2
 
 
 class HeteroModalVAETrainer(HeteroTrainer):
@@ -24,6 +24,9 @@ class HeteroModalVAETrainer(HeteroTrainer):
     """
 
     network_class = HeteroModalVAE
+    scores_foreground = True
+    """Whether images are scored where the case has any signal, or everywhere."""
+
     intensity: Moments | None = None  # of the training images, what completed images are scaled to
 
     @classmethod
@@ -57,15 +60,15 @@ class HeteroModalVAETrainer(HeteroTrainer):
         """The loss of what the network makes of a batch; see `losses`."""
         with self.autocast():
             segmentation = self.loss(output.segmentation, target)
-        kl = kl_to_standard_normal(output.posterior)
-        optimised = total = segmentation + self.hetero.kl_weight * kl
+        optimised = total = segmentation + self.hetero.kl_weight * output.kl
         reconstruction = torch.zeros(())
         if output.completion is not None:
-            reconstruction = masked_l2(output.completion, data, present)
+            where = foreground(data, present) if self.scores_foreground else None
+            reconstruction = masked_l2(output.completion, data, present, where)
             total = total + self.hetero.reconstruction_weight * reconstruction
             # Each image's own loss in full; the network passes the weighted part of it on to the latents.
             optimised = optimised + len(self.modalities) * reconstruction
-        return optimised, {"loss": segmentation, "total": total, "reconstruction": reconstruction, "kl": kl}
+        return optimised, {"loss": segmentation, "total": total, "reconstruction": reconstruction, "kl": output.kl}
 
     def state_to_save(self) -> dict:
         """History, and the intensities of the training images."""

@@ -22,7 +22,7 @@ def random_gaussian(seed: int, shape=SHAPE, dtype=torch.float64) -> Gaussian:
 
 def everyone(gaussian: Gaussian) -> Expert:
     """An expert on all samples of the batch."""
-    return Expert(gaussian, torch.arange(len(gaussian.mean)))
+    return Expert(torch.cat(gaussian, dim=1), torch.arange(len(gaussian.mean)))
 
 
 def as_normal(gaussian: Gaussian) -> Normal:
@@ -82,10 +82,7 @@ class TestBatchOfDifferentSubsets:
     def test_each_sample_is_fused_from_its_own(self):
         experts = [random_gaussian(seed) for seed in range(3)]
         samples = [torch.tensor(rows) for rows in ([0, 2], [0], [0, 1, 2])]
-        mixed = [
-            Expert(Gaussian(*(part[rows] for part in expert)), rows)
-            for expert, rows in zip(experts, samples, strict=True)
-        ]
+        mixed = [Expert(torch.cat(expert, dim=1)[rows], rows) for expert, rows in zip(experts, samples, strict=True)]
         fused = product_of_gaussians(mixed, SHAPE, "cpu")
         for row, subset in enumerate([(0, 1, 2), (2,), (0, 2)]):
             alone = fuse(*(experts[number] for number in subset))
@@ -93,11 +90,24 @@ class TestBatchOfDifferentSubsets:
             torch.testing.assert_close(fused.log_variance[row], alone.log_variance[row])
 
     def test_sample_of_nobody_is_the_prior(self):
-        expert = Expert(random_gaussian(0, (1, *SHAPE[1:])), torch.tensor([1]))
+        expert = Expert(torch.cat(random_gaussian(0, (1, *SHAPE[1:])), dim=1), torch.tensor([1]))
         mean, log_variance = product_of_gaussians([expert], SHAPE, "cpu")
         assert not mean[[0, 2]].any()
         assert not log_variance[[0, 2]].any()
         assert mean[1].all()
+
+
+class TestGradient:
+    def test_as_differences_have_it(self):
+        """In a batch whose samples have different experts, or none; some log-variances are clamped."""
+        samples = [torch.tensor([0, 2]), torch.tensor([2]), torch.tensor([1, 0])]
+        experts = [torch.cat(random_gaussian(seed, (len(rows), 2, 3)), dim=1) for seed, rows in enumerate(samples)]
+        assert max(expert[:, 2:].abs().max() for expert in experts) > 1.5
+
+        def fused(*parameters):
+            return product_of_gaussians(list(map(Expert, parameters, samples)), (4, 2, 3), "cpu", 1.5)
+
+        assert torch.autograd.gradcheck(fused, [expert.requires_grad_() for expert in experts])
 
 
 class TestNumerics:
@@ -105,8 +115,9 @@ class TestNumerics:
     def test_float32_under_autocast(self, dtype):
         experts = [Gaussian(*(part.to(dtype) for part in random_gaussian(seed))) for seed in range(3)]
         expected = fuse(*(Gaussian(*(part.float() for part in expert)) for expert in experts))
+        everybody = [everyone(expert) for expert in experts]
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            fused = fuse(*experts)
+            fused = product_of_gaussians(everybody, SHAPE, "cpu")
         for found, wanted in zip(fused, expected, strict=True):
             assert found.dtype == torch.float32
             torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)

@@ -219,14 +219,18 @@ class TestRandomness:
 
 
 class TestStart:
-    def test_variance_of_every_level(self):
-        """Before the first step σ² is the setting's, whatever the image: noise must not drown the signal."""
-        network = HeteroModalVAE.from_plans(tiny_configuration(initial_log_variance=-2.0), 4, 3, False)
-        encoder = network.encoders[0]
-        for level, features in enumerate(encoder(random_images(2, 1))):
-            posterior = encoder.gaussian(level, features)
-            assert (posterior.log_variance == -2.0).all()
-            assert posterior.mean.std() > 0
+    @pytest.mark.parametrize("modalities", [1, 2, 4])
+    def test_each_channel_of_a_latent_has_one_modality_that_speaks_for_it(self, modalities):
+        """Before the first step σ² is the settings', whatever the image: noise must not drown the signal."""
+        settings = {"initial_log_variance": -2.0, "initial_log_variance_elsewhere": -0.5, "latent_width": 1.0}
+        network = HeteroModalVAE.from_plans(tiny_configuration(**settings), modalities, 3, False)
+        for channel, encoder in enumerate(network.encoders):
+            for level, features in enumerate(encoder(random_images(2, 1))):
+                mean, log_variance = encoder.posterior(level, features).chunk(2, dim=1)
+                own = torch.arange(network.channels[level]) % modalities == channel
+                assert (log_variance[:, own] == -2.0).all()
+                assert (log_variance[:, ~own] == -0.5).all()
+                assert mean.std() > 0
 
 
 class TestComputesOnlyWhatIsNeeded:
@@ -369,7 +373,7 @@ class TestRecomputation:
             kept.append(sum(elements.values()))
         for (name, p), q in zip(networks[0].named_parameters(), networks[1].parameters(), strict=True):
             torch.testing.assert_close(p.grad, q.grad, msg=name)
-        assert kept[0] < 0.8 * kept[1]
+        assert kept[0] < 0.9 * kept[1]
 
 
 class TestCompile:

@@ -7,8 +7,8 @@ import torch
 from helpers.tiny_network import masks, random_images
 from torch.distributions import Normal, kl_divergence
 
-from nnunet_hetero.network.fusion import Gaussian
-from nnunet_hetero.training.losses import kl_to_standard_normal, masked_l2
+from nnunet_hetero.network.fusion import Gaussian, kl_to_standard_normal
+from nnunet_hetero.training.losses import foreground, masked_l2
 
 
 def level(seed: int, *shape: int) -> Gaussian:
@@ -29,6 +29,17 @@ class TestKullbackLeibler:
         levels = [level(0, 2, 8, 8, 8, 8), level(1, 2, 2, 2, 2, 2)]
         expected = (reference(levels[0]).mean() + reference(levels[1]).mean()) / 2
         torch.testing.assert_close(kl_to_standard_normal(levels), expected)
+
+    def test_gradient(self):
+        """As autograd has it for torch's own divergence."""
+        found, expected = [level(0, 2, 3, 4, 4, 4) for _ in range(2)]
+        for gaussian in (found, expected):
+            for part in gaussian:
+                part.requires_grad_()
+        (3 * kl_to_standard_normal([found])).backward()
+        (3 * reference(expected).mean()).backward()
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one.grad, other.grad)
 
     def test_of_the_prior_is_zero(self):
         assert kl_to_standard_normal([Gaussian(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))]) == 0
@@ -65,6 +76,17 @@ class TestMaskedL2:
         for one, other in zip(*results, strict=True):
             assert torch.equal(one, other)
 
+    def test_only_voxels_that_count(self):
+        """Outside of them neither image nor completion matters, and a small brain weighs as much as a large one."""
+        where = torch.zeros(2, 1, *self.IMAGES.shape[2:], dtype=torch.bool)
+        where[0, :, :2], where[1, :, :5] = True, True
+        present = masks((0, 1), (2,))
+        at = [(0, 0, slice(2)), (0, 1, slice(2)), (1, 2, slice(5))]
+        expected = torch.stack([(self.IMAGES[i] - self.COMPLETION[i]).square().mean() for i in at]).mean()
+        found = masked_l2(torch.where(where, self.COMPLETION, 1e3), self.IMAGES, present, where)
+        torch.testing.assert_close(found, expected)
+        assert masked_l2(self.COMPLETION, self.IMAGES, present, torch.zeros_like(where)) == 0
+
     def test_nothing_there(self):
         assert masked_l2(self.COMPLETION, self.IMAGES, masks((), ())) == 0
 
@@ -74,3 +96,12 @@ class TestMaskedL2:
         found = masked_l2((self.COMPLETION + 300).half(), self.IMAGES.half(), present)
         assert found.dtype == torch.float32
         assert found.item() == pytest.approx(masked_l2(self.COMPLETION + 300, self.IMAGES, present).item(), rel=1e-2)
+
+
+def test_foreground_is_where_a_present_image_has_signal():
+    images = torch.zeros(2, 3, 2, 2)
+    images[0, 0, 0, 0], images[0, 1, 0, 1], images[1, 2, 1, 1], images[1, 0, 1, 0] = 1.0, -2.0, 3.0, 4.0
+    found = foreground(images, torch.tensor([[True, True, False], [False, False, True]]))
+    assert found.shape == (2, 1, 2, 2)
+    assert found[0, 0].tolist() == [[True, True], [False, False]]
+    assert found[1, 0].tolist() == [[False, False], [False, True]]
