@@ -22,7 +22,7 @@ from nnunet_hetero.network.parts import (
     initialise_as_nnunet,
     level_shapes,
     planned_backbone,
-    quicken_pointwise,
+    quicken,
 )
 from nnunet_hetero.network.variational import HeteroModalOutput, VariationalNetwork
 from nnunet_hetero.network.widths import encoder_widths, image_decoder_widths, scaled_widths
@@ -128,7 +128,7 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             encoder.reset_heads(
                 config.initial_log_variance, config.initial_log_variance_elsewhere, channel, num_modalities
             )
-        quicken_pointwise(self)
+        quicken(self)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements that a training step keeps for one sample with all modalities, nnU-Net's measure of memory.

@@ -10,7 +10,45 @@ from dynamic_network_architectures.building_blocks.plain_conv_encoder import Pla
 from helpers.tiny_network import random_images
 from torch import nn
 
-from nnunet_hetero.network.parts import FeatureEncoder, PointwiseConv2d, PointwiseConv3d, quicken_pointwise
+from nnunet_hetero.network.parts import (
+    FeatureEncoder,
+    PointwiseConv2d,
+    PointwiseConv3d,
+    RowwiseNorm2d,
+    RowwiseNorm3d,
+    quicken,
+)
+
+
+def require_same(usual: nn.Module, quick: nn.Module, x: torch.Tensor) -> None:
+    """Fail if answers or gradients differ by more than rounding."""
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    outputs = [layer(one) for layer, one in zip((usual, quick), inputs, strict=True)]
+    for output in outputs:
+        output.pow(3).sum().backward()
+    torch.testing.assert_close(outputs[1], outputs[0])
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad, rtol=1e-4, atol=1e-4)
+    for one, other in zip(quick.parameters(), usual.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-4)
+
+
+class TestRowwiseNorm:
+    @pytest.mark.parametrize("affine", [True, False])
+    @pytest.mark.parametrize(("norm", "shape"), [(nn.InstanceNorm2d, (5, 6)), (nn.InstanceNorm3d, (4, 5, 6))])
+    def test_same_answer_and_gradients(self, norm, shape, affine):
+        torch.manual_seed(0)
+        usual = nn.Sequential(norm(3, eps=1e-3, affine=affine), nn.LeakyReLU(inplace=True))
+        for parameter in usual.parameters():
+            nn.init.uniform_(parameter, 0.5, 1.5)
+        quick = copy.deepcopy(usual)
+        quicken(quick)
+        assert isinstance(quick[0], (RowwiseNorm2d, RowwiseNorm3d))
+        require_same(usual, quick, 3 * random_images(2, 3, shape) + 1)
+
+    def test_not_one_that_follows_its_own_statistics(self):
+        norm = nn.InstanceNorm3d(3, track_running_stats=True)
+        quicken(norm)
+        assert type(norm) is nn.InstanceNorm3d
 
 
 class TestPointwise:
@@ -19,29 +57,21 @@ class TestPointwise:
     def test_same_answer_and_gradients(self, convolution, shape, bias):
         usual = convolution(3, 4, 1, bias=bias)
         quick = copy.deepcopy(usual)
-        quicken_pointwise(quick)
+        quicken(quick)
         assert isinstance(quick, (PointwiseConv2d, PointwiseConv3d))
-        x = random_images(2, 3, shape)
-        inputs = [x.clone().requires_grad_() for _ in range(2)]
-        outputs = [layer(one) for layer, one in zip((usual, quick), inputs, strict=True)]
-        for output in outputs:
-            output.square().sum().backward()
-        torch.testing.assert_close(outputs[1], outputs[0])
-        torch.testing.assert_close(inputs[1].grad, inputs[0].grad)
-        for one, other in zip(quick.parameters(), usual.parameters(), strict=True):
-            torch.testing.assert_close(one.grad, other.grad)
+        require_same(usual, quick, random_images(2, 3, shape))
 
     def test_only_kernels_of_one_voxel(self):
         network = nn.Sequential(
             nn.Conv3d(2, 2, 3, padding=1), nn.Conv3d(2, 2, 1, stride=2), nn.ConvTranspose3d(2, 2, 1)
         )
         before = [type(layer) for layer in network]
-        quicken_pointwise(network)
+        quicken(network)
         assert [type(layer) for layer in network] == before
 
     def test_under_autocast(self):
         layer = nn.Conv3d(3, 4, 1)
-        quicken_pointwise(layer)
+        quicken(layer)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert layer(random_images(2, 3)).dtype == torch.bfloat16
 
