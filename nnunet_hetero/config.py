@@ -31,6 +31,8 @@ class HeteroModalConfig:
         finest_width: The same for the finest level alone.
         finest_convolutions: Convolutions of the encoders (residual blocks, with such plans) and of the segmentation
             decoder at the finest level, where they cost most, at most the plan's; ``"plan"`` is the plan's own number.
+        finest_norm: Whether encoders and image decoder normalise their finest level. Instance norm there scales
+            features by how much of a patch is background, which leaves images too flat.
         latent_width: Channels of the latents z^l, as a fraction of the plan's features.
         image_decoder_width: Features of the image decoder, as a fraction of the plan's features.
         finest_image_width: The same for the finest level alone.
@@ -75,6 +77,7 @@ class HeteroModalConfig:
     encoder_width: float = 0.5
     finest_width: float = 1.0
     finest_convolutions: int | str = 1
+    finest_norm: bool = False
     latent_width: float = 0.5
     image_decoder_width: float = 0.5
     finest_image_width: float = 1.0
@@ -123,7 +126,14 @@ class HeteroModalConfig:
             self._require(name, lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
         if self.seed is not None:
             self._require("seed", lambda value: isinstance(value, int) and value >= 0, "null or a whole number from 0")
-        for name in ("image_decoders", "balance_subsets", "balance_modalities", "histogram_standardisation"):
+        switches = (
+            "finest_norm",
+            "image_decoders",
+            "balance_subsets",
+            "balance_modalities",
+            "histogram_standardisation",
+        )
+        for name in switches:
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{KEY}.{name} is {getattr(self, name)!r}; it must be true or false.")
         for name, choices in CHOICES.items():

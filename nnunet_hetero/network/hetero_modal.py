@@ -8,7 +8,7 @@ the levels, kernels, strides, norms and numbers of convolutions are those of nnU
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -23,6 +23,7 @@ from nnunet_hetero.network.parts import (
     level_shapes,
     planned_backbone,
     quicken,
+    remove_norms,
 )
 from nnunet_hetero.network.variational import HeteroModalOutput, VariationalNetwork
 from nnunet_hetero.network.widths import encoder_widths, image_decoder_widths, scaled_widths
@@ -124,17 +125,32 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             # nnU-Net's decoder has an output layer at every level. DDP fails on those that get no gradient.
             self.image_decoder.seg_layers = self.image_decoder.seg_layers[-1:]
         initialise_as_nnunet(self)
+        self.finest_norm = config.finest_norm
+        if not self.finest_norm:
+            for part in self._finest_parts():
+                remove_norms(part)
         for channel, encoder in enumerate(self.encoders):
             encoder.reset_heads(
                 config.initial_log_variance, config.initial_log_variance_elsewhere, channel, num_modalities
             )
         quicken(self)
 
+    def _finest_parts(self) -> Iterator[nn.Module]:
+        """Layers of encoders and image decoder at the finest level."""
+        for encoder in self.encoders:
+            if hasattr(encoder.backbone, "stem"):  # of residual encoders
+                yield from (encoder.backbone.stem, encoder.backbone.stages[0])
+            else:
+                yield encoder.backbone.stages[0][-1]
+        if self.image_decoder is not None:
+            yield self.image_decoder.stages[-1]
+
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements that a training step keeps for one sample with all modalities, nnU-Net's measure of memory.
 
         The outputs of the convolutions of encoders and decoders, mean and draw of the latents. Heads and fusion are
-        computed again when their gradient is due.
+        computed again when their gradient is due. A layer without norm counts half: all that is left of it is what its
+        nonlinearity makes of it.
         """
         latents = sum(
             channels * math.prod(shape)
@@ -142,4 +158,8 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         )
         parts = [encoder.backbone for encoder in self.encoders] + [self.decoder]
         parts += [] if self.image_decoder is None else [self.image_decoder]
-        return int(sum(part.compute_conv_feature_map_size(input_size) for part in parts) + 2 * latents)
+        maps, without_norm = (
+            sum(part.compute_conv_feature_map_size(input_size) for part in some)
+            for some in (parts, [] if self.finest_norm else self._finest_parts())
+        )
+        return int(maps - without_norm / 2 + 2 * latents)

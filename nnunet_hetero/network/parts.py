@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from dynamic_network_architectures.building_blocks.plain_conv_encoder import PlainConvEncoder
+from dynamic_network_architectures.building_blocks.residual import BasicBlockD, BottleneckD
 from dynamic_network_architectures.building_blocks.residual_encoders import ResidualEncoder
-from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
+from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU, StackedConvBlocks
 from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
 from dynamic_network_architectures.initialization.weight_init import InitWeights_He, init_last_bn_before_add_to_0
 from torch import Tensor, nn
@@ -123,6 +124,17 @@ def initialise_as_nnunet(network: nn.Module) -> None:
     """nnU-Net's weights at the start; each residual block starts as the identity."""
     network.apply(InitWeights_He(1e-2))
     network.apply(init_last_bn_before_add_to_0)
+
+
+def remove_norms(part: nn.Module) -> None:
+    """Take the norms out of nnU-Net's blocks, in place; residual blocks still start as the identity."""
+    for block in part.modules():
+        if isinstance(block, (BasicBlockD, BottleneckD)):
+            for parameter in getattr(block, "conv3", block.conv2).conv.parameters():
+                nn.init.zeros_(parameter)
+        elif isinstance(block, ConvDropoutNormReLU) and hasattr(block, "norm"):
+            block.all_modules = nn.Sequential(*(layer for layer in block.all_modules if layer is not block.norm))
+            del block.norm
 
 
 def level_shapes(spatial: Sequence[int], strides: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:

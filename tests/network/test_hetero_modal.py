@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU
 from helpers.tiny_network import masks, random_images, tiny_configuration, tiny_network
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
@@ -112,13 +113,21 @@ class TestShapes:
         assert len(every.flatten(2).unique(dim=1)[0]) == 4
         assert torch.equal(chosen, every[:, [3, 1]])
 
-    def test_memory_estimate_counts_the_outputs_of_convolutions(self):
-        """nnU-Net's measure, here of encoders, decoders, and the latents."""
-        network, x = tiny_network(deep_supervision=True), random_images(1)
+    @pytest.mark.parametrize("finest_norm", [True, False])
+    def test_memory_estimate_counts_the_outputs_of_convolutions(self, finest_norm):
+        """nnU-Net's measure, here of encoders, decoders, and the latents; half of a convolution without norm."""
+        network, x = tiny_network(deep_supervision=True, finest_norm=finest_norm), random_images(1)
+        blocks = [block for block in network.modules() if isinstance(block, ConvDropoutNormReLU)]
+        halves = {block.conv for block in blocks if not hasattr(block, "norm")}
+        assert bool(halves) == (not finest_norm)
         elements = []
+
+        def count(module, args, output):
+            elements.append(output[:1].numel() / (2 if module in halves else 1))
+
         for name, module in network.named_modules():
             if isinstance(module, (torch.nn.Conv3d, torch.nn.ConvTranspose3d)) and "heads" not in name:
-                module.register_forward_hook(lambda module, args, output: elements.append(output[:1].numel()))
+                module.register_forward_hook(count)
         output = network(x, full=True)
         latents = sum(2 * level.mean.numel() for level in output.posterior)
         assert network.compute_conv_feature_map_size(x.shape[2:]) == sum(elements) + latents
@@ -265,6 +274,8 @@ class TestGradients:
             # Residual blocks start as the identity, which lets no gradient into their first convolution yet.
             if name.endswith("conv2.norm.weight"):
                 torch.nn.init.ones_(parameter)
+            elif name.endswith("stages.0.blocks.0.conv2.conv.weight"):  # without norm
+                torch.nn.init.normal_(parameter)
         train_on(network, random_images(), masks(ALL, ALL))
         assert not [name for name, p in network.named_parameters() if p.grad is None]
         # The bias of a convolution before an instance norm has no influence; all other parameters have.
@@ -319,6 +330,40 @@ def test_convolutions_of_the_finest_level(residual, setting, expected):
         stages = encoder.backbone.stages
         blocks = [stage.blocks if residual else stage[-1].convs for stage in stages]
         assert [len(block) for block in blocks] == [expected, 2, 2]
+
+
+def norms(part: torch.nn.Module) -> int:
+    """Number of instance norms."""
+    return sum(isinstance(layer, torch.nn.InstanceNorm3d) for layer in part.modules())
+
+
+class TestFinestNorm:
+    @pytest.mark.parametrize("residual", [False, True])
+    def test_only_encoders_and_image_decoder_lose_it(self, residual):
+        with_norm, without = (tiny_network(residual=residual, finest_norm=setting) for setting in (True, False))
+        assert norms(with_norm.decoder) == norms(without.decoder)
+        assert norms(without.image_decoder.stages[-1]) == 0 < norms(with_norm.image_decoder.stages[-1])
+        for ours, other in zip(without.image_decoder.stages[:-1], with_norm.image_decoder.stages[:-1], strict=True):
+            assert norms(ours) == norms(other) > 0
+        for ours, other in zip(without.encoders, with_norm.encoders, strict=True):
+            finest = 2 * residual + 1  # a stem and a block of two convolutions
+            assert norms(ours) == norms(other) - finest
+            assert norms(ours.backbone.stages[0]) == 0
+
+    @pytest.mark.parametrize("setting", [True, False])
+    def test_background_does_not_scale_the_finest_level(self, setting):
+        network = tiny_network(finest_norm=setting)
+        x = random_images(1)
+        padded = torch.nn.functional.pad(x, (4, 4, 0, 0, 8, 0))
+        with torch.no_grad():
+            inside = network(padded, full=True).posterior[0].mean[:, :, 8:, :, 4:-4]
+            alone = network(x, full=True).posterior[0].mean
+        assert torch.allclose(inside, alone, rtol=1e-4, atol=1e-5) == (not setting)
+
+    def test_residual_blocks_start_as_the_identity(self):
+        (block,) = tiny_network(residual=True).encoders[0].backbone.stages[0].blocks
+        x = random_images(2, block.conv1.input_channels).abs()
+        torch.testing.assert_close(block(x), x)
 
 
 class TestNumerics:
