@@ -106,7 +106,7 @@ class TestCommand:
         network = HeteroModalVAE.from_plans(
             PlansManager(planned_plans(folder)).get_configuration("3d_fullres"), 4, 3, True
         )
-        assert network(torch.zeros(1, 4, *[size // 2 for size in found["patch_size"]])) is not None
+        assert network(torch.zeros(1, 4, 64, 64, 64)) is not None
         printed = capsys.readouterr().out
         assert "3d_fullres: " in printed and "2d: " in printed
         assert f"patch                {'×'.join(map(str, found['patch_size']))} (nnU-Net: 128×128×128)" in printed
