@@ -7,7 +7,7 @@ Several subsets of one case then share the first step. There are two kinds of ne
   network has no distribution; and ``decoder(levels)``, the logits. ``stochastic`` says whether they have draws;
 * all others: ``forward(x, available)`` is one step, run anew for every subset.
 
-Networks that complete images have an ``image_decoder``, and ``complete(levels, modalities)``.
+Networks that complete images have an ``image_decoder``, and ``complete(levels, available, modalities)``.
 """
 
 from __future__ import annotations

@@ -148,7 +148,9 @@ class SlidingWindow:
         for channel in sorted({channel for item in items for channel in item.maps.completed}):
             rows = [row for row, item in enumerate(items) if channel in item.maps.completed]
             chosen = z if len(rows) == len(items) else [level[rows] for level in z]
-            images = self.network.complete(self._enough(chosen), (channel,))
+            subsets = torch.stack([items[row].maps.subset for row in rows])
+            *chosen, subsets = self._enough([*chosen, subsets])
+            images = self.network.complete(chosen, subsets, (channel,))
             for row, image in zip(rows, images, strict=False):
                 maps = items[row].maps
                 place = maps.completed.index(channel)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
+from nnunet_hetero.network.image_decoder import ImageDecoder
 from nnunet_hetero.network.parts import (
     FeatureEncoder,
     LatentDecoder,
@@ -113,17 +114,9 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             deep_supervision,
         )
         if config.image_decoders:
-            self.image_decoder = LatentDecoder(
-                plan,
-                latent_channels,
-                image_decoder_widths(features, config),
-                num_modalities,
-                1,
-                deep_supervision=False,
-                channels_from_below=latent_channels,
+            self.image_decoder = ImageDecoder(
+                plan, latent_channels, image_decoder_widths(features, config), num_modalities
             )
-            # nnU-Net's decoder has an output layer at every level. DDP fails on those that get no gradient.
-            self.image_decoder.seg_layers = self.image_decoder.seg_layers[-1:]
         initialise_as_nnunet(self)
         self.finest_norm = config.finest_norm
         if not self.finest_norm:

@@ -126,8 +126,8 @@ class PaperDecoder(nn.Module):
 class ImageDecoders(nn.ModuleList):
     """A decoder for each modality, from the latents of all levels to ``(B, M, *spatial)``."""
 
-    def forward(self, latents: Sequence[Tensor]) -> Tensor:
-        """Decode all images."""
+    def forward(self, latents: Sequence[Tensor], available: Tensor) -> Tensor:
+        """Decode all images, whatever the latents were fused from."""
         return torch.cat([compute_again(self, decoder, latents) for decoder in self], dim=1)
 
 

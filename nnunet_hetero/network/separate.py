@@ -60,8 +60,8 @@ class EncoderPerModality(HeteroNetwork):
         strides: Stride of every level.
 
     Attributes:
-        image_decoder: From the latents to the images of all modalities, ``(B, M, *spatial)``; None if the network
-            completes none.
+        image_decoder: From the latents and what they were fused from, ``(B, M)`` bool, to the images of all modalities,
+            ``(B, M, *spatial)``; None if the network completes none.
     """
 
     def __init__(self, num_modalities: int, channels: Sequence[int], strides: Sequence[Sequence[int]]):

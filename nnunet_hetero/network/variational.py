@@ -66,11 +66,12 @@ class VariationalNetwork(EncoderPerModality):
         ]
         return product_of_gaussians(experts, shape, next(self.parameters()).device, self.max_abs_log_variance)
 
-    def complete(self, latents: Sequence[Tensor], modalities: Sequence[int] | None = None) -> Tensor:
+    def complete(self, latents: Sequence[Tensor], available: Tensor, modalities: Sequence[int] | None = None) -> Tensor:
         """Decode images from latents.
 
         Args:
             latents: z of every level, finest first.
+            available: ``(B, M)`` bool, what they were fused from.
             modalities: Which modalities; default all.
 
         Returns:
@@ -81,7 +82,7 @@ class VariationalNetwork(EncoderPerModality):
         """
         if self.image_decoder is None:
             raise SettingsError("This model has no image decoders (hetero_modal.image_decoders is false in its plans).")
-        images = self.image_decoder(latents)
+        images = self.image_decoder(latents, available)
         return images if modalities is None else images[:, list(modalities)]
 
     def forward(
@@ -115,12 +116,16 @@ class VariationalNetwork(EncoderPerModality):
         kl = kl_to_standard_normal(posterior) if full else None
         latents = self.latents(posterior, available)
         segmentation = self.decoder(latents)
-        return HeteroModalOutput(segmentation, self._completion(latents), posterior, kl) if full else segmentation
+        return (
+            HeteroModalOutput(segmentation, self._completion(latents, available), posterior, kl)
+            if full
+            else segmentation
+        )
 
-    def _completion(self, latents: Sequence[Tensor]) -> Tensor | None:
+    def _completion(self, latents: Sequence[Tensor], available: Tensor) -> Tensor | None:
         if self.image_decoder is None:
             return None
-        return self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents])
+        return self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents], available)
 
     def _decode_several(self, x: Tensor, subsets: Tensor) -> list[HeteroModalOutput]:
         self.require_channels(x)
@@ -132,7 +137,7 @@ class VariationalNetwork(EncoderPerModality):
             latents = self.latents(posterior, subsets.any(dim=0))
             # Only one of the N is kept in memory with all that its decoders make.
             segmentation = compute_again(self, self.decoder, latents)
-            completion = compute_again(self, self._completion, latents)
+            completion = compute_again(self, self._completion, latents, available)
             outputs.append(HeteroModalOutput(segmentation, completion, posterior, kl))
         return outputs
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers.preprocessed import PROPERTIES, SHAPE, images
 from helpers.tiny_model import tiny_dataset_json, tiny_plans, write_tiny_model
-from helpers.tiny_network import tiny_configuration, tiny_network
+from helpers.tiny_network import masks, tiny_configuration, tiny_network
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -76,7 +76,7 @@ class TestMean:
         )
         torch.testing.assert_close(torch.from_numpy(found.logits).sigmoid(), expected, atol=1e-5, rtol=1e-4)
         expected = probabilities_by_hand(
-            model, data, mirroring, lambda p: model.network.complete([q.mean for q in p])[0]
+            model, data, mirroring, lambda p: model.network.complete([q.mean for q in p], masks((0, 2, 3)))[0]
         )
         torch.testing.assert_close(torch.from_numpy(found.completion), expected, atol=1e-4, rtol=1e-4)
         assert (found.draws, found.volumes, found.used) == (0, None, (0, 2, 3))

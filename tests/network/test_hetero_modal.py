@@ -11,6 +11,7 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import all_subsets
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
+from nnunet_hetero.network.image_decoder import SubsetOutput
 
 ALL = (0, 1, 2, 3)
 
@@ -109,7 +110,8 @@ class TestShapes:
     def test_completion_of_chosen_modalities(self):
         network, x = tiny_network(), random_images()
         latents = [level.mean for level in network(x, full=True).posterior]
-        every, chosen = network.complete(latents), network.complete(latents, [3, 1])
+        available = masks(ALL, (1, 2))
+        every, chosen = network.complete(latents, available), network.complete(latents, available, [3, 1])
         assert len(every.flatten(2).unique(dim=1)[0]) == 4
         assert torch.equal(chosen, every[:, [3, 1]])
 
@@ -126,7 +128,7 @@ class TestShapes:
             elements.append(output[:1].numel() / (2 if module in halves else 1))
 
         for name, module in network.named_modules():
-            if isinstance(module, (torch.nn.Conv3d, torch.nn.ConvTranspose3d)) and "heads" not in name:
+            if isinstance(module, (torch.nn.Conv3d, torch.nn.ConvTranspose3d, SubsetOutput)) and "heads" not in name:
                 module.register_forward_hook(count)
         output = network(x, full=True)
         latents = sum(2 * level.mean.numel() for level in output.posterior)
@@ -154,7 +156,7 @@ class TestRefuses:
         network = tiny_network(image_decoders=False)
         posterior = network(random_images(), full=True).posterior
         with pytest.raises(SettingsError, match="no image decoders"):
-            network.complete([level.mean for level in posterior])
+            network.complete([level.mean for level in posterior], masks(ALL, ALL))
 
 
 class TestAvailability:
