@@ -12,6 +12,7 @@ there.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -26,6 +27,7 @@ from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.image_quality import z_scored
 from nnunet_hetero.inference.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.cases import find_cases
+from nnunet_hetero.inference.completion import IntensityScale
 from nnunet_hetero.inference.files import read_json, replace_json
 from nnunet_hetero.inference.network_parts import completes_images
 from nnunet_hetero.inference.outputs import SamplingOptions
@@ -97,13 +99,16 @@ def brain_psnr(image: np.ndarray, real: np.ndarray) -> float:
 
 
 def completed(predictor: HeteroModalPredictor, case: CaseImages, channel: int) -> np.ndarray:
-    """A modality from all others that the case has, ``(z, y, x)`` on its own grid, in z-scored units."""
+    """A modality from all others that the case has, ``(z, y, x)`` on its own grid.
+
+    It is the image that ``--save_completed`` writes, but in z-scored units.
+    """
     others = case.restricted_to(set(case.used) - {channel})
     prepared = preprocess(others, predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json)
     data = torch.from_numpy(prepared.data)
     found = predict_preprocessed(predictor, data, case.name, FROM_THE_MEAN, segment=False)
-    images = predictor.writer().on_case_grid(found.completion, prepared.properties)
-    return images[found.completed.index(channel)]
+    writer = dataclasses.replace(predictor.writer(), scales=[IntensityScale()] * len(predictor.modalities))
+    return writer.completed_images(found, prepared.properties)[found.completed.index(channel)]
 
 
 def compare_with_mean(

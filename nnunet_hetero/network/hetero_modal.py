@@ -151,8 +151,7 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         )
         parts = [encoder.backbone for encoder in self.encoders] + [self.decoder]
         parts += [] if self.image_decoder is None else [self.image_decoder]
-        maps, without_norm = (
-            sum(part.compute_conv_feature_map_size(input_size) for part in some)
-            for some in (parts, [] if self.finest_norm else self._finest_parts())
-        )
-        return int(maps - without_norm / 2 + 2 * latents)
+        elements = sum(part.compute_conv_feature_map_size(input_size) for part in parts) + 2 * latents
+        if not self.finest_norm:
+            elements -= sum(part.compute_conv_feature_map_size(input_size) for part in self._finest_parts()) / 2
+        return int(elements)

@@ -116,11 +116,9 @@ class VariationalNetwork(EncoderPerModality):
         kl = kl_to_standard_normal(posterior) if full else None
         latents = self.latents(posterior, available)
         segmentation = self.decoder(latents)
-        return (
-            HeteroModalOutput(segmentation, self._completion(latents, available), posterior, kl)
-            if full
-            else segmentation
-        )
+        if not full:
+            return segmentation
+        return HeteroModalOutput(segmentation, self._completion(latents, available), posterior, kl)
 
     def _completion(self, latents: Sequence[Tensor], available: Tensor) -> Tensor | None:
         if self.image_decoder is None:

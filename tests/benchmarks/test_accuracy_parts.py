@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,9 @@ from measuring import compare, in_fresh_process, peak_bytes
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.config import KEY
+from nnunet_hetero.inference.outputs import SamplingOptions
 from nnunet_hetero.inference.preprocessing import CaseImages
+from nnunet_hetero.integration.predict_flags import PredictionOptions
 from nnunet_hetero.modalities import Modalities
 
 SHORT = {"num_epochs": 2, "num_iterations_per_epoch": 1, "num_val_iterations_per_epoch": 1, "seed": 0}
@@ -145,6 +149,22 @@ class TestScore:
         other.data[1] = np.where(case.data[1] != 0, 7 + case.data[1] ** 2, 0)
         first, second = (completion.completed(predictor, entry, 1) for entry in (case, other))
         np.testing.assert_array_equal(first, second)
+
+    def test_it_is_the_image_that_a_user_gets(self, nnunet_folders):
+        """In other units, on a grid that is not the network's."""
+        predictor = completion.HeteroModalPredictor.from_model_folder(
+            str(nnunet_folders.folder), [0], "cpu", use_mirroring=False, options=PredictionOptions(sampling=SamplingOptions(0))
+        )
+        (case,) = completion.cases_of(predictor, ["case_00"], "")
+        spacing = (0.7, 0.8, 0.9)
+        grid = {"spacing": spacing, "sitk_stuff": {"spacing": spacing[::-1], "origin": (0.0,) * 3}}
+        case = dataclasses.replace(case, properties=(grid,) * 4)
+        given = {name: image for name, image in zip(predictor.modalities.names, case.data, strict=True) if name != "T1c"}
+        users = predictor.predict(given, spacing).completed["T1c"]
+        scale = predictor.scales[1]
+        np.testing.assert_allclose(
+            completion.completed(predictor, case, 1), np.where(users, (users - scale.mean) / scale.sd, 0), atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(

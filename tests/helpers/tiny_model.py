@@ -18,6 +18,8 @@ import torch
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_hetero.network.image_decoder import SubsetOutput
+
 CHANNELS = ("T1", "T1c", "T2", "FLAIR")
 REGIONS = {"whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}
 SHAPE = (20, 18, 22)
@@ -197,6 +199,9 @@ def tiny_checkpoint(plans: dict, dataset_json: dict, trainer: str, fold=0, seed:
             manager.get_label_manager(dataset_json).num_segmentation_heads,
             enable_deep_supervision=False,
         )
+        for module in network.modules():
+            if isinstance(module, SubsetOutput):  # starts the same for all subsets
+                torch.nn.init.normal_(module.weight)
     return {
         "network_weights": network.state_dict(),
         "init_args": {"plans": plans, "configuration": CONFIGURATION, "fold": fold, "dataset_json": dataset_json},

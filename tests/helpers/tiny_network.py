@@ -58,7 +58,8 @@ def tiny_network(
 ) -> HeteroModalVAE:
     """A small network in evaluation mode, weights seeded; further arguments: see `tiny_configuration`.
 
-    Its variances differ between voxels and modalities, as after training, so that tests see them.
+    Its variances differ between voxels and modalities, and the output of its image decoder between subsets, as after
+    training, so that tests see them.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -68,6 +69,8 @@ def tiny_network(
         for encoder in network.encoders:
             for head in encoder.heads:
                 torch.nn.init.normal_(head.weight, std=0.5)
+        if network.image_decoder is not None:
+            torch.nn.init.normal_(network.image_decoder.output.weight)
     return network
 
 

@@ -6,6 +6,7 @@ import json
 import math
 from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
 from helpers.tiny_model import tiny_plans
@@ -103,6 +104,10 @@ class TestCommand:
         found = planned(folder)
         assert found["data_identifier"] == "nnUNetPlans_3d_fullres"
         assert found["normalization_schemes"] == before["normalization_schemes"]
+        median = before["median_image_size_in_voxels"]
+        multiples = np.prod(found["architecture"]["arch_kwargs"]["strides"], axis=0)
+        for size, largest, multiple in zip(found["patch_size"], median, multiples, strict=True):
+            assert size % multiple == 0 and size < largest + multiple
         network = HeteroModalVAE.from_plans(
             PlansManager(planned_plans(folder)).get_configuration("3d_fullres"), 4, 3, True
         )
@@ -167,6 +172,14 @@ class TestChoice:
     def test_wider_needs_a_smaller_patch_at_the_same_memory(self, folder):
         voxels = [math.prod(choice(folder, name, 5.0).changes["patch_size"]) for name in (WIDE, DEFAULT, NARROW)]
         assert voxels == sorted(voxels) and voxels[0] < voxels[-1]
+
+    def test_default_takes_more_memory_than_nnunets_network_and_narrow_less(self, folder):
+        """By the patch at the same memory and batch, see nnU-Net's own plan for 8 GB."""
+        nnunets = planned_by_nnunet()["configurations"]["3d_fullres"]
+        found = {name: choice(folder, name, 8.0).changes for name in (DEFAULT, NARROW)}
+        assert {changes["batch_size"] for changes in found.values()} == {nnunets["batch_size"]}
+        voxels = {name: math.prod(changes["patch_size"]) for name, changes in found.items()}
+        assert voxels[DEFAULT] <= math.prod(nnunets["patch_size"]) <= voxels[NARROW]
 
     def test_widths_of_the_paper(self, folder):
         """8 to 64 features in four levels of an encoder, half in latents and decoders (Dorent et al., section 4)."""
