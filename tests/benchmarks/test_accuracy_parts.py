@@ -153,13 +153,19 @@ class TestScore:
     def test_it_is_the_image_that_a_user_gets(self, nnunet_folders):
         """In other units, on a grid that is not the network's."""
         predictor = completion.HeteroModalPredictor.from_model_folder(
-            str(nnunet_folders.folder), [0], "cpu", use_mirroring=False, options=PredictionOptions(sampling=SamplingOptions(0))
+            str(nnunet_folders.folder),
+            [0],
+            "cpu",
+            use_mirroring=False,
+            options=PredictionOptions(sampling=SamplingOptions(0)),
         )
         (case,) = completion.cases_of(predictor, ["case_00"], "")
         spacing = (0.7, 0.8, 0.9)
         grid = {"spacing": spacing, "sitk_stuff": {"spacing": spacing[::-1], "origin": (0.0,) * 3}}
         case = dataclasses.replace(case, properties=(grid,) * 4)
-        given = {name: image for name, image in zip(predictor.modalities.names, case.data, strict=True) if name != "T1c"}
+        given = {
+            name: image for name, image in zip(predictor.modalities.names, case.data, strict=True) if name != "T1c"
+        }
         users = predictor.predict(given, spacing).completed["T1c"]
         scale = predictor.scales[1]
         np.testing.assert_allclose(

@@ -82,3 +82,16 @@ def random_images(batch: int = 2, modalities: int = 4, shape=(8, 8, 8), seed: in
 def masks(*subsets, modalities: int = 4) -> torch.Tensor:
     """``available`` of a batch, one subset of channel numbers per sample."""
     return torch.tensor([[channel in subset for channel in range(modalities)] for subset in subsets])
+
+
+def everything(output) -> list[torch.Tensor]:
+    """All tensors of a `HeteroModalOutput`."""
+    segmentation = output.segmentation if isinstance(output.segmentation, list) else [output.segmentation]
+    completion = [] if output.completion is None else [output.completion]
+    return [*segmentation, *completion, *(part for level in output.posterior for part in level)]
+
+
+def train_on(network: HeteroModalVAE, x, available) -> None:
+    """Backward pass of something that depends on every output."""
+    torch.manual_seed(0)
+    sum(part.square().mean() for part in everything(network.train()(x, available, full=True))).backward()

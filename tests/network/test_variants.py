@@ -129,7 +129,7 @@ def test_deep_supervision_is_switched_as_nnunet_does(kind):
 
 class TestUHeMIS:
     def test_same_encoders_and_decoder_as_ours(self):
-        """Where our decoder takes a latent it takes two moments of the encoder's features."""
+        """But for norms at the finest level; where our decoder takes a latent it takes two moments of features."""
         theirs, ours = build(UHeMIS, {}, (8, 8, 8)), tiny_network(finest_norm=True)
         takes_latents = ("stages.0.convs.0.conv", "stages.1.convs.0.conv", "transpconvs.0")
 
