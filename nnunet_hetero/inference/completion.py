@@ -89,6 +89,11 @@ def packed_foreground(images: np.ndarray) -> np.ndarray:
     return np.packbits((images != 0).any(axis=0))
 
 
+def unpacked_foreground(properties: dict, shape: Sequence[int]) -> np.ndarray:
+    """What `packed_foreground` was made from, a bool array of ``shape``."""
+    return np.unpackbits(properties[FOREGROUND], count=int(np.prod(shape))).reshape(shape).astype(bool)
+
+
 def restored(images: np.ndarray, scales: Sequence[IntensityScale], properties: dict) -> np.ndarray:
     """Completed images with the intensities and the background of real ones, ``(C, *spatial)`` float32.
 
@@ -100,8 +105,7 @@ def restored(images: np.ndarray, scales: Sequence[IntensityScale], properties: d
     shape = images.shape[1:]
     result = np.stack([image * scale.sd + scale.mean for image, scale in zip(images, scales, strict=True)])
     if FOREGROUND in properties:
-        inside = np.unpackbits(properties[FOREGROUND], count=int(np.prod(shape))).reshape(shape).astype(bool)
-        result[:, ~inside] = 0
+        result[:, ~unpacked_foreground(properties, shape)] = 0
     return result.astype(np.float32, copy=False)
 
 

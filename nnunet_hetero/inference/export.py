@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from nnunetv2.inference.export_prediction import export_prediction_from_logits
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
-from nnunet_hetero.inference.completion import IntensityScale, description, restored
+from nnunet_hetero.inference.completion import FOREGROUND, IntensityScale, description, restored, unpacked_foreground
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.regions import Region
 from nnunet_hetero.inference.uncertainty import FILE_NAME as UNCERTAINTY_NAME
@@ -29,6 +29,10 @@ UNCERTAINTY_TABLE = f"{UNCERTAINTY_FOLDER}/{UNCERTAINTY_NAME}"
 TABLES = (VOLUMES_NAME, UNCERTAINTY_TABLE)
 NUMBERED_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
 """Formats that hold numbers with decimals; images of other data sets are written as the first of them."""
+
+
+LEAST_SHARE = 0.3
+"""At the brain's edge, completed images are divided by this share of foreground at least."""
 
 
 @dataclass(frozen=True)
@@ -168,9 +172,23 @@ class CaseWriter:
         Returns:
             ``(len(prediction.completed), *spatial)``.
         """
+        configuration = self.configuration_manager
+        images = self.on_case_grid(prediction.completion, properties, configuration.resampling_fn_data)
+        # The background that such a normalisation leaves at zero was mixed into the brain's edge, here and in training.
+        mixed = [configuration.use_mask_for_norm[channel] for channel in prediction.completed]
+        if any(mixed) and FOREGROUND in properties:
+            images[mixed] /= self._share_of_foreground(properties, prediction.completion.shape[1:])
+        return restored(images, [self.scales[channel] for channel in prediction.completed], properties)
+
+    def _share_of_foreground(self, properties: dict, preprocessed_shape: Sequence[int]) -> np.ndarray:
+        """How much of each voxel comes from the foreground, once resampled to the preprocessed grid and back."""
         resample = self.configuration_manager.resampling_fn_data
-        scales = [self.scales[channel] for channel in prediction.completed]
-        return restored(self.on_case_grid(prediction.completion, properties, resample), scales, properties)
+        shape = [properties["shape_before_cropping"][axis] for axis in self.plans_manager.transpose_backward]
+        foreground = unpacked_foreground(properties, shape).transpose(self.plans_manager.transpose_forward)
+        cropped = foreground[tuple(slice(*limits) for limits in properties["bbox_used_for_cropping"])]
+        own, preprocessed = self._spacings(properties)
+        small = np.asarray(resample(cropped[None].astype(np.float32), preprocessed_shape, own, preprocessed))
+        return self.on_case_grid(small, properties, resample)[0].clip(LEAST_SHARE, None)
 
     def _rows(self, prediction: CasePrediction, properties: dict, segmentation: str) -> dict[str, Row]:
         rows = {}
@@ -192,16 +210,20 @@ class CaseWriter:
             properties: Those of the preprocessed case.
             resample: One of the configuration's functions; default that of probabilities.
         """
-        plans, configuration = self.plans_manager, self.configuration_manager
+        resample = resample or self.configuration_manager.resampling_fn_probabilities
+        own, preprocessed = self._spacings(properties)
         shape = properties["shape_after_cropping_and_before_resampling"]
-        spacing = [properties["spacing"][axis] for axis in plans.transpose_forward]
-        # A 2D configuration leaves the first axis alone.
-        current = [*spacing[: len(shape) - len(configuration.spacing)], *configuration.spacing]
-        resample = resample or configuration.resampling_fn_probabilities
-        resampled = np.asarray(resample(images, shape, current, spacing))
+        resampled = np.asarray(resample(images, shape, preprocessed, own))
         full = np.zeros((len(images), *properties["shape_before_cropping"]), np.float32)
         full[(slice(None), *(slice(*limits) for limits in properties["bbox_used_for_cropping"]))] = resampled
-        return full.transpose([0, *(axis + 1 for axis in plans.transpose_backward)])
+        return full.transpose([0, *(axis + 1 for axis in self.plans_manager.transpose_backward)])
+
+    def _spacings(self, properties: dict) -> tuple[list[float], list[float]]:
+        """Of the case's grid and of the preprocessed one, mm, axes as transposed by the plans."""
+        own = [properties["spacing"][axis] for axis in self.plans_manager.transpose_forward]
+        planned = self.configuration_manager.spacing
+        # A 2D configuration leaves the first axis alone.
+        return own, [*own[: len(own) - len(planned)], *planned]
 
     @property
     def _image_ending(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -12,18 +13,21 @@ import torch
 from helpers.tiny_model import CHANNELS, read_array, write_case, write_image, write_json, write_tiny_model
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
+from scipy.ndimage import binary_erosion
 
 from nnunet_hetero.inference.completion import (
     COHORT_UNITS,
     FOREGROUND,
     NORMALISED_UNITS,
+    IntensityScale,
     intensity_scales,
     mean_moments,
     packed_foreground,
     restored,
 )
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.inference.preprocessing import CaseImages, preprocess
 from nnunet_hetero.integration.predict_flags import PredictionOptions
 from nnunet_hetero.modalities import Modalities
 
@@ -165,3 +169,46 @@ class TestFiles:
         assert found.completed["T2"].shape == t1.shape
         assert ((found.completed["T2"] == 0) == (t1 == 0)).mean() > 0.999
         assert torch.isfinite(torch.from_numpy(found.completed["T2"])).all()
+
+
+class TestEdgeOfTheBrain:
+    """Resampled to the network's grid, an image is mixed with background at the brain's edge."""
+
+    @pytest.fixture
+    def case(self):
+        """A smooth image four times, on a grid of 1 mm."""
+        z, y, x = np.mgrid[-12:12, -14:14, -13:13]
+        image = np.where((z / 10) ** 2 + (y / 12) ** 2 + (x / 11) ** 2 < 1, 200.0 + 10 * z, 0).astype(np.float32)
+        grid = {"spacing": [1.0] * 3, "sitk_stuff": {"spacing": (1.0,) * 3, "origin": (0.0,) * 3}}
+        return CaseImages("a", Modalities(CHANNELS), np.stack([image] * 4), (grid,) * 4, {})
+
+    def back_and_forth(self, model, case, folder, masked):
+        """The real T2 on the network's grid, taken for a completed one: in z-scored units, and resampled only."""
+        shutil.copytree(model.folder, folder)
+        plans = json.loads((folder / "plans.json").read_text())
+        plans["transpose_forward"], plans["transpose_backward"] = [2, 0, 1], [1, 2, 0]
+        plans["configurations"]["3d_fullres"] |= {"spacing": [2.0, 1.5, 1.7], "use_mask_for_norm": [masked] * 4}
+        write_json(folder / "plans.json", plans)
+        predictor = HeteroModalPredictor.from_model_folder(folder, folds=0, device="cpu")
+        prepared = preprocess(
+            case, predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json, predictor.landmarks
+        )
+        completion = prepared.data[[2]]
+        writer = dataclasses.replace(predictor.writer(), scales=[IntensityScale()] * 4)
+        written = writer.completed_images(CasePrediction((0, 2), 0, None, completion, (2,)), prepared.properties)[0]
+        resample = predictor.configuration_manager.resampling_fn_data
+        return written, writer.on_case_grid(completion, prepared.properties, resample)[0]
+
+    def test_is_as_bright_as_the_image(self, model, case, tmp_path):
+        written, resampled = self.back_and_forth(model, case, tmp_path / "model", masked=True)
+        brain = case.data[2] != 0
+        edge = brain & ~binary_erosion(brain, iterations=2)
+        real = (case.data[2] - case.data[2][brain].mean()) / case.data[2][brain].std()
+        errors = [np.abs(image - real)[edge].mean() for image in (written, resampled)]
+        assert errors[0] < 0.05 < 0.2 < errors[1]
+        assert (written[~brain] == 0).all()
+
+    def test_where_background_is_not_zero_nothing_is_made_up_for(self, model, case, tmp_path):
+        """Without a mask, a z-score makes the background darker than any tissue."""
+        written, resampled = self.back_and_forth(model, case, tmp_path / "model", masked=False)
+        np.testing.assert_array_equal(written, np.where(case.data[2] != 0, resampled, 0))
