@@ -143,7 +143,7 @@ class HeteroTrainer(nnUNetTrainer):
         optimizer, schedule = super().configure_optimizers()
         if self.hetero.optimizer != "SGD":
             kind = getattr(torch.optim, self.hetero.optimizer)
-            optimizer = kind(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
+            optimizer = kind(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay, fused=True)
             schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
         if self.hetero.lr_schedule == "step":
             every, divisor = self.hetero.lr_step_iterations, self.hetero.lr_step_divisor
