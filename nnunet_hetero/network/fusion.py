@@ -38,7 +38,22 @@ class Gaussian(NamedTuple):
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Reparametrised draw μ + σ·ε, ε ~ N(0, I); same shape as the mean."""
         noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
-        return self.mean + torch.exp(0.5 * self.log_variance) * noise
+        return _Draw.apply(self.mean, self.log_variance, noise)
+
+
+class _Draw(torch.autograd.Function):
+    """μ + σ·ε, with a gradient by hand that keeps σ·ε alone: ∂z/∂μ = 1, ∂z/∂log σ² = σ·ε/2."""
+
+    @staticmethod
+    def forward(context, mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+        deviation = torch.mul(log_variance, 0.5).exp_().mul_(noise)
+        context.save_for_backward(deviation)
+        return mean + deviation
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        (deviation,) = context.saved_tensors
+        return gradient, torch.mul(gradient, deviation).mul_(0.5), None
 
 
 class Expert(NamedTuple):

@@ -150,8 +150,7 @@ class EncoderPerModality(HeteroNetwork):
     def _draw(self, level: Level) -> Tensor:
         if isinstance(level, Tensor):
             return level
-        # The noise is drawn again with the same random numbers.
-        return compute_again(self, level.sample) if self.training else level.mean
+        return level.sample() if self.training else level.mean
 
     def compile_parts(self, **kwargs) -> None:
         """torch.compile every encoder and decoder in place; the fusion stays eager, since its subsets vary."""

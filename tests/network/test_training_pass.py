@@ -68,7 +68,7 @@ class TestGradients:
 
 class TestRecomputation:
     def test_same_gradients_with_less_kept(self, monkeypatch):
-        """Training computes heads, fusion and draws a second time instead of keeping what they made."""
+        """Training computes heads and fusion a second time instead of keeping what they made."""
         x, available = random_images(), masks((0, 1, 3), (2,))
         networks, kept = [], []
         for recompute in (True, False):
@@ -76,7 +76,7 @@ class TestRecomputation:
                 monkeypatch.setattr(
                     "nnunet_hetero.network.parts.checkpoint", lambda function, *args, **_: function(*args)
                 )
-            network, elements = tiny_network(deep_supervision=True), {}
+            network, elements = tiny_network(deep_supervision=True, latent_width=1.0), {}
 
             def keep(tensor, elements=elements):
                 elements[tensor.data_ptr()] = tensor.numel()
