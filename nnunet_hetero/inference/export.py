@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from nnunetv2.inference.export_prediction import export_prediction_from_logits
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from scipy.ndimage import binary_fill_holes
 
 from nnunet_hetero.inference.completion import FOREGROUND, IntensityScale, description, restored, unpacked_foreground
 from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
@@ -174,7 +175,7 @@ class CaseWriter:
         """
         configuration = self.configuration_manager
         images = self.on_case_grid(prediction.completion, properties, configuration.resampling_fn_data)
-        # The background that such a normalisation leaves at zero was mixed into the brain's edge, here and in training.
+        # Normalised inside the brain only, the zeros around it were mixed into its edge, here and in training.
         mixed = [configuration.use_mask_for_norm[channel] for channel in prediction.completed]
         if any(mixed) and FOREGROUND in properties:
             images[mixed] /= self._share_of_foreground(properties, prediction.completion.shape[1:])
@@ -184,7 +185,9 @@ class CaseWriter:
         """How much of each voxel comes from the foreground, once resampled to the preprocessed grid and back."""
         resample = self.configuration_manager.resampling_fn_data
         shape = [properties["shape_before_cropping"][axis] for axis in self.plans_manager.transpose_backward]
-        foreground = unpacked_foreground(properties, shape).transpose(self.plans_manager.transpose_forward)
+        # Holes are inside for nnU-Net, too.
+        foreground = binary_fill_holes(unpacked_foreground(properties, shape))
+        foreground = foreground.transpose(self.plans_manager.transpose_forward)
         cropped = foreground[tuple(slice(*limits) for limits in properties["bbox_used_for_cropping"])]
         own, preprocessed = self._spacings(properties)
         small = np.asarray(resample(cropped[None].astype(np.float32), preprocessed_shape, own, preprocessed))

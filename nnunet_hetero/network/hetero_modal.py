@@ -141,7 +141,7 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements that a training step keeps for one sample with all modalities, nnU-Net's measure of memory.
 
-        The outputs of the convolutions of encoders and decoders, mean and draw of the latents. Heads and fusion are
+        The outputs of the convolutions of encoders and decoders, and two maps for each latent. Heads and fusion are
         computed again when their gradient is due. A layer without norm counts half: all that is left of it is what its
         nonlinearity makes of it.
         """

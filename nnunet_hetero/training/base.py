@@ -144,6 +144,7 @@ class HeteroTrainer(nnUNetTrainer):
         if self.hetero.optimizer != "SGD":
             kind = getattr(torch.optim, self.hetero.optimizer)
             optimizer = kind(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay, fused=True)
+            optimizer.register_load_state_dict_pre_hook(_stay_fused)
             schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
         if self.hetero.lr_schedule == "step":
             every, divisor = self.hetero.lr_step_iterations, self.hetero.lr_step_divisor
@@ -418,6 +419,11 @@ class HeteroTrainer(nnUNetTrainer):
             stream = state["streams"][self.local_rank]
             self.sampler.load_state_dict(stream["sampler"])
             self._resumed_random_state = stream
+
+
+def _stay_fused(optimizer: torch.optim.Optimizer, state: dict) -> dict:
+    """An optimiser's state from a checkpoint, fused there or not: half fused it fails under mixed precision."""
+    return {**state, "param_groups": [{**group, "fused": True} for group in state["param_groups"]]}
 
 
 def _seed_everything(seed: int) -> None:

@@ -13,7 +13,7 @@ import torch
 from helpers.tiny_model import CHANNELS, read_array, write_case, write_image, write_json, write_tiny_model
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, binary_fill_holes
 
 from nnunet_hetero.inference.completion import (
     COHORT_UNITS,
@@ -207,6 +207,15 @@ class TestEdgeOfTheBrain:
         errors = [np.abs(image - real)[edge].mean() for image in (written, resampled)]
         assert errors[0] < 0.05 < 0.2 < errors[1]
         assert (written[~brain] == 0).all()
+
+    def test_zeros_inside_were_mixed_with_nothing(self, model, case, tmp_path):
+        """nnU-Net normalises the holes of its mask as well."""
+        case.data[:, 10:14, 12:16, 11:15] = 0
+        written, resampled = self.back_and_forth(model, case, tmp_path / "model", masked=True)
+        brain = case.data[2] != 0
+        inside = binary_erosion(binary_fill_holes(brain), iterations=4) & brain
+        assert inside.sum() > 300
+        np.testing.assert_allclose(written[inside], resampled[inside], rtol=0.05, atol=0.05)
 
     def test_where_background_is_not_zero_nothing_is_made_up_for(self, model, case, tmp_path):
         """Without a mask, a z-score makes the background darker than any tissue."""

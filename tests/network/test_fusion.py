@@ -155,6 +155,15 @@ class TestSample:
         assert (mean.grad == 1).all()
         torch.testing.assert_close(log_variance.grad, (0.5 * (draw - mean)).detach())
 
+    def test_gradient_by_hand(self):
+        torch.manual_seed(0)
+        parts = [torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+
+        def draw(mean, log_variance):
+            return Gaussian(mean, log_variance).sample(torch.Generator().manual_seed(1))
+
+        assert torch.autograd.gradcheck(draw, parts)
+
 
 def prior() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.zeros(SHAPE, dtype=torch.float64), torch.zeros(SHAPE, dtype=torch.float64)

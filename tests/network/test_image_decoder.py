@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.tiny_network import masks, random_images, tiny_network
+from helpers.tiny_network import masks, random_images, tiny_configuration, tiny_network
 
+from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.image_decoder import SubsetOutput
 
 ALL, NONE = (0, 1, 2, 3), ()
@@ -38,6 +39,8 @@ def test_starts_the_same_for_all_subsets():
     layer, features = SubsetOutput(6, 4), torch.randn(1, 6, 3, 3, 3).expand(2, -1, -1, -1, -1)
     every, none = layer(features, masks(ALL, NONE))
     assert torch.equal(every, none) and every.std() > 0.1
+    new = HeteroModalVAE.from_plans(tiny_configuration(), 4, 3, False).image_decoder.output.weight
+    assert new[0].std() > 0.1 and not new[1:].any()
 
 
 def test_only_available_modalities_learn(output):

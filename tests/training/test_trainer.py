@@ -177,6 +177,16 @@ class TestSettings:
             "weight_decay": 3e-5,
         }
 
+    def test_state_that_was_not_fused_is_taken_over(self, make_trainer):
+        trainer = initialised(make_trainer())
+        trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
+        state = trainer.optimizer.state_dict()
+        state["param_groups"][0]["fused"] = None
+        trainer.optimizer.load_state_dict(state)
+        assert trainer.optimizer.param_groups[0]["fused"] and state["param_groups"][0]["fused"] is None
+        trainer.grad_scaler = torch.amp.GradScaler("cpu")
+        trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
+
     def test_nnunets_optimiser_if_asked_for(self, make_trainer):
         (group,) = initialised(make_trainer(optimizer="SGD", initial_lr=0.01)).optimizer.param_groups
         assert {key: group[key] for key in ("lr", "momentum", "nesterov", "weight_decay")} == {
