@@ -5,7 +5,7 @@
 For each seed a synthetic cohort is written in which two thirds of the cases lack one to three of the four modalities,
 at random, and eight complete cases more, to test on. Both models have the same plans, number of steps, initial weights
 and settings; one trains on the complete cases only (all that is possible where no modality may lack), the other on all.
-With the defaults that is one patient against three, for long enough that patients are what lacks, not steps.
+With the defaults that is one patient against three, for as long as is meant to make patients what lacks, not steps.
 Each is evaluated on the held-out cases under all 15 subsets (posterior's mean, no mirroring).
 
 Written: results.csv (one row per seed, training, case, subset and region), summary.json, table.md. A run that was

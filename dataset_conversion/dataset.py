@@ -61,7 +61,7 @@ def dataset_folder(dataset_id: int, name: str, dry_run: bool = False) -> Path:
 
     Args:
         dataset_id: 1 to 999.
-        name: What stands after ``DatasetXXX_``.
+        name: What stands after ``DatasetXXX_``, as nnU-Net writes it: XXX is the dataset's number in three digits.
         dry_run: Whether it is all the same if nnUNet_raw is not set.
 
     Returns:

@@ -31,7 +31,6 @@ TABLES = (VOLUMES_NAME, UNCERTAINTY_TABLE)
 NUMBERED_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
 """Formats that hold numbers with decimals; images of other data sets are written as the first of them."""
 
-
 LEAST_SHARE = 0.3
 """At the brain's edge, completed images are divided by this share of foreground at least."""
 
@@ -177,8 +176,10 @@ class CaseWriter:
         images = self.on_case_grid(prediction.completion, properties, configuration.resampling_fn_data)
         # Normalised inside the brain only, the zeros around it were mixed into its edge, here and in training.
         mixed = [configuration.use_mask_for_norm[channel] for channel in prediction.completed]
-        if any(mixed) and FOREGROUND in properties:
-            images[mixed] /= self._share_of_foreground(properties, prediction.completion.shape[1:])
+        shape = prediction.completion.shape[1:]
+        resampled = tuple(shape) != tuple(properties["shape_after_cropping_and_before_resampling"])
+        if resampled and any(mixed) and FOREGROUND in properties:
+            images[mixed] /= self._share_of_foreground(properties, shape)
         return restored(images, [self.scales[channel] for channel in prediction.completed], properties)
 
     def _share_of_foreground(self, properties: dict, preprocessed_shape: Sequence[int]) -> np.ndarray:
