@@ -17,7 +17,6 @@ class TestDefaults:
         [
             # Dorent et al., 2019.
             ("reconstruction_weight", 0.1),
-            ("kl_weight", 0.1),
             ("alpha", None),
             # nnU-Net.
             ("num_epochs", 1000),

@@ -23,6 +23,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nnunet_hetero.config import ELEMENTS
+
 
 class Gaussian(NamedTuple):
     """A diagonal Gaussian.
@@ -137,19 +139,22 @@ class _Product(torch.autograd.Function):
         return None, None, None, *gradients
 
 
-def kl_to_standard_normal(posterior: Sequence[Gaussian]) -> Tensor:
+def kl_to_standard_normal(posterior: Sequence[Gaussian], average: str = ELEMENTS) -> Tensor:
     """Kullback-Leibler divergence of the fused posterior from the prior N(0, I).
 
-    KL = ½ (μ² + σ² - log σ² - 1), the mean over latent elements, then the mean over levels.
+    KL = ½ (μ² + σ² - log σ² - 1), the mean over latent elements.
 
     Args:
         posterior: The Gaussian of every level, each ``(B, C, *spatial)``.
+        average: ``"elements"``: all elements count alike, as in a variational autoencoder. ``"levels"``: all levels
+            count alike, so that an element of a coarse level counts as much more as the level has fewer of them.
 
     Returns:
         A float32 scalar, in nats per latent element.
     """
     levels = [_MeanDivergence.apply(mean.float(), log_variance.float()) for mean, log_variance in posterior]
-    return torch.stack(levels).mean()
+    weights = [level.mean.numel() if average == ELEMENTS else 1 for level in posterior]
+    return sum(weight * level for weight, level in zip(weights, levels, strict=True)) / sum(weights)
 
 
 class _MeanDivergence(torch.autograd.Function):

@@ -97,7 +97,12 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         plan = decoder_plan(architecture, encoders[0].backbone)
         completion_gradient = config.reconstruction_weight / num_modalities
         super().__init__(
-            num_modalities, latent_channels, plan.strides, config.max_abs_log_variance, completion_gradient
+            num_modalities,
+            latent_channels,
+            plan.strides,
+            config.max_abs_log_variance,
+            config.kl_average,
+            completion_gradient,
         )
         self.encoders = nn.ModuleList(encoders)
         # The plan's begin with the deepest level.

@@ -144,7 +144,7 @@ class PaperUHVED(VariationalNetwork):
     def __init__(self, dimension: int, num_modalities: int, num_outputs: int, config: HeteroModalConfig | None = None):
         config = config or HeteroModalConfig()
         strides = [[1] * dimension, *[[2] * dimension] * (len(FEATURES) - 1)]
-        super().__init__(num_modalities, LATENTS, strides, config.max_abs_log_variance)
+        super().__init__(num_modalities, LATENTS, strides, config.max_abs_log_variance, config.kl_average)
         self.encoders = nn.ModuleList(PaperEncoder(dimension) for _ in range(num_modalities))
         self.decoder = PaperDecoder(dimension, num_outputs)
         if config.image_decoders:

@@ -42,6 +42,7 @@ class VariationalNetwork(EncoderPerModality):
         latent_channels: Channels of the latent of every level, finest first.
         strides: Stride of every level.
         max_abs_log_variance: Clamp of each modality's |log σ²|.
+        kl_average: See `kl_to_standard_normal`.
         completion_gradient: What of the image decoder's gradient the latents get, see `_ScaledGradient`.
     """
 
@@ -53,10 +54,12 @@ class VariationalNetwork(EncoderPerModality):
         latent_channels: Sequence[int],
         strides: Sequence[Sequence[int]],
         max_abs_log_variance: float,
+        kl_average: str,
         completion_gradient: float = 1.0,
     ):
         super().__init__(num_modalities, latent_channels, strides)
         self.max_abs_log_variance = max_abs_log_variance
+        self.kl_average = kl_average
         self.completion_gradient = completion_gradient
 
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
@@ -113,7 +116,7 @@ class VariationalNetwork(EncoderPerModality):
             return self._decode_several(x, available.cpu().bool())
         posterior, available = self.fused(x, available)
         # Before the decoders: the later it is in the backward pass, the later its gradient takes memory.
-        kl = kl_to_standard_normal(posterior) if full else None
+        kl = kl_to_standard_normal(posterior, self.kl_average) if full else None
         latents = self.latents(posterior, available)
         segmentation = self.decoder(latents)
         if not full:
@@ -131,7 +134,7 @@ class VariationalNetwork(EncoderPerModality):
         outputs = []
         for available in subsets:
             posterior = self.fuse(restricted(encoded, available), len(x), x.shape[2:])
-            kl = kl_to_standard_normal(posterior)
+            kl = kl_to_standard_normal(posterior, self.kl_average)
             latents = self.latents(posterior, subsets.any(dim=0))
             # Only one of the N is kept in memory with all that its decoders make.
             segmentation = compute_again(self, self.decoder, latents)

@@ -12,6 +12,7 @@ from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
 from torch import Tensor
 
+from nnunet_hetero.config import LEVELS
 from nnunet_hetero.network.paper import PaperUHVED
 from nnunet_hetero.training.trainer import HeteroModalVAETrainer
 
@@ -50,6 +51,8 @@ class UHVEDPaperTrainer(HeteroModalVAETrainer):
             "weight_decay": 1e-5,
             "early_stopping_epochs": 50,
             "histogram_standardisation": True,
+            "kl_weight": 0.1,
+            "kl_average": LEVELS,
         }
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):

@@ -20,7 +20,8 @@ from nnunet_hetero.training.losses import foreground, masked_l2
 class HeteroModalVAETrainer(HeteroTrainer):
     """Trains `HeteroModalVAE`: segmentation from any subset of the modalities, completion of the others.
 
-    The loss is nnU-Net's own segmentation loss + 0.1 · masked L2 + 0.1 · KL (Dorent et al., MICCAI 2019).
+    The loss is nnU-Net's own segmentation loss + 0.1 · masked L2 + 0.03 · KL (Dorent et al., MICCAI 2019; there 0.1 ·
+    KL, averaged over levels, see `kl_to_standard_normal`).
     """
 
     network_class = HeteroModalVAE

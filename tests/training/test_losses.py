@@ -25,10 +25,15 @@ class TestKullbackLeibler:
         gaussian = level(0, 2, 3, 4, 4, 4)
         torch.testing.assert_close(kl_to_standard_normal([gaussian]), reference(gaussian).mean())
 
-    def test_levels_count_alike_whatever_their_size(self):
-        levels = [level(0, 2, 8, 8, 8, 8), level(1, 2, 2, 2, 2, 2)]
-        expected = (reference(levels[0]).mean() + reference(levels[1]).mean()) / 2
-        torch.testing.assert_close(kl_to_standard_normal(levels), expected)
+    LEVELS = (level(0, 2, 8, 8, 8, 8), level(1, 2, 2, 2, 2, 2))
+
+    def test_elements_count_alike(self):
+        expected = torch.cat([reference(gaussian).flatten() for gaussian in self.LEVELS]).mean()
+        torch.testing.assert_close(kl_to_standard_normal(self.LEVELS), expected)
+
+    def test_levels_count_alike_on_demand(self):
+        expected = torch.stack([reference(gaussian).mean() for gaussian in self.LEVELS]).mean()
+        torch.testing.assert_close(kl_to_standard_normal(self.LEVELS, "levels"), expected)
 
     def test_gradient(self):
         """As autograd has it for torch's own divergence."""

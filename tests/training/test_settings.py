@@ -37,6 +37,7 @@ class TestPrecedence:
             == 60_000
         )
         assert trainer.hetero.histogram_standardisation
+        assert (trainer.network.kl_average, trainer.hetero.kl_weight) == ("levels", 0.1)
         assert not trainer.enable_deep_supervision
         rotation, _, _, mirror = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         assert rotation == pytest.approx((-0.1745, 0.1745), abs=1e-4)

@@ -223,9 +223,10 @@ class TestTrainStep:
     @pytest.mark.parametrize(
         ("settings", "weights"),
         [
-            ({}, (0.1, 0.1)),
+            ({}, (0.03, 0.1)),
             ({"kl_weight": 2.0, "reconstruction_weight": 0.5}, (2.0, 0.5)),
             ({"kl_weight": 0, "reconstruction_weight": 0}, (0, 0)),
+            ({"kl_average": "levels", "kl_weight": 0.1}, (0.1, 0.1)),
         ],
     )
     @pytest.mark.parametrize("alpha", [{FULL: 1}, {"T1": 1}])
@@ -239,7 +240,7 @@ class TestTrainStep:
         output = trainer.network(batch["data"], drawn, full=True)
         expected = {
             "loss": trainer.loss(output.segmentation, batch["target"]).item(),
-            "kl": kl_to_standard_normal(output.posterior).item(),
+            "kl": kl_to_standard_normal(output.posterior, trainer.hetero.kl_average).item(),
             "reconstruction": masked_l2(output.completion[..., 5:], batch["data"][..., 5:], present).item(),
         }
         expected["total"] = expected["loss"] + weights[0] * expected["kl"] + weights[1] * expected["reconstruction"]
@@ -283,7 +284,7 @@ class TestTrainStep:
         trainer = initialised(make_trainer(image_decoders=False))
         found = trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
         assert found["reconstruction"] == 0
-        assert found["total"] == pytest.approx(found["loss"] + 0.1 * found["kl"])
+        assert found["total"] == pytest.approx(found["loss"] + trainer.hetero.kl_weight * found["kl"])
 
     def test_draws_within_what_each_sample_has(self, make_trainer):
         trainer = initialised(make_trainer(seed=0))
