@@ -34,7 +34,7 @@ from nnunet_hetero.evaluation.metric_options import METRICS
 
 HERE = Path(__file__).resolve().parent
 
-DEFAULT_METHODS = ["ours", "dropout", "dropout_adamw", "uhemis", "paper"]
+DEFAULT_METHODS = ["ours", "dropout", "dropout_adamw", "uhemis", "uhemis_adamw", "paper"]
 
 
 def parser() -> argparse.ArgumentParser:
