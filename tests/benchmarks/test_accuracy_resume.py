@@ -167,7 +167,7 @@ class TestTrainingRun:
 
     def test_other_settings_are_refused_and_named(self, out):
         make_run(out).begin()
-        with pytest.raises(SettingsError, match=r"kl_weight 0.1, now asked for is 0"):
+        with pytest.raises(SettingsError, match=r"kl_weight 0.03, now asked for is 0"):
             make_run(out, variant=["kl_weight=0"]).begin()
         with pytest.raises(SettingsError, match=r"num_epochs 1, now asked for is 4"):
             make_run(out, num_epochs=4).begin()
@@ -180,7 +180,7 @@ class TestTrainingRun:
         record = {key: value for key, value in run.record.items() if key != "kl_weight"}
         write_json(run.folder / "run.json", record)
         run.begin()
-        assert "without the setting(s) kl_weight 0.1" in capsys.readouterr().out
+        assert "without the setting(s) kl_weight 0.03" in capsys.readouterr().out
         assert run.record == record
 
     def test_plans_have_the_changes_and_the_settings(self, out):
