@@ -99,6 +99,8 @@ def main() -> None:
     set_ext_trainer()
     device = torch.device(args.device)
     whole = measure(args.model, args.fold, device)
+    if not whole.nats:
+        parser.error(f"{args.model} has no latents; give one of HeteroModalVAETrainer.")
     deepest = max(whole.nats)
     without = {
         level: measure(args.model, args.fold, device, range(level, deepest + 1)) for level in range(deepest, 0, -1)
