@@ -14,7 +14,7 @@ and how close completed images are to the real ones.
 The output folder has a folder for each training (runs/METHOD/seed_S/fold_K). What is finished is not repeated, and an
 interrupted training is continued: run the same command again. Every call writes its table and CSV files to a new folder
 in results/. Methods: ours, dropout (plain U-Net, channels dropped), uhemis, paper (U-HVED as published), mvae, or a
-trainer's name. dropout and uhemis learn by nnU-Net's SGD, dropout_adamw and uhemis_adamw by our network's AdamW.
+trainer's name. dropout and uhemis learn by nnU-Net's SGD, dropout_muon and uhemis_muon by our network's Muon.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from nnunet_hetero.evaluation.metric_options import METRICS
 
 HERE = Path(__file__).resolve().parent
 
-DEFAULT_METHODS = ["ours", "dropout", "dropout_adamw", "uhemis", "uhemis_adamw", "paper"]
+DEFAULT_METHODS = ["ours", "dropout", "dropout_muon", "uhemis", "uhemis_muon", "paper"]
 
 
 def parser() -> argparse.ArgumentParser:

@@ -23,7 +23,7 @@ ELEMENTS, LEVELS = "elements", "levels"
 
 CHOICES = {
     "kl_average": (ELEMENTS, LEVELS),
-    "optimizer": ("SGD", "Adam", "AdamW"),
+    "optimizer": ("SGD", "Adam", "AdamW", "Muon"),
     "lr_schedule": ("poly", "step"),
 }
 
@@ -70,7 +70,8 @@ class HeteroModalConfig:
         num_val_iterations_per_epoch: nnU-Net's 50.
         patch_size: Voxels along every axis, or one number for all; ``"plan"`` is nnU-Net's own.
         batch_size: ``"plan"`` is nnU-Net's own.
-        optimizer: ``SGD`` (Nesterov, momentum 0.99, nnU-Net's), ``Adam`` or ``AdamW``.
+        optimizer: ``SGD`` (Nesterov, momentum 0.99, nnU-Net's), ``Adam``, ``AdamW`` or ``Muon``, see
+            `nnunet_hetero.training.muon`.
         initial_lr: nnU-Net's 0.01.
         lr_schedule: ``poly``, nnU-Net's decay to 0 over all epochs, or ``step``.
         lr_step_iterations: With ``step``, after how many training steps the learning rate is divided.

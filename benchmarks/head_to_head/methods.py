@@ -39,16 +39,16 @@ class Method:
 _SAME_BUDGET = {"patch_size": PLAN, "batch_size": PLAN, "early_stopping_epochs": None}
 
 # Others under our network's optimiser, so that what the network does can be told from what the optimiser does.
-_OUR_OPTIMISER = {"optimizer": "AdamW", "initial_lr": 1e-3}
+_OUR_OPTIMISER = {"optimizer": "Muon", "initial_lr": 5e-3}
 
 METHODS = {
     method.name: method
     for method in (
         Method("ours", "HeteroModalVAETrainer"),
         Method("dropout", "ModalityDropoutTrainer"),
-        Method("dropout_adamw", "ModalityDropoutTrainer", _OUR_OPTIMISER),
+        Method("dropout_muon", "ModalityDropoutTrainer", _OUR_OPTIMISER),
         Method("uhemis", "UHeMISTrainer"),
-        Method("uhemis_adamw", "UHeMISTrainer", _OUR_OPTIMISER),
+        Method("uhemis_muon", "UHeMISTrainer", _OUR_OPTIMISER),
         Method(
             "paper",
             "UHVEDPaperTrainer",

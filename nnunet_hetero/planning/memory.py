@@ -12,7 +12,7 @@ and nonlinearity make of it, and a ninth for what comes and goes. Measured on a 
 2, 10.8 without image decoder, 8.7 to 10.3 for nnU-Net's."""
 
 PARAMETER_BYTES = 16
-"""Weight, gradient, and the two moments of Adam and AdamW."""
+"""Weight, gradient, and the two moments of Adam and AdamW; Muon and SGD keep one."""
 
 
 def training_bytes(network: nn.Module, patch_size: Sequence[int], batch_size: int) -> int:

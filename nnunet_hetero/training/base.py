@@ -29,6 +29,7 @@ from nnunet_hetero.training.cohort import Cohort, read_training_cohort
 from nnunet_hetero.training.history import History
 from nnunet_hetero.training.inputs import PreparedDatasets
 from nnunet_hetero.training.landmarks import input_rules
+from nnunet_hetero.training.muon import Muon
 from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
 from nnunet_hetero.training.settings import require_subset, settle
 from nnunet_hetero.training.tally import Tally
@@ -142,14 +143,19 @@ class HeteroTrainer(nnUNetTrainer):
         """Optimiser and schedule of the settings."""
         optimizer, schedule = super().configure_optimizers()
         if self.hetero.optimizer != "SGD":
-            kind = getattr(torch.optim, self.hetero.optimizer)
-            optimizer = kind(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay, fused=True)
+            optimizer = self._adaptive_optimizer()
             optimizer.register_load_state_dict_pre_hook(_stay_fused)
             schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
         if self.hetero.lr_schedule == "step":
             every, divisor = self.hetero.lr_step_iterations, self.hetero.lr_step_divisor
             schedule = StepDecay(optimizer, self.initial_lr, self.num_iterations_per_epoch, every, divisor)
         return optimizer, schedule
+
+    def _adaptive_optimizer(self) -> torch.optim.Optimizer:
+        if self.hetero.optimizer == "Muon":
+            return Muon(self.network, self.initial_lr, self.weight_decay)
+        kind = getattr(torch.optim, self.hetero.optimizer)
+        return kind(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay, fused=True)
 
     @staticmethod
     def get_training_transforms(*args, **kwargs):

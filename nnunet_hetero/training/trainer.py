@@ -32,8 +32,8 @@ class HeteroModalVAETrainer(HeteroTrainer):
 
     @classmethod
     def default_settings(cls) -> dict[str, Any]:
-        """AdamW, under which this network learns faster than under nnU-Net's SGD."""
-        return {"optimizer": "AdamW", "initial_lr": 1e-3}
+        """Muon, under which this network learns faster than under nnU-Net's SGD or AdamW."""
+        return {"optimizer": "Muon", "initial_lr": 5e-3}
 
     def on_train_start(self) -> None:
         """Measure the intensities of the training images, then start."""

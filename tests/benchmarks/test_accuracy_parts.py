@@ -77,7 +77,7 @@ def test_cost_of_every_method(tiny_dataset, models, tmp_path, monkeypatch):
     assert found["dropout"]["parameters"] == found[cost.PLAIN]["parameters"]
     assert found["dropout"]["memory"] == pytest.approx(found[cost.PLAIN]["memory"], rel=0.1)
     assert found["ours"]["completes_images"] and not found["dropout"]["completes_images"]
-    assert (found["ours"]["optimizer"], found["ours"]["lr"]) == ("AdamW", 0.001)
+    assert (found["ours"]["optimizer"], found["ours"]["lr"]) == ("Muon", 0.005)
     assert (found["dropout"]["optimizer"], found["dropout"]["lr"]) == ("SGD", 0.01)
 
 

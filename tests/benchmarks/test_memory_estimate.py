@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from helpers.tiny_network import masks, random_images, tiny_configuration
 from measuring import peak_bytes
 
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.planning.memory import training_bytes
 from nnunet_hetero.training.losses import masked_l2
+from nnunet_hetero.training.muon import Muon
 
 
 @pytest.mark.parametrize(
@@ -24,13 +24,13 @@ from nnunet_hetero.training.losses import masked_l2
 )
 @pytest.mark.parametrize("residual", [False, True])
 def test_within_a_quarter_of_what_is_measured(features, shape, settings, residual):
-    """Peak of a step with all modalities, AdamW, float32, on a CPU."""
+    """Peak of a step with all modalities, our optimiser, float32, on a CPU."""
     configuration = tiny_configuration(features=features, residual=residual, **settings)
     architecture, levels = configuration.network_arch_init_kwargs, len(features)
     architecture["n_blocks_per_stage" if residual else "n_conv_per_stage"] = [2] * levels
     architecture["n_conv_per_stage_decoder"] = [2] * (levels - 1)
     network = HeteroModalVAE.from_plans(configuration, 4, 3, True).train()
-    optimizer = torch.optim.AdamW(network.parameters())
+    optimizer = Muon(network, 1e-3, 0)
     x, available = random_images(2, 4, shape), masks((0, 1, 2, 3), (0, 1, 2, 3))
 
     def step():

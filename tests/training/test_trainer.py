@@ -20,6 +20,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import all_subsets
 from nnunet_hetero.network.fusion import kl_to_standard_normal
 from nnunet_hetero.training.losses import masked_l2
+from nnunet_hetero.training.muon import Muon
 
 FULL = "T1+T1c+T2+FLAIR"
 SCALES = [[1, 1, 1], [0.5, 0.5, 0.5]]
@@ -170,15 +171,15 @@ class TestSettings:
         assert group["lr"] == pytest.approx(0.002 * 0.5**0.9)
 
     def test_its_own_optimiser_by_default(self, make_trainer):
-        optimizer = initialised(make_trainer()).optimizer
-        assert isinstance(optimizer, torch.optim.AdamW)
-        assert {key: optimizer.param_groups[0][key] for key in ("lr", "weight_decay")} == {
-            "lr": 1e-3,
-            "weight_decay": 3e-5,
-        }
-
-    def test_state_that_was_not_fused_is_taken_over(self, make_trainer):
         trainer = initialised(make_trainer())
+        assert isinstance(trainer.optimizer, Muon)
+        trainer.lr_scheduler.step(500)
+        for group in trainer.optimizer.param_groups:
+            assert (group["lr"], group["weight_decay"]) == (pytest.approx(5e-3 * 0.5**0.9), 3e-5)
+
+    @pytest.mark.parametrize("optimizer", ["AdamW", "Muon"])
+    def test_state_that_was_not_fused_is_taken_over(self, make_trainer, optimizer):
+        trainer = initialised(make_trainer(optimizer=optimizer))
         trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 1, 2, 3))))
         state = trainer.optimizer.state_dict()
         state["param_groups"][0]["fused"] = None
@@ -205,7 +206,7 @@ class TestSettings:
         [
             ({"learning_rate": 1}, r"Unknown setting\(s\) \['learning_rate'\]"),
             ({"num_epochs": 0}, "num_epochs is 0"),
-            ({"optimizer": "Lion"}, "one of SGD, Adam, AdamW"),
+            ({"optimizer": "Lion"}, "one of SGD, Adam, AdamW, Muon"),
             ({"alpha": {"T1+CT": 1}}, "Unknown modality 'CT'"),
         ],
     )
