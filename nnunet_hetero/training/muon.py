@@ -9,9 +9,8 @@ smaller than the layer by the size of its kernel.
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +26,6 @@ COEFFICIENTS = (
 )
 """a, b, c of each step X ← aX + b(XXᵀ)X + c(XXᵀ)²X, which brings singular values close to 1; by Cesista et al., 2025,
 https://leloykun.github.io/ponder/muon-opt-coeffs"""
-
-RIDGE = 1e-6
-"""Added to the eigenvalues of XXᵀ, whose sum is 1: without it those that rounding made negative would grow."""
 
 ROOT_MEAN_SQUARE = 0.2
 """Of a step's elements, before the learning rate; AdamW's is about the same (Liu et al., 2025)."""
@@ -78,9 +74,7 @@ class Muon(AdamW):
         torch._foreach_lerp_(means, gradients, 1 - momentum)
         directions = torch._foreach_lerp(gradients, means, momentum)  # Nesterov's: the mean as it will be
         matrices = [direction.view(len(direction), -1) for direction in directions]
-        with _whole_float32():
-            roots = inverse_roots(matrices)
-        for weight, matrix, root in zip(weights, matrices, roots, strict=True):
+        for weight, matrix, root in zip(weights, matrices, inverse_roots(matrices), strict=True):
             scale = group["lr"] * ROOT_MEAN_SQUARE * max(matrix.shape) ** 0.5
             factors = (root, matrix) if len(root) == len(matrix) else (matrix, root)
             weight.view_as(matrix).addmm_(*factors, beta=decay, alpha=-scale)
@@ -130,7 +124,6 @@ def _inverse_roots(grams: Tensor) -> Tensor:
     # The sum of squares of X's elements; divided by its root, no singular value is above 1.
     squares = grams.diagonal(dim1=1, dim2=2).sum(dim=1).clamp(min=torch.finfo(grams.dtype).tiny).view(-1, 1, 1)
     grams = grams / squares
-    grams.diagonal(dim1=1, dim2=2).add_(RIDGE)
     product = squares.rsqrt()
     for a, b, c in COEFFICIENTS:
         step = torch.baddbmm(grams, grams, grams, beta=b, alpha=c)
@@ -138,16 +131,3 @@ def _inverse_roots(grams: Tensor) -> Tensor:
         product = step * product if product.shape[1] == 1 else step @ product
         grams = step @ grams @ step
     return product
-
-
-@contextlib.contextmanager
-def _whole_float32() -> Iterator[None]:
-    """Matrix products of a GPU without TF32, whatever the user chose: to its three digits no ridge would be enough."""
-    matmul = torch.backends.cuda.matmul
-    name, whole = ("fp32_precision", "ieee") if hasattr(matmul, "fp32_precision") else ("allow_tf32", False)
-    before = getattr(matmul, name)
-    setattr(matmul, name, whole)
-    try:
-        yield
-    finally:
-        setattr(matmul, name, before)
