@@ -73,7 +73,7 @@ class Muon(AdamW):
         means = [self._mean_gradient(weight) for weight in weights]
         torch._foreach_lerp_(means, gradients, 1 - momentum)
         directions = torch._foreach_lerp(gradients, means, momentum)  # Nesterov's: the mean as it will be
-        matrices = [direction.view(len(direction), -1) for direction in directions]
+        matrices = [direction.reshape(len(direction), -1) for direction in directions]
         for weight, matrix, root in zip(weights, matrices, inverse_roots(matrices), strict=True):
             scale = group["lr"] * ROOT_MEAN_SQUARE * max(matrix.shape) ** 0.5
             factors = (root, matrix) if len(root) == len(matrix) else (matrix, root)
