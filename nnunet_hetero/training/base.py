@@ -409,7 +409,7 @@ class HeteroTrainer(nnUNetTrainer):
         """Load nnU-Net's state and ours.
 
         Raises:
-            SettingsError: If the checkpoint is that of another trainer, or holds what no checkpoint needs.
+            SettingsError: If the checkpoint is that of another trainer or optimiser, or holds what no checkpoint needs.
         """
         # Before nnU-Net loads it again, whatever is in it.
         checkpoint = load_checkpoint(filename_or_checkpoint)
@@ -417,6 +417,13 @@ class HeteroTrainer(nnUNetTrainer):
             raise SettingsError(
                 f"{filename_or_checkpoint} was written by the trainer '{checkpoint.get('trainer_name')}', expected one "
                 f"of {type(self).__name__}. Start in another output folder, or pass it as -pretrained_weights."
+            )
+        before = checkpoint["init_args"]["plans"]["configurations"][self.configuration_name][KEY]["optimizer"]
+        if before != self.hetero.optimizer:
+            raise SettingsError(
+                f"{filename_or_checkpoint} was trained with the optimiser {before}, and the settings now say "
+                f"{self.hetero.optimizer}, which cannot go on from there. Set {KEY}.optimizer to {before} in the plans "
+                "(and initial_lr to what it was), or start in another output folder."
             )
         super().load_checkpoint(filename_or_checkpoint)
         state = checkpoint[KEY]

@@ -82,6 +82,12 @@ class TestCheckpoint:
         with pytest.raises(SettingsError, match=r"stock\.pth .* 'nnUNetTrainer', expected .*HeteroModalVAETrainer"):
             make_trainer().load_checkpoint(file)
 
+    def test_of_another_optimiser_is_refused(self, make_trainer, tmp_path):
+        file = str(tmp_path / "adamw.pth")
+        initialised(make_trainer(optimizer="AdamW")).save_checkpoint(file)
+        with pytest.raises(SettingsError, match=r"adamw\.pth .* optimiser AdamW, .* now say Muon.*optimizer to AdamW"):
+            make_trainer().load_checkpoint(file)
+
     @pytest.mark.parametrize("fails", ["while writing", "before writing"])
     def test_survives_a_full_disk(self, make_trainer, tmp_path, monkeypatch, fails):
         trainer = initialised(make_trainer())
