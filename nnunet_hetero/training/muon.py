@@ -36,7 +36,7 @@ class Muon(AdamW):
 
     Args:
         network: What is trained.
-        lr: Learning rate; one for AdamW is one for Muon, too.
+        lr: Learning rate, of both; a step of Muon is about as long as one of AdamW at the same rate.
         weight_decay: Decoupled, as AdamW's.
         momentum: Of Muon (Nesterov's).
     """
