@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import random
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,6 @@ from torch import distributed as dist
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.draws import BalancedDraw, SubsetSampler, read_draw
-from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.files import replace_json
 from nnunet_hetero.inference.histogram import Landmarks
 from nnunet_hetero.inference.trust import load_checkpoint
@@ -25,11 +22,13 @@ from nnunet_hetero.integration.case_sampling import probabilities_of_datasets
 from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
 from nnunet_hetero.network.base import HeteroNetwork
 from nnunet_hetero.training.augmentation import KeepAbsentZero
+from nnunet_hetero.training.checkpoints import require_continuable, save_with
 from nnunet_hetero.training.cohort import Cohort, read_training_cohort
 from nnunet_hetero.training.history import History
 from nnunet_hetero.training.inputs import PreparedDatasets
 from nnunet_hetero.training.landmarks import input_rules
-from nnunet_hetero.training.muon import Muon
+from nnunet_hetero.training.optimizers import adaptive_optimizer
+from nnunet_hetero.training.random_streams import random_state, seed_everything, set_random_state
 from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
 from nnunet_hetero.training.settings import require_subset, settle
 from nnunet_hetero.training.tally import Tally
@@ -123,7 +122,7 @@ class HeteroTrainer(nnUNetTrainer):
     def initialize(self) -> None:
         """Build network, optimiser and loss; seed them if the settings ask for it."""
         if self.hetero.seed is not None:
-            _seed_everything(self.hetero.seed)
+            seed_everything(self.hetero.seed)
         super().initialize()
         self.unwrapped_network.touch_absent_encoders = self.is_ddp
         if super()._do_i_compile():
@@ -143,19 +142,12 @@ class HeteroTrainer(nnUNetTrainer):
         """Optimiser and schedule of the settings."""
         optimizer, schedule = super().configure_optimizers()
         if self.hetero.optimizer != "SGD":
-            optimizer = self._adaptive_optimizer()
-            optimizer.register_load_state_dict_pre_hook(_stay_fused)
+            optimizer = adaptive_optimizer(self.hetero.optimizer, self.network, self.initial_lr, self.weight_decay)
             schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
         if self.hetero.lr_schedule == "step":
             every, divisor = self.hetero.lr_step_iterations, self.hetero.lr_step_divisor
             schedule = StepDecay(optimizer, self.initial_lr, self.num_iterations_per_epoch, every, divisor)
         return optimizer, schedule
-
-    def _adaptive_optimizer(self) -> torch.optim.Optimizer:
-        if self.hetero.optimizer == "Muon":
-            return Muon(self.network, self.initial_lr, self.weight_decay)
-        kind = getattr(torch.optim, self.hetero.optimizer)
-        return kind(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay, fused=True)
 
     @staticmethod
     def get_training_transforms(*args, **kwargs):
@@ -200,10 +192,10 @@ class HeteroTrainer(nnUNetTrainer):
             replace_json(os.path.join(self.output_folder, "landmarks.json"), self.landmarks)
         state = self._resumed_random_state
         if state is not None:
-            _set_random_state(state)
+            set_random_state(state)
             self._resumed_random_state = None
         elif self.hetero.seed is not None:
-            _seed_everything(self.hetero.seed + self.local_rank)
+            seed_everything(self.hetero.seed + self.local_rank)
 
     def run_training(self) -> None:
         """nnU-Net's training; it ends before the last epoch on a plateau, if the settings say what that is."""
@@ -379,21 +371,10 @@ class HeteroTrainer(nnUNetTrainer):
 
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint with our state under ``hetero_modal``; the file is whole or not there."""
-        streams = self._gather([{"sampler": self.sampler.state_dict(), **_random_state()}])
+        streams = self._gather([{"sampler": self.sampler.state_dict(), **random_state()}])
         if self.local_rank != 0 or self.disable_checkpointing:
             return super().save_checkpoint(filename)
-        # nnU-Net builds the dictionary and saves it in one go; a buffer lets us add to it without a copy of its code.
-        buffer = io.BytesIO()
-        super().save_checkpoint(buffer)
-        buffer.seek(0)
-        checkpoint = torch.load(buffer, map_location="cpu", weights_only=False)
-        checkpoint[KEY] = {"streams": streams, **self.state_to_save()}
-        partial = f"{filename}.partial"
-        with open(partial, "wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, filename)
+        save_with({"streams": streams, **self.state_to_save()}, super().save_checkpoint, filename)
 
     def state_to_save(self) -> dict:
         """What a checkpoint keeps besides nnU-Net's state and the random streams."""
@@ -413,18 +394,9 @@ class HeteroTrainer(nnUNetTrainer):
         """
         # Before nnU-Net loads it again, whatever is in it.
         checkpoint = load_checkpoint(filename_or_checkpoint)
-        if KEY not in checkpoint:
-            raise SettingsError(
-                f"{filename_or_checkpoint} was written by the trainer '{checkpoint.get('trainer_name')}', expected one "
-                f"of {type(self).__name__}. Start in another output folder, or pass it as -pretrained_weights."
-            )
-        before = checkpoint["init_args"]["plans"]["configurations"][self.configuration_name][KEY]["optimizer"]
-        if before != self.hetero.optimizer:
-            raise SettingsError(
-                f"{filename_or_checkpoint} was trained with the optimiser {before}, and the settings now say "
-                f"{self.hetero.optimizer}, which cannot go on from there. Set {KEY}.optimizer to {before} in the plans "
-                "(and initial_lr to what it was), or start in another output folder."
-            )
+        require_continuable(
+            checkpoint, filename_or_checkpoint, type(self).__name__, self.configuration_name, self.hetero.optimizer
+        )
         super().load_checkpoint(filename_or_checkpoint)
         state = checkpoint[KEY]
         self.load_saved_state(state)
@@ -432,30 +404,3 @@ class HeteroTrainer(nnUNetTrainer):
             stream = state["streams"][self.local_rank]
             self.sampler.load_state_dict(stream["sampler"])
             self._resumed_random_state = stream
-
-
-def _stay_fused(optimizer: torch.optim.Optimizer, state: dict) -> dict:
-    """An optimiser's state from a checkpoint, fused there or not: half fused it fails under mixed precision."""
-    return {**state, "param_groups": [{**group, "fused": True} for group in state["param_groups"]]}
-
-
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def _random_state() -> dict:
-    """Random streams of this process, those of the latents' noise among them."""
-    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def _set_random_state(state: dict) -> None:
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
