@@ -180,9 +180,6 @@ def _write_demo_plans(out: Path, settings: DemoSettings) -> None:
         "num_epochs": settings.epochs,
         "num_iterations_per_epoch": settings.iterations_per_epoch,
         "num_val_iterations_per_epoch": settings.validation_iterations,
-        # In a few hundred steps nnU-Net's SGD does not always find the smallest region; AdamW does within a hundred.
-        "optimizer": "AdamW",
-        "initial_lr": 2e-3,
         "seed": 0,
     }
     small = [min(PATCH, edge) for edge in planned["patch_size"]]
