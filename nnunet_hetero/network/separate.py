@@ -103,10 +103,10 @@ class EncoderPerModality(HeteroNetwork):
             For every level what the decoder's input is drawn from, or that input if the network is not `stochastic`.
         """
         shapes = level_shapes(spatial, self.strides)
-        return [
-            compute_again(self, self.fuse_level, encoded, level, (batch_size, channels, *shape))
-            for level, (channels, shape) in enumerate(zip(self.channels, shapes, strict=True))
-        ]
+        levels = [(batch_size, channels, *shape) for channels, shape in zip(self.channels, shapes, strict=True)]
+        # What the finest makes is most of it, and worth making twice.
+        finest = compute_again(self, self.fuse_level, encoded, 0, levels[0])
+        return [finest, *(self.fuse_level(encoded, level, shape) for level, shape in enumerate(levels[1:], start=1))]
 
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Level:
         """Fuse the modalities at one level.
