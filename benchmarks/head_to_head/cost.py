@@ -136,7 +136,7 @@ def measured_cost(out: Path, steps: Steps, runs: Sequence[TrainingRun], device: 
     replace_json(folder / f"{number}.json", work)
     file = folder / f"{number}.measured.json"
     command = [sys.executable, "-m", "head_to_head.cost", str(folder / f"{number}.json"), str(file)]
-    steps.run(f"cost_{number}", command)
+    steps.run(f"cost_{number}", command, timed=True)
     return read_json(file)
 
 

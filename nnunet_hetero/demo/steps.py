@@ -40,21 +40,21 @@ class Steps:
         bin_folder = str(Path(sys.executable).parent)
         self.environment["PATH"] = os.pathsep.join([bin_folder, self.environment.get("PATH", "")])
         self.environment["PYTHONUNBUFFERED"] = "1"
-        # Threads that wait should sleep: spinning ones stall a step for seconds where others want the cores too.
-        self.environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     def say(self, what: str) -> None:
         """Print the heading of the next step."""
         self.number += 1
         print(f"\n[{self.number}/{self.total}] {what}", flush=True)
 
-    def run(self, name: str, command: Sequence[str], show: str | None = None) -> None:
+    def run(self, name: str, command: Sequence[str], show: str | None = None, timed: bool = False) -> None:
         """Run a command, its whole output into ``logs/NAME.log``.
 
         Args:
             name: Of the log.
             command: As typed.
             show: Regular expression of the lines to print as well; None prints none of them.
+            timed: Whether the command measures times. Its threads then wait as torch's do by default; else they sleep:
+                spinning ones stall a step for seconds where others want the cores too.
 
         Raises:
             StepFailed: If the command ends with another exit code than 0; with the last lines of its log.
@@ -67,7 +67,7 @@ class Steps:
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(
                 command,
-                env=self.environment,
+                env=self.environment if timed else {"OMP_WAIT_POLICY": "PASSIVE"} | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
