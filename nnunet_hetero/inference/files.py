@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock
 
@@ -24,16 +24,26 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
         yield
 
 
-def replace_bytes(file: str | os.PathLike, content: bytes) -> None:
-    """Write a file as a whole. Other processes must be kept from writing the same file, see `locked`."""
+@contextlib.contextmanager
+def replacing(file: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A stream for the new content of a file, which is replaced as a whole at the end, or stays after an exception.
+
+    Other processes must be kept from writing the same file, see `locked`.
+    """
     file = Path(file)
     draft = file.with_name(f".{file.name}.draft")
     with open(draft, "wb") as stream:
-        stream.write(content)
+        yield stream
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(file)
     _sync_folder(file.parent)
+
+
+def replace_bytes(file: str | os.PathLike, content: bytes) -> None:
+    """Write a file as a whole, see `replacing`."""
+    with replacing(file) as stream:
+        stream.write(content)
 
 
 def replace_text(file: str | os.PathLike, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.files import replacing
 
 
 def save_with(state: dict[str, Any], save: Callable[[io.BytesIO], None], filename: str) -> None:
@@ -26,12 +26,8 @@ def save_with(state: dict[str, Any], save: Callable[[io.BytesIO], None], filenam
     buffer.seek(0)
     checkpoint = torch.load(buffer, map_location="cpu", weights_only=False)
     checkpoint[KEY] = state
-    partial = f"{filename}.partial"
-    with open(partial, "wb") as file:
+    with replacing(filename) as file:
         torch.save(checkpoint, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, filename)
 
 
 def require_continuable(
