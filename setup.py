@@ -28,8 +28,8 @@ setup(
     package_dir={"nnunet_hetero.dataset_conversion": "dataset_conversion"},
     package_data={
         "nnunet_hetero": [
-            "evaluation/templates/*.j2",
-            "evaluation/published/*.csv",
+            "evaluation/report/templates/*.j2",
+            "evaluation/compare/published/*.csv",
             "integration/trainer_folder/*.py",
         ]
     },

@@ -30,7 +30,7 @@ from head_to_head.methods import choose_methods, settled, training_length
 
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import HeteroError, SettingsError
-from nnunet_hetero.evaluation.metric_options import METRICS
+from nnunet_hetero.evaluation.scores.metric_options import METRICS
 
 HERE = Path(__file__).resolve().parent
 

@@ -29,7 +29,7 @@ from nnunet_hetero.demo.chain import NARROW_FEATURES, PATCH
 from nnunet_hetero.demo.plans import write_derived_plans
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.files import read_json, replace_json, replace_text
+from nnunet_hetero.io.atomic_files import read_json, replace_json, replace_text
 
 DATASET, NAME, CONFIGURATION = 511, "PhantomWithGaps", "3d_fullres"
 PLANS, TRAINER = "nnUNetPlansIncomplete", "HeteroModalVAETrainer"

@@ -22,11 +22,11 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from nnunet_hetero.evaluation.model import evaluate_model
-from nnunet_hetero.evaluation.table import markdown_of
-from nnunet_hetero.integration.environment import set_ext_trainer
+from nnunet_hetero.evaluation.sweep.model import evaluate_model
+from nnunet_hetero.evaluation.sweep.table import markdown_of
 from nnunet_hetero.network.fusion import Gaussian, kl_to_standard_normal
 from nnunet_hetero.network.variational import VariationalNetwork
+from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 
 class Found(NamedTuple):

@@ -20,8 +20,8 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from step import MODALITIES, build, measure_memory
 
-from nnunet_hetero.inference.case_prediction import predict_preprocessed
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 DATASET_JSON = {

@@ -33,15 +33,15 @@ from pathlib import Path
 
 import torch
 
-from nnunet_hetero.evaluation.metric_options import DEFAULT_METRICS, METRICS, MetricOptions
-from nnunet_hetero.evaluation.metrics import measure
-from nnunet_hetero.evaluation.model import evaluate_model
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.evaluation.scores.metric_options import DEFAULT_METRICS, METRICS, MetricOptions
+from nnunet_hetero.evaluation.scores.overlap import measure
+from nnunet_hetero.evaluation.sweep.model import evaluate_model
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.inference.regions import regions_of
-from nnunet_hetero.integration.environment import set_ext_trainer
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 from nnunet_hetero.modalities import Modalities, all_subsets
+from nnunet_hetero.nnunet.environment import set_ext_trainer
+from nnunet_hetero.nnunet.regions import regions_of
 
 LIMIT = 0.6
 

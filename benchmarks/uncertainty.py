@@ -26,14 +26,14 @@ from nnunetv2.evaluation.evaluate_predictions import region_or_label_to_mask
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from nnunet_hetero.evaluation.labelled import folder_cases
-from nnunet_hetero.evaluation.metrics import dice_per_region
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.evaluation.scores.overlap import dice_per_region
+from nnunet_hetero.evaluation.sweep.labelled import folder_cases
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
+from nnunet_hetero.inference.output.volumes import region_volumes
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.inference.regions import regions_of
-from nnunet_hetero.inference.volumes import region_volumes
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 from nnunet_hetero.modalities import all_subsets
+from nnunet_hetero.nnunet.regions import regions_of
 
 PROBABILITY_BINS, ENTROPY_BINS = 10, 500
 LARGEST_ENTROPY = float(np.log(2))

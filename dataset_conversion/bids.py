@@ -18,7 +18,7 @@ from nnunet_hetero.dataset_conversion.classes import add_classes_argument, read_
 from nnunet_hetero.dataset_conversion.command import add_common_arguments, run_alone, run_conversion
 from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.tables import read_table
+from nnunet_hetero.io.tables import read_table
 
 
 def read_dseg_table(labels: Path) -> LabelScheme:

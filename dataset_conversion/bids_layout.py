@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.tables import read_table
+from nnunet_hetero.io.tables import read_table
 
 from .cases import RawCase
 

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
+from nnunet_hetero.cases.raw_dataset import CASE_TABLE
 from nnunet_hetero.errors import DataError
 
-CASE_TABLE = "cases.csv"
-MOVED_TEST_CASES = "moved_test_cases.json"  # of 'nnunet_hetero splits', which moves cases to imagesTs
 TRAINING, TEST = "train", "test"
 
 

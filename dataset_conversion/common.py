@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 
-from .cases import CASE_TABLE, TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
+from .cases import TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
 from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish
-from .images import ABSENT, Grid, encode_nifti, is_marked_absent, read_image, write_atomically
+from .images import Grid, encode_nifti, is_marked_absent, read_image, write_atomically
 from .summary import SUMMARY_FILE, ConversionSummary, nowhere, summary_table
 
 DEFAULT_PROCESSES = max(1, min(8, os.cpu_count() or 1))

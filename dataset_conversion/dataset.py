@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_hetero.cases.raw_dataset import CASE_TABLE, DATASET_JSON, MOVED_TEST_CASES
 from nnunet_hetero.errors import DataError, SettingsError
 
-from .cases import CASE_TABLE, MOVED_TEST_CASES
 from .images import write_atomically
 from .summary import SUMMARY_FILE
 
 FILE_ENDING = ".nii.gz"
 SUBFOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 RAW_VARIABLE = "nnUNet_raw"
-DATASET_JSON = "dataset.json"
 UNFINISHED = "unfinished_dataset.json"  # what dataset.json will be, while a conversion is at work
 _TEMPORARY = re.compile(r"\..*\.tmp")  # of `write_atomically`
 

@@ -15,13 +15,13 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from nnunet_hetero.cases.raw_dataset import ABSENT
 from nnunet_hetero.errors import DataError
 
 # mm for spacing and origin, and the same number for direction cosines. Headers are float32 and toolkits round in
 # different places, so grids that are meant to be equal differ by up to about 1e-4 mm.
 GRID_TOLERANCE = 1e-3
 
-ABSENT = "absent modality"  # the header's description of an all-zero volume that stands for an absent modality
 
 _READING_ERRORS = (OSError, EOFError, zlib.error, ValueError, HeaderDataError, ImageFileError, WrapStructError)
 

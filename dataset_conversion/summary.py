@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nnunet_hetero.cases.raw_dataset import RARE
+
 from .cases import TEST, TRAINING, CaseRecord
 
 SUMMARY_FILE = "conversion_summary.txt"
-# nnU-Net makes five folds; what fewer cases have is missing in the training or in the validation of some fold.
-RARE = 5
 _LISTED = 20  # cases that the terminal names one by one
 
 

@@ -60,11 +60,11 @@ class HeteroModalConfig:
             paper.
         presence: Instead of ``alpha``, the probability of each modality by name, independent of the others.
         balance_subsets: Whether a cohort with gaps practises each subset as often as one without, see
-            `nnunet_hetero.draws.BalancedDraw`.
+            `nnunet_hetero.subset_sampling.BalancedDraw`.
         balance_modalities: Instead of that, whether cases with rare modalities are sampled more often, see
-            `nnunet_hetero.training.cohort`.
+            `nnunet_hetero.training.training_cases`.
         histogram_standardisation: Whether MR images are standardised to the histogram landmarks of the training images,
-            see `nnunet_hetero.inference.histogram`; the paper does, nnU-Net does not.
+            see `nnunet_hetero.cases.histogram`; the paper does, nnU-Net does not.
         num_epochs: nnU-Net's 1000.
         num_iterations_per_epoch: nnU-Net's 250.
         num_val_iterations_per_epoch: nnU-Net's 50.

@@ -11,7 +11,7 @@ os.environ.setdefault("nnUNet_def_n_proc", "2")
 
 import pytest
 
-from nnunet_hetero.integration.environment import EXT_TRAINER, ext_trainer_value
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, ext_trainer_value
 
 
 @pytest.fixture(scope="session", autouse=True)

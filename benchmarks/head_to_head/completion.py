@@ -22,18 +22,18 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from skimage.metrics import peak_signal_noise_ratio
 from tqdm import tqdm
 
+from nnunet_hetero.cases.find import find_cases
+from nnunet_hetero.cases.intensity_scale import IntensityScale
+from nnunet_hetero.cases.preprocess import CaseImages, grid_difference, preprocess, read_case
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.evaluation.image_quality import z_scored
-from nnunet_hetero.inference.case_prediction import predict_preprocessed
-from nnunet_hetero.inference.cases import find_cases
-from nnunet_hetero.inference.completion import IntensityScale
-from nnunet_hetero.inference.files import read_json, replace_json
-from nnunet_hetero.inference.network_parts import completes_images
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.evaluation.scores.image_quality import z_scored
+from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.engine.network_steps import completes_images
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.inference.preprocessing import CaseImages, grid_difference, preprocess, read_case
-from nnunet_hetero.integration.nnunet_folders import dataset_folders
+from nnunet_hetero.io.atomic_files import read_json, replace_json
+from nnunet_hetero.nnunet.folders import dataset_folders
 
 FROM_THE_MEAN = SamplingOptions(num_samples=0, save_completed="missing")
 

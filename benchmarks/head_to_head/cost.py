@@ -27,9 +27,9 @@ from tqdm import tqdm
 from head_to_head.data import CONFIGURATION, DATASET
 from head_to_head.runs import TrainingRun
 from nnunet_hetero.demo.steps import Steps
-from nnunet_hetero.draws import TableDraw
-from nnunet_hetero.inference.files import read_json, replace_json
-from nnunet_hetero.inference.network_parts import completes_images
+from nnunet_hetero.inference.engine.network_steps import completes_images
+from nnunet_hetero.io.atomic_files import read_json, replace_json
+from nnunet_hetero.subset_sampling import TableDraw
 
 PLAIN = "plain U-Net"
 """Stock nnU-Net with all modalities, the measure of all costs."""

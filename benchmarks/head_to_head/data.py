@@ -11,7 +11,7 @@ from typing import Any
 
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.files import read_json, replace_json
+from nnunet_hetero.io.atomic_files import read_json, replace_json
 
 DATASET, NAME, CONFIGURATION = 501, "Benchmark", "3d_fullres"
 PHANTOM = "phantom"

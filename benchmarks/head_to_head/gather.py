@@ -8,8 +8,8 @@ from typing import Any
 from head_to_head.report import Findings
 from head_to_head.runs import COMPLETION, EVALUATION, TrainingRun
 from head_to_head.scores import ScoredRun
-from nnunet_hetero.evaluation.run import read_run
-from nnunet_hetero.inference.files import read_json
+from nnunet_hetero.evaluation.sweep.run import read_run
+from nnunet_hetero.io.atomic_files import read_json
 
 
 def gather(runs: Sequence[TrainingRun], cost: Mapping[str, Any]) -> Findings:

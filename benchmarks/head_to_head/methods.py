@@ -68,7 +68,7 @@ def method_of(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    from nnunet_hetero.integration.environment import OUR_TRAINERS
+    from nnunet_hetero.nnunet.environment import OUR_TRAINERS
 
     if name in OUR_TRAINERS:
         return Method(name, name)

@@ -13,8 +13,8 @@ from typing import Any
 
 from head_to_head.cost import PLAIN
 from head_to_head.scores import ALL, Mean, ScoredRun, mean_over_runs, means_of_method, means_of_run, size_label
-from nnunet_hetero.evaluation.scores import SCORES, Score
-from nnunet_hetero.evaluation.table import markdown_of
+from nnunet_hetero.evaluation.scores.case_scores import SCORES, Score
+from nnunet_hetero.evaluation.sweep.table import markdown_of
 
 Cost = dict[str, dict[str, Any]]
 """By method, see `head_to_head.cost.measure`."""

@@ -12,7 +12,7 @@ from head_to_head.data import CONFIGURATION, DATASET, NAME, preprocessed_folder,
 from head_to_head.methods import Method, settled
 from nnunet_hetero.demo.plans import write_derived_plans
 from nnunet_hetero.demo.steps import Steps
-from nnunet_hetero.inference.files import read_json, replace_json
+from nnunet_hetero.io.atomic_files import read_json, replace_json
 
 RECORD, EVALUATION, COMPLETION = "run.json", "evaluation", "completion.json"
 CHECKPOINT = "checkpoint_final.pth"

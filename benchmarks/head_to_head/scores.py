@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.evaluation.run import Run
+from nnunet_hetero.evaluation.sweep.run import Run
 
 ALL = "all subsets"
 
@@ -56,7 +56,7 @@ def means_of_run(run: Run, score: str) -> dict[tuple[str, str], float]:
 
     Args:
         run: The scores of its cases.
-        score: See `nnunet_hetero.evaluation.scores.SCORES`.
+        score: See `nnunet_hetero.evaluation.scores.case_scores.SCORES`.
 
     Returns:
         By row (the subset, e.g. ``T1+FLAIR``; `size_label`; `ALL`) and column (the region, or ``mean`` over them).

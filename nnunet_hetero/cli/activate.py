@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from nnunet_hetero.integration.activation import activate, site_packages
-from nnunet_hetero.integration.environment import OUR_TRAINERS
+from nnunet_hetero.nnunet.environment import OUR_TRAINERS
 
 HELP = """\
 Make nnU-Net's own commands, in this environment, know our trainers and flags: writes one start-up file into

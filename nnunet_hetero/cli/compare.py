@@ -55,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
         if not folders:
             raise SettingsError(f"--join: '{name}' has no run. Give a name first, then the evaluations to join.")
     # Late, so that -h answers at once.
-    from nnunet_hetero.evaluation.compare import compare_runs
-    from nnunet_hetero.evaluation.report_comparison import FILES, write_comparison
-    from nnunet_hetero.evaluation.run import join_runs, read_run
+    from nnunet_hetero.evaluation.compare.comparison import compare_runs
+    from nnunet_hetero.evaluation.report.comparison_report import FILES, write_comparison
+    from nnunet_hetero.evaluation.sweep.run import join_runs, read_run
 
     names = args.names or [None] * len(args.runs)
     runs = [read_run(folder, name) for folder, name in zip(args.runs, names, strict=True)]

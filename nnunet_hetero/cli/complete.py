@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.outputs import SamplingOptions
-from nnunet_hetero.integration.environment import DEFAULT_TRAINER
-from nnunet_hetero.integration.nnunet_folders import model_folder
-from nnunet_hetero.integration.predict_flags import (
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import (
     PredictionOptions,
     add_completion_argument,
     add_sampling_arguments,
     add_subset_arguments,
     add_trust_argument,
 )
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
+from nnunet_hetero.nnunet.folders import model_folder
 
 HELP = """Complete the missing modalities of cases: one image CASE_XXXX per missing channel in OUTPUT/completed, on the
 case's own grid, with the intensities of the training images, and a JSON file beside it that says how it came about.
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     # Late, so that -h answers at once.
     import torch
 
-    from nnunet_hetero.inference.complete import complete_cases
+    from nnunet_hetero.inference.complete_cases import complete_cases
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
     if args.device == "cuda" and not torch.cuda.is_available():

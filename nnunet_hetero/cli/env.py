@@ -6,7 +6,7 @@ import argparse
 import os
 import shlex
 
-from nnunet_hetero.integration.environment import EXT_TRAINER, ext_trainer_value
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, ext_trainer_value
 
 HELP = """\
 Print the line that sets nnU-Net's official variable nnUNet_extTrainer for a shell, what it holds already kept.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.evaluation.metric_options import DEFAULT_METRICS, LESION_RULES, METRICS, MetricOptions
-from nnunet_hetero.integration.environment import DEFAULT_TRAINER, set_ext_trainer
-from nnunet_hetero.integration.nnunet_folders import model_folder, require_variables
-from nnunet_hetero.integration.predict_flags import add_sampling_arguments, add_trust_argument
+from nnunet_hetero.evaluation.scores.metric_options import DEFAULT_METRICS, LESION_RULES, METRICS, MetricOptions
+from nnunet_hetero.inference.options import add_sampling_arguments, add_trust_argument
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, set_ext_trainer
+from nnunet_hetero.nnunet.folders import model_folder, require_variables
 
 HELP = """Segment cases from every subset of the modalities and measure how good that is.
 
@@ -99,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
     # Late, so that -h answers at once.
     import torch
 
-    from nnunet_hetero.evaluation.model import evaluate_model
-    from nnunet_hetero.evaluation.report_run import write_run_report
+    from nnunet_hetero.evaluation.report.run_report import write_run_report
+    from nnunet_hetero.evaluation.sweep.model import evaluate_model
 
     if args.device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")

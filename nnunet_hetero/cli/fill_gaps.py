@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.integration.nnunet_folders import dataset_folders
+from nnunet_hetero.nnunet.folders import dataset_folders
 
 HELP = """Write an all-zero volume, on the grid of the case's other images, for every CASE_XXXX file that a data set in
 nnU-Net's raw format lacks, and list the gaps in dataset.json (missing_modalities). nnU-Net then finds all files it asks
@@ -37,9 +37,10 @@ def run(args: argparse.Namespace) -> int:
     if (args.d is None) == (args.m is None):
         raise SettingsError("Which data set? Name it by -d; with -i by -d or by the folder of a model, -m.")
     # Late, so that -h answers at once.
-    from nnunet_hetero.gaps.cohort import Cohort, read_dataset_json
-    from nnunet_hetero.gaps.fill import fill_gaps, undo
-    from nnunet_hetero.gaps.table import describe
+    from nnunet_hetero.cases.raw_dataset import read_dataset_json
+    from nnunet_hetero.fill_gaps.cohort import Cohort
+    from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
+    from nnunet_hetero.fill_gaps.table import describe
 
     source = args.m if args.d is None else dataset_folders(args.d)[0]
     cohort = Cohort.of_dataset(source) if args.i is None else Cohort.of_folder(args.i, read_dataset_json(source))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from nnunet_hetero.integration.nnunet_folders import require_variables
-from nnunet_hetero.integration.predict_flags import add_trust_argument
+from nnunet_hetero.inference.options import add_trust_argument
+from nnunet_hetero.nnunet.folders import require_variables
 
 HELP = """\
 Install a model from a zip file, as nnUNetv2_export_model_to_zip writes it, into nnUNet_results. Before anything is
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     # Late, so that -h answers at once.
     from nnunetv2.paths import nnUNet_results
 
-    from nnunet_hetero.inference.model_archive import install_model
+    from nnunet_hetero.inference.model.model_archive import install_model
 
     results = nnUNet_results.require()
     for folder in install_model(args.zip, results, overwrite=args.overwrite, trusted=args.trust_checkpoint):

@@ -6,10 +6,10 @@ import argparse
 import inspect
 import sys
 
-from nnunet_hetero.integration.environment import set_ext_trainer
 from nnunet_hetero.integration.nnunet_flags import DEFAULT_TRAINER_NOTE, flag_value, wants_help, with_default_trainer
-from nnunet_hetero.integration.nnunet_folders import require_variables
-from nnunet_hetero.integration.versions import require_supported_nnunet
+from nnunet_hetero.nnunet.environment import set_ext_trainer
+from nnunet_hetero.nnunet.folders import require_variables
+from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
 PASS_THROUGH = True
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write, and say where."""
     # Late, so that -h answers at once.
-    from nnunet_hetero.evaluation.report_run import write_run_figures, write_run_report
+    from nnunet_hetero.evaluation.report.run_report import write_run_figures, write_run_report
 
     print(f"written: {write_run_report(args.run)}")
     if args.format == "png":

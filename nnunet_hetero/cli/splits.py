@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.integration.nnunet_folders import dataset_folders
+from nnunet_hetero.nnunet.folders import dataset_folders
 
 HELP = """Divide a converted data set into folds, written as nnU-Net's splits_final.json. Call it before planning: test
 cases that all folds share are moved to imagesTs and labelsTs, so that nnU-Net never sees them.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from nnunet_hetero.integration.environment import set_ext_trainer
 from nnunet_hetero.integration.nnunet_flags import (
     DEFAULT_TRAINER_NOTE,
     TRAIN_FLAGS,
@@ -13,8 +12,9 @@ from nnunet_hetero.integration.nnunet_flags import (
     wants_help,
     with_default_trainer,
 )
-from nnunet_hetero.integration.nnunet_folders import require_variables
-from nnunet_hetero.integration.versions import require_supported_nnunet
+from nnunet_hetero.nnunet.environment import set_ext_trainer
+from nnunet_hetero.nnunet.folders import require_variables
+from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
 PASS_THROUGH = True
 
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         require_variables("nnUNet_preprocessed", "nnUNet_results")
     weights = flag_value(args.arguments, "-pretrained_weights", TRAIN_FLAGS)
     if weights is not None:
-        from nnunet_hetero.inference.trust import load_checkpoint
+        from nnunet_hetero.io.checkpoints import load_checkpoint
 
         # nnU-Net is going to load it whatever is in it.
         load_checkpoint(weights, mmap=True)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from nnunet_hetero.demo.sections import REGIONS, DemoFiles, completion, gaps, load, uncertainty, volumes
-from nnunet_hetero.evaluation.figures import heat_map, overlay_panel
-from nnunet_hetero.evaluation.metrics import dice_per_region
-from nnunet_hetero.evaluation.report import write_report
+from nnunet_hetero.evaluation.report.figures import heat_map, overlay_panel
+from nnunet_hetero.evaluation.report.page import write_report
+from nnunet_hetero.evaluation.scores.overlap import dice_per_region
 
 if TYPE_CHECKING:
     from nnunet_hetero.demo.chain import DemoSettings

@@ -11,10 +11,10 @@ import nibabel
 import numpy as np
 from matplotlib.figure import Figure
 
-from nnunet_hetero.evaluation.figures import completion_panel, uncertainty_panel
-from nnunet_hetero.evaluation.image_quality import CONVENTION, image_quality
-from nnunet_hetero.inference.volumes import region_volumes
-from nnunet_hetero.training.tally_figure import modalities_figure
+from nnunet_hetero.evaluation.report.figures import completion_panel, uncertainty_panel
+from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, image_quality
+from nnunet_hetero.inference.output.volumes import region_volumes
+from nnunet_hetero.training.sample_counts_figure import modalities_figure
 
 REGIONS = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
 _SPOKEN = [name.replace("_", " ") for name in REGIONS]

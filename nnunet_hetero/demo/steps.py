@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_hetero.errors import HeteroError
-from nnunet_hetero.integration.environment import set_ext_trainer
+from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 
 class StepFailed(HeteroError):

@@ -18,13 +18,14 @@ import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.utilities.helpers import empty_cache
 
-from nnunet_hetero.inference.export import TABLES, CaseWriter
-from nnunet_hetero.inference.files import Unfinished, drop_unfinished, locked, replace_text
-from nnunet_hetero.inference.modality_record import read_record, write_record
-from nnunet_hetero.inference.outputs import CasePrediction
-from nnunet_hetero.inference.run_record import PeakMemory, record_case, record_failure
-from nnunet_hetero.inference.volumes import Row, drop_row, has_row, write_row
-from nnunet_hetero.inference.workers import Failure, Workers, in_words
+from nnunet_hetero.cases.prepare import Failure
+from nnunet_hetero.inference.engine.case_result import CasePrediction
+from nnunet_hetero.inference.output.case_writer import TABLES, CaseWriter
+from nnunet_hetero.inference.output.modality_record import read_record, write_record
+from nnunet_hetero.inference.output.run_record import PeakMemory, record_case, record_failure
+from nnunet_hetero.inference.output.volumes import Row, drop_row, has_row, write_row
+from nnunet_hetero.io.atomic_files import Unfinished, drop_unfinished, locked, replace_text
+from nnunet_hetero.io.processes import Workers, in_words
 
 if TYPE_CHECKING:
     from nnunet_hetero.inference.predictor import HeteroModalPredictor

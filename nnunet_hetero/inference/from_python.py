@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.preprocess import CaseImages, preprocess, read_case
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.case_prediction import millilitres_per_voxel, predict_preprocessed
-from nnunet_hetero.inference.cases import Case
-from nnunet_hetero.inference.network_parts import completes_images
-from nnunet_hetero.inference.preprocessing import CaseImages, preprocess, read_case
-from nnunet_hetero.inference.volumes import PERCENTILES, region_volumes
-from nnunet_hetero.integration.environment import set_ext_trainer
+from nnunet_hetero.inference.engine.case_prediction import millilitres_per_voxel, predict_preprocessed
+from nnunet_hetero.inference.engine.network_steps import completes_images
+from nnunet_hetero.inference.output.volumes import PERCENTILES, region_volumes
+from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 if TYPE_CHECKING:
     from typing import Self

@@ -15,30 +15,30 @@ from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from nnunetv2.utilities.helpers import empty_cache
 from torch._dynamo import OptimizedModule
 
+from nnunet_hetero.cases.find import Case, find_cases, kept_modalities
+from nnunet_hetero.cases.histogram import Landmarks
+from nnunet_hetero.cases.intensity_scale import IntensityScale, intensity_scales
+from nnunet_hetero.cases.prepare import Failure, prepare_cases
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.batch import Batch, BatchItem, is_whole, make_ready, write_settings
-from nnunet_hetero.inference.case_prediction import (
+from nnunet_hetero.inference.engine.case_prediction import (
     millilitres_per_voxel,
     predict_preprocessed,
     require_image_decoders,
 )
-from nnunet_hetero.inference.cases import Case, find_cases, kept_modalities
-from nnunet_hetero.inference.completion import IntensityScale, intensity_scales
-from nnunet_hetero.inference.export import CaseWriter
-from nnunet_hetero.inference.files import drop_unfinished
+from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.network_steps import is_stochastic, required_modalities
 from nnunet_hetero.inference.from_python import PythonInterface
-from nnunet_hetero.inference.histogram import Landmarks
-from nnunet_hetero.inference.modality_record import describe, record
-from nnunet_hetero.inference.model_folder import LoadedModel, checked_folds, load_model, require_landmarks
-from nnunet_hetero.inference.network_parts import is_stochastic, required_modalities
-from nnunet_hetero.inference.outputs import CasePrediction, SamplingOptions
-from nnunet_hetero.inference.regions import regions_of
-from nnunet_hetero.inference.run_record import describe_run
-from nnunet_hetero.inference.workers import Failure, prepare_cases
+from nnunet_hetero.inference.model.model_folder import LoadedModel, checked_folds, load_model, require_landmarks
+from nnunet_hetero.inference.output.case_writer import CaseWriter
+from nnunet_hetero.inference.output.modality_record import describe, record
+from nnunet_hetero.inference.output.run_record import describe_run
+from nnunet_hetero.io.atomic_files import drop_unfinished
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.regions import regions_of
 
 if TYPE_CHECKING:
-    from nnunet_hetero.integration.predict_flags import PredictionOptions
+    from nnunet_hetero.inference.options import PredictionOptions
 
 
 class HeteroModalPredictor(PythonInterface, nnUNetPredictor):

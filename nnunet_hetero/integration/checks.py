@@ -14,9 +14,9 @@ from typing import Any
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.activation import activation_files
-from nnunet_hetero.integration.environment import EXT_TRAINER, is_in_ext_trainer
 from nnunet_hetero.integration.probe import run_probe
-from nnunet_hetero.integration.versions import problem_with, requirements
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, is_in_ext_trainer
+from nnunet_hetero.nnunet.versions import problem_with, requirements
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 PREDICT_COMMAND = "nnUNetv2_predict"

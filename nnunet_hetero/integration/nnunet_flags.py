@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from nnunet_hetero.integration.environment import DEFAULT_TRAINER
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 
 DEFAULT_TRAINER_NOTE = f"\nCalled through nnunet_hetero, -tr defaults to {DEFAULT_TRAINER}."
 

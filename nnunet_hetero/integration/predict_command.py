@@ -16,11 +16,11 @@ from types import ModuleType
 from typing import Any
 
 from nnunet_hetero.errors import HeteroError, SettingsError
-from nnunet_hetero.integration.environment import DEFAULT_TRAINER, OUR_TRAINERS
+from nnunet_hetero.inference.options import PredictionOptions, prediction_flags_help, split_prediction_flags
 from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
-from nnunet_hetero.integration.nnunet_folders import model_folder
-from nnunet_hetero.integration.predict_flags import PredictionOptions, prediction_flags_help, split_prediction_flags
-from nnunet_hetero.integration.versions import require_supported_nnunet
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, OUR_TRAINERS
+from nnunet_hetero.nnunet.folders import model_folder
+from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
 STOCK_TRAINER = "nnUNetTrainer"
 
@@ -122,7 +122,7 @@ def _trainer_of_model_folder(argv: list[str], trusted: bool) -> str | None:
     checkpoints = sorted(Path(folder).glob(f"fold_*/{name}"))
     if not checkpoints:
         return None  # nnU-Net words this error
-    from nnunet_hetero.inference.trust import load_checkpoint
+    from nnunet_hetero.io.checkpoints import load_checkpoint
 
     # Mapped, not read: only the name is wanted here.
     return load_checkpoint(checkpoints[0], trusted=trusted, mmap=True).get("trainer_name")
@@ -130,7 +130,7 @@ def _trainer_of_model_folder(argv: list[str], trusted: bool) -> str | None:
 
 def _require_safe_checkpoints(argv: list[str], trainer: str) -> None:
     """Look at what nnU-Net's own predictor is going to load; a model that is not there is nnU-Net's to word."""
-    from nnunet_hetero.inference.trust import load_checkpoint
+    from nnunet_hetero.io.checkpoints import load_checkpoint
 
     folder = flag_value(argv, "-m")
     if folder is None:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from nnunet_hetero.integration.environment import EXT_TRAINER, OUR_TRAINERS, ext_trainer_value
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, OUR_TRAINERS, ext_trainer_value
 
 MARK = "@nnunet_hetero_probe "
 LIBRARIES = ("dynamic_network_architectures", "batchgenerators", "batchgeneratorsv2", "acvl_utils")

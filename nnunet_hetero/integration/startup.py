@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from nnunet_hetero.integration.environment import set_ext_trainer
+from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 HOOKED_MODULE = "nnunetv2.inference.predict_from_raw_data"
 ENTRY_POINTS = ("predict_entry_point", "predict_entry_point_modelfolder")

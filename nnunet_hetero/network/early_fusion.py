@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.modalities import Subset
-from nnunet_hetero.network.base import HeteroNetwork
+from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.network.parts import require_no_cascade
 
 

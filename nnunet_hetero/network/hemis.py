@@ -14,7 +14,7 @@ from torch.nn import functional
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import moments
 from nnunet_hetero.network.parts import FeatureEncoder, require_no_cascade
-from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality
+from nnunet_hetero.network.per_modality import EncodedModality, EncoderPerModality
 
 BACK_END_FEATURES, FRONT_END_FEATURES = 48, 16
 KERNEL, LAST_KERNEL = 5, 21

@@ -20,7 +20,7 @@ from nnunet_hetero.network.parts import (
     initialise_as_nnunet,
     planned_backbone,
 )
-from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality
+from nnunet_hetero.network.per_modality import EncodedModality, EncoderPerModality
 from nnunet_hetero.network.widths import encoder_widths
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import Expert, Gaussian, kl_to_standard_normal, product_of_gaussians
 from nnunet_hetero.network.parts import compute_again
-from nnunet_hetero.network.separate import EncodedModality, EncoderPerModality, restricted
+from nnunet_hetero.network.per_modality import EncodedModality, EncoderPerModality, restricted
 
 
 class HeteroModalOutput(NamedTuple):

@@ -12,11 +12,10 @@ from typing import Any
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
 from nnunet_hetero.config import KEY, HeteroModalConfig
-from nnunet_hetero.draws import COHORT, SubsetSampler, read_draw
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.integration.nnunet_folders import dataset_folders
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.network.widths import WIDTHS
+from nnunet_hetero.nnunet.folders import dataset_folders
 from nnunet_hetero.planning.capacity import Choice, describe_choice, plan_capacity
 from nnunet_hetero.planning.plans_file import (
     derived_plans,
@@ -32,7 +31,8 @@ from nnunet_hetero.planning.settings import (
     draw_table,
     settings_of,
 )
-from nnunet_hetero.training.cohort import Cohort
+from nnunet_hetero.subset_sampling import COHORT, SubsetSampler, read_draw
+from nnunet_hetero.training.training_cases import Cohort
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.files import replace_json
+from nnunet_hetero.io.atomic_files import replace_json
 
 ORIGIN = "derived_from"
 """Key of the plans that we write: the plans that they come from. nnU-Net ignores it."""

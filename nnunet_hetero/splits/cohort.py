@@ -9,12 +9,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from nnunet_hetero.dataset_conversion.cases import CASE_TABLE
+from nnunet_hetero.cases.find import Case, find_cases
+from nnunet_hetero.cases.raw_dataset import CASE_TABLE, read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.gaps.cohort import read_dataset_json
-from nnunet_hetero.inference.cases import Case, find_cases
+from nnunet_hetero.io.tables import read_table
 from nnunet_hetero.modalities import Modalities
-from nnunet_hetero.tables import read_table
 
 # Time points in names: BraTS since 2023 ends them in -000, -001, ...; BIDS has ses-LABEL.
 DEFAULT_PATIENT = r"(BraTS-[A-Za-z]+-\d+)-\d+|(sub-[A-Za-z0-9]+)_.*"
@@ -123,7 +122,7 @@ def _missing_on_disk(cases: Sequence[Case], modalities: Modalities, dataset_json
 def _is_zero(file: str, case: str, dataset_json: dict) -> bool:
     from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 
-    from nnunet_hetero.inference.preprocessing import read_image
+    from nnunet_hetero.cases.preprocess import read_image
 
     reader = determine_reader_writer_from_dataset_json(dataset_json, file, verbose=False)()
     image, _ = read_image(file, f"Case '{case}': {file}", lambda path: reader.read_images([path]))

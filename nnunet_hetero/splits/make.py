@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.gaps.cohort import read_dataset_json
 from nnunet_hetero.modalities import Modalities
 
 from .cohort import CohortCase, read_cohort

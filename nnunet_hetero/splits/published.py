@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.tables import read_rows
+from nnunet_hetero.io.tables import read_rows
 
 from .cohort import CohortCase
 from .schemes import Fold

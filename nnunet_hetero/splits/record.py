@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.files import replace_json, replace_text
+from nnunet_hetero.io.atomic_files import replace_json, replace_text
 
 from .schemes import Fold
 

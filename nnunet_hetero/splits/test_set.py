@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nnunet_hetero.dataset_conversion.cases import MOVED_TEST_CASES as JOURNAL
+from nnunet_hetero.cases.raw_dataset import MOVED_TEST_CASES as JOURNAL
+from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.gaps.cohort import read_dataset_json
-from nnunet_hetero.inference.files import read_json, replace_text
+from nnunet_hetero.io.atomic_files import read_json, replace_text
 
 _PLACES = (("imagesTr", "imagesTs"), ("labelsTr", "labelsTs"))
 

@@ -10,7 +10,7 @@ import torch
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.files import replacing
+from nnunet_hetero.io.atomic_files import replacing
 
 
 def save_with(state: dict[str, Any], save: Callable[[io.BytesIO], None], filename: str) -> None:

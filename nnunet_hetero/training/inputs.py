@@ -15,7 +15,7 @@ import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
-from nnunet_hetero.inference.histogram import standardise
+from nnunet_hetero.cases.histogram import standardise
 
 TOLERANCE = 1e-3
 """How far resampling may move the voxels of a constant image, in normalised units."""

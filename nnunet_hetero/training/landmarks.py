@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 from torch import distributed as dist
 
-from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.histogram import (
+from nnunet_hetero.cases.histogram import (
     Landmarks,
     Statistics,
     preprocessed_landmarks,
     standard_scale,
     standardised_channels,
 )
+from nnunet_hetero.cases.intensities import RawImages, cache_of, case_statistics
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.training.inputs import InputRules, normalised_zeros
-from nnunet_hetero.training.intensity import RawImages, cache_of, case_statistics
 
 if TYPE_CHECKING:
-    from nnunet_hetero.training.base import HeteroTrainer
+    from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 
 
 def input_rules(trainer: HeteroTrainer) -> InputRules:

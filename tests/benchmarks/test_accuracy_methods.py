@@ -6,7 +6,7 @@ import pytest
 from head_to_head.methods import METHODS, choose_methods, read_settings, settled, training_length
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.integration.environment import OUR_TRAINERS
+from nnunet_hetero.nnunet.environment import OUR_TRAINERS
 
 
 class TestChoice:
@@ -84,7 +84,7 @@ class TestSettled:
 
     def test_ours_has_the_trainers_defaults(self):
         from nnunet_hetero.config import HeteroModalConfig
-        from nnunet_hetero.training.trainer import HeteroModalVAETrainer
+        from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
         (ours,) = choose_methods(["ours"])
         defaults = HeteroModalConfig.from_dict(HeteroModalVAETrainer.default_settings())

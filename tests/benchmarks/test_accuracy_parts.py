@@ -13,10 +13,10 @@ from helpers.tiny_model import tiny_plans, write_json
 from measuring import compare, in_fresh_process, peak_bytes
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_hetero.cases.preprocess import CaseImages
 from nnunet_hetero.config import KEY
-from nnunet_hetero.inference.outputs import SamplingOptions
-from nnunet_hetero.inference.preprocessing import CaseImages
-from nnunet_hetero.integration.predict_flags import PredictionOptions
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.modalities import Modalities
 
 SHORT = {"num_epochs": 2, "num_iterations_per_epoch": 1, "num_val_iterations_per_epoch": 1, "seed": 0}

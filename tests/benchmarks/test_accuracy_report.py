@@ -13,7 +13,7 @@ from head_to_head.cost import PLAIN
 from head_to_head.scores import ALL, ScoredRun, means_of_method, means_of_run
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.evaluation.run import Run
+from nnunet_hetero.evaluation.sweep.run import Run
 from nnunet_hetero.modalities import Modalities
 
 NAN = math.nan

@@ -6,7 +6,7 @@ import levels
 import pytest
 import torch
 
-from nnunet_hetero.evaluation.model import evaluate_model
+from nnunet_hetero.evaluation.sweep.model import evaluate_model
 from nnunet_hetero.network.variational import VariationalNetwork
 
 CPU = torch.device("cpu")

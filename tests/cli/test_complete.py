@@ -9,9 +9,9 @@ import pytest
 from helpers.tiny_model import read_array, write_case, write_image, write_tiny_model
 
 from nnunet_hetero.cli.main import main
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 MODEL = ("-d", "501", "-c", "3d_fullres", "-f", "0")
 QUICK = ("-device", "cpu", "--disable_tta", "--disable_progress_bar", "-npp", "0", "--num_samples", "2")

@@ -14,7 +14,7 @@ import pytest
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.integration import checks, probe
-from nnunet_hetero.integration.environment import EXT_TRAINER, trainer_folder
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, trainer_folder
 
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 HEALTHY = {

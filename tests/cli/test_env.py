@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from nnunet_hetero.cli.main import main
-from nnunet_hetero.integration.environment import EXT_TRAINER, ext_trainer_value, trainer_folder
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, ext_trainer_value, trainer_folder
 
 
 @pytest.fixture(autouse=True)

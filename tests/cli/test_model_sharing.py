@@ -16,8 +16,8 @@ import torch
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.model_archive import install_model
-from nnunet_hetero.integration.environment import DEFAULT_TRAINER, EXT_TRAINER
+from nnunet_hetero.inference.model.model_archive import install_model
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, EXT_TRAINER
 
 NAME = f"Dataset501_Tiny/{DEFAULT_TRAINER}__nnUNetPlans__3d_fullres"
 

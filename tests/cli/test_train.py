@@ -10,7 +10,7 @@ import pytest
 from nnunetv2.run import run_training
 
 from nnunet_hetero.cli.main import main
-from nnunet_hetero.integration.environment import DEFAULT_TRAINER, EXT_TRAINER, is_in_ext_trainer
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, EXT_TRAINER, is_in_ext_trainer
 
 
 @pytest.fixture

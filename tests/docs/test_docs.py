@@ -18,11 +18,11 @@ from nnunet_hetero.cli.convert import CONVERTERS
 from nnunet_hetero.cli.main import COMMANDS
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.demo.chain import BARS
-from nnunet_hetero.draws import read_draw
-from nnunet_hetero.evaluation.metric_options import METRICS, MetricOptions
+from nnunet_hetero.evaluation.scores.metric_options import METRICS, MetricOptions
+from nnunet_hetero.inference.options import split_prediction_flags
 from nnunet_hetero.integration.nnunet_flags import with_default_trainer
-from nnunet_hetero.integration.predict_flags import split_prediction_flags
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.subset_sampling import read_draw
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

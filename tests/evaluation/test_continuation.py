@@ -8,10 +8,10 @@ import pytest
 from helpers.evaluation import evaluate, labelled_folders
 from helpers.tiny_model import write_tiny_model
 
-from nnunet_hetero.evaluation import sweep
-from nnunet_hetero.evaluation.metric_options import MetricOptions
-from nnunet_hetero.evaluation.results import ResultFiles
-from nnunet_hetero.inference.subset_prediction import predict_subsets
+from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
+from nnunet_hetero.evaluation.sweep import all_subsets as sweep
+from nnunet_hetero.evaluation.sweep.results import ResultFiles
+from nnunet_hetero.inference.engine.subset_prediction import predict_subsets
 
 
 @pytest.fixture(autouse=True)

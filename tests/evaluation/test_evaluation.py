@@ -13,12 +13,12 @@ from helpers.evaluation import evaluate, labelled_folders
 from helpers.tiny_model import read_array, write_tiny_model
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.evaluation.image_quality import image_quality
-from nnunet_hetero.evaluation.metric_options import MetricOptions
-from nnunet_hetero.evaluation.snapshots import load_snapshot
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.evaluation.scores.image_quality import image_quality
+from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
+from nnunet_hetero.evaluation.sweep.snapshots import load_snapshot
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 
 @pytest.fixture(autouse=True)

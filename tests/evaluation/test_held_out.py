@@ -10,7 +10,7 @@ from helpers.tiny_model import CHANNELS, TinyModel, tiny_dataset_json, write_jso
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.evaluation.labelled import held_out_cases
+from nnunet_hetero.evaluation.sweep.labelled import held_out_cases
 from nnunet_hetero.modalities import Modalities
 
 

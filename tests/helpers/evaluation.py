@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from helpers.tiny_model import TinyModel, read_array, write_case
-from nnunet_hetero.evaluation.model import EvaluationResult, evaluate_model
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.evaluation.sweep.model import EvaluationResult, evaluate_model
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 REGIONS = {"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": 3}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_hetero.evaluation.snapshots import save_snapshot
-from nnunet_hetero.evaluation.table import summarise
+from nnunet_hetero.evaluation.sweep.snapshots import save_snapshot
+from nnunet_hetero.evaluation.sweep.table import summarise
 from nnunet_hetero.modalities import Modalities, all_subsets
 
 BRATS = ("T1", "T1c", "T2", "FLAIR")

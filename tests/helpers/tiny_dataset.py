@@ -15,7 +15,7 @@ from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor impo
 from helpers.tiny_model import write_json
 from nnunet_hetero.dataset_conversion.brats import convert_brats
 from nnunet_hetero.dataset_conversion.phantom import write_cohort
-from nnunet_hetero.integration.environment import EXT_TRAINER, ext_trainer_value
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, ext_trainer_value
 
 DATASET = "Dataset501_BraTS"
 SHORT = {"num_epochs": 2, "num_iterations_per_epoch": 2, "num_val_iterations_per_epoch": 2}

@@ -10,10 +10,10 @@ import torch
 from helpers.tiny_model import read_array, write_case
 
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.from_python import PythonInterface
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 SPACING = (1.0, 1.0, 1.0)
 

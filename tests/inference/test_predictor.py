@@ -21,9 +21,9 @@ from helpers.tiny_model import (
 )
 
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 
 @pytest.fixture(autouse=True)

@@ -17,10 +17,10 @@ from helpers.tiny_model import write_case, write_image
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference import batch as batch_module
-from nnunet_hetero.inference.export import CaseWriter
-from nnunet_hetero.inference.outputs import SamplingOptions
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.options import PredictionOptions
+from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.integration.predict_flags import PredictionOptions
 
 EVERYTHING = SamplingOptions(num_samples=2, save_completed="missing", save_uncertainty=True)
 SHARED = {

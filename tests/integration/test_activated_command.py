@@ -7,7 +7,7 @@ import shutil
 
 from helpers.environments import copy_sources, install, make_environment
 
-from nnunet_hetero.integration.environment import DEFAULT_TRAINER
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 
 
 def test_predict_with_a_missing_modality(tiny_model, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration import activation, startup
-from nnunet_hetero.integration.environment import EXT_TRAINER, trainer_folder
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, trainer_folder
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import torch
 from nnunetv2.inference import predict_from_raw_data as nnunet_module
 
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.options import PredictionOptions, split_prediction_flags
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.integration import predict_command
-from nnunet_hetero.integration.environment import DEFAULT_TRAINER, EXT_TRAINER
 from nnunet_hetero.integration.predict_command import predict
-from nnunet_hetero.integration.predict_flags import PredictionOptions, split_prediction_flags
 from nnunet_hetero.integration.startup import hook_entry_points
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, EXT_TRAINER
 
 CALL = ["-i", "IN", "-o", "OUT", "-d", "501", "-c", "3d_fullres"]
 STOCK_PREDICTOR = nnunet_module.nnUNetPredictor
@@ -138,7 +138,7 @@ class TestOurTrainer:
 
     def test_a_subclass_of_the_user_is_ours(self, call, tmp_path, monkeypatch, capsys):
         (tmp_path / "my_trainers.py").write_text(
-            f"from nnunet_hetero.training.trainer import {DEFAULT_TRAINER}\n\n\n"
+            f"from nnunet_hetero.training.vae_trainer import {DEFAULT_TRAINER}\n\n\n"
             f"class MyTrainer({DEFAULT_TRAINER}):\n    pass\n"
         )
         monkeypatch.setenv(EXT_TRAINER, str(tmp_path))

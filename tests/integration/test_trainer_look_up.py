@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-from nnunet_hetero.integration.environment import EXT_TRAINER, OUR_TRAINERS, trainer_folder
+from nnunet_hetero.nnunet.environment import EXT_TRAINER, OUR_TRAINERS, trainer_folder
 
 
 @pytest.mark.parametrize("name", OUR_TRAINERS)

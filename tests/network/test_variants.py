@@ -11,8 +11,8 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import all_subsets
 from nnunet_hetero.network.early_fusion import EarlyFusionUNet
 from nnunet_hetero.network.hemis import HeMIS
-from nnunet_hetero.network.paper import PaperUHVED
 from nnunet_hetero.network.u_hemis import UHeMIS
+from nnunet_hetero.network.uhved_paper import PaperUHVED
 
 ALL = (0, 1, 2, 3)
 FLAT = [[1, 1], [2, 2], [2, 2]]

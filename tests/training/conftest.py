@@ -9,8 +9,8 @@ import torch
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 
 from nnunet_hetero.training.history import History
-from nnunet_hetero.training.tally import Tally
-from nnunet_hetero.training.trainer import HeteroModalVAETrainer
+from nnunet_hetero.training.sample_counts import Tally
+from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 
 @pytest.fixture

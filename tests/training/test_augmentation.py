@@ -12,7 +12,7 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_hetero.training.trainer import HeteroModalVAETrainer
+from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 ABSENT, PRESENT = [1, 3], [0, 2]
 DRAWS = 120

@@ -37,7 +37,7 @@ def _train(rank: int, plans: dict, dataset_json: dict) -> dict:
     from nnunetv2.training.logging.nnunet_logger import LocalLogger
     from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
 
-    from nnunet_hetero.training.trainer import HeteroModalVAETrainer
+    from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
     class OnProcessors(HeteroModalVAETrainer):
         """nnU-Net distributes over GPUs only: wherever there are several processes, it asks for GPUs."""

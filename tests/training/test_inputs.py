@@ -15,11 +15,11 @@ from helpers.tiny_model import read_array, tiny_dataset_json, write_case, write_
 from nnunetv2.run.run_training import run_training
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
+from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cli.main import main
-from nnunet_hetero.inference.cases import Case
-from nnunet_hetero.inference.preprocessing import preprocess, read_case
 from nnunet_hetero.training.inputs import InputRules, PreparedDatasets, PreparedImages, normalised_zeros
-from nnunet_hetero.training.trainer import HeteroModalVAETrainer
+from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 CHANNELS = ("CT", "PET", "T1")
 CASES = "abcdefg"

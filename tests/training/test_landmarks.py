@@ -12,13 +12,13 @@ from helpers.tiny_dataset import DATASET, threads_for_processes
 from nnunetv2.run.run_training import run_training
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.histogram import PERCENTILES, standard_scale
+from nnunet_hetero.cases.intensities import RawImages, case_statistics
+from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.cases import Case
-from nnunet_hetero.inference.histogram import PERCENTILES, standard_scale
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.inference.preprocessing import preprocess, read_case
-from nnunet_hetero.training.intensity import RawImages, case_statistics
 
 NAMES = ("T1", "T1c", "T2", "FLAIR")
 

@@ -5,15 +5,15 @@ then is a trainer the same class at each look-up and can be pickled. The folder 
 imports every module that it finds here.
 """
 
-from nnunet_hetero.training.paper import UHVEDPaperTrainer
-from nnunet_hetero.training.trainer import HeteroModalVAETrainer
-from nnunet_hetero.training.variants import (
+from nnunet_hetero.training.comparators import (
     HeMISTrainer,
     ModalityDropoutTrainer,
     MVAESamplingTrainer,
     SubsetTrainer,
     UHeMISTrainer,
 )
+from nnunet_hetero.training.paper_trainer import UHVEDPaperTrainer
+from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 __all__ = [
     "HeMISTrainer",

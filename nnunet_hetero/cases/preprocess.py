@@ -1,0 +1,275 @@
+"""From the files of a case to the network's input: read, check, switch off, preprocess as nnU-Net does.
+
+An absent modality never touches the result: it is a channel of zeros before nnU-Net's cropping and normalisation, and
+exactly zero after them. Its file, if there is one, is not even opened.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import nibabel
+import numpy as np
+
+from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
+from nnunet_hetero.cases.histogram import Landmarks, image_statistics, standardise_case
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.modalities import Modalities, Subset
+
+GRID_TOLERANCE = 1e-3
+"""Largest difference between the grids of one case, in mm (for direction cosines: without unit)."""
+
+ROUNDING = 1e-6
+"""Differences up to here are rounding of the file's numbers and not worth a word."""
+
+NIFTI = (".nii", ".nii.gz")
+
+
+@dataclass(frozen=True)
+class CaseImages:
+    """What was read of a case.
+
+    Args:
+        name: Case identifier.
+        modalities: The dataset's modalities.
+        data: Images as read, ``(M, *spatial)`` float32, absent channels zero.
+        properties: Per channel what nnU-Net's reader says about the grid, None for absent channels.
+        absent: Why each absent channel is absent, by channel: ``no file``, ``empty image`` or ``switched off``.
+    """
+
+    name: str
+    modalities: Modalities
+    data: np.ndarray
+    properties: tuple[dict | None, ...]
+    absent: dict[int, str]
+
+    @property
+    def used(self) -> Subset:
+        """The channels that hold an image."""
+        return tuple(channel for channel in range(len(self.modalities)) if channel not in self.absent)
+
+    def restricted_to(self, subset: Iterable[int]) -> CaseImages:
+        """The same case without the modalities outside of ``subset``."""
+        dropped = [channel for channel in self.used if channel not in set(subset)]
+        if not dropped:
+            return self
+        data = self.data.copy()
+        data[dropped] = 0
+        properties = tuple(None if channel in dropped else entry for channel, entry in enumerate(self.properties))
+        absent = {**self.absent, **dict.fromkeys(dropped, "switched off")}
+        return CaseImages(self.name, self.modalities, data, properties, absent)
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """The network's input of one case.
+
+    Args:
+        name: Case identifier.
+        data: Preprocessed images, ``(M, *spatial)`` float32, absent channels exactly zero, all others not.
+        properties: What nnU-Net's export needs to get back to the original grid.
+        used: The channels that the case is encoded from.
+        absent: Why each other channel is absent, see `CaseImages`.
+    """
+
+    name: str
+    data: np.ndarray
+    properties: dict
+    used: Subset
+    absent: dict[int, str]
+
+
+def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseImages:
+    """Read and check the images of a case.
+
+    Args:
+        case: The case's files.
+        modalities: The dataset's modalities.
+        kept: Channels that may be used; files of others are not opened.
+        reader: nnU-Net's reader, an instance of the plans' ``image_reader_writer_class``.
+
+    Raises:
+        DataError: If a file cannot be read, is no single image, has values that are not finite or another grid than the
+            case's first image, or if no modality is left.
+    """
+    if case.problem:
+        raise DataError(case.problem)
+    images: dict[int, np.ndarray] = {}
+    properties: dict[int, dict] = {}
+    absent: dict[int, str] = {}
+    for channel, file in enumerate(case.files):
+        if file is None:
+            absent[channel] = "no file"
+        elif channel not in kept:
+            absent[channel] = "switched off"
+        else:
+            what = f"Case '{case.name}': channel {channel} ({modalities.names[channel]}), file {file},"
+            image, grid = read_image(file, what, lambda path: reader.read_images([path]))
+            if not image.any():
+                absent[channel] = "empty image"
+                continue
+            if properties:
+                first = next(iter(properties))
+                _require_same_grid(what, image, grid, modalities.names[first], images[first], properties[first])
+                deviation = grid_deviation(grid, properties[first])
+                if deviation:
+                    # At once: a background process may end without its turn to write.
+                    print(f"{what} lies off {modalities.names[first]} by {deviation}; accepted.", flush=True)
+            images[channel], properties[channel] = image, grid
+    if not images:
+        reasons = ", ".join(f"{modalities.names[channel]}: {absent[channel]}" for channel in sorted(absent))
+        raise DataError(f"Case '{case.name}' has no modality left ({reasons}). At least one image is needed.")
+    data = np.zeros((len(modalities), *next(iter(images.values())).shape), dtype=np.float32)
+    for channel, image in images.items():
+        data[channel] = image
+    grids = tuple(properties.get(channel) for channel in range(len(modalities)))
+    return CaseImages(case.name, modalities, data, grids, absent)
+
+
+def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dict]]) -> tuple[np.ndarray, dict]:
+    """Read one image and check it.
+
+    Args:
+        file: Path.
+        what: Case, channel and file, the start of every error's text.
+        read: Reads images or a label map as nnU-Net's readers do: ``(1, *spatial)`` and properties.
+
+    Returns:
+        The image ``(*spatial)`` float32, and the reader's properties.
+
+    Raises:
+        DataError: If the file is damaged, no single image, or has NaN or infinite values.
+    """
+    try:
+        if file.endswith(".gz"):
+            # ITK fills what a truncated .nii.gz lacks with zeros, without a word; the checksum is at the file's end.
+            with gzip.open(file) as stream:
+                while stream.read(1 << 22):
+                    pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{what} is damaged or truncated ({error}). Copy or export it again.") from error
+    try:
+        image, properties = read(file)
+    except Exception as error:  # each of nnU-Net's readers raises its own
+        raise DataError(f"{what} cannot be read: {_last_line(error)}") from error
+    if len(image) != 1 or len(properties.get("sitk_stuff", {}).get("spacing", ())) > 3:
+        raise DataError(
+            f"{what} holds {len(image)} image(s) in a 4D or colour file. One modality is one 3D image; split the file "
+            "into one per modality."
+        )
+    bad = int(np.count_nonzero(~np.isfinite(_as_stored(file) if file.endswith(NIFTI) else image)))
+    if bad:
+        raise DataError(f"{what} has {bad} voxel(s) that are NaN or infinite. Replace them, e.g. by 0.")
+    return image[0], properties
+
+
+def _as_stored(file: str) -> np.ndarray:
+    """Voxels of a NIfTI file: ITK reads NaN and infinite values as zeros, without a word."""
+    stored = nibabel.load(file)
+    # Integers are finite, and large; one of them stands for all.
+    return np.asanyarray(stored.dataobj) if stored.get_data_dtype().kind == "f" else np.zeros(1)
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def grid_difference(image: np.ndarray, grid: dict, other: np.ndarray, other_grid: dict) -> str | None:
+    """What differs between two grids, as ``shape (..) against (..)``, or None if they are one grid.
+
+    Args:
+        image: First image.
+        grid: Its properties as nnU-Net's reader gives them.
+        other: Second image.
+        other_grid: Its properties.
+    """
+    if image.shape != other.shape:
+        return f"shape {image.shape} against {other.shape}"
+    for what, value in _geometry(grid).items():
+        value, expected = np.asarray(value), np.asarray(_geometry(other_grid)[what])
+        if value.shape != expected.shape or not np.allclose(value, expected, rtol=0, atol=GRID_TOLERANCE):
+            return f"{what} {np.round(value, 4).tolist()} against {np.round(expected, 4).tolist()}"
+    return None
+
+
+def grid_deviation(grid: dict, other_grid: dict) -> str | None:
+    """The largest difference between two grids that count as one, e.g. ``0.0004 mm (origin)``; None if below rounding.
+
+    Args:
+        grid: Properties of an image, as nnU-Net's reader gives them.
+        other_grid: Those of another one, on the same grid as `grid_difference` sees it.
+    """
+    largest, where = 0.0, ""
+    for what, value in _geometry(grid).items():
+        difference = float(np.abs(np.asarray(value) - np.asarray(_geometry(other_grid)[what])).max())
+        if difference > largest:
+            largest, where = difference, what
+    return f"{largest:.2g} mm ({where})" if largest > ROUNDING else None
+
+
+def _geometry(grid: dict) -> dict:
+    """Spacing, and whatever else a reader keeps to place the image in space (SimpleITK's or nibabel's entries)."""
+    # The name of the original orientation is text; nnU-Net has turned the image already.
+    more = [entry for key, entry in grid.items() if key in ("sitk_stuff", "nibabel_stuff")]
+    numbers = {key.replace("_", " "): v for entry in more for key, v in entry.items() if not isinstance(v, str)}
+    return {"spacing": grid["spacing"], **numbers}
+
+
+def _require_same_grid(what: str, image, grid, first: str, first_image, first_grid) -> None:
+    difference = grid_difference(image, grid, first_image, first_grid)
+    if difference:
+        raise DataError(
+            f"{what} lies on another grid than {first}: {difference}. All modalities of a case must share one grid; "
+            "register and resample them first."
+        )
+
+
+def preprocess(
+    images: CaseImages,
+    plans_manager,
+    configuration_manager,
+    dataset_json: dict,
+    landmarks: Landmarks | None = None,
+) -> PreparedCase:
+    """Preprocess a case as nnU-Net does: transpose, crop, normalise, resample; absent channels are exactly zero.
+
+    Args:
+        images: The case.
+        plans_manager: nnU-Net's.
+        configuration_manager: nnU-Net's.
+        dataset_json: Content of ``dataset.json``.
+        landmarks: Of the model, if it was trained on images with standardised histograms.
+
+    Raises:
+        DataError: If nothing but zeros is left, as with images that are constant, or the model has no landmarks of a
+            modality that the case has.
+    """
+    preprocessor = configuration_manager.preprocessor_class(verbose=False)
+    # nnU-Net writes the crop into the properties.
+    properties = deepcopy(next(entry for entry in images.properties if entry is not None))
+    data, segmentation, properties = preprocessor.run_case_npy(
+        images.data, None, properties, plans_manager, configuration_manager, dataset_json
+    )
+    if landmarks is not None:
+        statistics = image_statistics(images.data, configuration_manager.use_mask_for_norm)
+        standardise_case(
+            data, segmentation[0] >= 0, statistics, landmarks, images.modalities, configuration_manager, images.name
+        )
+    # A CT scheme shifts zeros.
+    data[list(images.absent)] = 0
+    # Normalisation turns a constant image into zeros, and a channel of zeros is absent for the network.
+    absent = dict(images.absent)
+    for channel in images.used:
+        if not data[channel].any():
+            absent[channel] = "constant image"
+    used = tuple(channel for channel in images.used if channel not in absent)
+    if not used:
+        raise DataError(f"Case '{images.name}': its image(s) are constant, there is nothing to segment.")
+    properties[FOREGROUND] = packed_foreground(images.data[list(used)])
+    return PreparedCase(images.name, data.astype(np.float32, copy=False), properties, used, absent)

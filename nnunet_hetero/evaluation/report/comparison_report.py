@@ -1,0 +1,209 @@
+"""What a comparison leaves behind: tables in three formats, the statistics, the page and the single plots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.evaluation.compare.comparison import Cell, ComparedRow, Comparison
+from nnunet_hetero.evaluation.compare.notes import how_tested, notes_on
+from nnunet_hetero.evaluation.compare.published import (
+    AS_PRINTED,
+    SOURCE,
+    PublishedMethod,
+    averages,
+    keys_of_regions,
+    table_1,
+)
+from nnunet_hetero.evaluation.compare.statistics import RESAMPLES
+from nnunet_hetero.evaluation.compare.table import (
+    Table,
+    latex,
+    lay_out,
+    mark,
+    markdown,
+    starts_block,
+    statistics_csv,
+    table_csv,
+)
+from nnunet_hetero.evaluation.report.figures import difference_map, method_bars
+from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
+from nnunet_hetero.evaluation.report.run_report import conventions_of
+from nnunet_hetero.io.atomic_files import replace_text
+
+FILES = ("table.md", "table.csv", "table.tex", "statistics.csv", "report.html")
+
+
+def write_comparison(
+    folder: str | os.PathLike, comparison: Comparison, paper: bool = False, plots: bool = False
+) -> str:
+    """Write `FILES` into a folder, which is made if it is not there.
+
+    Args:
+        folder: Output folder.
+        comparison: From `nnunet_hetero.evaluation.compare.comparison.compare_runs`.
+        paper: Whether published results stand beside; only for the Dice on BraTS's modalities and regions.
+        plots: Whether to write the single plots as PNG files too, into ``figures``.
+
+    Returns:
+        What is in ``table.md``.
+
+    Raises:
+        SettingsError: If the paper's table does not fit.
+    """
+    published = _published(comparison) if paper else []
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = lay_out(comparison, published)
+    notes = [*notes_on(comparison), *([f"Columns '(paper)': {SOURCE}; other cases, no test."] if paper else [])]
+    averages_table = [_averages(comparison)] if paper else []
+    text = _markdown(table, comparison, notes, averages_table)
+    figures = comparison_figures(comparison)
+    replace_text(folder / "table.md", text)
+    replace_text(folder / "table.csv", table_csv(table))
+    replace_text(folder / "table.tex", latex(table, how_tested(comparison)))
+    replace_text(folder / "statistics.csv", statistics_csv(comparison))
+    write_page(
+        folder / "report.html",
+        "comparison.html.j2",
+        f"{comparison.score.title}: {', '.join(comparison.methods)}",
+        headlines=_headlines(comparison),
+        headline_note=f"{comparison.score.heading}, mean over subsets, regions and cases.",
+        figures=[(caption, figure) for _, caption, figure in figures],
+        facts=_facts(comparison),
+        introduction=f"Number of cases: {len(comparison.cases)}. The reference is {comparison.methods[0]}.",
+        tables=[*_difference_tables(comparison), *averages_table],
+        lists=[("To know when reading", notes)] * bool(notes) + [("Conventions", conventions_of(comparison.runs[0]))],
+        table=table,
+        is_wide=len(table.regions) * len(table.methods) > 6,
+        starts={place for place in range(1, len(table.rows)) if starts_block(*table.rows[place - 1 : place + 1])},
+        table_note=how_tested(comparison),
+    )
+    if plots:
+        write_figures(folder / "figures", figures)
+    return text
+
+
+def comparison_figures(comparison: Comparison) -> list[NamedFigure]:
+    """A map of differences for each method, and bars of all of them."""
+    score = comparison.score
+    subsets = [row for row in comparison.rows if not row.is_mean]
+    modalities = comparison.modalities.names
+    available = [[channel in row.subsets[0] for channel in range(len(modalities))] for row in subsets]
+    figures: list[NamedFigure] = []
+    for number, method in enumerate(comparison.methods[1:], 1):
+        cells = [[row.cells[region][number] for region in comparison.regions] for row in subsets]
+        values = np.array([[_difference(cell) * score.factor for cell in row] for row in cells])
+        texts = [[_signed(cell, comparison) for cell in row] for row in cells]
+        what = f"{method} minus {comparison.methods[0]}"
+        unit = "percentage points" if score.unit == "%" else score.unit
+        caption = f"{what}: mean difference of the {score.title}, blue is better for {method}; * and † as in the table."
+        below = f"{what},\n{score.title} in {unit}"
+        figure = difference_map(modalities, available, comparison.regions, values, texts, below, score.higher_is_better)
+        figures.append((f"difference_{number}", caption, figure))
+    values = {
+        region: np.array(
+            [
+                [np.nan if cell.mean is None else cell.mean * score.factor for cell in row.cells[region]]
+                for row in subsets
+            ]
+        )
+        for region in comparison.regions
+    }
+    bars = method_bars(modalities, available, comparison.methods, values, score.heading)
+    return [*figures, ("methods", f"{score.heading} of every method, mean over cases.", bars)]
+
+
+def _published(comparison: Comparison) -> list[PublishedMethod]:
+    if comparison.key != "dice":
+        raise SettingsError(f"--paper: the paper's table holds the Dice, not {comparison.key}. Leave --paper out.")
+    return table_1(comparison.modalities, comparison.regions)
+
+
+def _markdown(table: Table, comparison: Comparison, notes: Sequence[str], tables: Sequence[ExtraTable]) -> str:
+    parts = [markdown(table), f"{how_tested(comparison)}\n"]
+    if notes:
+        parts.append("".join(f"* {note}\n" for note in notes))
+    for title, lines, note in tables:
+        header, *body = (f"| {' | '.join(line)} |\n" for line in lines)
+        parts.append(f"{title}:\n\n{header}|{' --- |' * len(lines[0])}\n{''.join(body)}\n{note}\n")
+    return "\n".join(parts)
+
+
+def _headlines(comparison: Comparison) -> list[tuple[str, str]]:
+    """The mean of all subsets and regions of each method."""
+    last = comparison.rows[-1]
+    headlines = []
+    for number, method in enumerate(comparison.methods):
+        means = [cells[number].mean for cells in last.cells.values() if cells[number].mean is not None]
+        headlines.append((method, comparison.score.text(sum(means) / len(means) if means else None)))
+    return headlines
+
+
+def _difference(cell: Cell) -> float:
+    return np.nan if cell.result is None or cell.result.difference is None else cell.result.difference
+
+
+def _signed(cell: Cell, comparison: Comparison) -> str:
+    return comparison.score.text(_difference(cell), signed=True) + mark(cell, comparison.score)
+
+
+def _difference_tables(comparison: Comparison) -> list[ExtraTable]:
+    """Per method: difference with its interval, corrected p and effect size, for every row and region."""
+    tables = []
+    for number, method in enumerate(comparison.methods[1:], 1):
+        header = ["subset"]
+        for region in comparison.regions:
+            header += [f"{region}: difference [95 % interval]", "p", "effect"]
+        rows = [_difference_row(row, number, comparison) for row in comparison.rows]
+        note = (
+            f"{method} minus {comparison.methods[0]}: mean paired difference; BCa bootstrap interval over the cases "
+            f"({RESAMPLES} resamples); p of Wilcoxon's signed-rank test after Holm's correction; effect: matched-pairs "
+            "rank-biserial correlation, -1 to 1."
+        )
+        tables.append((f"{method} against {comparison.methods[0]}", [header, *rows], note))
+    return tables
+
+
+def _difference_row(row: ComparedRow, number: int, comparison: Comparison) -> list[str]:
+    line = [row.label]
+    for region in comparison.regions:
+        cell = row.cells[region][number]
+        result, score = cell.result, comparison.score
+        interval = ""
+        if result.interval is not None:
+            interval = f" [{', '.join(score.text(limit, signed=True) for limit in result.interval)}]"
+        p = "–" if result.p_holm is None else "< 0.001" if result.p_holm < 0.001 else f"{result.p_holm:.3f}"
+        effect = "–" if result.effect is None else f"{result.effect:+.2f}"
+        line += [_signed(cell, comparison) + interval, p, effect]
+    return line
+
+
+def _averages(comparison: Comparison) -> ExtraTable:
+    """Published means over the 15 subsets, below the user's own if they are over the same."""
+    rows = [["data", "method", "networks", "WT", "TC", "ET", "mean", "source"]]
+    last = comparison.rows[-1]
+    keys = keys_of_regions(comparison.regions)
+    if len(last.subsets) == 15 and len(keys) == 3:
+        for number, method in enumerate(comparison.methods):
+            means = [last.cells[keys[key]][number].mean for key in ("WT", "TC", "ET")]
+            overall = None if None in means else sum(means) / len(means)
+            rows.append(["yours", method, "", *map(comparison.score.text, (*means, overall)), "this comparison"])
+    rows += [list(row.values()) for row in averages()]
+    return (
+        "Means over the 15 subsets, yours and published",
+        [[cell or "–" for cell in row] for row in rows],
+        "Dice in %. Cases, splits and conventions differ between papers, and from yours. " + AS_PRINTED,
+    )
+
+
+def _facts(comparison: Comparison) -> dict[str, str]:
+    facts = {"Folds": ", ".join(comparison.runs[0].folds) or "unknown"}
+    for run in comparison.runs:
+        version = run.settings.get("version", "unknown version")
+        facts[run.name] = f"{run.model}, {run.folder.resolve()}, evaluated by nnunet_hetero {version}"
+    return facts

@@ -1,0 +1,244 @@
+"""Segment cases from every subset of their modalities, and measure each result against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from nnunet_hetero.cases.preprocess import CaseImages, grid_difference, read_case, read_image
+from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, completion_scores
+from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
+from nnunet_hetero.evaluation.scores.overlap import measure
+from nnunet_hetero.evaluation.scores.postprocessing import SmallRegionRemoval
+from nnunet_hetero.evaluation.sweep.inputs import SharedInput, shared_inputs
+from nnunet_hetero.evaluation.sweep.labelled import LabelledCase
+from nnunet_hetero.evaluation.sweep.results import COMPLETION_COLUMNS, ResultFiles, Row
+from nnunet_hetero.evaluation.sweep.snapshots import save_snapshot
+from nnunet_hetero.inference.engine.case_result import CasePrediction
+from nnunet_hetero.inference.engine.subset_prediction import Target, predict_subsets
+from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.modalities import Modalities, Subset, all_subsets
+from nnunet_hetero.nnunet.regions import regions_of
+
+
+@dataclass
+class Evaluation:
+    """What a sweep found.
+
+    Args:
+        rows: One per case, subset and region.
+        completion: One per case, subset, completed modality and tissue.
+        skipped: By case, the subsets that need a modality which the case does not have.
+        failed: By case, why it could not be evaluated.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    completion: list[Row] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: Evaluation) -> None:
+        """Take in what a sweep over other cases found."""
+        self.rows += other.rows
+        self.completion += other.completion
+        self.skipped.update(other.skipped)
+        self.failed.update(other.failed)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What is done with each segmentation.
+
+    Args:
+        metrics: What is measured.
+        removal: What is taken out before; None leaves it as it is.
+        completion: Whether to complete what is absent, and compare it with the true image where there is one.
+        save_predictions: Whether to write each label map to ``predictions/SUBSET/CASE`` in the results' folder.
+    """
+
+    metrics: MetricOptions = field(default_factory=MetricOptions)
+    removal: SmallRegionRemoval | None = None
+    completion: bool = False
+    save_predictions: bool = False
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """What the numbers mean, by column."""
+        return {
+            **self.metrics.conventions,
+            **(dict.fromkeys(COMPLETION_COLUMNS, CONVENTION) if self.completion else {}),
+        }
+
+
+def parse_subsets(modalities: Modalities, texts: Iterable[str] | None, required: Subset | None = None) -> list[Subset]:
+    """Subsets from texts such as ``T1+FLAIR``; None gives all 2^M - 1, or the one that the network is for.
+
+    Args:
+        modalities: The model's.
+        texts: What the user named.
+        required: The only subset that the network can be given; None if it takes any.
+
+    Raises:
+        SettingsError: If a modality is unknown or repeated, a subset is empty or repeated, or not for this network.
+    """
+    if texts is None:
+        return all_subsets(len(modalities)) if required is None else [required]
+    subsets = []
+    for text in texts:
+        subset = modalities.parse([text], "--subsets")
+        if not subset or subset in subsets:
+            raise SettingsError(f"--subsets: '{text}' is empty or the same subset as one before it. Name each once.")
+        if required is not None and subset != required:
+            raise SettingsError(
+                f"--subsets: '{text}' is not for this network, which is for {modalities.label(required)} alone. "
+                "Leave the flag out."
+            )
+        subsets.append(subset)
+    return sorted(subsets, key=lambda subset: (len(subset), subset))
+
+
+def evaluate_subsets(
+    predictor: HeteroModalPredictor,
+    cases: Sequence[LabelledCase],
+    subsets: Sequence[Subset],
+    results: ResultFiles,
+    scoring: Scoring,
+    bar: tqdm,
+) -> Evaluation:
+    """Segment every case from each of the subsets, in its own grid, and compare it with its label map.
+
+    Each segmentation is what ``nnUNetv2_predict --available SUBSET`` would give, but a case is read once, preprocessed
+    as often as its subsets differ in that, and encoded once for all subsets that do not.
+
+    Args:
+        predictor: Initialised with the model.
+        cases: The cases with their label maps.
+        subsets: Which subsets, see `parse_subsets`.
+        results: Where rows go as they come; what it holds already is not computed again.
+        scoring: What is measured.
+        bar: Progress over cases and subsets.
+    """
+    evaluation = Evaluation()
+    label = predictor.modalities.label
+    sweep = _Sweep(predictor, results, scoring)
+    for entry in cases:
+        name = entry.case.name
+        todo = [subset for subset in subsets if not sweep.is_done(name, subset)]
+        done = bar.n + len(subsets)
+        bar.set_postfix_str(name)
+        bar.update(len(subsets) - len(todo))
+        try:
+            if todo:
+                sweep.evaluate(entry, todo, bar)
+        except DataError as error:
+            evaluation.failed[name] = str(error)
+        bar.update(done - bar.n)
+        for pair in ((name, label(subset)) for subset in subsets):
+            if pair in results:
+                evaluation.rows += results.metrics_of(pair)
+                evaluation.completion += results.completion_of(pair)
+            elif name not in evaluation.failed:
+                evaluation.skipped.setdefault(name, []).append(pair[1])
+    return evaluation
+
+
+class _Sweep:
+    """One model over cases and subsets."""
+
+    def __init__(self, predictor: HeteroModalPredictor, results: ResultFiles, scoring: Scoring):
+        self.predictor = predictor
+        self.results = results
+        self.scoring = scoring
+        self.regions = regions_of(predictor.label_manager)
+        self.reader = predictor.plans_manager.image_reader_writer_class()
+        self.writer = predictor.writer()
+
+    def is_done(self, case: str, subset: Subset) -> bool:
+        """Whether an earlier run has left nothing to do."""
+        there = not self.scoring.save_predictions or self._prediction_file(case, subset).is_file()
+        return there and (case, self.predictor.modalities.label(subset)) in self.results
+
+    def _prediction_file(self, case: str, subset: Subset) -> Path:
+        folder = self.results.folder / "predictions" / self.predictor.modalities.label(subset)
+        return folder / (case + self.predictor.dataset_json["file_ending"])
+
+    def evaluate(self, entry: LabelledCase, subsets: Sequence[Subset], bar: tqdm) -> None:
+        """Add the rows of one case to the results, except for subsets that the case does not have."""
+        predictor = self.predictor
+        images = read_case(entry.case, predictor.modalities, predictor.kept, self.reader)
+        truth = _read_truth(entry, images, self.reader)
+        own = [subset for subset in subsets if set(subset) <= set(images.used)]
+        for shared in shared_inputs(images, own, predictor):
+            targets = [Target(subset, self._completed(subset, images)) for subset in shared.subsets]
+            seen = _Percentage(bar, images.name)
+            data = torch.from_numpy(shared.prepared.data)
+            found = predict_subsets(predictor, data, images.name, targets, predictor.sampling, seen)
+            for target, prediction in zip(targets, found, strict=True):
+                self._score(target.subset, prediction, shared, images, truth)
+                bar.update()
+
+    def _completed(self, subset: Subset, images: CaseImages) -> tuple[int, ...]:
+        return tuple(channel for channel in images.used if self.scoring.completion and channel not in subset)
+
+    def _score(
+        self, subset: Subset, found: CasePrediction, shared: SharedInput, images: CaseImages, truth: np.ndarray
+    ) -> None:
+        properties = shared.properties_of(subset, images)
+        prediction = self.predictor.to_segmentation(found.logits, properties)
+        if self.scoring.removal is not None:
+            prediction = self.scoring.removal(prediction)
+        if self.scoring.save_predictions:
+            file = self._prediction_file(images.name, subset)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self.reader.write_seg(prediction, str(file), properties)
+        label = self.predictor.modalities.label(subset)
+        spacing = properties["spacing"]
+        save_snapshot(self.results.folder, images.name, label, images.data, truth, prediction, spacing)
+        ignore = self.predictor.label_manager.ignore_label
+        scores = measure(prediction, truth, self.regions, spacing, self.scoring.metrics, ignore)
+        pair = {"case": images.name, "subset": label, "n_modalities": len(subset)}
+        completion = []
+        if found.completed:
+            names = [self.predictor.modalities.names[channel] for channel in found.completed]
+            completed = self.writer.completed_images(found, properties)
+            real = images.data[list(found.completed)]
+            tumour = np.isin(truth, [0] if ignore is None else [0, ignore], invert=True)
+            completion = [
+                {**pair, "modality": name, **row}
+                for name, *both in zip(names, completed, real, strict=True)
+                for row in completion_scores(*both, tumour)
+            ]
+        # The case and subset are done with these rows.
+        self.results.add([{**pair, "region": region, **row} for region, row in scores.items()], completion)
+
+
+class _Percentage:
+    """Shows beside the progress bar how far the tiles are that several subsets share."""
+
+    def __init__(self, bar: tqdm, case: str):
+        self.bar = bar
+        self.case = case
+        self.share = 0.0
+
+    def __call__(self, more: float) -> None:
+        self.share += more
+        self.bar.set_postfix_str(f"{self.case}, tiles {100 * self.share:.0f} %")
+
+
+def _read_truth(entry: LabelledCase, images: CaseImages, reader) -> np.ndarray:
+    what = f"Case '{entry.case.name}': label map {entry.label}"
+    truth, grid = read_image(entry.label, what, reader.read_seg)
+    channel = images.used[0]
+    difference = grid_difference(truth, grid, images.data[channel], images.properties[channel])
+    if difference:
+        raise DataError(
+            f"{what} lies on another grid than {images.modalities.names[channel]}: {difference}. Resample it to the "
+            "images' grid."
+        )
+    return truth

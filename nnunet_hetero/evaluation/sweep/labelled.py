@@ -1,0 +1,141 @@
+"""Cases with their true label maps: a fold's validation cases, or any two folders."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+from nnunet_hetero.cases.find import Case, find_cases
+from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.splits.record import held_out_names
+
+
+@dataclass(frozen=True)
+class LabelledCase:
+    """A case and the file of its true label map."""
+
+    case: Case
+    label: str
+
+
+def folder_cases(
+    images: str | os.PathLike, labels: str | os.PathLike, modalities: Modalities, file_ending: str
+) -> list[LabelledCase]:
+    """The cases of a folder of images, named as nnU-Net wants them, and of a folder of label maps.
+
+    Raises:
+        DataError: If a folder does not exist, has no case, or a case has no label map.
+    """
+    found = [
+        LabelledCase(case, str(Path(labels) / (case.name + file_ending)))
+        for case in find_cases(images, modalities, file_ending)
+    ]
+    return _require_labels(found)
+
+
+def validation_cases(dataset: str, fold: int | str, modalities: Modalities, dataset_json: dict) -> list[LabelledCase]:
+    """The cases that a fold did not train on, as files of ``nnUNet_raw``.
+
+    The raw images are read, not the preprocessed ones: nnU-Net crops and normalises a case by all of its images, so a
+    preprocessed case would tell the model something about the modalities that it must not know.
+
+    Args:
+        dataset: Name of the dataset, ``DatasetXXX_NAME``.
+        fold: Number of the fold; ``all`` gives every case of the dataset, since this fold trained on them all.
+        modalities: The model's modalities.
+        dataset_json: The model's ``dataset.json``.
+
+    Raises:
+        SettingsError: If a folder's variable is not set, or there is no such fold.
+        DataError: If the raw dataset or its splits are not there, or a case has no files.
+    """
+    raw = _folder("nnUNet_raw") / dataset
+    if not (raw / "dataset.json").is_file():
+        raise DataError(
+            f"The raw dataset {raw} is not there, and evaluation reads the raw images. Put it back, or give folders of "
+            "images and labels with -i and -l."
+        )
+    files = get_filenames_of_train_images_and_targets(str(raw))
+    names = list(files)
+    if fold == "all":
+        print(
+            "WARNING: fold 'all' trained on every case, there is no held-out case. The results say how well the model "
+            "remembers, not how well it segments new cases."
+        )
+    else:
+        splits_file = _folder("nnUNet_preprocessed") / dataset / "splits_final.json"
+        if not splits_file.is_file():
+            raise DataError(f"{splits_file} is not there; nnU-Net writes it when it trains the first fold.")
+        splits = json.loads(splits_file.read_text(encoding="utf-8"))
+        if not str(fold).isdigit() or int(fold) >= len(splits):
+            raise SettingsError(f"There is no fold {fold}; {splits_file} has the folds 0 to {len(splits) - 1}.")
+        names = splits[int(fold)]["val"]
+    return _labelled(names, files, f"validation case of fold {fold}", raw, modalities, dataset_json)
+
+
+def held_out_cases(
+    dataset: str, folds: Sequence[int | str], modalities: Modalities, dataset_json: dict
+) -> list[LabelledCase]:
+    """The test cases that folds share, see `nnunet_hetero.splits`, as files of ``nnUNet_raw``.
+
+    Args:
+        dataset: Name of the dataset, ``DatasetXXX_NAME``.
+        folds: Numbers of folds, or ``all``.
+        modalities: The model's modalities.
+        dataset_json: The model's ``dataset.json``.
+
+    Raises:
+        SettingsError: If a folder's variable is not set, there is no such fold, it has seen its test cases, or the
+            folds have different ones.
+        DataError: If there are no test cases, or they have no files.
+    """
+    raw = _folder("nnUNet_raw") / dataset
+    preprocessed = _folder("nnUNet_preprocessed") / dataset
+    names, *others = (held_out_names(preprocessed, fold) for fold in folds)
+    if any(other != names for other in others):
+        raise SettingsError(
+            f"The folds {', '.join(map(str, folds))} have different test cases, which another one of them may have "
+            "trained on. Evaluate each by itself, e.g. -f 0."
+        )
+    files = get_filenames_of_train_images_and_targets(str(raw))
+    if (raw / "imagesTs").is_dir():
+        ending = dataset_json["file_ending"]
+        for case in find_cases(raw / "imagesTs", modalities, ending):
+            label = str(raw / "labelsTs" / (case.name + ending))
+            files.setdefault(case.name, {"images": [file for file in case.files if file], "label": label})
+    return _labelled(names, files, "test case", raw, modalities, dataset_json)
+
+
+def _labelled(
+    names: Sequence[str], files: dict, role: str, raw: Path, modalities: Modalities, dataset_json: dict
+) -> list[LabelledCase]:
+    absent = [name for name in names if name not in files]
+    if absent:
+        raise DataError(f"Case '{absent[0]}' is a {role}, but has no images in {raw}.")
+    cases = find_cases([files[name]["images"] for name in names], modalities, dataset_json["file_ending"])
+    # A dataset.json that lists its files may give them any names.
+    cases = [Case(name, case.files, case.problem) for name, case in zip(names, cases, strict=True)]
+    return _require_labels([LabelledCase(case, files[case.name]["label"]) for case in cases])
+
+
+def _require_labels(cases: Sequence[LabelledCase]) -> list[LabelledCase]:
+    without = [entry for entry in cases if not os.path.isfile(entry.label)]
+    if without:
+        raise DataError(
+            f"{len(without)} of {len(cases)} case(s) have no label map, e.g. case '{without[0].case.name}': expected "
+            f"the file {without[0].label}. Give the folder of label maps with -l, or leave these cases out."
+        )
+    return list(cases)
+
+
+def _folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value:
+        raise SettingsError(f"The environment variable {variable} is not set. It must name nnU-Net's folder.")
+    return Path(value)

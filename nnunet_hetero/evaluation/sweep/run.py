@@ -1,0 +1,220 @@
+"""Read what ``nnunet_hetero evaluate`` wrote: the scores of every case, subset and region."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.evaluation.scores.case_scores import SCORES
+from nnunet_hetero.evaluation.sweep.results import METRICS_FILE
+from nnunet_hetero.modalities import Modalities, Subset
+
+COLUMNS = ("case", "subset", "region")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The results of one evaluation.
+
+    Args:
+        name: What the user calls it.
+        folder: Where it lies.
+        summary: Content of ``summary.json``.
+        settings: Content of ``settings.json``.
+        modalities: In channel order.
+        regions: Names, in the order of dataset.json.
+        subsets: Those with results, by size, then by channel numbers.
+        cases: Those with results, sorted.
+        scores: By name (see `case_scores.SCORES`) an array (subsets, cases, regions), as in the
+            file; NaN where there is no value.
+        measured: Which cases were segmented from which subsets, (subsets, cases) bool.
+    """
+
+    name: str
+    folder: Path
+    summary: dict[str, Any]
+    settings: dict[str, Any]
+    modalities: Modalities
+    regions: tuple[str, ...]
+    subsets: tuple[Subset, ...]
+    cases: tuple[str, ...]
+    scores: dict[str, np.ndarray]
+    measured: np.ndarray
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """The folds that were evaluated."""
+        return tuple(map(str, self.summary.get("folds", self.settings.get("checkpoints", {}))))
+
+    @property
+    def model(self) -> str:
+        """``TRAINER__PLANS__CONFIGURATION``."""
+        return self.settings.get("model", self.folder.name)
+
+    @cached_property
+    def model_folder(self) -> Path | None:
+        """The trained model's folder, if the evaluation lies in it."""
+        for folder in self.folder.resolve().parents[:2]:
+            if (folder / "plans.json").is_file() and (folder / "dataset.json").is_file():
+                return folder
+        return None
+
+    def cases_of(self, subset: Subset) -> set[str]:
+        """The cases that were segmented from a subset."""
+        measured = self.measured[self.subsets.index(subset)]
+        return {case for case, there in zip(self.cases, measured, strict=True) if there}
+
+    def values(self, score: str) -> np.ndarray:
+        """A score to compare by, (subsets, cases, regions): without its sign where only the size counts."""
+        return np.abs(self.scores[score]) if SCORES[score].absolute else self.scores[score]
+
+
+def read_run(path: str | os.PathLike, name: str | None = None) -> Run:
+    """The results in an evaluation's folder, or in the model's or the fold's folder that holds one.
+
+    Args:
+        path: The folder.
+        name: Default: the trainer's name without ``Trainer``.
+
+    Raises:
+        SettingsError: If there is no evaluation, or more than one.
+        DataError: If the evaluation is not finished, or a file of it is damaged.
+    """
+    folder = find_evaluation(path)
+    summary = _read_json(folder / "summary.json", "The evaluation was interrupted; run the same command again.")
+    settings = _read_json(folder / "settings.json", "Evaluate again.")
+    try:
+        modalities, regions = Modalities(tuple(summary["modalities"])), tuple(summary["regions"])
+    except KeyError as error:
+        raise DataError(f"{folder / 'summary.json'} has no {error}. Evaluate again.") from error
+    rows, present = _read_rows(folder / METRICS_FILE)
+    for number, row in enumerate(rows, 2):
+        if row["region"] not in regions:
+            raise DataError(
+                f"{folder / METRICS_FILE}, line {number}: region '{row['region']}' is none of {', '.join(regions)}."
+            )
+    by_subset = {text: modalities.parse([text], str(folder / METRICS_FILE)) for text in {row["subset"] for row in rows}}
+    subsets = tuple(sorted(set(by_subset.values()), key=lambda subset: (len(subset), subset)))
+    cases = tuple(sorted({row["case"] for row in rows}))
+    scores = {score: np.full((len(subsets), len(cases), len(regions)), np.nan) for score in present}
+    measured = np.zeros((len(subsets), len(cases)), bool)
+    places = {subset: place for place, subset in enumerate(subsets)}
+    numbers = {case: place for place, case in enumerate(cases)}
+    for row in rows:
+        place, case, region = places[by_subset[row["subset"]]], numbers[row["case"]], regions.index(row["region"])
+        measured[place, case] = True
+        for score in present:
+            scores[score][place, case, region] = row[score]
+    model = settings.get("model", folder.name)
+    return Run(
+        name or model.split("__")[0].removesuffix("Trainer") or model,
+        folder,
+        summary,
+        settings,
+        modalities,
+        regions,
+        subsets,
+        cases,
+        scores,
+        measured,
+    )
+
+
+def find_evaluation(path: str | os.PathLike) -> Path:
+    """The folder of an evaluation, given itself, a fold's folder or a model's.
+
+    Raises:
+        SettingsError: If there is none, or more than one.
+    """
+    path = Path(path)
+    if (path / METRICS_FILE).is_file():
+        return path
+    patterns = ("evaluation", "evaluation_*", "fold_*/evaluation", "fold_*/evaluation_*")
+    found = [file.parent for pattern in patterns for file in sorted(path.glob(f"{pattern}/{METRICS_FILE}"))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = "".join(f"\n  {folder}" for folder in found)
+        raise SettingsError(f"{path} holds more than one evaluation. Name one of them:{listed}")
+    raise SettingsError(
+        f"{path} holds no evaluation: there is no {METRICS_FILE} in it, nor in a folder 'evaluation' below. Name the "
+        "output folder of 'nnunet_hetero evaluate', or run it first."
+    )
+
+
+def join_runs(name: str, runs: Sequence[Run]) -> Run:
+    """One run from several that hold different subsets, such as one network per subset, or different folds.
+
+    Raises:
+        DataError: If they differ in modalities or regions, or two hold the same case from the same subset.
+    """
+    first, *others = runs
+    for other in others:
+        for what, one, two in (
+            ("modalities", first.modalities.names, other.modalities.names),
+            ("regions", first.regions, other.regions),
+        ):
+            if one != two:
+                raise DataError(
+                    f"'{name}' cannot be joined: the {what} of {first.folder} are {', '.join(one)}, those of "
+                    f"{other.folder} are {', '.join(two)}."
+                )
+    subsets = tuple(sorted({subset for run in runs for subset in run.subsets}, key=lambda one: (len(one), one)))
+    cases = tuple(sorted({case for run in runs for case in run.cases}))
+    common = [score for score in first.scores if all(score in run.scores for run in runs)]
+    scores = {score: np.full((len(subsets), len(cases), len(first.regions)), np.nan) for score in common}
+    owner = np.full((len(subsets), len(cases)), -1)
+    for number, run in enumerate(runs):
+        place = np.ix_([subsets.index(subset) for subset in run.subsets], [cases.index(case) for case in run.cases])
+        twice = np.argwhere(run.measured & (owner[place] >= 0))
+        if len(twice):
+            subset, case = twice[0]
+            before = runs[owner[place][subset, case]]
+            raise DataError(
+                f"'{name}' cannot be joined: both {before.folder} and {run.folder} hold results of the subset "
+                f"{first.modalities.label(run.subsets[subset])}, of case '{run.cases[case]}'."
+            )
+        owner[place] = np.where(run.measured, number, owner[place])
+        for score in common:
+            scores[score][place] = np.where(run.measured[..., None], run.scores[score], scores[score][place])
+    summary = {**first.summary, "folds": sorted({fold for run in runs for fold in run.folds})}
+    return replace(first, name=name, summary=summary, subsets=subsets, cases=cases, scores=scores, measured=owner >= 0)
+
+
+def _read_json(file: Path, remedy: str) -> dict[str, Any]:
+    if not file.is_file():
+        raise DataError(f"{file} is not there. {remedy}")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{file} is no valid JSON ({error}). Evaluate again.") from error
+
+
+def _read_rows(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows with their scores as numbers (NaN for none), and which scores there are."""
+    with file.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        fields = reader.fieldnames or []
+        absent = [name for name in (*COLUMNS, "dice") if name not in fields]
+        if absent:
+            raise DataError(f"{file} has no column '{absent[0]}'; it has: {', '.join(fields)}. Evaluate again.")
+        rows = list(reader)
+    if not rows:
+        raise DataError(f"{file} has no results. Evaluate again.")
+    present = [score for score in SCORES if score in fields]
+    for number, row in enumerate(rows, 2):
+        for score in present:
+            try:
+                row[score] = float(row[score] or "nan")
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{file}, line {number}: {score} is '{row[score]}', not a number.") from error
+    return rows, present

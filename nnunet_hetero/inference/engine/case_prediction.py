@@ -1,0 +1,144 @@
+"""From one preprocessed case to its prediction: all folds, views, tiles and draws of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_entropy, draws_of
+from nnunet_hetero.inference.engine.network_steps import completes_images, required_modalities
+from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
+from nnunet_hetero.nnunet.regions import RegionDecoder
+
+if TYPE_CHECKING:
+    from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
+
+def require_image_decoders(network: torch.nn.Module, sampling: SamplingOptions) -> None:
+    """Refuse to complete with a model that cannot.
+
+    Raises:
+        SettingsError: If completion is asked for and the model has no image decoders.
+    """
+    if sampling.save_completed and not completes_images(network):
+        raise SettingsError(
+            "Completion is asked for, but the model was trained without image decoders (its trainer has none, or "
+            "hetero_modal.image_decoders is false in its plans). Leave --save_completed out, or train a model with "
+            "image decoders."
+        )
+
+
+def require_modalities(predictor: HeteroModalPredictor, available: Sequence[bool], case: str) -> None:
+    """Refuse a case that lacks what the network cannot do without.
+
+    Raises:
+        DataError: If it does.
+    """
+    required = required_modalities(predictor.network) or ()
+    absent = [channel for channel in required if not available[channel]]
+    if absent:
+        label = predictor.modalities.label
+        raise DataError(
+            f"Case '{case}' has no {label(absent)}, but the model is for {label(required)} alone and needs all of it. "
+            "Predict the case with a model of another subset, or with one for all subsets."
+        )
+
+
+def channels_to_complete(sampling: SamplingOptions, available: Sequence[bool]) -> tuple[int, ...]:
+    """Which channels to decode images of, ascending."""
+    if sampling.save_completed is None:
+        return ()
+    return tuple(channel for channel, has in enumerate(available) if sampling.save_completed == "all" or not has)
+
+
+def millilitres_per_voxel(properties: dict, spatial: Sequence[int]) -> float:
+    """Volume of a voxel of the preprocessed grid.
+
+    From the grid's real extent: nnU-Net rounds shapes, so its voxels are not exactly of the plan's spacing.
+
+    Args:
+        properties: Those of the preprocessed case.
+        spatial: Shape of the preprocessed case.
+    """
+    before = np.prod(properties["spacing"]) * np.prod(properties["shape_after_cropping_and_before_resampling"])
+    return float(before / np.prod(spatial) / 1000)
+
+
+@torch.inference_mode()
+def predict_preprocessed(
+    predictor: HeteroModalPredictor,
+    data: Tensor,
+    case: str,
+    sampling: SamplingOptions,
+    voxel_volume: float | None = None,
+    *,
+    segment: bool = True,
+    parameters: Sequence[dict | None] | None = None,
+) -> CasePrediction:
+    """Everything that the options ask for, with probabilities averaged over tiles, views, draws and folds.
+
+    Args:
+        predictor: The model, and nnU-Net's settings of the sliding window.
+        data: ``(M, *spatial)``; the modalities whose channel is not identically zero are available, in every tile.
+        case: Name of the case; with the seed it settles the draws.
+        sampling: Number of draws, what to complete, whether to keep uncertainty.
+        voxel_volume: Millilitres; None leaves volumes and disagreement out.
+        segment: Whether to segment at all; completion alone is faster. Without, the logits have no channel.
+        parameters: Weights of each fold; default the predictor's. An entry None takes the network as it is.
+    """
+    regions = RegionDecoder(predictor.label_manager)
+    uncertain = sampling.save_uncertainty and segment
+    decide = voxel_volume is not None and sampling.num_samples > 0 and segment
+    available = (data != 0).flatten(1).any(dim=1)
+    require_modalities(predictor, available.tolist(), case)
+    completed = channels_to_complete(sampling, available.tolist())
+    total, completion = None, None
+    parameters = predictor.list_of_parameters if parameters is None else parameters
+    padded, crop = padded_to_tile(predictor, data)
+    heads = predictor.label_manager.num_segmentation_heads if segment else 0
+    entropies = uncertain and sampling.num_samples > 0
+
+    def predict(weights: dict | None, fold: int, results_device: torch.device) -> tuple[DrawStatistics, Tensor]:
+        # Folds draw apart, as their latents differ.
+        key = (sampling.seed, case, fold)
+        window = window_of(predictor, weights, key, tuple(padded.shape[1:]), results_device)
+        run = window.run(padded, available, draws_of(sampling.num_samples, len(window.views)), heads, completed)
+        statistics = DrawStatistics(regions, decide, entropies)
+        for probabilities in run.probabilities():
+            statistics.add(probabilities[crop])
+        return statistics.cpu(), run.completion[crop].cpu()
+
+    with threads_of_nnunet():
+        for fold, weights in enumerate(parameters):
+            draws, images = with_results_on_device(predictor, partial(predict, weights, fold))
+            if total is None:
+                total, completion = draws, images
+            else:
+                total.merge(draws)
+                completion = completion + images
+    prediction = {
+        "used": tuple(available.nonzero().flatten().tolist()),
+        "draws": total.number if sampling.num_samples else 0,
+        "completed": completed,
+    }
+    if completed:
+        prediction["completion"] = (completion / len(parameters)).numpy()
+    if not segment:
+        return CasePrediction(logits=np.zeros((0, *data.shape[1:]), np.float32), **prediction)
+    mean = total.mean_probability()
+    if sampling.save_uncertainty:
+        entropy = binary_entropy(regions.probabilities(mean))
+        prediction["entropy"] = entropy.numpy()
+        if sampling.num_samples:
+            prediction["mutual_information"] = total.mutual_information(entropy).numpy()
+    if decide:
+        prediction["volumes"] = total.voxels().numpy() * voxel_volume
+        prediction["disagreement"] = total.disagreement().numpy()
+    return CasePrediction(logits=regions.logits(mean).numpy(), **prediction)

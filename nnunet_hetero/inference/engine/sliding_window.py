@@ -1,0 +1,235 @@
+"""One case through the network of one fold: tiles, mirrored views, subsets of the modalities, draws of the latents.
+
+A tile is encoded once per mirrored view; for each subset it is fused, and for each draw only the decoders run. Tiles
+overlap and are blended with nnU-Net's Gaussian weights: what comes out are whole maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from nnunet_hetero.inference.engine.latent_draws import Draw, View
+from nnunet_hetero.inference.engine.network_steps import latents, parts_of
+
+AT_ONCE = 2
+"""Samples per pass of the network. torch's CPU path for one sample of a small 3D convolution is slower than that for
+two; more than two bring nothing there, and memory stays below that of a training step."""
+
+ACCUMULATOR_BYTES = 2 * 2**30
+"""Largest size of the maps that are filled at the same time. If the draws or subsets of a case need more, the tiles are
+gone through again for the next ones."""
+
+Slicer = tuple[int | slice, ...]
+Noise = Callable[[int, int, int], torch.Generator]
+"""Random stream of a view, a tile and a draw, by their numbers."""
+
+
+@dataclass
+class Maps:
+    """What is decoded from one subset of the modalities, added up over tiles and draws.
+
+    Args:
+        subset: The modalities to decode from, ``(M,)`` bool.
+        draws: Which draws.
+        segmentation: Sum of probabilities times the tiles' weights, ``(K, *spatial)``; no channel segments nothing.
+        completed: Modalities to complete.
+        completion: Sum of their images times the tiles' weights, ``(len(completed), *spatial)``.
+    """
+
+    subset: Tensor
+    draws: Sequence[Draw]
+    segmentation: Tensor
+    completed: tuple[int, ...]
+    completion: Tensor
+
+
+class _Item(NamedTuple):
+    """One sample for the decoders."""
+
+    maps: Maps
+    view: int
+    tile: int
+    latents: list[Tensor]
+
+
+@dataclass
+class SlidingWindow:
+    """How a case is cut into tiles, and where its parts are computed.
+
+    Args:
+        network: In evaluation mode, on ``device``; see `nnunet_hetero.inference.engine.network_steps`.
+        nonlinearity: From logits of one sample ``(K, *spatial)`` to probabilities.
+        slicers: nnU-Net's tiles; each indexes ``(channels, *spatial)``.
+        weights: Weight of each voxel of a tile, ``(*tile)`` float32 on ``results_device``.
+        views: The mirrored views.
+        device: Where the network computes.
+        results_device: Where the maps are.
+        noise: Random stream of a draw in a tile.
+        progress: Whether to show a progress bar.
+    """
+
+    network: torch.nn.Module
+    nonlinearity: Callable[[Tensor], Tensor]
+    slicers: Sequence[Slicer]
+    weights: Tensor
+    views: Sequence[View]
+    device: torch.device
+    results_device: torch.device
+    noise: Noise
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        self._parts = parts_of(self.network)
+
+    def run(
+        self, data: Tensor, available: Tensor, draws: Sequence[Draw], num_outputs: int, completed: Sequence[int]
+    ) -> CaseRun:
+        """Start on a case, from one subset of its modalities.
+
+        Args:
+            data: Preprocessed images, ``(M, *spatial)``, at least as large as a tile.
+            available: Which modalities the case is encoded from, ``(M,)`` bool.
+            draws: What to decode.
+            num_outputs: K; 0 segments nothing.
+            completed: Modalities to complete.
+        """
+        return CaseRun(self, data.to(self.results_device), available, draws, num_outputs, completed)
+
+    def coverage(self, spatial: Sequence[int]) -> Tensor:
+        """Sum of the tiles' weights in every voxel."""
+        result = torch.zeros(tuple(spatial), device=self.results_device)
+        for slicer in self.slicers:
+            result[slicer[1:]] += self.weights
+        return result
+
+    def add(self, data: Tensor, maps: Sequence[Maps], on_progress: Callable[[float], None] | None = None) -> None:
+        """Go over all tiles in all views that the draws need, and add what is decoded to the maps.
+
+        Args:
+            data: Preprocessed images, ``(M, *spatial)``, at least as large as a tile.
+            maps: Where to add, one or more for each subset.
+            on_progress: Called with the share of the tiles that has been done since the last call.
+        """
+        available = torch.stack([one.subset for one in maps]).any(dim=0)
+        views = sorted({draw.view for one in maps for draw in one.draws})
+        jobs = [(view, tile) for view in views for tile in range(len(self.slicers))]
+        for batch in batches(jobs, AT_ONCE):
+            x = torch.stack([_flip(data[self.slicers[tile]].to(self.device), self.views[view]) for view, tile in batch])
+            encoded = self._parts.encode(x, available)
+            for items in batches(self._items(batch, x, encoded, maps), AT_ONCE):
+                self._decode(items)
+            if on_progress is not None:
+                on_progress(len(batch) / len(jobs))
+
+    def _items(self, batch: Sequence[tuple[int, int]], x: Tensor, encoded, maps: Sequence[Maps]) -> Iterator[_Item]:
+        by_subset: dict[tuple[bool, ...], list[Maps]] = {}
+        for one in maps:
+            by_subset.setdefault(tuple(one.subset.tolist()), []).append(one)
+        for group in by_subset.values():
+            levels = self._parts.fuse(encoded, group[0].subset, x)
+            for row, (view, tile) in enumerate(batch):
+                for one in group:
+                    for draw in one.draws:
+                        if draw.view == view:
+                            generator = None if draw.number is None else self.noise(view, tile, draw.number)
+                            yield _Item(one, view, tile, latents(levels, row, generator))
+
+    def _decode(self, items: Sequence[_Item]) -> None:
+        z = [torch.cat(level) for level in zip(*(item.latents for item in items), strict=True)]
+        if items[0].maps.segmentation.shape[0]:
+            for item, logits in zip(items, self._parts.decode(self._enough(z)), strict=False):
+                self._blend(item.maps.segmentation, self.nonlinearity(logits), item)
+        for channel in sorted({channel for item in items for channel in item.maps.completed}):
+            rows = [row for row, item in enumerate(items) if channel in item.maps.completed]
+            chosen = z if len(rows) == len(items) else [level[rows] for level in z]
+            subsets = torch.stack([items[row].maps.subset for row in rows])
+            *chosen, subsets = self._enough([*chosen, subsets])
+            images = self.network.complete(chosen, subsets, (channel,))
+            for row, image in zip(rows, images, strict=False):
+                maps = items[row].maps
+                place = maps.completed.index(channel)
+                self._blend(maps.completion[place : place + 1], image.float(), items[row])
+
+    def _enough(self, z: list[Tensor]) -> list[Tensor]:
+        """A single sample is decoded twice on a CPU, see `AT_ONCE`."""
+        if len(z[0]) == 1 and self.device.type == "cpu":
+            return [level.expand(AT_ONCE, *level.shape[1:]) for level in z]
+        return z
+
+    def _blend(self, whole: Tensor, values: Tensor, item: _Item) -> None:
+        values = _flip(values, self.views[item.view]).to(self.results_device)
+        whole[self.slicers[item.tile]] += values * self.weights
+
+
+class CaseRun:
+    """A case on its way, from one subset; `probabilities` must be gone through before `completion` is there."""
+
+    def __init__(
+        self,
+        window: SlidingWindow,
+        data: Tensor,
+        available: Tensor,
+        draws: Sequence[Draw],
+        num_outputs: int,
+        completed: Sequence[int],
+    ):
+        self.window = window
+        self.data = data
+        self.available = available
+        self.draws = list(draws)
+        self.num_outputs = num_outputs
+        self.completed = tuple(completed)
+        self._coverage = window.coverage(data.shape[1:])
+        self._completion = self._zeros(len(self.completed))
+
+    def _zeros(self, channels: int) -> Tensor:
+        return torch.zeros((channels, *self.data.shape[1:]), device=self.window.results_device)
+
+    @property
+    def completion(self) -> Tensor:
+        """Mean over the draws of the completed images, ``(len(completed), *spatial)``, in units of the input."""
+        return self._completion / (self._coverage * len(self.draws))
+
+    def probabilities(self) -> Iterator[Tensor]:
+        """Probability map of each draw, ``(num_outputs, *spatial)``; the next one may overwrite it.
+
+        Draws of the posterior's mean do not vary, so their views share one map, their mean.
+        """
+        size = max(1, self.num_outputs * self.data[0].numel() * torch.float32.itemsize)
+        # Maps of means add up in place.
+        shared = self.draws[0].number is None
+        at_once = len(self.draws) if shared else max(1, ACCUMULATOR_BYTES // size)
+        passes = [self.draws[start : start + at_once] for start in range(0, len(self.draws), at_once)]
+        tiles = len(self.window.slicers)
+        with tqdm(total=len(passes) * tiles, disable=not self.window.progress) as bar:
+            for draws in passes:
+                maps = [
+                    Maps(self.available, of_one, self._zeros(self.num_outputs), self.completed, self._completion)
+                    for of_one in ([draws] if shared else [[draw] for draw in draws])
+                ]
+                self.window.add(self.data, maps, lambda share: bar.update(share * tiles))
+                for one in maps:
+                    yield one.segmentation.div_(self._coverage * len(one.draws))
+
+
+def batches(items: Iterable, size: int) -> Iterator[list]:
+    """Lists of ``size`` items; a remainder of one joins the list before it, a single sample being slow on a CPU."""
+    waiting: list = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) == size + 2:
+            yield waiting[:size]
+            waiting = waiting[size:]
+    if waiting:
+        yield waiting
+
+
+def _flip(values: Tensor, view: View) -> Tensor:
+    """Mirror ``(channels, *spatial)`` along the view's axes; doing it twice undoes it."""
+    return torch.flip(values, [axis + 1 for axis in view]) if view else values

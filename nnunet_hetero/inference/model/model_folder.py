@@ -1,0 +1,233 @@
+"""A trained model's folder: whether all of it is there, and loading it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchgenerators.utilities.file_and_folder_operations import load_json
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+
+from nnunet_hetero.cases.histogram import Landmarks, mean_landmarks
+from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
+from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.checkpoints import load_checkpoint, require_plain_plans
+from nnunet_hetero.modalities import Modalities
+
+
+def checked_folds(
+    folder: str | os.PathLike, folds: Sequence[int | str] | int | str | None, checkpoint_name: str
+) -> list[int | str]:
+    """The folds as a list, after a look whether all files of the model are there.
+
+    Args:
+        folder: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``.
+        folds: One or several; None takes all that have the checkpoint.
+        checkpoint_name: File name of the checkpoint.
+
+    Raises:
+        SettingsError: If the folder or one of its files does not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SettingsError(
+            f"There is no trained model at {folder}. Its path is made of the environment variable nnUNet_results, the "
+            "dataset (-d), the trainer (-tr), the plans (-p) and the configuration (-c). Check each, or train the "
+            "model first."
+        )
+    for name in ("dataset.json", "plans.json"):
+        if not (folder / name).is_file():
+            raise SettingsError(f"The model folder {folder} has no {name}. Copy it with the rest of the model.")
+    if folds is None:
+        folds = nnUNetPredictor.auto_detect_available_folds(str(folder), checkpoint_name)
+    elif isinstance(folds, (int, str)):
+        folds = [folds]
+    absent = [fold for fold in folds if not (folder / f"fold_{fold}" / checkpoint_name).is_file()]
+    if absent or not folds:
+        there = sorted(str(file.relative_to(folder)) for file in folder.glob("fold_*/*.pth"))
+        raise SettingsError(
+            f"The model folder {folder} has no {checkpoint_name} for fold(s) {', '.join(map(str, absent)) or 'any'}. "
+            f"It has: {', '.join(there) or 'no checkpoint at all'}. Choose with -f and -chk."
+        )
+    return list(folds)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model.
+
+    Args:
+        folder: Where it lies, an absolute path.
+        configuration: Name of the configuration that was trained.
+        network: With the weights of the first fold.
+        plans_manager: nnU-Net's, of ``plans.json``.
+        configuration_manager: nnU-Net's, of the configuration that was trained.
+        parameters: Weights of each fold.
+        dataset_json: Content of ``dataset.json``.
+        trainer_name: Name of the trainer.
+        mirroring_axes: Axes along which the training mirrored, None for no mirroring.
+        checkpoints: The folds' checkpoints.
+        intensity: Mean and standard deviation of the training images by modality, the mean over the folds; None if the
+            model was trained without. See `nnunet_hetero.cases.intensities`.
+        landmarks: Histogram landmarks that its inputs are standardised to, the mean over the folds; None if they are
+            not. See `nnunet_hetero.cases.histogram`.
+    """
+
+    folder: str
+    configuration: str
+    network: nn.Module
+    plans_manager: PlansManager
+    configuration_manager: ConfigurationManager
+    parameters: list[dict]
+    dataset_json: dict
+    trainer_name: str
+    mirroring_axes: tuple[int, ...] | None
+    checkpoints: tuple[Path, ...]
+    intensity: Moments | None
+    landmarks: Landmarks | None
+
+
+def load_model(
+    folder: str | os.PathLike, folds: Sequence[int | str], checkpoint_name: str, trusted: bool = False
+) -> LoadedModel:
+    """Load a model as nnU-Net's predictor does, but no code that a checkpoint or the plans may bring along.
+
+    Args:
+        folder: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``.
+        folds: See `checked_folds`.
+        checkpoint_name: File name of the checkpoint.
+        trusted: Whether the user vouches for the model's files.
+
+    Raises:
+        SettingsError: If a file is damaged or refused, the trainer is not found or none of ours, or the plans do not
+            fit the weights.
+    """
+    folder = Path(folder)
+    files = tuple(folder / f"fold_{fold}" / checkpoint_name for fold in folds)
+    plans, dataset_json = load_json(str(folder / "plans.json")), load_json(str(folder / "dataset.json"))
+    if not trusted:
+        require_plain_plans(plans, folder / "plans.json")
+    checkpoints = [_Checkpoint.load(file, trusted) for file in files]
+    first = checkpoints[0]
+    plans_manager = PlansManager(plans)
+    configuration_manager = plans_manager.get_configuration(first.configuration)
+    try:
+        trainer = recursive_find_trainer_class_by_name(first.trainer)
+    except RuntimeError as error:
+        raise SettingsError(f"nnU-Net does not find the model's trainer: {error} Run: nnunet_hetero doctor") from error
+    if "plans_manager" not in inspect.signature(trainer.build_network_architecture).parameters:
+        raise _not_ours(first.trainer, folder)
+    network = trainer.build_network_architecture(
+        plans_manager,
+        configuration_manager,
+        determine_num_input_channels(plans_manager, configuration_manager, dataset_json),
+        plans_manager.get_label_manager(dataset_json).num_segmentation_heads,
+        enable_deep_supervision=False,
+    )
+    if "available" not in inspect.signature(network.forward).parameters:
+        raise _not_ours(first.trainer, folder)
+    for file, checkpoint in reversed(list(zip(files, checkpoints, strict=True))):
+        try:
+            network.load_state_dict(checkpoint.weights)
+        except RuntimeError as error:
+            trained = Modalities.from_dataset_json(checkpoint.dataset_json)
+            raise SettingsError(
+                f"The weights in {file} do not fit the network that plans.json and dataset.json in {folder} describe. "
+                f"They were trained by {checkpoint.trainer} on {len(trained)} modalities ({', '.join(trained.names)}). "
+                "Put back the plans.json and dataset.json that the training wrote."
+            ) from error
+    return LoadedModel(
+        os.path.abspath(folder),
+        first.configuration,
+        network,
+        plans_manager,
+        configuration_manager,
+        [checkpoint.weights for checkpoint in checkpoints],
+        dataset_json,
+        first.trainer,
+        first.mirroring_axes,
+        files,
+        mean_moments([checkpoint.intensity for checkpoint in checkpoints if checkpoint.intensity]) or None,
+        _landmarks(files, checkpoints, configuration_manager),
+    )
+
+
+def require_landmarks(
+    folds: Sequence[Landmarks | None], configuration_manager: ConfigurationManager, otherwise: str
+) -> Landmarks | None:
+    """The landmarks that a model standardises histograms to, the mean over its folds; None if it does not.
+
+    Args:
+        folds: Those of each fold.
+        configuration_manager: nnU-Net's, whose settings say whether it does.
+        otherwise: Why there may be none, for the error.
+
+    Raises:
+        SettingsError: If it does, and a fold has none.
+    """
+    if not HeteroModalConfig.from_plans(configuration_manager).histogram_standardisation:
+        return None
+    if not folds or not all(folds):
+        raise SettingsError(
+            f"{otherwise}, so its histogram landmarks are unknown. Its plans say that it was trained on images with "
+            "standardised histograms (hetero_modal.histogram_standardisation), so without them its predictions would "
+            "be wrong. Put back the checkpoint that the training wrote, or train again."
+        )
+    return mean_landmarks(folds)
+
+
+def _landmarks(
+    files: Sequence[Path], checkpoints: Sequence[_Checkpoint], configuration_manager: ConfigurationManager
+) -> Landmarks | None:
+    without = [str(file) for file, checkpoint in zip(files, checkpoints, strict=True) if not checkpoint.landmarks]
+    return require_landmarks(
+        [checkpoint.landmarks for checkpoint in checkpoints],
+        configuration_manager,
+        f"The checkpoint {', '.join(without)} has no hetero_modal.landmarks",
+    )
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """What prediction needs of a checkpoint; the rest, such as the optimiser's state, is let go."""
+
+    weights: dict
+    trainer: str
+    configuration: str
+    dataset_json: dict
+    mirroring_axes: tuple[int, ...] | None
+    intensity: Moments | None
+    landmarks: Landmarks | None
+
+    @classmethod
+    def load(cls, file: Path, trusted: bool) -> _Checkpoint:
+        content = load_checkpoint(file, trusted=trusted)
+        try:
+            return cls(
+                content["network_weights"],
+                content["trainer_name"],
+                content["init_args"]["configuration"],
+                content["init_args"]["dataset_json"],
+                content.get("inference_allowed_mirroring_axes"),
+                content.get(KEY, {}).get("intensity"),
+                content.get(KEY, {}).get("landmarks"),
+            )
+        except KeyError as error:
+            raise SettingsError(
+                f"The checkpoint {file} has no {error}, so no trainer of nnU-Net v2 wrote it. Choose another with -chk."
+            ) from error
+
+
+def _not_ours(trainer: str, folder: Path) -> SettingsError:
+    return SettingsError(
+        f"The checkpoint in {folder} is of the trainer '{trainer}', which cannot handle missing modalities. Choose a "
+        "model of a hetero-modal trainer with -tr, e.g. -tr HeteroModalVAETrainer."
+    )

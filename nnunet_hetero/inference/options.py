@@ -1,0 +1,148 @@
+"""The flags that we add to nnU-Net's prediction commands."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nnunet_hetero.inference.engine.case_result import COMPLETED_CHOICES, SamplingOptions
+from nnunet_hetero.nnunet.environment import OUR_TRAINERS
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """What the user asked of a prediction beyond nnU-Net's own flags.
+
+    Args:
+        missing: Modalities to treat as absent, by name (upper and lower case are the same) or channel number.
+        available: The only modalities to use; all others are treated as absent. Empty means no such restriction.
+        sampling: Draws of the latents, and what is written besides the segmentation.
+        trust_checkpoint: Whether the user vouches for the model's files, so that anything in them is loaded.
+    """
+
+    missing: tuple[str, ...] = ()
+    available: tuple[str, ...] = ()
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    trust_checkpoint: bool = False
+
+
+def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare our prediction flags."""
+    add_subset_arguments(parser)
+    add_sampling_arguments(parser)
+    add_completion_argument(parser)
+    parser.add_argument(
+        "--save_uncertainty",
+        action="store_true",
+        help="Write entropy and mutual information per region, as images and as one number per case, to "
+        "OUTPUT/uncertainty.",
+    )
+    add_trust_argument(parser)
+
+
+def add_subset_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags that settle which modalities the model sees."""
+    subset = parser.add_mutually_exclusive_group()
+    subset.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="Modalities to treat as absent in every case, by name (upper and lower case are the same) or channel "
+        "number. A case whose file for a modality is not there needs no flag.",
+    )
+    subset.add_argument(
+        "--available",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="The only modalities to use; all others are treated as absent in every case.",
+    )
+
+
+def add_completion_argument(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Declare the flag that settles what is completed.
+
+    Args:
+        parser: Where to.
+        default: What is completed without the flag; None completes nothing.
+    """
+    parser.add_argument(
+        "--save_completed",
+        nargs="?",
+        choices=COMPLETED_CHOICES,
+        const="missing",
+        default=default,
+        help="Write the modalities that the model completes to OUTPUT/completed, on the case's own grid: the missing "
+        "ones (default of the flag), or all, with reconstructions of those that are there.",
+    )
+
+
+def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the flag that lets a model's files run code."""
+    parser.add_argument(
+        "--trust_checkpoint",
+        action="store_true",
+        help="Load the model's files whatever they bring along. A checkpoint can run any code: only for files whose "
+        "origin you know. Models of nnU-Net and of nnunet_hetero do not need it.",
+    )
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser, num_samples: int = SamplingOptions.num_samples) -> None:
+    """Declare the flags of the draws.
+
+    Args:
+        parser: Where to.
+        num_samples: Default number of draws.
+    """
+    parser.add_argument(
+        "--num_samples",
+        type=_whole_number,
+        default=num_samples,
+        metavar="S",
+        help="Draws of the latents to average; with mirroring they are spread over the mirrored views. 0: one pass, "
+        "with the posterior's mean, faster. Default: %(default)s",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_whole_number,
+        default=SamplingOptions.seed,
+        metavar="N",
+        help="Seed of the draws; together with the case's name it settles them. Default: %(default)s",
+    )
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number, 0 or more")
+    return int(text)
+
+
+def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOptions, list[str]]:
+    """Take our flags out of the arguments of a prediction command.
+
+    Args:
+        argv: The arguments as the user typed them, without the command.
+        prog: The command's name, for usage lines.
+
+    Returns:
+        The options, and the arguments that are left for nnU-Net, in their order.
+    """
+    # Without abbreviations: what is not exactly one of our flags is nnU-Net's to judge.
+    parser = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+    add_prediction_arguments(parser)
+    found, rest = parser.parse_known_args(list(argv))
+    sampling = SamplingOptions(found.num_samples, found.seed, found.save_completed, found.save_uncertainty)
+    options = PredictionOptions(tuple(found.missing), tuple(found.available), sampling, found.trust_checkpoint)
+    return options, rest
+
+
+def prediction_flags_help() -> str:
+    """Our flags as a section below nnU-Net's help."""
+    parser = argparse.ArgumentParser(add_help=False, usage=argparse.SUPPRESS)
+    group = parser.add_argument_group(f"nnunet_hetero, with -tr {' or '.join(OUR_TRAINERS)}")
+    add_prediction_arguments(group)
+    return parser.format_help()

@@ -1,0 +1,269 @@
+"""The files of one case: nnU-Net's segmentation and probabilities, completed images, maps of uncertainty."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import SimpleITK as sitk
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from nnunetv2.inference.export_prediction import export_prediction_from_logits
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from scipy.ndimage import binary_fill_holes
+
+from nnunet_hetero.cases.foreground import FOREGROUND, unpacked_foreground
+from nnunet_hetero.cases.intensity_scale import IntensityScale
+from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.output.completed_images import description, restored
+from nnunet_hetero.inference.output.uncertainty import FILE_NAME as UNCERTAINTY_NAME
+from nnunet_hetero.inference.output.uncertainty import uncertainty_row
+from nnunet_hetero.inference.output.volumes import FILE_NAME as VOLUMES_NAME
+from nnunet_hetero.inference.output.volumes import Row, plain_name, region_volumes, volumes_row
+from nnunet_hetero.nnunet.regions import Region
+
+COMPLETED_FOLDER = "completed"
+UNCERTAINTY_FOLDER = "uncertainty"
+UNCERTAINTY_TABLE = f"{UNCERTAINTY_FOLDER}/{UNCERTAINTY_NAME}"
+TABLES = (VOLUMES_NAME, UNCERTAINTY_TABLE)
+NUMBERED_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
+"""Formats that hold numbers with decimals; images of other data sets are written as the first of them."""
+
+LEAST_SHARE = 0.3
+"""At the brain's edge, completed images are divided by this share of foreground at least."""
+
+
+@dataclass(frozen=True)
+class CaseWriter:
+    """Writes the files of a case, and knows their names. It is sent to background processes.
+
+    Args:
+        plans_manager: nnU-Net's.
+        configuration_manager: nnU-Net's.
+        dataset_json: Content of ``dataset.json``.
+        modalities: Names of the channels.
+        regions: Label values by the regions' names, in the order of a prediction's maps.
+        sampling: What is written besides the segmentation.
+        scales: How completed images get the intensities of real ones, one per modality.
+        save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
+    """
+
+    plans_manager: PlansManager
+    configuration_manager: ConfigurationManager
+    dataset_json: dict
+    modalities: tuple[str, ...]
+    regions: dict[str, Region]
+    sampling: SamplingOptions
+    scales: tuple[IntensityScale, ...]
+    save_probabilities: bool
+
+    def segmentation(self, case: str) -> str:
+        """File of the segmentation, below the output folder."""
+        return case + self.dataset_json["file_ending"]
+
+    def completed(self, case: str, channel: int) -> str:
+        """File of a completed modality, named as nnU-Net names the image of a channel."""
+        return f"{COMPLETED_FOLDER}/{case}_{channel:04d}{self._image_ending}"
+
+    def completed_description(self, case: str, channel: int) -> str:
+        """File beside a completed modality that says what it is."""
+        return f"{COMPLETED_FOLDER}/{case}_{channel:04d}.json"
+
+    def map_of(self, case: str, quantity: str, region: str) -> str:
+        """File of a map of uncertainty: ``uncertainty/CASE_entropy_whole_tumor.nii.gz``."""
+        return f"{UNCERTAINTY_FOLDER}/{case}_{quantity}_{plain_name(region)}{self._image_ending}"
+
+    def expected(self, case: str, absent: Collection[str]) -> list[str]:
+        """All files of a whole case, below the output folder.
+
+        Args:
+            case: Its name.
+            absent: Modalities that it was segmented without.
+        """
+        files = [self.segmentation(case)]
+        if self.save_probabilities:
+            files += [f"{case}.npz", f"{case}.pkl"]
+        files += self.expected_completed(case, absent)
+        if self.sampling.save_uncertainty:
+            quantities = ("entropy", "mutual_information") if self.sampling.num_samples else ("entropy",)
+            files += [self.map_of(case, quantity, region) for quantity in quantities for region in self.regions]
+        return files
+
+    def expected_completed(self, case: str, absent: Collection[str]) -> list[str]:
+        """Those of them that belong to completed modalities."""
+        if self.sampling.save_completed is None:
+            return []
+        every = self.sampling.save_completed == "all"
+        channels = [channel for channel, name in enumerate(self.modalities) if every or name in absent]
+        files = (self.completed, self.completed_description)
+        return [file(case, channel) for file in files for channel in channels]
+
+    def tables(self) -> list[str]:
+        """Tables of all cases that every case has a row in, below the output folder."""
+        if not self.sampling.num_samples:
+            return []
+        return list(TABLES) if self.sampling.save_uncertainty else [VOLUMES_NAME]
+
+    def write(
+        self, prediction: CasePrediction, properties: dict, folder: str | os.PathLike, case: str
+    ) -> dict[str, Row]:
+        """Write all files of a case.
+
+        Args:
+            prediction: On the preprocessed grid.
+            properties: Those of the preprocessed case.
+            folder: Where to; see `expected` for the names.
+            case: Its name.
+
+        Returns:
+            The case's rows in tables of all cases, by the table's file below the output folder.
+        """
+        folder = Path(folder)
+        self.write_completed(prediction, properties, folder, case)
+        images = {}
+        for quantity in ("entropy", "mutual_information"):
+            maps = getattr(prediction, quantity)
+            if maps is not None:
+                names = [self.map_of(case, quantity, region) for region in self.regions]
+                images |= zip(names, self.on_case_grid(maps, properties), strict=True)
+        for name, image in images.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            write_image(folder / name, image, properties)
+        export_prediction_from_logits(
+            prediction.logits,
+            properties,
+            self.configuration_manager,
+            self.plans_manager,
+            self.dataset_json,
+            str(folder / case),
+            self.save_probabilities,
+        )
+        return self._rows(prediction, properties, str(folder / self.segmentation(case)))
+
+    def write_completed(self, prediction: CasePrediction, properties: dict, folder: Path, case: str) -> None:
+        """Write the completed images of a case, and what they are, in a JSON file beside each.
+
+        Args:
+            prediction: On the preprocessed grid.
+            properties: Those of the preprocessed case.
+            folder: Where to; see `completed` for the names.
+            case: Its name.
+        """
+        if not prediction.completed:
+            return
+        (folder / COMPLETED_FOLDER).mkdir(exist_ok=True)
+        for channel, image in zip(prediction.completed, self.completed_images(prediction, properties), strict=True):
+            file = folder / self.completed(case, channel)
+            write_image(file, image, properties)
+            used = [self.modalities[number] for number in prediction.used]
+            entry = description(self.modalities[channel], used, self.scales[channel], prediction.draws)
+            text = json.dumps(entry, indent=2, ensure_ascii=False) + "\n"
+            (folder / self.completed_description(case, channel)).write_text(text, encoding="utf-8")
+
+    def completed_images(self, prediction: CasePrediction, properties: dict) -> np.ndarray:
+        """Completed images on the case's own grid, with intensities and background of real ones.
+
+        Args:
+            prediction: On the preprocessed grid.
+            properties: Those of the preprocessed case.
+
+        Returns:
+            ``(len(prediction.completed), *spatial)``.
+        """
+        configuration = self.configuration_manager
+        images = self.on_case_grid(prediction.completion, properties, configuration.resampling_fn_data)
+        # Normalised inside the brain only, the zeros around it were mixed into its edge, here and in training.
+        mixed = [configuration.use_mask_for_norm[channel] for channel in prediction.completed]
+        shape = prediction.completion.shape[1:]
+        resampled = tuple(shape) != tuple(properties["shape_after_cropping_and_before_resampling"])
+        if resampled and any(mixed) and FOREGROUND in properties:
+            images[mixed] /= self._share_of_foreground(properties, shape)
+        return restored(images, [self.scales[channel] for channel in prediction.completed], properties)
+
+    def _share_of_foreground(self, properties: dict, preprocessed_shape: Sequence[int]) -> np.ndarray:
+        """How much of each voxel comes from the foreground, once resampled to the preprocessed grid and back."""
+        resample = self.configuration_manager.resampling_fn_data
+        shape = [properties["shape_before_cropping"][axis] for axis in self.plans_manager.transpose_backward]
+        # Holes are inside for nnU-Net, too.
+        foreground = binary_fill_holes(unpacked_foreground(properties, shape))
+        foreground = foreground.transpose(self.plans_manager.transpose_forward)
+        cropped = foreground[tuple(slice(*limits) for limits in properties["bbox_used_for_cropping"])]
+        own, preprocessed = self._spacings(properties)
+        small = np.asarray(resample(cropped[None].astype(np.float32), preprocessed_shape, own, preprocessed))
+        return self.on_case_grid(small, properties, resample)[0].clip(LEAST_SHARE, None)
+
+    def _rows(self, prediction: CasePrediction, properties: dict, segmentation: str) -> dict[str, Row]:
+        rows = {}
+        if prediction.volumes is not None:
+            label_map = self.plans_manager.image_reader_writer_class().read_seg(segmentation)[0][0]
+            volumes = region_volumes(label_map, self.regions, properties["spacing"])
+            rows[VOLUMES_NAME] = volumes_row(volumes, prediction.volumes)
+        if prediction.disagreement is not None and self.sampling.save_uncertainty:
+            rows[UNCERTAINTY_TABLE] = uncertainty_row(self.regions, prediction.disagreement)
+        return rows
+
+    def on_case_grid(
+        self, images: np.ndarray, properties: dict, resample: Callable[..., np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Images from the preprocessed grid to the case's own; zero where nnU-Net cropped.
+
+        Args:
+            images: ``(C, *spatial)``.
+            properties: Those of the preprocessed case.
+            resample: One of the configuration's functions; default that of probabilities.
+        """
+        resample = resample or self.configuration_manager.resampling_fn_probabilities
+        own, preprocessed = self._spacings(properties)
+        shape = properties["shape_after_cropping_and_before_resampling"]
+        resampled = np.asarray(resample(images, shape, preprocessed, own))
+        full = np.zeros((len(images), *properties["shape_before_cropping"]), np.float32)
+        full[(slice(None), *(slice(*limits) for limits in properties["bbox_used_for_cropping"]))] = resampled
+        return full.transpose([0, *(axis + 1 for axis in self.plans_manager.transpose_backward)])
+
+    def _spacings(self, properties: dict) -> tuple[list[float], list[float]]:
+        """Of the case's grid and of the preprocessed one, mm, axes as transposed by the plans."""
+        own = [properties["spacing"][axis] for axis in self.plans_manager.transpose_forward]
+        planned = self.configuration_manager.spacing
+        # A 2D configuration leaves the first axis alone.
+        return own, [*own[: len(own) - len(planned)], *planned]
+
+    @property
+    def _image_ending(self) -> str:
+        ending = self.dataset_json["file_ending"]
+        return ending if ending in NUMBERED_FORMATS else NUMBERED_FORMATS[0]
+
+
+def write_image(file: str | os.PathLike, image: np.ndarray, properties: dict) -> None:
+    """Write an image with decimals where a segmentation of nnU-Net's would lie in space; its writers know labels only.
+
+    Args:
+        file: Path to write.
+        image: ``(*spatial)`` on the case's grid, as nnU-Net's reader would give it.
+        properties: What that reader said about the case.
+    """
+    image = image.astype(np.float32, copy=False)
+    if "nibabel_stuff" in properties:
+        nibabel.save(_nifti(image.transpose(2, 1, 0), **properties["nibabel_stuff"]), file)
+        return
+    stored = properties.get("sitk_stuff", {"spacing": [float(edge) for edge in properties["spacing"][::-1]]})
+    if len(stored["spacing"]) == 2:
+        image = image[0]
+    itk_image = sitk.GetImageFromArray(image)
+    itk_image.SetSpacing(stored["spacing"])
+    if "origin" in stored:
+        itk_image.SetOrigin(stored["origin"])
+        itk_image.SetDirection(stored["direction"])
+    if "original_orientation" in stored:
+        itk_image = sitk.DICOMOrient(itk_image, stored["original_orientation"])
+    sitk.WriteImage(itk_image, str(file), True)
+
+
+def _nifti(image: np.ndarray, original_affine: np.ndarray, reoriented_affine: np.ndarray | None = None):
+    if reoriented_affine is None:
+        return nibabel.Nifti1Image(image, original_affine)
+    back = ornt_transform(axcodes2ornt("RAS"), io_orientation(original_affine))
+    return nibabel.Nifti1Image(image, reoriented_affine).as_reoriented(back)

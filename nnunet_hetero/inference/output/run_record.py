@@ -1,0 +1,120 @@
+"""``run.json`` beside the predictions: what predicted each case; ``failed.json``: which cases failed, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnunet_hetero import __version__
+from nnunet_hetero.cases.prepare import Failure
+from nnunet_hetero.io.atomic_files import update_json
+
+RUN_NAME = "run.json"
+FAILED_NAME = "failed.json"
+
+
+def describe_run(
+    model: dict[str, Any], checkpoints: Sequence[Path], flags: dict[str, Any], device: torch.device
+) -> dict:
+    """All that settles the predictions of a run, besides the images.
+
+    Args:
+        model: Folder, trainer, plans and configuration.
+        checkpoints: One file per fold.
+        flags: What the user may choose.
+        device: Where the network runs.
+    """
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    run = {
+        "versions": {
+            "nnunet_hetero": __version__,
+            "nnunetv2": metadata.version("nnunetv2"),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "model": {
+            **model,
+            "checkpoints": [
+                {"file": f"{file.parent.name}/{file.name}", "sha256": sha256(file)} for file in checkpoints
+            ],
+        },
+        "flags": flags,
+        "device": f"{device.type} ({name})",
+    }
+    # As it comes back from the file, so that equal runs are known as equal: JSON has no tuples.
+    return json.loads(json.dumps(run))
+
+
+def sha256(file: str | os.PathLike) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while block := stream.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def record_case(folder: str | os.PathLike, case: str, run: dict, measured: dict[str, Any]) -> None:
+    """Put a case into ``run.json``: ``{"runs": [run, ...], "cases": {case: {"run": 0, ...}}}``.
+
+    A run that differs in nothing from an earlier one into the same folder, as a continued one or another part, is the
+    same entry.
+
+    Args:
+        folder: Output folder.
+        case: The case.
+        run: See `describe_run`.
+        measured: What is said of the case itself.
+    """
+
+    def change(content: dict) -> dict:
+        runs = content.get("runs", [])
+        runs = runs if run in runs else [*runs, run]
+        cases = {**content.get("cases", {}), case: {"run": runs.index(run), **measured}}
+        return {"runs": runs, "cases": dict(sorted(cases.items()))}
+
+    update_json(Path(folder) / RUN_NAME, change)
+
+
+def record_failure(folder: str | os.PathLike, case: str, failure: Failure | None) -> None:
+    """Put a case into ``failed.json``, or take it out; the file is there as long as a case is in it."""
+
+    def change(content: dict) -> dict:
+        content.pop(case, None)
+        if failure is not None:
+            content[case] = {"reason": failure.reason, "step": failure.step}
+        return dict(sorted(content.items()))
+
+    update_json(Path(folder) / FAILED_NAME, change)
+
+
+class PeakMemory:
+    """Bytes in use at most: on a CUDA device since `start`, else by this process since it began."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+
+    def start(self) -> None:
+        """Begin to measure."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def read(self) -> int | None:
+        """The peak so far; None where the system does not tell."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        try:
+            import resource
+        except ImportError:  # Windows
+            return None
+        # Kilobytes, but bytes on macOS.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

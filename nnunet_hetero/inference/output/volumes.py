@@ -1,0 +1,126 @@
+"""Volumes of the segmented regions with their spread over the draws: ``volumes.csv`` beside the predictions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from nnunetv2.evaluation.evaluate_predictions import region_or_label_to_mask
+
+from nnunet_hetero.io.atomic_files import locked, replace_text
+from nnunet_hetero.nnunet.regions import Region
+
+FILE_NAME = "volumes.csv"
+PERCENTILES = (2.5, 97.5)
+
+Row = dict[str, str | float | None]
+
+
+def region_volumes(label_map: np.ndarray, regions: Mapping[str, Region], spacing: Sequence[float]) -> dict[str, float]:
+    """Millilitres of each region.
+
+    Args:
+        label_map: On the case's own grid.
+        regions: Label values by name.
+        spacing: Edges of a voxel, mm.
+    """
+    voxel = float(np.prod(spacing)) / 1000
+    return {
+        name: float(np.count_nonzero(region_or_label_to_mask(label_map, region))) * voxel
+        for name, region in regions.items()
+    }
+
+
+def enhancing_ratio(volumes: Mapping[str, float]) -> float | None:
+    """Enhancing tumour as a share of the whole tumour, by the regions' names; None without such regions or a tumour."""
+
+    def volume_of(word: str) -> float | None:
+        # "non-enhancing" is another thing.
+        names = [name for name in volumes if word in name.lower() and "non" not in name.lower()]
+        return volumes[names[0]] if len(names) == 1 else None
+
+    enhancing, whole = volume_of("enhancing"), volume_of("whole")
+    return enhancing / whole if enhancing is not None and whole else None
+
+
+def volumes_row(volumes: Mapping[str, float], draws: np.ndarray | None) -> Row:
+    """The numbers of one case, by column.
+
+    Args:
+        volumes: Millilitres of the exported segmentation by region.
+        draws: Millilitres per draw and region, ``(draws, R)``; None without draws, which leaves the percentiles empty.
+
+    Returns:
+        Per region ``NAME_ml``, ``NAME_ml_p2.5`` and ``NAME_ml_p97.5``. The percentiles are those of single draws; the
+        segmentation is that of their mean, so for a region that few draws see its volume may lie outside of them.
+    """
+    limits = None if draws is None else np.percentile(draws, PERCENTILES, axis=0)
+    row: Row = {"draws": 0 if draws is None else len(draws)}
+    for place, (name, volume) in enumerate(volumes.items()):
+        row[f"{plain_name(name)}_ml"] = volume
+        for percentile, level in enumerate(PERCENTILES):
+            row[f"{plain_name(name)}_ml_p{level}"] = None if limits is None else float(limits[percentile, place])
+    ratio = enhancing_ratio(volumes)
+    return row if ratio is None and not _has_ratio(volumes) else {**row, "enhancing_to_whole": ratio}
+
+
+def _has_ratio(volumes: Mapping[str, float]) -> bool:
+    return enhancing_ratio(dict.fromkeys(volumes, 1.0)) is not None
+
+
+def write_row(file: str | os.PathLike, case: str, used: Sequence[str], row: Row) -> None:
+    """Put the row of one case into a CSV file with the columns ``case``, ``modalities`` and those of the row.
+
+    The file is replaced as a whole under the folder's lock: with ``-num_parts`` several processes write to it. Rows are
+    sorted by case; rows of other runs keep their columns.
+    """
+    file = Path(file)
+    file.parent.mkdir(exist_ok=True)
+    with locked(file.parent):
+        rows = {}
+        if file.is_file():
+            with file.open(newline="", encoding="utf-8") as stream:
+                rows = {entry["case"]: entry for entry in csv.DictReader(stream)}
+        rows[case] = {"case": case, "modalities": "+".join(used), **{key: _text(value) for key, value in row.items()}}
+        columns = list(dict.fromkeys(column for entry in (rows[case], *rows.values()) for column in entry))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[name] for name in sorted(rows))
+        replace_text(file, text.getvalue())
+
+
+def drop_row(file: str | os.PathLike, case: str) -> None:
+    """Remove the row of one case from a CSV file that `write_row` wrote."""
+    file = Path(file)
+    if has_row(file, case):
+        with locked(file.parent):
+            lines = csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(line for line in lines if line[0] != case)
+            replace_text(file, text.getvalue())
+
+
+def has_row(file: str | os.PathLike, case: str) -> bool:
+    """Whether a CSV file is there and has a row of this case."""
+    file = Path(file)
+    if not file.is_file():
+        return False
+    with file.open(newline="", encoding="utf-8") as stream:
+        return any(entry["case"] == case for entry in csv.DictReader(stream))
+
+
+def plain_name(name: str) -> str:
+    """A region's name as part of a file name or of a column: ``whole tumor`` is ``whole_tumor``."""
+    return re.sub(r"[^\w+-]+", "_", name)
+
+
+def _text(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

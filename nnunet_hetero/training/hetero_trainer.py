@@ -1,0 +1,406 @@
+"""What all our trainers share: nnU-Net's trainer, with every sample seen through a random subset of its modalities."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.helpers import dummy_context
+from torch import Tensor, autocast
+from torch import distributed as dist
+
+from nnunet_hetero.cases.histogram import Landmarks
+from nnunet_hetero.config import KEY
+from nnunet_hetero.io.atomic_files import replace_json
+from nnunet_hetero.io.checkpoints import load_checkpoint
+from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
+from nnunet_hetero.network.hetero_network import HeteroNetwork
+from nnunet_hetero.nnunet.case_sampling import probabilities_of_datasets
+from nnunet_hetero.subset_sampling import BalancedDraw, SubsetSampler, read_draw
+from nnunet_hetero.training.augmentation import KeepAbsentZero
+from nnunet_hetero.training.checkpoints import require_continuable, save_with
+from nnunet_hetero.training.history import History
+from nnunet_hetero.training.inputs import PreparedDatasets
+from nnunet_hetero.training.landmarks import input_rules
+from nnunet_hetero.training.optimizers import adaptive_optimizer
+from nnunet_hetero.training.random_streams import random_state, seed_everything, set_random_state
+from nnunet_hetero.training.sample_counts import Tally
+from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
+from nnunet_hetero.training.settings import require_subset, settle
+from nnunet_hetero.training.training_cases import Cohort, read_training_cohort
+
+GRADIENT_NORM = 12  # nnU-Net's clipping
+
+
+class HeteroTrainer(nnUNetTrainer):
+    """Trains a network for any subset of the modalities: draws subsets, logs by their size, keeps random streams.
+
+    Each sample of a batch is seen through its own random subset of what it has. Settings: `HeteroModalConfig`, in the
+    plans under ``hetero_modal`` of the configuration. A trainer built on this says which network
+    (`build_network_architecture`) and, if it is more than nnU-Net's loss, which loss (`losses`).
+
+    The network takes ``forward(x, available)`` and has ``availability(x)``, ``compile_parts()`` and the attribute
+    ``touch_absent_encoders``, see `nnunet_hetero.network.hetero_network`.
+
+    Args:
+        plans: nnU-Net's plans.
+        configuration: ``2d``, ``3d_lowres`` or ``3d_fullres``.
+        fold: 0 to 4, or ``all``.
+        dataset_json: nnU-Net's dataset.json.
+        device: Where to train.
+
+    Attributes:
+        network_class: The network, built by its ``from_plans``.
+        any_patch_size: Whether the network takes patches that the plan's strides do not divide.
+        deeply_supervised: Whether the network segments at every level in training.
+        one_subset: Whether the trainer is for one fixed subset, that of the setting ``subset``.
+    """
+
+    network_class: type[HeteroNetwork]
+    any_patch_size = False
+    deeply_supervised = True
+    one_subset = False
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net compares signatures by name
+    ):
+        self.modalities = Modalities.from_dataset_json(dataset_json)
+        # Before nnU-Net reads the plans. They go beside the weights, and prediction follows them.
+        self.hetero = settle(plans, configuration, self.default_settings(), self.modalities, self.any_patch_size)
+        require_subset(type(self).__name__, self.one_subset, self.hetero)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.enable_deep_supervision = self.deeply_supervised
+        self.num_epochs = int(self.hetero.num_epochs)
+        self.num_iterations_per_epoch = int(self.hetero.num_iterations_per_epoch)
+        self.num_val_iterations_per_epoch = int(self.hetero.num_val_iterations_per_epoch)
+        self.initial_lr = self.hetero.initial_lr
+        self.weight_decay = self.hetero.weight_decay
+        # Five checkpoints at least, so that a short run can be resumed; nnU-Net's 50 for its 1000 epochs.
+        self.save_every = max(1, min(self.save_every, self.num_epochs // 5))
+        # Ranks draw apart: with one stream they would all train the same subsets.
+        seed = None if self.hetero.seed is None else self.hetero.seed + self.local_rank
+        self.sampler = SubsetSampler(self.modalities, read_draw(self.hetero, self.modalities), seed)
+        self.cohort: Cohort | None = None  # the training cases, once they are loaded
+        self.tally = Tally(self.modalities)
+        self._tally_of_epoch = Tally(self.modalities)
+        self.history = History()
+        self.logger.loggers.append(self.history)
+        self._subsets = [tuple(self.hetero.subset)] if self.one_subset else all_subsets(len(self.modalities))
+        self._validation_steps = 0
+        self._validation_sizes: list[int] = []
+        self._resumed_random_state: dict | None = None
+        self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised
+
+    @classmethod
+    def default_settings(cls) -> dict[str, Any]:
+        """Settings of this trainer where the plans say nothing and `HeteroModalConfig` says otherwise."""
+        return {}
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager,
+        configuration_manager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> torch.nn.Module:
+        """Build the network from the plans; nnU-Net calls this for training and for prediction."""
+        return cls.network_class.from_plans(
+            configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+        )
+
+    def initialize(self) -> None:
+        """Build network, optimiser and loss; seed them if the settings ask for it."""
+        if self.hetero.seed is not None:
+            seed_everything(self.hetero.seed)
+        super().initialize()
+        self.unwrapped_network.touch_absent_encoders = self.is_ddp
+        if super()._do_i_compile():
+            self.print_to_log_file("Using torch.compile for encoders and decoders; the fusion of subsets stays eager.")
+            self.unwrapped_network.compile_parts()
+
+    @property
+    def unwrapped_network(self) -> HeteroNetwork:
+        """The network without the wrapper of distributed training."""
+        return self.network.module if self.is_ddp else self.network
+
+    def _do_i_compile(self) -> bool:
+        """Never the whole network: it would be compiled anew for every subset. `initialize` compiles its parts."""
+        return False
+
+    def configure_optimizers(self):
+        """Optimiser and schedule of the settings."""
+        optimizer, schedule = super().configure_optimizers()
+        if self.hetero.optimizer != "SGD":
+            optimizer = adaptive_optimizer(self.hetero.optimizer, self.network, self.initial_lr, self.weight_decay)
+            schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+        if self.hetero.lr_schedule == "step":
+            every, divisor = self.hetero.lr_step_iterations, self.hetero.lr_step_divisor
+            schedule = StepDecay(optimizer, self.initial_lr, self.num_iterations_per_epoch, every, divisor)
+        return optimizer, schedule
+
+    @staticmethod
+    def get_training_transforms(*args, **kwargs):
+        """nnU-Net's augmentation; a channel that was zero before it is zero after it."""
+        return KeepAbsentZero(nnUNetTrainer.get_training_transforms(*args, **kwargs))
+
+    def prepare_inputs(self) -> None:
+        """Let all cases be loaded as the network is to see them: absent channels zero, histograms standardised."""
+        if not self.was_initialized:
+            self.initialize()
+        if not isinstance(self.dataset_class, PreparedDatasets):
+            self.dataset_class = PreparedDatasets(self.dataset_class, input_rules(self))
+
+    def get_tr_and_val_datasets(self):
+        """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
+        training, validation = super().get_tr_and_val_datasets()
+        self.cohort = cohort = read_training_cohort(self, training, validation)
+        counts = cohort.subset_counts()
+        draw = read_draw(self.hetero, self.modalities, counts)
+        probabilities = None
+        if self.hetero.balance_modalities:
+            probabilities = cohort.balanced_probabilities(training.identifiers)
+        elif self.hetero.balance_subsets and len(counts) > 1:
+            draw = BalancedDraw(draw, counts, len(self.modalities))
+            probabilities = draw.case_probabilities([cohort.cases[case] for case in training.identifiers])
+        self.sampler.distribution = draw
+        if probabilities is not None:
+            training.sampling_probabilities = probabilities
+            self.print_to_log_file(cohort.describe_probabilities(probabilities))
+        return training, validation
+
+    def get_dataloaders(self):
+        """nnU-Net's, which sample cases with the probabilities of the settings."""
+        with probabilities_of_datasets():
+            return super().get_dataloaders()
+
+    def on_train_start(self) -> None:
+        """Start nnU-Net's training; a resumed one continues the random streams where the checkpoint left them."""
+        self.prepare_inputs()
+        super().on_train_start()
+        if self.landmarks is not None and self.local_rank == 0:
+            replace_json(os.path.join(self.output_folder, "landmarks.json"), self.landmarks)
+        state = self._resumed_random_state
+        if state is not None:
+            set_random_state(state)
+            self._resumed_random_state = None
+        elif self.hetero.seed is not None:
+            seed_everything(self.hetero.seed + self.local_rank)
+
+    def run_training(self) -> None:
+        """nnU-Net's training; it ends before the last epoch on a plateau, if the settings say what that is."""
+        try:
+            super().run_training()
+        except PlateauReachedError as plateau:
+            self.print_to_log_file(str(plateau))
+            self.on_train_end()
+
+    def on_epoch_start(self) -> None:
+        """Begin an epoch.
+
+        Raises:
+            PlateauReachedError: If there is to be none, see the setting ``early_stopping_epochs``.
+        """
+        require_progress(self.logger.get_value("ema_fg_dice", step=None), self.hetero.early_stopping_epochs)
+        super().on_epoch_start()
+
+    def train_step(self, batch: dict) -> dict:
+        """One step on a batch of nnU-Net's loader.
+
+        Returns:
+            ``loss``: nnU-Net's segmentation loss, the same quantity as in validation; and the other terms of `losses`.
+        """
+        data, target = self._to_device(batch)
+        present = self.modalities_of(batch)
+        drawn = self.draw_subsets(present)
+        for subsets in drawn.view(-1, *present.shape):
+            self._tally_of_epoch.add(present.numpy(), subsets.numpy())
+
+        self.optimizer.zero_grad(set_to_none=True)
+        optimised, terms = self.losses(data, target, present.to(self.device), drawn)
+        self._optimise(optimised)
+        return {name: value.detach().cpu().numpy() for name, value in terms.items()}
+
+    def draw_subsets(self, present: Tensor) -> Tensor:
+        """What each sample is seen through in this step.
+
+        Args:
+            present: What each sample has, ``(B, M)`` bool on the host.
+
+        Returns:
+            ``(B, M)`` bool, within ``present``; or ``(N, B, M)`` for a trainer that shows each sample N times.
+        """
+        return torch.from_numpy(self.sampler.draw(present.numpy()))
+
+    def modalities_of(self, batch: dict) -> Tensor:
+        """What the case of each sample has, ``(B, M)`` bool on the host.
+
+        It is the case that counts, as in prediction: a patch may lie where an image that is there shows nothing.
+        """
+        if self.cohort is None:
+            return self.unwrapped_network.availability(batch["data"]).cpu()
+        return torch.from_numpy(self.cohort.present(batch["keys"]))
+
+    def losses(
+        self, data: Tensor, target: Tensor | list[Tensor], present: Tensor, drawn: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch; here nnU-Net's own, of the segmentation from the drawn modalities.
+
+        Args:
+            data: Images, ``(B, M, *spatial)``.
+            target: nnU-Net's, a list of levels with deep supervision.
+            present: What each sample has, ``(B, M)`` bool.
+            drawn: What each sample is seen through, from `draw_subsets`.
+
+        Returns:
+            What is optimised, and the terms to log by name, the segmentation's under ``loss``.
+        """
+        with self.autocast():
+            segmentation = self.loss(self.network(data, drawn), target)
+        return segmentation, {"loss": segmentation}
+
+    def autocast(self):
+        """nnU-Net's rule: autocast on CUDA only."""
+        return autocast(self.device.type, enabled=True) if self.device.type == "cuda" else dummy_context()
+
+    def _to_device(self, batch: dict) -> tuple[Tensor, Tensor | list[Tensor]]:
+        data, target = batch["data"].to(self.device, non_blocking=True), batch["target"]
+        if isinstance(target, list):
+            return data, [level.to(self.device, non_blocking=True) for level in target]
+        return data, target.to(self.device, non_blocking=True)
+
+    def _optimise(self, loss: Tensor) -> None:
+        scaler = self.grad_scaler
+        (loss if scaler is None else scaler.scale(loss)).backward()
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
+        if scaler is None:
+            self.optimizer.step()
+        else:
+            scaler.step(self.optimizer)
+            scaler.update()
+
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        """Log the loss terms of the epoch, the mean over steps and ranks."""
+        super().on_train_epoch_end(train_outputs)
+        for state in self._gather([self._tally_of_epoch.state_dict()]):
+            self.tally.merge(state)
+        self._tally_of_epoch = Tally(self.modalities)
+        means = {}
+        for key in train_outputs[0]:
+            values = self._gather([float(output[key]) for output in train_outputs])
+            means["segmentation" if key == "loss" else key] = float(np.mean(values))
+        for name, value in means.items():
+            self.history.log(f"loss/{name}", value, self.current_epoch)
+        if len(means) > 1:
+            self.print_to_log_file(
+                *(f"{name} {value:.4f}" for name, value in means.items() if name not in ("segmentation", "total"))
+            )
+
+    def on_validation_epoch_start(self) -> None:
+        """Continue the cycle through the subsets where the last epoch left it, apart for every rank."""
+        super().on_validation_epoch_start()
+        self._validation_steps = self.current_epoch * self.num_val_iterations_per_epoch + self.local_rank
+        self._validation_sizes = []
+
+    def validation_step(self, batch: dict) -> dict:
+        """nnU-Net's validation of a batch, seen through the next subset of the cycle."""
+        data = batch["data"]
+        subset = self._subsets[self._validation_steps % len(self._subsets)]
+        self._validation_steps += 1
+        self._validation_sizes.append(len(subset))
+        # A sample that has none of the subset's modalities is shown with what it has.
+        present = (data != 0).flatten(2).any(dim=2)
+        shown = present & torch.from_numpy(mask_of(subset, len(self.modalities)))
+        shown = torch.where(shown.any(dim=1, keepdim=True), shown, present)
+        masked = data * shown.view(*shown.shape, *[1] * (data.ndim - 2)).to(data.dtype)
+        return super().validation_step({**batch, "data": masked})
+
+    def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
+        """nnU-Net's pseudo Dice, over all subsets together, and besides by the number of modalities."""
+        super().on_validation_epoch_end(val_outputs)
+        counts = [
+            (size, output["tp_hard"], output["fp_hard"], output["fn_hard"])
+            for size, output in zip(self._validation_sizes, val_outputs, strict=True)
+        ]
+        counts = self._gather(counts)
+        for size in range(1, len(self.modalities) + 1):
+            tp, fp, fn = (sum((row[column] for row in counts if row[0] == size), 0.0) for column in (1, 2, 3))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                dice = np.asarray(2 * tp / (2 * tp + fp + fn)) if np.any(tp + fp + fn) else np.array([np.nan])
+            value = float(np.nanmean(dice)) if np.isfinite(dice).any() else float("nan")
+            self.history.log(f"pseudo_dice/{size}", value, self.current_epoch)
+
+    def _gather(self, values: list) -> list:
+        """The list of all ranks together."""
+        if not self.is_ddp:
+            return values
+        gathered: list[list] = [[] for _ in range(dist.get_world_size())]
+        dist.all_gather_object(gathered, values)
+        return [value for part in gathered for value in part]
+
+    def on_epoch_end(self) -> None:
+        """Print the pseudo Dice by number of modalities, draw the second figure, then nnU-Net's own."""
+        epoch = self.current_epoch
+        self.print_to_log_file(
+            "Pseudo dice by number of modalities",
+            [round(self.history.values[f"pseudo_dice/{n}"][epoch], 4) for n in range(1, len(self.modalities) + 1)],
+        )
+        for line in self.tally.describe():
+            self.print_to_log_file(line)
+        super().on_epoch_end()
+        if self.local_rank == 0:
+            self.history.write(self.output_folder)
+            self.tally.write(self.output_folder, self.cohort.subset_counts())
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """nnU-Net's validation after training."""
+        self.prepare_inputs()
+        super().perform_actual_validation(save_probabilities)
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write nnU-Net's checkpoint with our state under ``hetero_modal``; the file is whole or not there."""
+        streams = self._gather([{"sampler": self.sampler.state_dict(), **random_state()}])
+        if self.local_rank != 0 or self.disable_checkpointing:
+            return super().save_checkpoint(filename)
+        save_with({"streams": streams, **self.state_to_save()}, super().save_checkpoint, filename)
+
+    def state_to_save(self) -> dict:
+        """What a checkpoint keeps besides nnU-Net's state and the random streams."""
+        return {"history": self.history.state_dict(), "tally": self.tally.state_dict(), "landmarks": self.landmarks}
+
+    def load_saved_state(self, state: dict) -> None:
+        """Take up what `state_to_save` gave."""
+        self.history.load_state_dict(state["history"])
+        self.landmarks = state.get("landmarks")
+        self.tally.load_state_dict(state["tally"])
+
+    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+        """Load nnU-Net's state and ours.
+
+        Raises:
+            SettingsError: If the checkpoint is that of another trainer or optimiser, or holds what no checkpoint needs.
+        """
+        # Before nnU-Net loads it again, whatever is in it.
+        checkpoint = load_checkpoint(filename_or_checkpoint)
+        require_continuable(
+            checkpoint, filename_or_checkpoint, type(self).__name__, self.configuration_name, self.hetero.optimizer
+        )
+        super().load_checkpoint(filename_or_checkpoint)
+        state = checkpoint[KEY]
+        self.load_saved_state(state)
+        if self.local_rank < len(state["streams"]):
+            stream = state["streams"][self.local_rank]
+            self.sampler.load_state_dict(stream["sampler"])
+            self._resumed_random_state = stream

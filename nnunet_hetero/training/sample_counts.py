@@ -1,0 +1,132 @@
+"""How often each modality and each subset was there in training, and how often it was drawn."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from nnunet_hetero.io.atomic_files import replace_json
+from nnunet_hetero.modalities import Modalities, Subset, all_subsets
+from nnunet_hetero.training.sample_counts_figure import modalities_figure
+
+FIGURE_NAME = "modalities.png"
+TABLE_NAME = "modalities.json"
+LOGGED_SUBSETS = 31
+
+
+class Tally:
+    """Counts of training samples, from the first step on, by what their case had and by what was drawn of it.
+
+    It goes into the checkpoint, so that a resumed training goes on counting.
+
+    Args:
+        modalities: The dataset's modalities.
+    """
+
+    def __init__(self, modalities: Modalities):
+        self.modalities = modalities
+        self.there: Counter[Subset] = Counter()
+        self.drawn: Counter[Subset] = Counter()
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return self.there.total()
+
+    def add(self, present: np.ndarray, drawn: np.ndarray) -> None:
+        """Count a batch.
+
+        Args:
+            present: What the case of each sample has, ``(B, M)`` bool.
+            drawn: What each sample was seen through, ``(B, M)`` bool.
+        """
+        for counter, table in ((self.there, present), (self.drawn, drawn)):
+            counter.update(tuple(np.flatnonzero(row).tolist()) for row in table)
+
+    def merge(self, state: dict) -> None:
+        """Add the counts of another tally's `state_dict`."""
+        self.there.update(state["there"])
+        self.drawn.update(state["drawn"])
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a checkpoint."""
+        self.there, self.drawn = Counter(state["there"]), Counter(state["drawn"])
+
+    def state_dict(self) -> dict:
+        """Plain numbers, as they stand in the checkpoint."""
+        return {"there": dict(self.there), "drawn": dict(self.drawn)}
+
+    def of_modalities(self, counter: Counter[Subset]) -> list[int]:
+        """Number of samples with each modality, in channel order."""
+        return [
+            sum(count for subset, count in counter.items() if channel in subset)
+            for channel in range(len(self.modalities))
+        ]
+
+    def subsets(self) -> list[Subset]:
+        """The subsets that were ever there or drawn, by size, then by channel."""
+        return [subset for subset in all_subsets(len(self.modalities)) if self.there[subset] or self.drawn[subset]]
+
+    def describe(self) -> list[str]:
+        """Lines for the log."""
+        modalities = zip(
+            self.modalities.names, self.of_modalities(self.drawn), self.of_modalities(self.there), strict=True
+        )
+        frequent = self.drawn.most_common(LOGGED_SUBSETS)
+        return [
+            f"Modalities drawn, of the samples that had them, {self.samples} samples so far: "
+            + ", ".join(f"{name} {drawn}/{there}" for name, drawn, there in modalities),
+            "Subsets drawn: "
+            + ", ".join(f"{self.modalities.label(subset)} {count}" for subset, count in frequent)
+            + (", ..." if len(self.drawn) > len(frequent) else ""),
+        ]
+
+    def table(self, cases: Counter[Subset]) -> dict[str, Any]:
+        """All counts by name.
+
+        Args:
+            cases: How many training cases have exactly each subset.
+        """
+        modalities = zip(
+            self.modalities.names,
+            *(self.of_modalities(counter) for counter in (cases, self.there, self.drawn)),
+            strict=True,
+        )
+        subsets = [subset for subset in all_subsets(len(self.modalities)) if cases[subset] or subset in self.subsets()]
+        return {
+            "cases": cases.total(),
+            "samples": self.samples,
+            "modalities": {
+                name: {"cases": in_cases, "there": there, "drawn": drawn} for name, in_cases, there, drawn in modalities
+            },
+            "subsets": {
+                self.modalities.label(subset): {
+                    "cases": cases[subset],
+                    "there": self.there[subset],
+                    "drawn": self.drawn[subset],
+                }
+                for subset in subsets
+            },
+        }
+
+    def write(self, folder: str | os.PathLike, cases: Counter[Subset]) -> None:
+        """Write ``modalities.json`` and ``modalities.png`` into nnU-Net's output folder.
+
+        Args:
+            folder: The fold's.
+            cases: How many training cases have exactly each subset.
+        """
+        table = self.table(cases)
+        replace_json(Path(folder) / TABLE_NAME, table)
+        self.draw(Path(folder) / FIGURE_NAME, table)
+
+    def draw(self, path: Path, table: dict[str, Any]) -> None:
+        """Draw what `table` gave."""
+        # nnU-Net's own figure leaves seaborn's style and huge fonts behind.
+        with plt.style.context("default"):
+            modalities_figure(table).savefig(path, dpi=110)

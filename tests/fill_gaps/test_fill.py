@@ -1,0 +1,377 @@
+"""All-zero volumes where a file is not there: their grid, dataset.json, a second run, and the way back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+from helpers.tiny_model import SHAPE, read_array, tiny_dataset_json, write_case, write_image, write_json
+from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
+from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+from skimage import io
+
+from nnunet_hetero.cases.raw_dataset import read_dataset_json
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.fill_gaps import fill as fill_module
+from nnunet_hetero.fill_gaps.cohort import Cohort
+from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
+from nnunet_hetero.fill_gaps.record import RECORD_NAME
+from nnunet_hetero.fill_gaps.table import describe
+
+GAPS = {"a": (1,), "c": (0, 3)}
+MISSING = {"a": ["T1c"], "c": ["T1", "FLAIR"]}
+DIRECTION = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def write_dataset(folder: Path, gaps=None, cases="abcdef") -> Path:
+    """Six cases of four modalities, `gaps` left out."""
+    gaps = GAPS if gaps is None else gaps
+    for seed, case in enumerate(cases):
+        present = [channel for channel in range(4) if channel not in gaps.get(case, ())]
+        write_case(folder / "imagesTr", case, present, seed, labels=folder / "labelsTr")
+    write_json(folder / "dataset.json", tiny_dataset_json(num_training=len(cases)))
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return write_dataset(tmp_path / "Dataset501_Gaps")
+
+
+def fill(folder: Path, **arguments):
+    return fill_gaps(Cohort.of_dataset(folder), progress=False, **arguments)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Content of all files, dataset.json as it is read."""
+    found = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
+    return {
+        name: json.loads(file.read_text()) if file.name == "dataset.json" else file.read_bytes()
+        for name, file in found.items()
+    }
+
+
+def files_of(folder: Path, case: str) -> list[Path]:
+    return [folder / "imagesTr" / f"{case}_{channel:04d}.nii.gz" for channel in range(4)]
+
+
+class TestFilling:
+    def test_every_case_has_every_file_and_the_gaps_are_listed(self, dataset):
+        before = snapshot(dataset)
+        gaps = fill(dataset)
+        assert gaps.missing == MISSING == read_dataset_json(dataset)["missing_modalities"]
+        assert gaps.written == 3 and gaps.warnings == ()
+        after = snapshot(dataset)
+        written = {"imagesTr/a_0001.nii.gz", "imagesTr/c_0000.nii.gz", "imagesTr/c_0003.nii.gz"}
+        assert after.keys() - before.keys() == {RECORD_NAME, *written}
+        assert all(not read_array(dataset / name).any() for name in written)
+        assert {name: content for name, content in after.items() if name in before and name != "dataset.json"} == {
+            name: content for name, content in before.items() if name != "dataset.json"
+        }
+
+    def test_the_header_is_that_of_the_case(self, dataset):
+        """Of an oblique, scaled image, whose two transforms have codes of their own."""
+        affine = np.array([[0.9, 0.1, 0, -7], [-0.1, 1.1, 0, 3], [0, 0.05, 2.5, 11], [0, 0, 0, 1]])
+        for file in [*files_of(dataset, "a"), dataset / "labelsTr" / "a.nii.gz"]:
+            if file.exists():
+                image = nibabel.Nifti1Image(np.asarray(nibabel.load(file).dataobj), affine)
+                image.set_qform(affine, 2)
+                image.set_sform(affine, 4)
+                image.header.set_slope_inter(1, 0)
+                nibabel.save(image, file)
+        fill(dataset)
+        zero, real = (nibabel.load(file) for file in (files_of(dataset, "a")[1], files_of(dataset, "a")[0]))
+        np.testing.assert_array_equal(zero.affine, real.affine)
+        differing = {key for key in zero.header if zero.header[key].tobytes() != real.header[key].tobytes()}
+        assert differing <= {"datatype", "bitpix", "descrip", "scl_slope", "scl_inter"}
+        assert zero.get_data_dtype() == np.uint8 and bytes(zero.header["descrip"]).startswith(b"absent modality")
+        assert files_of(dataset, "a")[1].stat().st_size < 1000
+
+    def test_nnunet_accepts_the_data_set(self, dataset, monkeypatch, capsys):
+        from helpers.tiny_dataset import threads_for_processes
+
+        threads_for_processes(monkeypatch)
+        with pytest.raises(RuntimeError):
+            verify_dataset_integrity(str(dataset), 1)
+        fill(dataset)
+        verify_dataset_integrity(str(dataset), 1)
+        assert "most likely OK" in capsys.readouterr().out
+
+    def test_dry_run_writes_nothing(self, dataset):
+        before = snapshot(dataset)
+        gaps = fill(dataset, dry_run=True)
+        assert (gaps.missing, gaps.written) == (MISSING, 3)
+        assert snapshot(dataset) == before
+
+    def test_second_run_changes_nothing(self, dataset):
+        fill(dataset)
+        before = snapshot(dataset)
+        gaps = fill(dataset)
+        assert (gaps.missing, gaps.written) == (MISSING, 0)
+        assert snapshot(dataset) == before
+
+    def test_gaps_of_a_converter_stay_listed(self, dataset):
+        content = read_dataset_json(dataset)
+        write_json(dataset / "dataset.json", {**content, "missing_modalities": {"b": ["T2"], "c": ["T2"]}})
+        expected = {"a": ["T1c"], "b": ["T2"], "c": ["T1", "T2", "FLAIR"]}
+        assert fill(dataset).missing == expected
+        undo(Cohort.of_dataset(dataset))
+        assert read_dataset_json(dataset)["missing_modalities"] == {"b": ["T2"], "c": ["T2"]}
+
+    def test_an_image_that_replaced_a_zero_volume_is_an_image(self, dataset):
+        fill(dataset)
+        image = files_of(dataset, "c")[0]
+        shutil.copy(files_of(dataset, "c")[1], image)
+        assert (
+            fill(dataset).missing == {"a": ["T1c"], "c": ["FLAIR"]} == read_dataset_json(dataset)["missing_modalities"]
+        )
+        assert undo(Cohort.of_dataset(dataset)) == (2, [])
+        assert image.exists() and "missing_modalities" not in read_dataset_json(dataset)
+
+    def test_an_empty_image_is_pointed_out(self, dataset):
+        write_image(files_of(dataset, "a")[2], np.zeros(SHAPE, np.float32))
+        (warning,) = fill(dataset).warnings
+        assert warning.startswith("Case 'a': T2 has a file, which is zero throughout.")
+
+    def test_table(self, dataset):
+        text = describe(fill(dataset), dry_run=False)
+        assert "6 case(s), 2 of them with gaps; 3 all-zero volume(s) written." in text
+        rows = [line.split() for line in text.splitlines()]
+        assert ["T1c", "5", "1"] in rows and ["T2", "6", "0"] in rows and ["T1+FLAIR", "1"] in rows
+
+
+class TestInterruption:
+    def test_the_next_run_finishes(self, dataset, monkeypatch):
+        def killed(folder, case, *arguments):
+            if case == "c":
+                raise KeyboardInterrupt
+            write_zeros(folder, case, *arguments)
+
+        write_zeros = fill_module.write_zeros
+        monkeypatch.setattr(fill_module, "write_zeros", killed)
+        before = snapshot(dataset)
+        with pytest.raises(KeyboardInterrupt):
+            fill(dataset)
+        assert files_of(dataset, "a")[1].exists() and "missing_modalities" not in read_dataset_json(dataset)
+        monkeypatch.undo()
+        assert fill(dataset).missing == MISSING == read_dataset_json(dataset)["missing_modalities"]
+        undo(Cohort.of_dataset(dataset))
+        assert snapshot(dataset) == before
+
+    def test_an_interrupted_run_can_be_undone(self, dataset, monkeypatch):
+        before = snapshot(dataset)
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(fill_module, "list_gaps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            fill(dataset)
+        assert undo(Cohort.of_dataset(dataset)) == (3, [])
+        assert snapshot(dataset) == before
+
+    def test_half_a_file_never_has_its_name(self, dataset, monkeypatch):
+        def torn(image, file):
+            Path(file).write_bytes(b"half")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("nnunet_hetero.fill_gaps.volumes.nibabel.save", torn)
+        with pytest.raises(KeyboardInterrupt):
+            fill(dataset)
+        assert not files_of(dataset, "a")[1].exists()
+        assert not [path for path in (dataset / "imagesTr").iterdir() if path.name.startswith(".")]
+
+    def test_a_full_disk_says_what_to_do(self, dataset, monkeypatch):
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("nnunet_hetero.fill_gaps.volumes.nibabel.save", full)
+        with pytest.raises(DataError, match=r"a_0001.nii.gz cannot be written \(No space left.*--undo"):
+            fill(dataset)
+
+
+class TestUndo:
+    def test_everything_is_as_before(self, dataset):
+        before = snapshot(dataset)
+        fill(dataset)
+        assert undo(Cohort.of_dataset(dataset)) == (3, [])
+        assert snapshot(dataset) == before
+
+    def test_what_is_not_zero_any_more_stays(self, dataset):
+        fill(dataset)
+        shutil.copy(files_of(dataset, "c")[1], files_of(dataset, "c")[0])
+        assert undo(Cohort.of_dataset(dataset)) == (2, ["imagesTr/c_0000.nii.gz"])
+        assert files_of(dataset, "c")[0].exists() and not files_of(dataset, "c")[3].exists()
+        assert "missing_modalities" not in read_dataset_json(dataset)
+
+    def test_other_changes_of_dataset_json_stay(self, dataset):
+        fill(dataset)
+        write_json(dataset / "dataset.json", {**read_dataset_json(dataset), "licence": "mine"})
+        undo(Cohort.of_dataset(dataset))
+        assert read_dataset_json(dataset) == {**tiny_dataset_json(num_training=6), "licence": "mine"}
+
+    def test_without_a_record(self, dataset):
+        with pytest.raises(DataError, match=r"has no fill_gaps\.json"):
+            undo(Cohort.of_dataset(dataset))
+
+    def test_a_damaged_record(self, dataset):
+        (dataset / RECORD_NAME).write_text("{")
+        with pytest.raises(DataError, match="is not the record of an earlier fill-gaps"):
+            undo(Cohort.of_dataset(dataset))
+
+
+def _write_itk(file: Path, array: np.ndarray) -> None:
+    write_image(file, array, 1.5, (3.25, -7.5, 11.0), DIRECTION)
+
+
+def _write_png(file: Path, array: np.ndarray) -> None:
+    io.imsave(file, array[0].astype(np.uint8), check_contrast=False)
+
+
+def _write_tif(file: Path, array: np.ndarray) -> None:
+    tifffile.imwrite(file, array.astype(np.uint8), compression="zlib")
+
+
+@pytest.mark.parametrize(
+    ("ending", "write", "reader"),
+    [
+        (".nii.gz", _write_itk, None),
+        (".nii.gz", _write_itk, "NibabelIO"),
+        (".nii.gz", _write_itk, "NibabelIOWithReorient"),
+        (".nii.gz", _write_itk, "SimpleITKIOWithReorient"),
+        (".nii", _write_itk, None),
+        (".nrrd", _write_itk, None),
+        (".mha", _write_itk, None),
+        (".png", _write_png, None),
+        (".bmp", _write_png, None),
+        (".tif", _write_png, None),
+        (".tif", _write_tif, None),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_formats(tmp_path, ending, write, reader, capsys):
+    """What nnU-Net's reader sees of a filled case is the real images, and zeros on the same grid."""
+    folder = tmp_path / "Dataset501_Gaps"
+    images = np.random.default_rng(0).integers(1, 200, (2, 5, 6, 7)).astype(np.float32)
+    if write is _write_png:
+        images = images[:, :1]
+    for subfolder, names in (("imagesTr", ("a_0000", "b_0000", "b_0001")), ("labelsTr", ("a", "b"))):
+        (folder / subfolder).mkdir(parents=True)
+        for name in names:
+            write(folder / subfolder / (name + ending), images[int(name.endswith("1"))])
+            if write is _write_tif:
+                write_json(folder / subfolder / f"{name[0]}.json", {"spacing": [2.0, 1.0, 1.0]})
+    content = {"channel_names": {"0": "A", "1": "B"}, "labels": {}, "numTraining": 2, "file_ending": ending}
+    if reader is not None:
+        content["overwrite_image_reader_writer"] = reader
+    write_json(folder / "dataset.json", content)
+    before = snapshot(folder)
+
+    assert fill(folder).missing == {"a": ["B"]}
+    files = [str(folder / "imagesTr" / f"a_000{channel}{ending}") for channel in (0, 1)]
+    read = determine_reader_writer_from_dataset_json(content, files[0], verbose=False)().read_images
+    (one, grid), (zero, same) = read(files[:1]), read(files[1:])
+    assert not zero.any() and zero.shape == one.shape
+    for key, value in grid.get("sitk_stuff", grid.get("nibabel_stuff", {})).items():
+        np.testing.assert_array_equal(value, same.get("sitk_stuff", same.get("nibabel_stuff"))[key])
+    np.testing.assert_array_equal(grid["spacing"], same["spacing"])
+    both, _ = read(files)
+    np.testing.assert_array_equal(both, np.concatenate([one, zero]))
+    assert "ERROR" not in capsys.readouterr().out
+    assert set(snapshot(folder)) - set(before) == {RECORD_NAME, f"imagesTr/a_0001{ending}"}
+    undo(Cohort.of_dataset(folder))
+    assert snapshot(folder) == before
+
+
+class TestListedFiles:
+    """A dataset.json that lists its files under 'dataset'."""
+
+    @pytest.fixture
+    def listed(self, dataset):
+        elsewhere = dataset.parent / "elsewhere"
+        (dataset / "imagesTr").rename(elsewhere)
+        cases = {
+            case: {
+                "images": [
+                    f"../elsewhere/{case}_{channel:04d}.nii.gz"
+                    for channel in range(4)
+                    if (elsewhere / f"{case}_{channel:04d}.nii.gz").exists()
+                ],
+                "label": f"labelsTr/{case}.nii.gz",
+            }
+            for case in "abcdef"
+        }
+        write_json(dataset / "dataset.json", {**tiny_dataset_json(num_training=6), "dataset": cases})
+        return dataset
+
+    def test_filled_verified_and_undone(self, listed, monkeypatch, capsys):
+        from helpers.tiny_dataset import threads_for_processes
+
+        threads_for_processes(monkeypatch)
+        before = snapshot(listed.parent)
+        assert fill(listed).missing == MISSING
+        content = read_dataset_json(listed)
+        assert content["dataset"]["c"]["images"] == [
+            "imagesTr/c_0000.nii.gz",
+            "../elsewhere/c_0001.nii.gz",
+            "../elsewhere/c_0002.nii.gz",
+            "imagesTr/c_0003.nii.gz",
+        ]
+        verify_dataset_integrity(str(listed), 1)
+        assert fill(listed).written == 0
+        undo(Cohort.of_dataset(listed))
+        (listed / "imagesTr").rmdir()
+        assert snapshot(listed.parent) == before
+
+    @pytest.mark.parametrize("absent", [None, "scans/never_there.nii.gz"], ids=["null", "not there"])
+    def test_own_names_need_an_entry_per_channel(self, listed, absent):
+        content = read_dataset_json(listed)
+        for channel in (0, 2, 3):
+            shutil.copy(listed.parent / "elsewhere" / f"a_{channel:04d}.nii.gz", listed / f"scan{channel}.nii.gz")
+        content["dataset"]["a"]["images"] = ["scan0.nii.gz", absent, "scan2.nii.gz", "scan3.nii.gz"]
+        write_json(listed / "dataset.json", content)
+        fill(listed)
+        filled = read_dataset_json(listed)["dataset"]["a"]["images"]
+        assert filled == ["scan0.nii.gz", "imagesTr/a_0001.nii.gz", "scan2.nii.gz", "scan3.nii.gz"]
+        undo(Cohort.of_dataset(listed))
+        assert read_dataset_json(listed) == content
+        content["dataset"]["a"]["images"].remove(absent)
+        write_json(listed / "dataset.json", content)
+        with pytest.raises(DataError, match="the list has 3 entries"):
+            fill(listed)
+
+    def test_an_image_that_replaced_a_zero_volume_stays_listed(self, listed):
+        fill(listed)
+        shutil.copy(listed.parent / "elsewhere" / "c_0001.nii.gz", listed / "imagesTr" / "c_0000.nii.gz")
+        assert fill(listed).missing == {"a": ["T1c"], "c": ["FLAIR"]}
+        undo(Cohort.of_dataset(listed))
+        images = read_dataset_json(listed)["dataset"]["c"]["images"]
+        assert images == ["imagesTr/c_0000.nii.gz", "../elsewhere/c_0001.nii.gz", "../elsewhere/c_0002.nii.gz", None]
+
+    def test_a_file_for_two_channels(self, listed):
+        content = read_dataset_json(listed)
+        content["dataset"]["b"]["images"][1] = content["dataset"]["c"]["images"][0]
+        write_json(listed / "dataset.json", content)
+        with pytest.raises(DataError, match=r"lists .*c_0001.nii.gz 2 times"):
+            fill(listed)
+
+    def test_a_file_in_the_way(self, listed):
+        (listed / "imagesTr").mkdir()
+        shutil.copy(listed.parent / "elsewhere" / "b_0001.nii.gz", listed / "imagesTr" / "a_0001.nii.gz")
+        with pytest.raises(DataError, match=r"a_0001\.nii\.gz is there, but dataset\.json does not list it"):
+            fill(listed)
+
+
+class TestPredictionFolder:
+    def test_filled_and_undone(self, tmp_path):
+        write_case(tmp_path / "IN", "p", [0, 2])
+        write_case(tmp_path / "IN", "q", [1])
+        before = snapshot(tmp_path)
+        cohort = Cohort.of_folder(tmp_path / "IN", tiny_dataset_json())
+        gaps = fill_gaps(cohort, progress=False)
+        assert gaps.missing == {"p": ["T1c", "FLAIR"], "q": ["T1", "T2", "FLAIR"]} and gaps.warnings == ()
+        assert len(list((tmp_path / "IN").glob("*.nii.gz"))) == 8
+        assert fill_gaps(cohort, progress=False).missing == gaps.missing
+        assert undo(cohort) == (5, [])
+        assert snapshot(tmp_path) == before

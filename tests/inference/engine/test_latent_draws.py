@@ -1,0 +1,155 @@
+"""Draws of the latents: how many, from which random numbers, what their statistics say."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from helpers.tiny_model import tiny_dataset_json, tiny_plans
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.engine.latent_draws import (
+    DrawStatistics,
+    binary_entropy,
+    draws_of,
+    generator_of,
+    mirrored_views,
+)
+from nnunet_hetero.inference.engine.network_steps import latents
+from nnunet_hetero.network.fusion import Gaussian
+from nnunet_hetero.nnunet.regions import RegionDecoder
+
+LABELS = {"background": 0, "edema": 1, "core": 2}
+
+
+def regions(labels=None) -> RegionDecoder:
+    dataset_json = tiny_dataset_json()
+    if labels:
+        dataset_json["labels"] = labels
+        del dataset_json["regions_class_order"]
+    return RegionDecoder(PlansManager(tiny_plans()).get_label_manager(dataset_json))
+
+
+def random_probabilities(draws: int, heads: int, seed: int = 0, softmax: bool = False) -> torch.Tensor:
+    logits = 3 * torch.randn(draws, heads, 6, 7, 8, generator=torch.Generator().manual_seed(seed))
+    return logits.softmax(1) if softmax else logits.sigmoid()
+
+
+class TestDraws:
+    @pytest.mark.parametrize(
+        ("samples", "views", "expected"), [(10, 8, 16), (10, 1, 10), (1, 8, 8), (8, 8, 8), (9, 4, 12)]
+    )
+    def test_at_least_as_many_as_asked_for_and_equally_many_per_view(self, samples, views, expected):
+        draws = draws_of(samples, views)
+        assert len(draws) == len(set(draws)) == expected >= samples
+        per_view = [sum(draw.view == view for draw in draws) for view in range(views)]
+        assert len(set(per_view)) == 1
+
+    def test_no_samples_are_the_mean_once_per_view(self):
+        assert [(draw.view, draw.number) for draw in draws_of(0, 4)] == [(view, None) for view in range(4)]
+
+    def test_views_are_those_of_nnunet(self):
+        assert mirrored_views(None) == mirrored_views(()) == [()]
+        assert mirrored_views((0, 1, 2)) == [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+
+    @pytest.mark.parametrize(
+        "wrong", [{"num_samples": -1}, {"num_samples": 2.5}, {"seed": -1}, {"seed": True}, {"save_completed": "some"}]
+    )
+    def test_impossible_options(self, wrong):
+        name = next(iter(wrong))
+        with pytest.raises(SettingsError, match=f"--{name} is "):
+            SamplingOptions(**wrong)
+
+
+class TestRandomStreams:
+    def test_the_key_settles_the_numbers(self):
+        def numbers(*key):
+            return torch.randn(100, generator=generator_of(torch.device("cpu"), *key))
+
+        assert (numbers(0, "a", 0, 1) == numbers(0, "a", 0, 1)).all()
+        others = [numbers(1, "a", 0, 1), numbers(0, "b", 0, 1), numbers(0, "a", 1, 0), numbers(0, "a", 0, 2)]
+        assert all((numbers(0, "a", 0, 1) != other).any() for other in others)
+
+    def test_latents_have_the_moments_of_the_posterior(self):
+        mean, deviation = 2.0, 0.5
+        shape = (2, 4, 20, 20, 20)
+        level = Gaussian(torch.full(shape, mean), torch.full(shape, 2 * math.log(deviation)))
+        (z,) = latents([level], 1, generator_of(torch.device("cpu"), "key"))
+        assert z.shape == (1, *shape[1:])
+        assert z.mean().item() == pytest.approx(mean, abs=0.02)
+        assert z.std().item() == pytest.approx(deviation, abs=0.02)
+        (z,) = latents([level], 1, None)
+        assert (z == mean).all()
+
+
+class TestStatistics:
+    @pytest.mark.parametrize(("labels", "heads"), [(None, 3), (LABELS, 3)])
+    def test_sums_are_those_of_all_draws_at_once(self, labels, heads):
+        decoder = regions(labels)
+        maps = random_probabilities(5, heads, softmax=labels is not None)
+        statistics = DrawStatistics(decoder, decide=True, entropies=True)
+        for one in maps:
+            statistics.add(one.clone())
+        mean = maps.mean(0)
+        torch.testing.assert_close(statistics.mean_probability(), mean)
+        foreground = maps if labels is None else maps[:, 1:]
+        entropy = binary_entropy(foreground.mean(0))
+        expected = entropy - binary_entropy(foreground).mean(0)
+        information = statistics.mutual_information(entropy)
+        torch.testing.assert_close(information, expected, atol=1e-5, rtol=1e-4)
+        assert (information >= 0).all() and (information <= entropy).all()
+        masks = torch.stack([decoder.masks(one) for one in maps])
+        assert (statistics.voxels() == masks.flatten(2).sum(2)).all()
+        decided = decoder.masks(mean)
+        overlap = 2 * (masks & decided).flatten(2).sum((0, 2))
+        dice = overlap / (masks.flatten(2).sum((0, 2)) + 5 * decided.flatten(1).sum(1))
+        torch.testing.assert_close(statistics.disagreement(), 1 - dice)
+
+    def test_folds_together(self):
+        maps = random_probabilities(6, 3)
+        whole, first, second = (DrawStatistics(regions(), True, True) for _ in range(3))
+        for number, one in enumerate(maps):
+            whole.add(one)
+            (first if number < 3 else second).add(one)
+        first.merge(second)
+        assert first.number == 6 and (first.voxels() == whole.voxels()).all()
+        torch.testing.assert_close(first.mean_probability(), whole.mean_probability())
+        torch.testing.assert_close(first.disagreement(), whole.disagreement())
+
+    def test_draws_that_agree(self):
+        statistics = DrawStatistics(regions(), True, True)
+        one = random_probabilities(1, 3)[0]
+        one[2] = 0  # no draw sees the enhancing tumour
+        for _ in range(3):
+            statistics.add(one)
+        entropy = binary_entropy(one)
+        assert statistics.disagreement().abs().max() == 0
+        assert statistics.mutual_information(entropy).max() < 1e-6
+
+    def test_entropy_of_certainty_is_zero(self):
+        torch.testing.assert_close(binary_entropy(torch.tensor([0.0, 1.0, 0.5])), torch.tensor([0.0, 0.0, math.log(2)]))
+
+
+class TestRegions:
+    def test_decision_is_that_of_nnunet(self):
+        decoder = regions()
+        one = random_probabilities(1, 3)[0]
+        label_map = decoder.label_manager.convert_probabilities_to_segmentation(one)
+        whole, core, enhancing = decoder.masks(one)
+        assert (
+            (whole == (label_map > 0)).all()
+            and (core == (label_map > 1)).all()
+            and (enhancing == (label_map == 3)).all()
+        )
+
+    @pytest.mark.parametrize("labels", [None, LABELS])
+    def test_logits_give_the_probabilities_back(self, labels):
+        decoder = regions(labels)
+        one = random_probabilities(1, 3, softmax=labels is not None)[0]
+        one[:, 0, 0, 0] = torch.tensor([1.0, 0.0, 0.0])
+        logits = decoder.logits(one)
+        assert torch.isfinite(logits).all()
+        torch.testing.assert_close(decoder.label_manager.apply_inference_nonlin(logits), one, atol=1e-6, rtol=1e-5)
