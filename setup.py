@@ -52,6 +52,8 @@ setup(
         "connected-components-3d>=3.16,<5",
         "packaging>=21",
         "filelock>=3.12",
+        "pydantic>=2.6,<3",
+        "typing-extensions>=4.6",
     ],
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "torchio>=0.20,<2", "uv"],
