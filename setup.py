@@ -1,22 +1,49 @@
 """Package metadata of nnunet_hetero."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+REPOSITORY = "https://github.com/nnunet-hetero/nnunet_hetero"
 VERSION = next(
     line.split('"')[1]
     for line in (HERE / "nnunet_hetero" / "__init__.py").read_text(encoding="utf-8").splitlines()
     if line.startswith("__version__")
 )
 
+
+def readme_for_index() -> str:
+    """README.md as a package index shows it, where a relative link leads nowhere: links into the release's files."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"(!\[[^\]]*\])\((?!https?:|#)([^)]+)\)", rf"\1({REPOSITORY}/raw/v{VERSION}/\2)", text)
+    return re.sub(r"(?<!!)(\[[^\]]*\])\((?!https?:|#)([^)]+)\)", rf"\1({REPOSITORY}/blob/v{VERSION}/\2)", text)
+
+
 setup(
     name="nnunet-hetero",
     version=VERSION,
     description="nnU-Net v2 plugin: one model that segments any subset of the modalities (U-HVED)",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=readme_for_index(),
     long_description_content_type="text/markdown",
+    author="nnunet_hetero contributors",
+    url=REPOSITORY,
+    project_urls={
+        "Documentation": f"{REPOSITORY}/tree/main/docs",
+        "Changelog": f"{REPOSITORY}/blob/main/CHANGELOG.md",
+        "Issues": f"{REPOSITORY}/issues",
+    },
+    keywords=[
+        "nnU-Net",
+        "U-HVED",
+        "missing modalities",
+        "medical image segmentation",
+        "brain tumour",
+        "MRI",
+        "variational autoencoder",
+        "uncertainty",
+    ],
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10",
@@ -57,13 +84,29 @@ setup(
     ],
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "torchio>=0.20,<2", "uv"],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"],
+        "release": ["build>=1.2", "twine>=6", "check-jsonschema>=0.29"],
     },
     entry_points={"console_scripts": ["nnunet_hetero=nnunet_hetero.cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Environment :: GPU :: NVIDIA CUDA",
         "Intended Audience :: Science/Research",
         "Intended Audience :: Healthcare Industry",
+        "Operating System :: MacOS",
+        "Operating System :: Microsoft :: Windows",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
         "Topic :: Scientific/Engineering :: Medical Science Apps.",
+        "Typing :: Typed",
     ],
 )
