@@ -55,6 +55,7 @@ setup(
     package_dir={"nnunet_hetero.dataset_conversion": "dataset_conversion"},
     package_data={
         "nnunet_hetero": [
+            "py.typed",
             "evaluation/report/templates/*.j2",
             "evaluation/compare/published/*.csv",
             "integration/trainer_folder/*.py",
