@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test bench lint
+.PHONY: help demo compare test bench lint docs release-check wheelhouse
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## the whole chain on a synthetic cohort, on a CPU, in minutes
 	$(BIN)/nnunet_hetero activate
@@ -38,6 +38,19 @@ bench: $(READY)  ## time and memory of training, prediction, and the evaluation 
 lint: $(READY)  ## style of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(READY)  ## the documentation as a site, with strict links, in build/site
+	$(BIN)/python -m pip install --quiet ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+release-check: $(READY)  ## sdist and wheel, installed and tried on every Python there is; many GB, an hour
+	$(BIN)/python -m pip install --quiet ".[release]"
+	$(BIN)/hadolint containers/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/python tools/release_check.py --keep dist
+
+wheelhouse: $(READY)  ## every wheel that is needed, locked by hash, for a machine without internet
+	tools/wheelhouse.sh wheelhouse $(BIN)/python
 
 $(READY): setup.py pyproject.toml
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
