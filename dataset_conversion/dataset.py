@@ -12,6 +12,7 @@ from typing import Any
 
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE, DATASET_JSON, MOVED_TEST_CASES
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.io.atomic_files import clear_drafts, is_draft
 
 from .images import write_atomically
 from .summary import SUMMARY_FILE
@@ -20,7 +21,6 @@ FILE_ENDING = ".nii.gz"
 SUBFOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 RAW_VARIABLE = "nnUNet_raw"
 UNFINISHED = "unfinished_dataset.json"  # what dataset.json will be, while a conversion is at work
-_TEMPORARY = re.compile(r"\..*\.tmp")  # of `write_atomically`
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,11 @@ def check_folder(folder: Path, spec: DatasetSpec, cases: Collection[str]) -> Non
         _require_same_dataset(file, dataset_json(folder, spec), advice)
         foreign = []
     else:
-        foreign = [path.name for path in folder.iterdir() if path.name not in (*SUBFOLDERS, CASE_TABLE, SUMMARY_FILE)]
+        foreign = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
     for path in _converted_files(folder):
         name = path.name.removesuffix(FILE_ENDING)
         name = name if path.parent.name.startswith("labels") else re.sub(r"_\d{4}$", "", name)
-        if name not in cases and not _TEMPORARY.fullmatch(path.name):
+        if name not in cases and not is_draft(path.name):
             foreign.append(f"{path.parent.name}/{path.name}")
     if foreign:
         foreign.sort()
@@ -165,6 +165,10 @@ def _require_same_dataset(file: Path, expected: dict[str, Any], advice: str) -> 
             )
 
 
+def _is_ours(name: str) -> bool:
+    return name in (*SUBFOLDERS, CASE_TABLE, SUMMARY_FILE) or is_draft(name)
+
+
 def _converted_files(folder: Path) -> list[Path]:
     return [path for name in SUBFOLDERS if (folder / name).is_dir() for path in (folder / name).iterdir()]
 
@@ -173,9 +177,8 @@ def begin(folder: Path, spec: DatasetSpec, subfolders: Collection[str]) -> None:
     """Make the folder one that nnU-Net refuses until `finish`: without dataset.json it plans and trains nothing."""
     for name in subfolders:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for path in _converted_files(folder):
-        if _TEMPORARY.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    for name in ("", *SUBFOLDERS):
+        clear_drafts(folder / name)
     write_atomically(folder / UNFINISHED, _as_json(dataset_json(folder, spec)))
     (folder / DATASET_JSON).unlink(missing_ok=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gzip
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from nnunet_hetero.cases.raw_dataset import ABSENT
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.io.atomic_files import replace_bytes
 
 # mm for spacing and origin, and the same number for direction cosines. Headers are float32 and toolkits round in
 # different places, so grids that are meant to be equal differ by up to about 1e-4 mm.
@@ -191,14 +191,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         DataError: If it cannot be written, as on a full disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        replace_bytes(path, content)
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror}). Make room or choose another place, and run the same command "
             "again; finished cases are kept."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

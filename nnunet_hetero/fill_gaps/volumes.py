@@ -12,7 +12,7 @@ from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.preprocess import NIFTI, grid_difference, read_case, read_image
 from nnunet_hetero.cases.raw_dataset import ABSENT
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.io.atomic_files import Unfinished, drop_unfinished
+from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.modalities import Modalities
 
 
@@ -80,7 +80,6 @@ def write_zeros(folder: Path, case: str, names: list[str], grid: CaseGrid, reade
     Raises:
         DataError: If a file cannot be written.
     """
-    drop_unfinished(folder / case)
     unfinished = Unfinished(folder / case)
     try:
         for name in names:

@@ -24,7 +24,7 @@ from nnunet_hetero.inference.output.case_writer import TABLES, CaseWriter
 from nnunet_hetero.inference.output.modality_record import read_record, write_record
 from nnunet_hetero.inference.output.run_record import PeakMemory, record_case, record_failure
 from nnunet_hetero.inference.output.volumes import Row, drop_row, has_row, write_row
-from nnunet_hetero.io.atomic_files import Unfinished, drop_unfinished, locked, replace_text
+from nnunet_hetero.io.atomic_files import Unfinished, clear_drafts, locked, replace_text
 from nnunet_hetero.io.processes import Workers, in_words
 
 if TYPE_CHECKING:
@@ -242,8 +242,8 @@ def make_ready(output: str, writer: CaseWriter) -> None:
 
     That is its segmentation and its rows in tables; should the case fail now, they would stay.
     """
-    drop_unfinished(output)
     folder, case = os.path.split(output)
+    clear_drafts(folder or os.curdir)
     Path(folder, writer.segmentation(case)).unlink(missing_ok=True)
     for table in TABLES:
         drop_row(os.path.join(folder, table), case)

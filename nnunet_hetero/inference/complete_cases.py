@@ -16,7 +16,7 @@ from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import describe, read_record, record, write_record
 from nnunet_hetero.inference.output.run_record import record_failure
-from nnunet_hetero.io.atomic_files import Unfinished, drop_unfinished
+from nnunet_hetero.io.atomic_files import Unfinished, clear_drafts
 from nnunet_hetero.io.processes import in_words
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def complete_cases(
     cases = find_cases(source, predictor.modalities, predictor.dataset_json["file_ending"])
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
+    clear_drafts(output)
     writer = predictor.writer()
     todo = [case for case in cases if overwrite or not _is_done(output, case.name, writer)]
     print(f"{len(cases)} case(s), {len(cases) - len(todo)} of them are completed already.")
     failed: dict[str, str] = {}
     model = predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json, predictor.landmarks
     for case, prepared, _ in prepare_cases(todo, predictor.modalities, predictor.kept, *model, num_processes):
-        drop_unfinished(output / case.name)
         failure = prepared if isinstance(prepared, Failure) else _complete(predictor, writer, case, prepared, output)
         record_failure(output, case.name, failure)
         if failure is not None:

@@ -33,7 +33,7 @@ from nnunet_hetero.inference.model.model_folder import LoadedModel, checked_fold
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import describe, record
 from nnunet_hetero.inference.output.run_record import describe_run
-from nnunet_hetero.io.atomic_files import drop_unfinished
+from nnunet_hetero.io.atomic_files import clear_drafts
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.nnunet.regions import regions_of
 
@@ -225,9 +225,8 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
             writer = self.writer(save_probabilities)
             todo = [output is None or not is_whole(output, writer) for output in outputs]
             print(f"{len(cases) - sum(todo)} of them are predicted already.")
-            for output, needed in zip(outputs, todo, strict=True):
-                if not needed:
-                    drop_unfinished(output)
+            for folder in {os.path.dirname(output) or os.curdir for output in outputs if output is not None}:
+                clear_drafts(folder)
             cases = [case for case, needed in zip(cases, todo, strict=True) if needed]
             outputs = [output for output, needed in zip(outputs, todo, strict=True) if needed]
         return cases, outputs, None

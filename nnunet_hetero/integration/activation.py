@@ -14,6 +14,7 @@ import sysconfig
 from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.atomic_files import replace_text
 
 NAME = "nnunet_hetero_activation"
 GUARD = f"_{NAME}"
@@ -90,9 +91,7 @@ def activate(folder: Path | None = None) -> list[Path]:
         path = folder / name
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
-        draft = folder / f".{name}.{os.getpid()}"  # Python skips hidden files, so it never reads half a line
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        replace_text(path, text)  # Python skips the hidden draft, so it never reads half a line
         written.append(path)
     return written
 

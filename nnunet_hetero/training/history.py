@@ -13,6 +13,8 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
+from nnunet_hetero.io.atomic_files import replace_text, replacing
+
 FIGURE_NAME = "progress_hetero.png"
 TABLE_NAME = "progress_hetero.json"
 
@@ -48,14 +50,12 @@ class History:
     def write(self, folder: str | os.PathLike) -> None:
         """Write the values as JSON and the figure, into nnU-Net's output folder."""
         folder = Path(folder)
-        temporary = folder / (TABLE_NAME + ".partial")
         # JSON knows no NaN; an epoch in which no subset of a size came up has none.
         plain = {
             key: {str(step): value if math.isfinite(value) else None for step, value in series.items()}
             for key, series in self.values.items()
         }
-        temporary.write_text(json.dumps(plain, indent=1), encoding="utf-8")
-        os.replace(temporary, folder / TABLE_NAME)
+        replace_text(folder / TABLE_NAME, json.dumps(plain, indent=1))
         self.draw(folder / FIGURE_NAME)
 
     def draw(self, path: Path) -> None:
@@ -81,7 +81,8 @@ class History:
                 axes.grid(alpha=0.3)
                 if axes.lines:
                     axes.legend(fontsize=9)
-            figure.savefig(path, dpi=110)
+            with replacing(path) as stream:
+                figure.savefig(stream, format="png", dpi=110)
             plt.close(figure)
 
     def _plot(self, axes, key: str, label: str, **style) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nnunet_hetero.io.atomic_files import replace_json
+from nnunet_hetero.io.atomic_files import replace_json, replacing
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets
 from nnunet_hetero.training.sample_counts_figure import modalities_figure
 
@@ -128,5 +128,5 @@ class Tally:
     def draw(self, path: Path, table: dict[str, Any]) -> None:
         """Draw what `table` gave."""
         # nnU-Net's own figure leaves seaborn's style and huge fonts behind.
-        with plt.style.context("default"):
-            modalities_figure(table).savefig(path, dpi=110)
+        with plt.style.context("default"), replacing(path) as stream:
+            modalities_figure(table).savefig(stream, format="png", dpi=110)

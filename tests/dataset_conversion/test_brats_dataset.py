@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.leftovers import leave_draft
 
 from nnunet_hetero.dataset_conversion import brats, common
 
@@ -106,7 +107,7 @@ class TestRerun:
 
         def interrupted(path: Path, content: bytes) -> None:
             if len(written) == 7:
-                path.with_name(f".{path.name}.1.tmp").write_bytes(content[:100])
+                leave_draft(path, content[:100])
                 raise KeyboardInterrupt
             written.append(path)
             path.write_bytes(content)
@@ -233,10 +234,10 @@ class TestOccupiedPlaces:
         assert list(nnunet_raw.iterdir()) == []
 
     def test_disk_full_is_said_plainly(self, raw, nnunet_raw, monkeypatch, capsys):
-        def full(path: Path, content: bytes) -> int:
+        def full(_descriptor: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(Path, "write_bytes", full)
+        monkeypatch.setattr(os, "fsync", full)
         assert _convert(raw) == 1
         error = capsys.readouterr().err
         assert re.search(r"error: .*\.json cannot be written \(No space left on device\)", error)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.leftovers import leave_draft
 from helpers.tiny_model import write_case, write_image
 
 from nnunet_hetero.errors import DataError
@@ -21,6 +22,7 @@ from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.io.drafts import is_draft, new_draft
 
 EVERYTHING = SamplingOptions(num_samples=2, save_completed="missing", save_uncertainty=True)
 SHARED = {
@@ -122,15 +124,14 @@ class TestKilled:
         assert process.exitcode == KILLED
         assert not (tmp_path / "a.nii.gz").exists() and not (tmp_path / "b.nii.gz").exists()
 
-    def test_leftovers_of_other_cases_stay(self, predictor, tmp_path):
-        """They may be those of another part that is running at this moment."""
+    def test_leftovers_are_cleared(self, predictor, tmp_path):
+        """Those of a living process stay: it may be another part that is running at this moment."""
         write_case(tmp_path / "images", "a", present=(0,))
-        ours, others = tmp_path / "out" / ".a.unfinished-abc123_x", tmp_path / "out" / ".a.b.unfinished-abc123_x"
-        for folder in (ours, others):
-            folder.mkdir(parents=True)
-            (folder / "file").write_text("half")
+        left = leave_draft(tmp_path / "out" / "a", content=None)
+        living = new_draft(tmp_path / "out" / "a")
+        living.mkdir()
         predict(predictor, tmp_path / "images", tmp_path / "out")
-        assert not ours.exists() and (others / "file").exists()
+        assert not left.exists() and living.exists()
 
 
 KILLED = 9
@@ -194,7 +195,7 @@ class TestFullDisk:
         entry = failures(tmp_path)["a"]
         assert entry["step"] == "exporting" and "No space left" in entry["reason"]
         assert "No space left" in predictor.failed["a"]
-        assert not list(tmp_path.glob(".a.unfinished*"))
+        assert not [path for path in tmp_path.iterdir() if is_draft(path.name)]
         monkeypatch.undo()
         predict(predictor, images, tmp_path, overwrite=False)
         assert failures(tmp_path) == {} and (tmp_path / "a.nii.gz").exists() and not (tmp_path / "failed.json").exists()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import stat
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from batchgenerators.utilities.file_and_folder_operations import load_json
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.io.checkpoints import TRUST_FLAG, load_checkpoint, require_plain_plans
 
 ENDINGS = (".json", ".pth", ".png", ".pdf", ".txt", ".csv", ".md", ".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".tif")
@@ -49,10 +50,13 @@ def install_model(
             if needed > free:
                 raise SettingsError(f"{archive} unpacks to {needed} bytes, but {results} has {free} left.")
             # On the same disk, so that moving is all or nothing.
-            with tempfile.TemporaryDirectory(prefix=".installing-", dir=results) as folder:
-                opened.extractall(folder, members)
-                models = _checked_models(Path(folder), trusted)
-                _move(Path(folder), models, results, overwrite)
+            unpacked = Unfinished(results / Path(archive).name)
+            try:
+                opened.extractall(unpacked.folder, members)
+                models = _checked_models(unpacked.folder, trusted)
+                _move(unpacked.folder, models, results, overwrite)
+            finally:
+                unpacked.drop()
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
         raise SettingsError(f"{archive} cannot be unpacked: {error}. Get the file again.") from error
     for entry in left_out:
@@ -119,22 +123,30 @@ def _checked_models(folder: Path, trusted: bool) -> list[Path]:
     return models
 
 
+def _same_content(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files."""
+    files = [sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file()) for root in (one, other)]
+    return files[0] == files[1] and all(filecmp.cmp(one / file, other / file, shallow=False) for file in files[0])
+
+
 def _move(folder: Path, models: Sequence[Path], results: Path, overwrite: bool) -> None:
     there = [model for model in models if (results / model).exists()]
+    if len(there) < len(models):  # an installation of several that was killed is finished by the same command
+        there = [model for model in there if not _same_content(folder / model, results / model)]
     if there and not overwrite:
         raise SettingsError(
             f"{results / there[0]} is there already. Remove it, or replace it with --overwrite (all of its folds)."
         )
-    replaced = folder / ".replaced"
-    for model in models:
-        (results / model).parent.mkdir(exist_ok=True)
-        if model in there:
-            (replaced / model).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(results / model, replaced / model)
-        os.replace(folder / model, results / model)
     # What belongs to a dataset and not to one model: ensembles, nnU-Net's notes on inference.
     for file in sorted(folder.glob("Dataset*/**/*")):
-        if file.is_file():
+        if file.is_file() and _model_of(file.relative_to(folder).as_posix()) not in models:
             target = results / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, target)
+    replaced = folder / ".replaced"
+    for model in models:
+        (results / model).parent.mkdir(exist_ok=True)
+        if (results / model).exists():
+            (replaced / model).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(results / model, replaced / model)
+        os.replace(folder / model, results / model)

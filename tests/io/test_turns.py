@@ -1,0 +1,63 @@
+"""Two processes and one folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.turns import alone_in, locked
+
+COUNT = """
+import sys
+from pathlib import Path
+from nnunet_hetero.io.turns import locked
+file = Path(sys.argv[1], "count")
+for _ in range(200):
+    with locked(file.parent):
+        file.write_text(str(int(file.read_text()) + 1))
+"""
+
+
+def test_no_change_is_lost(tmp_path):
+    (tmp_path / "count").write_text("0")
+    processes = [subprocess.Popen([sys.executable, "-c", COUNT, tmp_path]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert (tmp_path / "count").read_text() == "600"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["count"]
+
+
+class TestAlone:
+    def test_second_is_refused_in_one_sentence(self, tmp_path):
+        with alone_in(tmp_path):
+            with pytest.raises(SettingsError, match=f"Another process is at work in {tmp_path}"), alone_in(tmp_path):
+                pass
+            with locked(tmp_path):
+                pass
+        with alone_in(tmp_path):
+            pass
+        assert not list(tmp_path.iterdir())
+
+    def test_or_waits(self, tmp_path):
+        order = []
+
+        def second():
+            with alone_in(tmp_path, wait=True):
+                order.append("second")
+
+        thread = threading.Thread(target=second)
+        with alone_in(tmp_path):
+            thread.start()
+            thread.join(0.2)
+            order.append("first")
+        thread.join()
+        assert order == ["first", "second"]
+
+    def test_ends_with_a_killed_process(self, tmp_path):
+        code = f"import os\nfrom nnunet_hetero.io.turns import alone_in\nwith alone_in({str(tmp_path)!r}): os._exit(9)"
+        assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+        with alone_in(tmp_path):
+            pass
