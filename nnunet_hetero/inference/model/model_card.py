@@ -1,0 +1,99 @@
+"""A page that travels with a model: what it was trained on, how good it is per subset, what it is meant for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+CARD_NAME = "README.md"
+
+TEMPLATE = """\
+# {{ name }}
+
+A model of nnunet_hetero, for nnU-Net v2: it segments {{ regions }} from any subset of {{ modalities }}, and
+{{ completes }}.
+
+| | |
+|---|---|
+| trainer | {{ trainer }} |
+| plans, configuration | {{ plans }}, {{ configuration }} |
+| folds | {{ folds }} |
+| training cases of the data set | {{ cases }} |
+| voxels that the network sees | {{ spacing }} mm |
+| versions | {{ versions }} |
+| licence of the model | {{ licence }} |
+
+## How good it is
+
+{% for title, table in tables %}
+### {{ title }}
+
+{{ table }}
+{% else %}
+Not evaluated: no `nnunet_hetero evaluate` was run in the model's folder before the export.
+{% endfor %}
+
+## What it is meant for
+
+Research. It is not a medical device, and its results need a reader who can judge them. It knows images like those that
+it was trained on: the same sequences, the same preparation (registration, skull stripping), the same kind of patients.
+Completed images are synthetic.
+
+## How to use it
+
+```bash
+nnunet_hetero install-model FILE.zip
+nnunet_hetero predict -m MODEL -i IN -o OUT -f {{ folds_flag }}
+```
+"""
+
+
+def model_card(folder: Path, folds: Sequence[int | str], licence: str | None) -> str:
+    """The page, in Markdown.
+
+    Args:
+        folder: ``TRAINER__PLANS__CONFIGURATION``, with ``dataset.json`` and ``plans.json``.
+        folds: Those that are exported.
+        licence: Name of the model's licence; None says that it is not stated.
+    """
+    dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
+    trainer, plans_name, configuration = folder.name.split("__")
+    settings = plans["configurations"].get(configuration, {})
+    completes = settings.get("hetero_modal", {}).get("image_decoders", True)
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(TEMPLATE).render(
+        name=f"{plans['dataset_name']}, {trainer}",
+        regions=_listed([name for name in dataset["labels"] if name not in ("background", "ignore")]),
+        modalities=_listed(list(dataset["channel_names"].values())),
+        completes="completes the others as images" if completes else "completes no images",
+        trainer=trainer,
+        plans=plans_name,
+        configuration=configuration,
+        folds=", ".join(map(str, folds)),
+        folds_flag=" ".join(map(str, folds)),
+        cases=dataset.get("numTraining", "unknown"),
+        spacing=" × ".join(f"{edge:g}" for edge in settings.get("spacing", [])) or "unknown",
+        versions=", ".join(f"{name} {metadata.version(name)}" for name in ("nnunet-hetero", "nnunetv2", "torch")),
+        licence=licence or "not stated; ask whoever gave you the model",
+        tables=[
+            (f"{file.parent.relative_to(folder)}", file.read_text(encoding="utf-8").strip())
+            for file in evaluation_tables(folder, folds)
+        ],
+    )
+
+
+def evaluation_tables(folder: Path, folds: Sequence[int | str]) -> list[Path]:
+    """``table.md`` of the evaluations of these folds, one by one or together."""
+    together = "evaluation_" + "_".join(map(str, folds))
+    places = [*(f"fold_{fold}/{kind}" for fold in folds for kind in ("evaluation", "evaluation_test"))]
+    places += [together, f"{together}_test"]
+    return [folder / place / "table.md" for place in places if (folder / place / "table.md").is_file()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,69 @@
+"""A trained model as one zip file that ``install-model`` takes: the folds that are trained, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.model.model_card import CARD_NAME, evaluation_tables, model_card
+from nnunet_hetero.io.atomic_files import replacing
+from nnunet_hetero.io.download import sha256_of
+
+OF_MODEL = ("dataset.json", "plans.json", "dataset_fingerprint.json", "calibration.json")
+OF_FOLD = ("progress.png", "intensity.json")
+CALIBRATION_FOLDER = "calibration"
+EVALUATION_FILES = ("table.md", "summary.json", "metrics.csv", "completion.csv", "settings.json")
+
+
+def export_model(
+    folder: str | os.PathLike,
+    folds: Sequence[int | str],
+    checkpoint_name: str,
+    archive: str | os.PathLike,
+    card: bool = False,
+    licence: str | None = None,
+) -> str:
+    """Write a model as a zip file, which appears whole or not at all.
+
+    Args:
+        folder: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``, with everything of these folds.
+        folds: The folds to export.
+        checkpoint_name: File name of the checkpoint.
+        archive: The zip file; replaced if it is there.
+        card: Whether to add a page on the model, ``README.md``.
+        licence: For the page.
+
+    Returns:
+        SHA-256 of the file.
+
+    Raises:
+        SettingsError: If the folder has not the name of a model's.
+    """
+    folder, archive = Path(folder).absolute(), Path(archive)
+    if not folder.parent.name.startswith("Dataset") or len(folder.name.split("__")) != 3:
+        raise SettingsError(
+            f"{folder} is not named DATASET/TRAINER__PLANS__CONFIGURATION, which tells where a model is installed. "
+            "Put it into folders of these names."
+        )
+    inside = Path(folder.parent.name, folder.name)
+    with replacing(archive) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
+        for file in files_of_model(folder, folds, checkpoint_name):
+            # Weights do not get smaller, and take long to try.
+            method = zipfile.ZIP_STORED if file.suffix in (".pth", ".png") else zipfile.ZIP_DEFLATED
+            opened.write(file, (inside / file.relative_to(folder)).as_posix(), method)
+        if card:
+            opened.writestr((inside / CARD_NAME).as_posix(), model_card(folder, folds, licence))
+    return sha256_of(archive)
+
+
+def files_of_model(folder: Path, folds: Sequence[int | str], checkpoint_name: str) -> list[Path]:
+    """What is exported: what prediction needs, how good the model is, and its calibration."""
+    files = [folder / name for name in OF_MODEL]
+    for fold in folds:
+        files += [folder / f"fold_{fold}" / name for name in (checkpoint_name, *OF_FOLD)]
+    files += [table.with_name(name) for table in evaluation_tables(folder, folds) for name in EVALUATION_FILES]
+    files += sorted(file for file in (folder / CALIBRATION_FOLDER).rglob("*") if not file.name.startswith("."))
+    return [file for file in files if file.is_file()]
