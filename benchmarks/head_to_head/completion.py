@@ -22,9 +22,10 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from skimage.metrics import peak_signal_noise_ratio
 from tqdm import tqdm
 
+from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import find_cases
 from nnunet_hetero.cases.intensity_scale import IntensityScale
-from nnunet_hetero.cases.preprocess import CaseImages, grid_difference, preprocess, read_case
+from nnunet_hetero.cases.preprocess import grid_difference, preprocess, read_case
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.image_quality import z_scored

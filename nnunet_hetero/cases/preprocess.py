@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
 import nibabel
 import numpy as np
 
+from nnunet_hetero.cases.case_images import NO_FILE, SWITCHED_OFF, CaseImages
 from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.flat_images import require_tissue, without_flat
 from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
 from nnunet_hetero.cases.histogram import Landmarks, image_statistics, standardise_case
+from nnunet_hetero.cases.image_values import absence, is_two_valued, require_usable
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
 
@@ -28,41 +31,6 @@ ROUNDING = 1e-6
 """Differences up to here are rounding of the file's numbers and not worth a word."""
 
 NIFTI = (".nii", ".nii.gz")
-
-
-@dataclass(frozen=True)
-class CaseImages:
-    """What was read of a case.
-
-    Args:
-        name: Case identifier.
-        modalities: The dataset's modalities.
-        data: Images as read, ``(M, *spatial)`` float32, absent channels zero.
-        properties: Per channel what nnU-Net's reader says about the grid, None for absent channels.
-        absent: Why each absent channel is absent, by channel: ``no file``, ``empty image`` or ``switched off``.
-    """
-
-    name: str
-    modalities: Modalities
-    data: np.ndarray
-    properties: tuple[dict | None, ...]
-    absent: dict[int, str]
-
-    @property
-    def used(self) -> Subset:
-        """The channels that hold an image."""
-        return tuple(channel for channel in range(len(self.modalities)) if channel not in self.absent)
-
-    def restricted_to(self, subset: Iterable[int]) -> CaseImages:
-        """The same case without the modalities outside of ``subset``."""
-        dropped = [channel for channel in self.used if channel not in set(subset)]
-        if not dropped:
-            return self
-        data = self.data.copy()
-        data[dropped] = 0
-        properties = tuple(None if channel in dropped else entry for channel, entry in enumerate(self.properties))
-        absent = {**self.absent, **dict.fromkeys(dropped, "switched off")}
-        return CaseImages(self.name, self.modalities, data, properties, absent)
 
 
 @dataclass(frozen=True)
@@ -94,8 +62,8 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseI
         reader: nnU-Net's reader, an instance of the plans' ``image_reader_writer_class``.
 
     Raises:
-        DataError: If a file cannot be read, is no single image, has values that are not finite or another grid than the
-            case's first image, or if no modality is left.
+        DataError: If a file cannot be read, is no single image, has values that nnU-Net cannot compute with or another
+            grid than the case's first image, or if no modality is left.
     """
     if case.problem:
         raise DataError(case.problem)
@@ -104,15 +72,18 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseI
     absent: dict[int, str] = {}
     for channel, file in enumerate(case.files):
         if file is None:
-            absent[channel] = "no file"
+            absent[channel] = NO_FILE
         elif channel not in kept:
-            absent[channel] = "switched off"
+            absent[channel] = SWITCHED_OFF
         else:
             what = f"Case '{case.name}': channel {channel} ({modalities.names[channel]}), file {file},"
             image, grid = read_image(file, what, lambda path: reader.read_images([path]))
-            if not image.any():
-                absent[channel] = "empty image"
+            reason = absence(image)
+            if reason is not None:
+                absent[channel] = reason
                 continue
+            if is_two_valued(image):
+                print(f"{what} has one value besides 0, as a mask has; taken as an image.", flush=True)
             if properties:
                 first = next(iter(properties))
                 _require_same_grid(what, image, grid, modalities.names[first], images[first], properties[first])
@@ -143,7 +114,7 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
         The image ``(*spatial)`` float32, and the reader's properties.
 
     Raises:
-        DataError: If the file is damaged, no single image, or has NaN or infinite values.
+        DataError: If the file is damaged, no single image, or has values that nnU-Net cannot compute with.
     """
     try:
         if file.endswith(".gz"):
@@ -162,17 +133,18 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
             f"{what} holds {len(image)} image(s) in a 4D or colour file. One modality is one 3D image; split the file "
             "into one per modality."
         )
-    bad = int(np.count_nonzero(~np.isfinite(_as_stored(file) if file.endswith(NIFTI) else image)))
-    if bad:
-        raise DataError(f"{what} has {bad} voxel(s) that are NaN or infinite. Replace them, e.g. by 0.")
+    stored = _as_stored(file) if file.endswith(NIFTI) else None
+    require_usable(image[0] if stored is None else stored, what, reverse=stored is None)
     return image[0], properties
 
 
-def _as_stored(file: str) -> np.ndarray:
-    """Voxels of a NIfTI file: ITK reads NaN and infinite values as zeros, without a word."""
+def _as_stored(file: str) -> np.ndarray | None:
+    """Voxels of a NIfTI file with decimals: ITK reads NaN and infinite values as zeros, without a word."""
     stored = nibabel.load(file)
-    # Integers are finite, and large; one of them stands for all.
-    return np.asanyarray(stored.dataobj) if stored.get_data_dtype().kind == "f" else np.zeros(1)
+    slope, intercept = stored.dataobj.slope, stored.dataobj.inter
+    if stored.get_data_dtype().kind == "f" or (slope, intercept) != (1, 0):
+        return np.asanyarray(stored.dataobj)
+    return None
 
 
 def _last_line(error: Exception) -> str:
@@ -247,9 +219,11 @@ def preprocess(
         landmarks: Of the model, if it was trained on images with standardised histograms.
 
     Raises:
-        DataError: If nothing but zeros is left, as with images that are constant, or the model has no landmarks of a
+        DataError: If an image, or each of them, is flat once it is normalised, or the model has no landmarks of a
             modality that the case has.
     """
+    require_tissue(images, plans_manager, configuration_manager)
+    images = without_flat(images, configuration_manager)
     preprocessor = configuration_manager.preprocessor_class(verbose=False)
     # nnU-Net writes the crop into the properties.
     properties = deepcopy(next(entry for entry in images.properties if entry is not None))
@@ -263,13 +237,13 @@ def preprocess(
         )
     # A CT scheme shifts zeros.
     data[list(images.absent)] = 0
-    # Normalisation turns a constant image into zeros, and a channel of zeros is absent for the network.
-    absent = dict(images.absent)
-    for channel in images.used:
-        if not data[channel].any():
-            absent[channel] = "constant image"
-    used = tuple(channel for channel in images.used if channel not in absent)
-    if not used:
-        raise DataError(f"Case '{images.name}': its image(s) are constant, there is nothing to segment.")
+    used = images.used
+    lost = [channel for channel in used if not data[channel].any()]
+    if lost:
+        raise DataError(
+            f"Case '{images.name}': nothing is left of {images.modalities.label(lost)} once it is normalised and "
+            "resampled, so that it would count as absent. Mend the image, or predict without: --missing "
+            f"{images.modalities.names[lost[0]]}"
+        )
     properties[FOREGROUND] = packed_foreground(images.data[list(used)])
-    return PreparedCase(images.name, data.astype(np.float32, copy=False), properties, used, absent)
+    return PreparedCase(images.name, data.astype(np.float32, copy=False), properties, used, images.absent)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nnunet_hetero.cases.case_images import NO_FILE, SWITCHED_OFF, CaseImages
 from nnunet_hetero.cases.find import Case
-from nnunet_hetero.cases.preprocess import CaseImages, preprocess, read_case
+from nnunet_hetero.cases.image_values import absence, require_usable
+from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_prediction import millilitres_per_voxel, predict_preprocessed
 from nnunet_hetero.inference.engine.network_steps import completes_images
@@ -222,17 +224,19 @@ def _from_arrays(
         what = f"Case '{case}': the array of {modalities.names[channel]}"
         image = by_channel.get(channel)
         if image is None:
-            absent[channel] = "no file"
-        elif image.ndim != 3 or image.shape != shape:
+            absent[channel] = NO_FILE
+            continue
+        if image.ndim != 3 or image.shape != shape:
             raise DataError(f"{what} has shape {image.shape}; all must be 3D and of one shape, here {shape}.")
-        elif not np.isfinite(image).all():
-            raise DataError(f"{what} has voxels that are NaN or infinite. Replace them, e.g. by 0.")
-        elif channel not in predictor.kept:
-            absent[channel] = "switched off"
-        elif not image.any():
-            absent[channel] = "empty image"
-        else:
+        if channel not in predictor.kept:
+            absent[channel] = SWITCHED_OFF
+            continue
+        require_usable(image, what)
+        reason = absence(image)
+        if reason is None:
             data[channel] = image
+        else:
+            absent[channel] = reason
     if len(absent) == len(modalities):
         reasons = ", ".join(f"{modalities.names[channel]}: {reason}" for channel, reason in absent.items())
         raise DataError(f"Case '{case}' has no modality left ({reasons}).")

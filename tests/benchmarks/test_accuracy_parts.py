@@ -13,7 +13,7 @@ from helpers.tiny_model import tiny_plans, write_json
 from measuring import compare, in_fresh_process, peak_bytes
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_hetero.cases.preprocess import CaseImages
+from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.config import KEY
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from nnunet_hetero.cases.preprocess import CaseImages, grid_difference, read_case, read_image
+from nnunet_hetero.cases.case_images import CaseImages
+from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, completion_scores
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nnunet_hetero.cases.case_images import CaseImages
+from nnunet_hetero.cases.flat_images import require_tissue
 from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
-from nnunet_hetero.cases.preprocess import CaseImages, PreparedCase, preprocess
+from nnunet_hetero.cases.preprocess import PreparedCase, preprocess
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.surface import bounding_box
 from nnunet_hetero.modalities import Subset
@@ -49,8 +51,9 @@ def shared_inputs(
         predictor: Initialised with the model.
 
     Raises:
-        DataError: If no subset can be preprocessed; the reason of the first.
+        DataError: If no subset can be preprocessed; the reason of the first. Or if a CT image cannot be used.
     """
+    require_tissue(images, predictor.plans_manager, predictor.configuration_manager)
     nonzero = images.data != 0
     groups: dict[tuple, list[Subset]] = {}
     for subset in subsets:

@@ -15,6 +15,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
 from scipy.ndimage import binary_erosion, binary_fill_holes
 
+from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
 from nnunet_hetero.cases.intensity_scale import (
     COHORT_UNITS,
@@ -23,7 +24,7 @@ from nnunet_hetero.cases.intensity_scale import (
     intensity_scales,
     mean_moments,
 )
-from nnunet_hetero.cases.preprocess import CaseImages, preprocess
+from nnunet_hetero.cases.preprocess import preprocess
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.output.completed_images import restored

@@ -1,0 +1,52 @@
+"""The images of a case as they were read, absent ones as zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunet_hetero.modalities import Modalities, Subset
+
+NO_FILE = "no file"
+SWITCHED_OFF = "switched off"
+
+
+@dataclass(frozen=True)
+class CaseImages:
+    """What was read of a case.
+
+    Args:
+        name: Case identifier.
+        modalities: The dataset's modalities.
+        data: Images as read, ``(M, *spatial)`` float32, absent channels zero.
+        properties: Per channel what nnU-Net's reader says about the grid, None for absent channels.
+        absent: Why each absent channel is absent, by channel: ``no file``, ``switched off``, ``empty image`` or
+            ``constant image``, see `image_values.absence`.
+    """
+
+    name: str
+    modalities: Modalities
+    data: np.ndarray
+    properties: tuple[dict | None, ...]
+    absent: dict[int, str]
+
+    @property
+    def used(self) -> Subset:
+        """The channels that hold an image."""
+        return tuple(channel for channel in range(len(self.modalities)) if channel not in self.absent)
+
+    def restricted_to(self, subset: Iterable[int]) -> CaseImages:
+        """The same case without the modalities outside of ``subset``."""
+        return self.without([channel for channel in self.used if channel not in set(subset)], SWITCHED_OFF)
+
+    def without(self, channels: Sequence[int], reason: str) -> CaseImages:
+        """The same case without some of its modalities."""
+        if not channels:
+            return self
+        data = self.data.copy()
+        data[list(channels)] = 0
+        properties = tuple(None if channel in channels else entry for channel, entry in enumerate(self.properties))
+        absent = {**self.absent, **dict.fromkeys(channels, reason)}
+        return CaseImages(self.name, self.modalities, data, properties, absent)

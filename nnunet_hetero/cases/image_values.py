@@ -1,0 +1,106 @@
+"""What the values of an image say: that it cannot be used, or that its modality is absent.
+
+The one place where both is decided; converters, fill-gaps, training, prediction and evaluation ask here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nnunet_hetero.errors import DataError
+
+EMPTY = "empty image"
+CONSTANT = "constant image"
+
+ROUNDING = 1e-6
+"""An image whose values differ by no more than this share of the largest one is constant: about ten steps of float32,
+left over from arithmetic. Z-scored, they would become an image of noise."""
+
+LARGEST_SUM_OF_SQUARES = float(np.finfo(np.float32).max) / 4
+"""Squared deviations from a mean add up to at most four times the squares, and nnU-Net adds them in float32."""
+
+FEW_VOXELS = 100
+LARGEST_RATIO = 1e5
+"""A few voxels beyond this many times all others are damage: normalised with them, the rest of the image is flat."""
+
+
+def absence(image: np.ndarray) -> str | None:
+    """Why an image counts as an absent modality: it is zero throughout, or has one value throughout.
+
+    A constant image says nothing about the patient, but would take part in nnU-Net's cropping and, by other images'
+    masks, in their normalisation. So it is left out before both.
+
+    Args:
+        image: Of any shape and type; finite.
+
+    Returns:
+        `EMPTY`, `CONSTANT`, or None for an image that is one.
+
+    Example:
+        >>> absence(np.zeros((2, 2))), absence(np.full((2, 2), 7.0)), absence(np.array([7.0, 8.0]))
+        ('empty image', 'constant image', None)
+    """
+    if not image.size:
+        return EMPTY
+    low, high = float(image.min()), float(image.max())
+    largest = max(abs(low), abs(high))
+    if not largest:
+        return EMPTY
+    return CONSTANT if high - low <= ROUNDING * largest else None
+
+
+def is_two_valued(image: np.ndarray) -> bool:
+    """Whether an image has one value besides zero, as a mask has."""
+    inside = image[image != 0]
+    return 0 < inside.size < image.size and absence(inside) == CONSTANT
+
+
+def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None:
+    """Refuse values that nnU-Net cannot compute with; it reads images as float32.
+
+    Args:
+        values: As stored in the file, or as given.
+        what: Case, channel and file, the start of the error's text.
+        reverse: Whether the axes are ``(z, y, x)``; voxels are named ``(x, y, z)``, as viewers do.
+
+    Raises:
+        DataError: If a value is NaN, infinite or beyond float32, their standard deviation is not finite in float32, or
+            a few values are so far beyond all others that these would count as constant. It names the voxel.
+    """
+    if values.dtype.kind not in "fiub" or not values.size:
+        return
+    bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+    if values.dtype.itemsize > 4 and values.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            bad |= np.abs(values) > np.finfo(np.float32).max
+    if bad.any():
+        first = _voxel(values, int(bad.argmax()), reverse)
+        number = int(np.count_nonzero(bad))
+        raise DataError(
+            f"{what} has {number} voxel(s) that are NaN or infinite, or are once they are float32, as nnU-Net reads "
+            f"them: {first}. Replace them, e.g. by 0."
+        )
+    sizes = np.abs(values.astype(np.float64)).ravel()
+    largest = int(sizes.argmax())
+    if float(np.square(sizes).sum()) > LARGEST_SUM_OF_SQUARES:
+        raise DataError(
+            f"{what} has values so large that their standard deviation is not finite in float32, which nnU-Net computes "
+            f"with: {_voxel(values, largest, reverse)}. Replace them, or scale the image."
+        )
+    if sizes.size <= 10 * FEW_VOXELS:
+        return
+    others = float(np.partition(sizes, -FEW_VOXELS)[-FEW_VOXELS])
+    if others and sizes[largest] > LARGEST_RATIO * others:
+        raise DataError(
+            f"{what} has voxel(s) more than {LARGEST_RATIO:g} times larger than almost all others, as damage leaves "
+            f"them: {_voxel(values, largest, reverse)}, others up to {others:.6g}. Normalised with them the rest would "
+            "be flat. Replace them, e.g. by 0."
+        )
+
+
+def _voxel(values: np.ndarray, place: int, reverse: bool) -> str:
+    index: Sequence[int] = [int(number) for number in np.unravel_index(place, values.shape)]
+    value = values.ravel()[place]
+    return f"voxel {tuple(index[::-1] if reverse else index)} is {value:.6g}"
