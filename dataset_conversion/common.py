@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_hetero.cases.image_values import absence
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 
@@ -230,9 +231,11 @@ def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> tuple[list[byt
         if grid is None:
             grid, first = found, f"{channel} ({path.name})"
         _require_same_grid(path, found, grid, first)
-        loaded.append(data if np.any(data) else None)
+        loaded.append(data if absence(data) is None else None)
     if grid is None or all(data is None for data in loaded):
-        raise DataError(f"it has no image: none of {', '.join(spec.channel_names)} is there with a value other than 0.")
+        raise DataError(
+            f"it has no image: none of {', '.join(spec.channel_names)} is there with more than one value in it."
+        )
 
     absent = [channel for channel, data in enumerate(loaded) if data is None]
     label = None

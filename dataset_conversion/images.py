@@ -14,6 +14,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.cases.raw_dataset import ABSENT
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import replace_bytes
@@ -80,7 +81,7 @@ def read_image(path: Path, volume: int | None = None) -> tuple[np.ndarray, Grid]
 
     Raises:
         DataError: If the file cannot be read to its end, is not 3D (or 4D, with `volume`), has no valid grid, or has
-            values that are not finite real numbers.
+            values that nnU-Net cannot compute with.
     """
     if path.suffix.lower() in (".mha", ".mhd"):
         data, affine = _read_metaimage(path)
@@ -103,10 +104,7 @@ def read_image(path: Path, volume: int | None = None) -> tuple[np.ndarray, Grid]
         raise DataError(f"{path} has data type {data.dtype}; expected integers or real numbers.")
     if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise DataError(f"{path} has no valid grid: its affine is {_numbers(affine[:3])}. Repair its header.")
-    if data.dtype.kind == "f":
-        bad = int(data.size - np.count_nonzero(np.isfinite(data)))
-        if bad:
-            raise DataError(f"{path} has {bad} voxels that are NaN or infinite; replace them by numbers.")
+    require_usable(data, str(path))
     return data, Grid(data.shape, affine)
 
 

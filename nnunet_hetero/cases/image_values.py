@@ -79,15 +79,15 @@ def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None
         first = _voxel(values, int(bad.argmax()), reverse)
         number = int(np.count_nonzero(bad))
         raise DataError(
-            f"{what} has {number} voxel(s) that are NaN or infinite, or are once they are float32, as nnU-Net reads "
-            f"them: {first}. Replace them, e.g. by 0."
+            f"{what} has {number} voxel(s) that are NaN or infinite as float32, which nnU-Net computes with: {first}. "
+            "Replace them, e.g. by 0."
         )
     sizes = np.abs(values.astype(np.float64)).ravel()
     largest = int(sizes.argmax())
     if float(np.square(sizes).sum()) > LARGEST_SUM_OF_SQUARES:
         raise DataError(
-            f"{what} has values so large that their standard deviation is not finite in float32, which nnU-Net computes "
-            f"with: {_voxel(values, largest, reverse)}. Replace them, or scale the image."
+            f"{what} has values whose standard deviation is not finite as float32, which nnU-Net computes with: "
+            f"{_voxel(values, largest, reverse)}. Replace them, or scale the image."
         )
     if sizes.size <= 10 * FEW_VOXELS:
         return

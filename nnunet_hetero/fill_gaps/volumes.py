@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 
 from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.image_values import CONSTANT, EMPTY
 from nnunet_hetero.cases.preprocess import NIFTI, grid_difference, read_case, read_image
 from nnunet_hetero.cases.raw_dataset import ABSENT
 from nnunet_hetero.errors import DataError
@@ -43,7 +44,7 @@ def read_grid(case: Case, modalities: Modalities, label: str | None, reader) -> 
         reader: nnU-Net's.
 
     Raises:
-        DataError: If an image cannot be used, all are empty, or images and label do not share one grid.
+        DataError: If an image cannot be used or is constant, all are empty, or images and label do not share one grid.
     """
     images = read_case(case, modalities, tuple(range(len(modalities))), reader)
     first = images.used[0]
@@ -57,7 +58,14 @@ def read_grid(case: Case, modalities: Modalities, label: str | None, reader) -> 
                 f"{what} lies on another grid than {modalities.names[first]}: {difference}. It may be the label of "
                 "another case."
             )
-    empty = tuple(channel for channel, reason in images.absent.items() if reason == "empty image")
+    constant = [channel for channel, reason in images.absent.items() if reason == CONSTANT]
+    if constant:
+        raise DataError(
+            f"Case '{case.name}': {case.files[constant[0]]} has one value throughout, not 0. It says nothing of the "
+            "patient, but nnU-Net would crop and normalise by it. Delete it if the modality is missing; fill-gaps "
+            "then writes zeros."
+        )
+    empty = tuple(channel for channel, reason in images.absent.items() if reason == EMPTY)
     return CaseGrid(images.data.shape[1:], grid, case.files[first], empty)
 
 

@@ -90,8 +90,14 @@ DAMAGES = {
     ),
     "2D": (_change("flair", lambda d, a: (d[:, :, 9], a)), r"_flair\.nii\.gz is 2D"),
     "complex": (_change("t1", lambda d, a: (d.astype(np.complex64), a)), r"_t1\.nii\.gz has data type complex64"),
-    "NaN": (_change("t1ce", _with_voxel(np.nan, np.float32)), r"_t1ce\.nii\.gz has 1 voxels that are NaN or infinite"),
-    "Inf": (_change("t1ce", _with_voxel(np.inf, np.float64)), r"_t1ce\.nii\.gz has 1 voxels that are NaN or infinite"),
+    "NaN": (
+        _change("t1ce", _with_voxel(np.nan, np.float32)),
+        r"_t1ce\.nii\.gz has 1 voxel.* NaN or infinite",
+    ),
+    "Inf": (
+        _change("t1ce", _with_voxel(np.inf, np.float64)),
+        r"_t1ce\.nii\.gz has 1 voxel.* NaN or infinite",
+    ),
     "shape": (
         _change("t2", lambda d, a: (d[:-1], a)),
         r"_t2\.nii\.gz has shape \(23, 24, 24\) instead of \(24, 24, 24\) of T1 ",

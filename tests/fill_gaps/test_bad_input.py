@@ -70,8 +70,12 @@ class TestRefused:
             image(dataset, case, 1).unlink()
         refused(dataset, r"No case has T1c \(channel 1\)")
 
+    def test_constant_image(self, dataset):
+        write_image(image(dataset, "a", 2), np.full(SHAPE, 7, np.float32))
+        refused(dataset, "a_0002.* has one value throughout, not 0")
+
     def test_images_on_two_grids(self, dataset):
-        write_image(image(dataset, "a", 2), np.ones((20, 18, 24), np.float32))
+        write_image(image(dataset, "a", 2), np.arange(20 * 18 * 24, dtype=np.float32).reshape(20, 18, 24))
         refused(dataset, "T2.* lies on another grid than T1")
 
     def test_damaged_image(self, dataset):

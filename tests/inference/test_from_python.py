@@ -110,7 +110,12 @@ class TestErrors:
             (lambda a: None, (1.0, 1.0), SettingsError, r"The spacing is \(1.0, 1.0\)"),
             (lambda a: a.clear(), SPACING, DataError, "No image is given. Give at least one of T1, T1c"),
             (lambda a: a.update(T2=a["t1c"][1:]), SPACING, DataError, r"the array of T2 has shape \(19, 18, 22\)"),
-            (lambda a: a.update(T2=np.full_like(a["t1c"], np.nan)), SPACING, DataError, "T2 has voxels that are NaN"),
+            (
+                lambda a: a.update(T2=np.full_like(a["t1c"], np.nan)),
+                SPACING,
+                DataError,
+                r"T2 has \d+ voxel.* NaN",
+            ),
             (lambda a: [image.fill(0) for image in a.values()], SPACING, DataError, "no modality left.*empty image"),
         ],
     )
