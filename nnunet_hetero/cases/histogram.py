@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 
+from nnunet_hetero.cases.image_values import absence
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
 
@@ -40,14 +41,14 @@ def image_statistics(images: np.ndarray, masked: Sequence[bool]) -> dict[int, St
             (``use_mask_for_norm`` of the plans), or by the whole cropped image.
 
     Returns:
-        By channel, of those that are not zero throughout. Landmarks are the `PERCENTILES` of the image's voxels that
+        By channel, of those that are not absent. Landmarks are the `PERCENTILES` of the image's voxels that
         are not zero.
     """
     images, segmentation, _ = crop_to_nonzero(images)
     inside = segmentation[0] >= 0
     found = {}
     for channel, image in enumerate(images):
-        if image.any():
+        if absence(image) is None:
             values = (image[inside] if masked[channel] else image).astype(np.float64)
             landmarks = np.percentile(image[image != 0].astype(np.float64), PERCENTILES)
             found[channel] = {

@@ -20,6 +20,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from tqdm import tqdm
 
 from nnunet_hetero.cases.histogram import Statistics, image_statistics
+from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
 from nnunet_hetero.io.atomic_files import locked, read_json, replace_json
 from nnunet_hetero.modalities import Modalities
@@ -50,8 +51,14 @@ class RawImages:
     reader: object
 
     def statistics_of_case(self, files: Sequence[str]) -> dict[str, Statistics]:
-        """Mean, standard deviation and histogram landmarks of each modality of one case that is not zero throughout."""
+        """Mean, standard deviation and histogram landmarks of each modality of one case that is not absent.
+
+        Raises:
+            DataError: If an image has values that nnU-Net cannot compute with.
+        """
         images, _ = self.reader.read_images(files)
+        for file, image in zip(files, images, strict=False):
+            require_usable(image, f"Training image {file}", reverse=True)
         return {
             self.modalities.names[channel]: statistics
             for channel, statistics in image_statistics(images, self.masked).items()

@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nnunet_hetero.cases.find import Case, find_cases
+from nnunet_hetero.cases.image_values import absence
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE, read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.tables import read_table
@@ -50,7 +51,7 @@ def read_cohort(
 
     Patients, sites and grades come from the table; a case without a patient there is of the one that its name tells.
     What a case lacks comes from ``missing_modalities`` in ``dataset.json``, or if there is no such entry, from the
-    images: a modality is missing without a file, or with one that is zero throughout.
+    images: a modality is missing without a file, or with one that has one value throughout.
 
     Args:
         raw: The dataset's folder, ``nnUNet_raw/DATASET``.
@@ -114,19 +115,19 @@ def _missing_on_disk(cases: Sequence[Case], modalities: Modalities, dataset_json
         missing[case.name] = [
             name
             for name, file in zip(modalities.names, case.files, strict=True)
-            if file is None or _is_zero(file, case.name, dataset_json)
+            if file is None or _is_absent(file, case.name, dataset_json)
         ]
     return missing
 
 
-def _is_zero(file: str, case: str, dataset_json: dict) -> bool:
+def _is_absent(file: str, case: str, dataset_json: dict) -> bool:
     from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 
     from nnunet_hetero.cases.preprocess import read_image
 
     reader = determine_reader_writer_from_dataset_json(dataset_json, file, verbose=False)()
     image, _ = read_image(file, f"Case '{case}': {file}", lambda path: reader.read_images([path]))
-    return not image.any()
+    return absence(image) is not None
 
 
 def _compiled(pattern: str) -> re.Pattern:

@@ -6,7 +6,7 @@ validation, and in nnU-Net's validation after it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from nnunet_hetero.cases.histogram import standardise
 
 TOLERANCE = 1e-3
 """How far resampling may move the voxels of a constant image, in normalised units."""
+
+RELATIVE_TOLERANCE = 1e-4
+"""The same for a constant of any size, as a share of it."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,22 @@ class InputRules:
         return tuple(
             channel
             for channel, value in self.normalised_zeros.items()
-            # Nearly every image has content in its middle; the rest of a compressed file need not be read then.
-            if _is_constant(images[channel, images.shape[1] // 2], value) and _is_constant(images[channel], value)
+            if _throughout(images, channel, lambda part, value=value: bool(np.all(np.abs(part - value) < TOLERANCE)))
         )
 
+    def flat_channels(self, images) -> tuple[int, ...]:
+        """Channels of a preprocessed case that have one value throughout, not zero: their images were constant."""
+        return tuple(channel for channel in range(images.shape[0]) if _throughout(images, channel, _is_flat))
 
-def _is_constant(values: np.ndarray, value: float) -> bool:
-    return bool(np.all(np.abs(np.asarray(values) - value) < TOLERANCE))
+
+def _throughout(images, channel: int, holds: Callable[[np.ndarray], bool]) -> bool:
+    # Nearly every image has content in its middle; the rest of a compressed file need not be read then.
+    return holds(np.asarray(images[channel, images.shape[1] // 2])) and holds(np.asarray(images[channel]))
+
+
+def _is_flat(values: np.ndarray) -> bool:
+    largest = float(np.abs(values).max())
+    return largest > 0 and float(np.ptp(values)) <= RELATIVE_TOLERANCE * largest
 
 
 def normalised_zeros(configuration_manager, intensities: Mapping[str, dict]) -> dict[int, float]:
@@ -119,6 +131,10 @@ class PreparedDataset(nnUNetBaseDataset):
     Args:
         dataset: nnU-Net's.
         rules: How to prepare the cases.
+
+    Attributes:
+        constant: Of the cases that were loaded so far, the channels whose images were constant, but not zero. They are
+            absent, as in prediction.
     """
 
     def __init__(self, dataset: nnUNetBaseDataset, rules: InputRules):
@@ -127,6 +143,7 @@ class PreparedDataset(nnUNetBaseDataset):
         self.source_folder = dataset.source_folder
         self.folder_with_segs_from_previous_stage = dataset.folder_with_segs_from_previous_stage
         self.identifiers = dataset.identifiers
+        self.constant: dict[str, tuple[int, ...]] = {}
         self._absent: dict[str, tuple[int, ...]] = {}
 
     def load_case(self, identifier: str) -> tuple:
@@ -134,6 +151,10 @@ class PreparedDataset(nnUNetBaseDataset):
         images, segmentation, previous, properties = self.dataset.load_case(identifier)
         if identifier not in self._absent:
             self._absent[identifier] = self.rules.absent_channels(images)
+            flat = set(self.rules.flat_channels(images)) - set(self._absent[identifier])
+            if flat:
+                self.constant[identifier] = tuple(sorted(flat))
+                self._absent[identifier] += self.constant[identifier]
         absent, landmarks = self._absent[identifier], self.rules.landmarks.get(identifier, {})
         if absent or landmarks:
             images = PreparedImages(images, segmentation, self.rules, absent, landmarks)

@@ -38,10 +38,20 @@ class Cohort:
             modalities: The dataset's modalities.
             dataset: nnU-Net's; what it loads is what a training sees.
             progress: Whether to show a progress bar.
+
+        Raises:
+            DataError: If an image has values that are not finite.
         """
         cases = {}
         for case in tqdm(dataset.identifiers, "Modalities of the training cases", disable=not progress):
             images = dataset.load_case(case)[0]
+            for channel, name in enumerate(modalities.names):
+                # A z-score spreads one bad voxel over all of them, so that one slice tells.
+                if not np.isfinite(images[channel, images.shape[1] // 2]).all():
+                    raise DataError(
+                        f"Case '{case}': {name} has values that are NaN or infinite once preprocessed. Mend the image "
+                        "in nnUNet_raw and preprocess again (nnUNetv2_preprocess)."
+                    )
             cases[case] = tuple(channel for channel in range(len(modalities)) if _has_content(images, channel))
         return cls(modalities, cases)
 
@@ -99,7 +109,8 @@ def read_training_cohort(trainer: nnUNetTrainer, training: nnUNetBaseDataset, va
     """Look at the cases that a fold trains on, and say in the log what they have.
 
     Raises:
-        DataError: If a training case has no modality, or a modality is neither in a training nor in a validation case.
+        DataError: If a training case has no modality or values that are not finite, or a modality is neither in a
+            training nor in a validation case.
     """
     modalities = Modalities.from_dataset_json(trainer.dataset_json)
     cohort = Cohort.read(modalities, training, progress=trainer.local_rank == 0)
@@ -113,6 +124,12 @@ def read_training_cohort(trainer: nnUNetTrainer, training: nnUNetBaseDataset, va
         )
     for line in cohort.describe():
         trainer.print_to_log_file(line)
+    for case, channels in getattr(training, "constant", {}).items():
+        trainer.print_to_log_file(
+            f"WARNING: case '{case}': {modalities.label(channels)} has one value throughout, not 0. It counts as "
+            "absent, but nnU-Net has cropped by it. Delete its file, fill the gap (nnunet_hetero fill-gaps) and "
+            "preprocess again."
+        )
     unseen = [channel for channel, count in enumerate(cohort.modality_counts()) if count == 0]
     if unseen:
         elsewhere = Cohort.read(modalities, validation, progress=False).modality_counts()

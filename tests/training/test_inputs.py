@@ -44,6 +44,19 @@ class TestNormalisedZeros:
         assert normalised_zeros(configuration(scheme), {"0": INTENSITIES}) == {}
 
 
+class TestFlatChannels:
+    """Images that were constant before nnU-Net normalised them: whatever constant that leaves."""
+
+    def test_one_value_throughout_and_not_zero(self):
+        random = np.random.default_rng(0)
+        images = random.normal(size=(5, 6, 7, 8)).astype(np.float32)
+        images[1] = 0
+        images[2] = -0.37 + random.normal(scale=1e-7, size=(6, 7, 8))  # a float32 mean, divided by 1e-8, resampled
+        images[3, 3] = 4
+        images[4] = 7
+        assert InputRules({}, (False,) * 5).flat_channels(images) == (2, 4)
+
+
 class TestPreparedImages:
     """Indexed as nnU-Net does it, they are an array with all of it done."""
 
