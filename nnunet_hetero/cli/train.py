@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.nnunet_flags import (
     DEFAULT_TRAINER_NOTE,
-    TRAIN_FLAGS,
-    flag_value,
+    train_arguments,
     wants_help,
     with_default_trainer,
 )
 from nnunet_hetero.nnunet.environment import set_ext_trainer
-from nnunet_hetero.nnunet.folders import require_variables
+from nnunet_hetero.nnunet.folders import model_folder, plans_file, require_variables
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
 PASS_THROUGH = True
@@ -23,20 +26,16 @@ def run(args: argparse.Namespace) -> int:
     """Call nnU-Net's entry point with the arguments as they came.
 
     Raises:
-        SettingsError: If a variable of nnU-Net's is not set, or ``-pretrained_weights`` names a file that is refused.
+        SettingsError: If a variable of nnU-Net's is not set, or a file that the training would load is refused.
     """
     require_supported_nnunet()
     set_ext_trainer()
-    if not wants_help(args.arguments):
+    arguments = with_default_trainer(_without_trust(args.arguments))
+    if not wants_help(arguments):
         require_variables("nnUNet_preprocessed", "nnUNet_results")
-    weights = flag_value(args.arguments, "-pretrained_weights", TRAIN_FLAGS)
-    if weights is not None:
-        from nnunet_hetero.io.checkpoints import load_checkpoint
-
-        # nnU-Net is going to load it whatever is in it.
-        load_checkpoint(weights, mmap=True)
+        _require_harmless(arguments)
     # nnU-Net reads sys.argv, and usage lines begin with its first entry.
-    sys.argv = ["nnunet_hetero train", *with_default_trainer(args.arguments)]
+    sys.argv = ["nnunet_hetero train", *arguments]
 
     from nnunetv2.run.run_training import run_training_entry
 
@@ -47,3 +46,38 @@ def run(args: argparse.Namespace) -> int:
             print(DEFAULT_TRAINER_NOTE)
         raise
     return 0
+
+
+def _without_trust(arguments: Sequence[str]) -> list[str]:
+    """The arguments that nnU-Net knows; trust reaches the training, and its processes, by a variable."""
+    from nnunet_hetero.io.checkpoints import TRUST_FLAG, TRUST_VARIABLE
+
+    if TRUST_FLAG in arguments:
+        os.environ[TRUST_VARIABLE] = "1"
+    return [argument for argument in arguments if argument != TRUST_FLAG]
+
+
+def _require_harmless(arguments: Sequence[str]) -> None:
+    """Look at what nnU-Net is going to load whatever is in it, whoever's trainer it is.
+
+    Raises:
+        SettingsError: If something in it is no part of a model.
+    """
+    from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
+    from nnunet_hetero.nnunet.model_gate import read_model_plans
+
+    training = train_arguments(arguments)
+    if training is None or trusted_by_environment():
+        return  # nnU-Net's parser words what is wrong with the arguments
+    if training.pretrained_weights is not None:
+        load_checkpoint(training.pretrained_weights, mmap=True)
+    try:
+        plans = plans_file(training.dataset, training.p)
+        model = Path(model_folder(training.dataset, training.tr, training.p, training.configuration))
+    except SettingsError:
+        return  # nnU-Net words what is wrong with the dataset
+    if plans.is_file():
+        read_model_plans(plans)
+    if training.c or training.val or training.val_best:
+        for file in sorted(model.glob("fold_*/*.pth")):
+            load_checkpoint(file, mmap=True)

@@ -12,6 +12,7 @@ DEFAULT_TRAINER_NOTE = f"\nCalled through nnunet_hetero, -tr defaults to {DEFAUL
 
 
 TRAIN_FLAGS = ("-tr", "-p", "-pretrained_weights", "-num_gpus", "-device")
+TRAIN_SWITCHES = ("--npz", "--c", "--val", "--val_best", "--disable_checkpointing")
 PREDICT_FLAGS = (
     *("-i", "-o", "-d", "-p", "-tr", "-c", "-f", "-m", "-step_size", "-chk", "-npp", "-nps"),
     *("-prev_stage_predictions", "-num_parts", "-part_id", "-device"),
@@ -45,6 +46,29 @@ def flag_value(argv: Sequence[str], flag: str, flags: Sequence[str] = PREDICT_FL
         parser.add_argument(name, dest=name, nargs="+" if name == "-f" else None)
     try:
         return vars(parser.parse_known_args(list(argv))[0])[flag]
+    except argparse.ArgumentError:
+        return None
+
+
+def train_arguments(argv: Sequence[str]) -> argparse.Namespace | None:
+    """What ``nnUNetv2_train`` is told, as far as it says which files are loaded.
+
+    Args:
+        argv: Its arguments.
+
+    Returns:
+        ``dataset``, ``configuration``, ``fold``, ``tr``, ``p``, ``pretrained_weights``, and whether a checkpoint of the
+        training itself is loaded (``c``, ``val``, ``val_best``); None if nnU-Net's parser is going to refuse them.
+    """
+    parser = _Reader(add_help=False, exit_on_error=False)
+    for name in ("dataset", "configuration", "fold"):
+        parser.add_argument(name)
+    for name in TRAIN_FLAGS:
+        parser.add_argument(name, default={"-tr": "nnUNetTrainer", "-p": "nnUNetPlans"}.get(name))
+    for name in TRAIN_SWITCHES:
+        parser.add_argument(name, action="store_true")
+    try:
+        return parser.parse_args(list(argv))
     except argparse.ArgumentError:
         return None
 

@@ -18,6 +18,7 @@ from typing import Any
 from nnunet_hetero.errors import HeteroError, SettingsError
 from nnunet_hetero.inference.options import PredictionOptions, prediction_flags_help, split_prediction_flags
 from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
+from nnunet_hetero.io.checkpoints import TRUST_FLAG
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, OUR_TRAINERS
 from nnunet_hetero.nnunet.folders import model_folder
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
@@ -32,7 +33,7 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any], safely: 
         module: nnU-Net's ``predict_from_raw_data``.
         name: Name of the entry point in it.
         original: nnU-Net's own entry point.
-        safely: Whether to refuse checkpoints that could run code even where nnU-Net's own predictor loads them.
+        safely: Whether to refuse a model that could run code even where nnU-Net's own predictor loads it.
 
     Returns:
         What nnU-Net's entry point returns.
@@ -43,25 +44,29 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any], safely: 
     options, rest = split_prediction_flags(sys.argv[1:], prog=os.path.basename(sys.argv[0]))
     if wants_help(rest):
         return _help(original)
-    given = ", ".join(dict.fromkeys(arg for arg in sys.argv[1:] if arg.startswith("--") and arg not in rest))
+    given = dict.fromkeys(arg for arg in sys.argv[1:] if arg.startswith("--") and arg not in rest)
     try:
         if name.endswith("_modelfolder"):
-            trainer = _trainer_of_model_folder(rest, options.trust_checkpoint)
+            trainer = _trainer_of_model_folder(rest, options.trust_checkpoint, safely)
         else:
             trainer = flag_value(rest, "-tr")
         if _is_ours(trainer or STOCK_TRAINER, must_load=bool(given)):
             return _predict_with_ours(module, original, options, rest)
-        if given:
+        if unknown := [flag for flag in given if flag != TRUST_FLAG]:
             raise SettingsError(
-                f"Trainer '{trainer or STOCK_TRAINER}' is not one of nnunet_hetero's and does not know {given}. "
-                f"Predict with a model of one of its trainers, e.g. -tr {DEFAULT_TRAINER}, or leave the flag out."
+                f"Trainer '{trainer or STOCK_TRAINER}' is not one of nnunet_hetero's and does not know "
+                f"{', '.join(unknown)}. Predict with a model of one of its trainers, e.g. -tr {DEFAULT_TRAINER}, or "
+                "leave the flag out."
             )
-        if safely:
-            _require_safe_checkpoints(rest, trainer or STOCK_TRAINER)
+        if safely and not options.trust_checkpoint:
+            _require_harmless_model(rest, trainer or STOCK_TRAINER)
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    return original()
+    if not given:
+        return original()
+    with _replaced(sys, "argv", [sys.argv[0], *rest]):
+        return original()
 
 
 def _help(original: Callable[[], Any]) -> Any:
@@ -110,27 +115,34 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _trainer_of_model_folder(argv: list[str], trusted: bool) -> str | None:
-    """Trainer of the model in ``-m``: from the folder's name, or from a checkpoint if the folder was renamed."""
+def _trainer_of_model_folder(argv: list[str], trusted: bool, safely: bool) -> str | None:
+    """Trainer of the model in ``-m``: one of ours if the folder's name says so, else whom its checkpoint names.
+
+    Where that cannot be loaded, and nnU-Net's own predictor would load it, the folder's name decides.
+    """
     folder = flag_value(argv, "-m")
     if folder is None:
         return None
     parts = Path(os.path.abspath(folder)).name.split("__")
-    if len(parts) == 3:  # TRAINER__PLANS__CONFIGURATION
-        return parts[0]
-    name = flag_value(argv, "-chk") or "checkpoint_final.pth"
-    checkpoints = sorted(Path(folder).glob(f"fold_*/{name}"))
-    if not checkpoints:
-        return None  # nnU-Net words this error
+    by_name = parts[0] if len(parts) == 3 else None  # TRAINER__PLANS__CONFIGURATION
+    checkpoints = _checkpoints_of(folder, argv)
+    if by_name in OUR_TRAINERS or not checkpoints:
+        return by_name  # who predicts words what is wrong
     from nnunet_hetero.io.checkpoints import load_checkpoint
 
-    # Mapped, not read: only the name is wanted here.
-    return load_checkpoint(checkpoints[0], trusted=trusted, mmap=True).get("trainer_name")
+    try:
+        # Mapped, not read: only the name is wanted here.
+        trainer = load_checkpoint(checkpoints[0], trusted=trusted, mmap=True).get("trainer_name")
+    except SettingsError:
+        if safely or by_name is None:
+            raise
+        return by_name
+    return trainer if isinstance(trainer, str) else by_name
 
 
-def _require_safe_checkpoints(argv: list[str], trainer: str) -> None:
+def _require_harmless_model(argv: list[str], trainer: str) -> None:
     """Look at what nnU-Net's own predictor is going to load; a model that is not there is nnU-Net's to word."""
-    from nnunet_hetero.io.checkpoints import load_checkpoint
+    from nnunet_hetero.nnunet.model_gate import require_harmless_model
 
     folder = flag_value(argv, "-m")
     if folder is None:
@@ -138,8 +150,14 @@ def _require_safe_checkpoints(argv: list[str], trainer: str) -> None:
         if dataset is None or configuration is None:
             return
         folder = model_folder(dataset, trainer, flag_value(argv, "-p") or "nnUNetPlans", configuration)
-    for file in sorted(Path(folder).glob(f"fold_*/{flag_value(argv, '-chk') or 'checkpoint_final.pth'}")):
-        load_checkpoint(file, mmap=True)
+    require_harmless_model(folder, _checkpoints_of(folder, argv))
+
+
+def _checkpoints_of(folder: str, argv: list[str]) -> list[Path]:
+    """Those of all folds that are there. No pattern: the name may have any characters."""
+    name = flag_value(argv, "-chk") or "checkpoint_final.pth"
+    files = [fold / name for fold in sorted(Path(folder).glob("fold_*"))]
+    return [file for file in files if file.is_file()]
 
 
 def _is_ours(trainer: str, must_load: bool) -> bool:

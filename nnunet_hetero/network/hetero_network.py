@@ -25,6 +25,8 @@ class HeteroNetwork(nn.Module):
     def __init__(self, num_modalities: int):
         super().__init__()
         self.num_modalities = num_modalities
+        # Set by the trainer, which knows them.
+        self.modality_names: tuple[str, ...] = ()
         # Set by the trainer if training is distributed: DDP waits for a gradient of every parameter.
         self.touch_absent_encoders = False
 

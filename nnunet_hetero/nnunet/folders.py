@@ -39,14 +39,34 @@ def dataset_folders(dataset: str) -> tuple[Path, Path]:
     Raises:
         SettingsError: If a variable is not set, or no data set has that ID, or several have.
     """
-    require_variables("nnUNet_raw", "nnUNet_preprocessed")
+    variables = ("nnUNet_raw", "nnUNet_preprocessed")
+    require_variables(*variables)
+    name = _dataset_name(dataset)
+    return tuple(Path(os.environ[variable]) / name for variable in variables)
+
+
+def plans_file(dataset: str, plans: str) -> Path:
+    """File of the plans that a training follows; whether it is there remains to be seen.
+
+    Args:
+        dataset: Name or ID.
+        plans: Identifier of the plans.
+
+    Raises:
+        SettingsError: If ``nnUNet_preprocessed`` is not set, or no data set has that ID, or several have.
+    """
+    variable = "nnUNet_preprocessed"
+    require_variables(variable)
+    return Path(os.environ[variable]) / _dataset_name(dataset) / f"{plans}.json"
+
+
+def _dataset_name(dataset: str) -> str:
     from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
 
     try:
-        name = str(maybe_convert_to_dataset_name(dataset))
+        return str(maybe_convert_to_dataset_name(dataset))
     except (RuntimeError, ValueError) as error:
         raise SettingsError(str(error)) from error
-    return tuple(Path(os.environ[variable]) / name for variable in ("nnUNet_raw", "nnUNet_preprocessed"))
 
 
 def model_folder(dataset: str, trainer: str, plans: str, configuration: str) -> str:

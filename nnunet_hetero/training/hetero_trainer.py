@@ -16,10 +16,12 @@ from torch import distributed as dist
 from nnunet_hetero.cases.histogram import Landmarks
 from nnunet_hetero.config import KEY
 from nnunet_hetero.io.atomic_files import replace_json
-from nnunet_hetero.io.checkpoints import load_checkpoint
+from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
 from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.case_sampling import probabilities_of_datasets
+from nnunet_hetero.nnunet.model_gate import require_plain_plans
+from nnunet_hetero.nnunet.pretrained_weights import load_through
 from nnunet_hetero.subset_sampling import BalancedDraw, SubsetSampler, read_draw
 from nnunet_hetero.training.augmentation import KeepAbsentZero
 from nnunet_hetero.training.checkpoints import require_continuable, save_with
@@ -27,6 +29,7 @@ from nnunet_hetero.training.history import History
 from nnunet_hetero.training.inputs import PreparedDatasets
 from nnunet_hetero.training.landmarks import input_rules
 from nnunet_hetero.training.optimizers import adaptive_optimizer
+from nnunet_hetero.training.pretrained_weights import load_pretrained
 from nnunet_hetero.training.random_streams import random_state, seed_everything, set_random_state
 from nnunet_hetero.training.sample_counts import Tally
 from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
@@ -73,6 +76,8 @@ class HeteroTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net compares signatures by name
     ):
+        if not trusted_by_environment():
+            require_plain_plans(plans, f"The plans '{plans.get('plans_name')}'")
         self.modalities = Modalities.from_dataset_json(dataset_json)
         # Before nnU-Net reads the plans. They go beside the weights, and prediction follows them.
         self.hetero = settle(plans, configuration, self.default_settings(), self.modalities, self.any_patch_size)
@@ -125,6 +130,8 @@ class HeteroTrainer(nnUNetTrainer):
             seed_everything(self.hetero.seed)
         super().initialize()
         self.unwrapped_network.touch_absent_encoders = self.is_ddp
+        self.unwrapped_network.modality_names = self.modalities.names
+        load_through(HeteroNetwork, load_pretrained)
         if super()._do_i_compile():
             self.print_to_log_file("Using torch.compile for encoders and decoders; the fusion of subsets stays eager.")
             self.unwrapped_network.compile_parts()
@@ -393,7 +400,7 @@ class HeteroTrainer(nnUNetTrainer):
             SettingsError: If the checkpoint is that of another trainer or optimiser, or holds what no checkpoint needs.
         """
         # Before nnU-Net loads it again, whatever is in it.
-        checkpoint = load_checkpoint(filename_or_checkpoint)
+        checkpoint = load_checkpoint(filename_or_checkpoint, trusted=trusted_by_environment())
         require_continuable(
             checkpoint, filename_or_checkpoint, type(self).__name__, self.configuration_name, self.hetero.optimizer
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import torch
 from helpers.tiny_model import tiny_plans
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.checkpoints import load_checkpoint, require_plain_plans
+from nnunet_hetero.io.checkpoints import load_checkpoint
 
 
 class CreatesFile:
@@ -88,18 +87,6 @@ class TestCheckpoint:
             load_checkpoint(file)
         with pytest.raises(SettingsError, match="holds a list"):
             load_checkpoint(save([1], tmp_path / "b.pth"))
-
-
-class TestPlans:
-    def test_those_of_nnunet(self):
-        require_plain_plans(tiny_plans(), "plans.json")
-
-    @pytest.mark.parametrize("name", ["subprocess.Popen", "torch.nn.functional.os.system", "torch.nn.functional.relu"])
-    def test_anything_but_a_layer_is_refused(self, name):
-        plans = deepcopy(tiny_plans())
-        plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["nonlin"] = name
-        with pytest.raises(SettingsError, match=f"'{name}' as nonlin of the configuration 3d_fullres"):
-            require_plain_plans(plans, "plans.json")
 
 
 class TestPredictor:

@@ -10,11 +10,10 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from batchgenerators.utilities.file_and_folder_operations import load_json
-
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.atomic_files import Unfinished
-from nnunet_hetero.io.checkpoints import TRUST_FLAG, load_checkpoint, require_plain_plans
+from nnunet_hetero.io.checkpoints import TRUST_FLAG, load_checkpoint
+from nnunet_hetero.nnunet.model_gate import read_model_dataset_json, read_model_plans
 
 ENDINGS = (".json", ".pth", ".png", ".pdf", ".txt", ".csv", ".md", ".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".tif")
 """What an exported model is made of, validation's segmentations included."""
@@ -76,6 +75,8 @@ def _checked_members(opened: zipfile.ZipFile, archive: str | os.PathLike) -> lis
         mode = entry.external_attr >> 16
         if outside:
             raise SettingsError(f"{archive} is refused: '{name}' leads out of the folder that it is unpacked to.")
+        if not name.isprintable():
+            raise SettingsError(f"{archive} is refused: {name!r} is no file name, it has characters that nobody sees.")
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise SettingsError(f"{archive} is refused: '{name}' is a link or a device, a model has plain files only.")
         if name.lower() in seen:
@@ -116,10 +117,8 @@ def _checked_models(folder: Path, trusted: bool) -> list[Path]:
         checkpoints = sorted((folder / model).glob("fold_*/*.pth"))
         if not checkpoints:
             raise SettingsError(f"The model {model} has no checkpoint. Export it again, and name its folds with -f.")
-        if not trusted:
-            require_plain_plans(load_json(str(folder / model / "plans.json")), model / "plans.json")
-            for file in checkpoints:
-                load_checkpoint(file, mmap=True)
+    if not trusted:
+        _require_harmless(folder, files)
     return models
 
 
@@ -127,6 +126,17 @@ def _same_content(one: Path, other: Path) -> bool:
     """Whether two folders hold the same files."""
     files = [sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file()) for root in (one, other)]
     return files[0] == files[1] and all(filecmp.cmp(one / file, other / file, shallow=False) for file in files[0])
+
+
+def _require_harmless(folder: Path, files: Sequence[Path]) -> None:
+    """Look at every file that a command may be pointed at later, wherever it lies and whatever model it belongs to."""
+    for file in files:
+        if file.name == "plans.json":
+            read_model_plans(folder / file)
+        elif file.name == "dataset.json":
+            read_model_dataset_json(folder / file)
+        elif file.suffix == ".pth":
+            load_checkpoint(folder / file, mmap=True)
 
 
 def _move(folder: Path, models: Sequence[Path], results: Path, overwrite: bool) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
@@ -19,8 +18,9 @@ from nnunet_hetero.cases.histogram import Landmarks, mean_landmarks
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.checkpoints import load_checkpoint, require_plain_plans
+from nnunet_hetero.io.checkpoints import load_checkpoint
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.model_gate import read_model_dataset_json, read_model_plans
 
 
 def checked_folds(
@@ -112,17 +112,19 @@ def load_model(
     """
     folder = Path(folder)
     files = tuple(folder / f"fold_{fold}" / checkpoint_name for fold in folds)
-    plans, dataset_json = load_json(str(folder / "plans.json")), load_json(str(folder / "dataset.json"))
-    if not trusted:
-        require_plain_plans(plans, folder / "plans.json")
+    plans = read_model_plans(folder / "plans.json", trusted)
+    dataset_json = read_model_dataset_json(folder / "dataset.json", trusted)
     checkpoints = [_Checkpoint.load(file, trusted) for file in files]
     first = checkpoints[0]
     plans_manager = PlansManager(plans)
     configuration_manager = plans_manager.get_configuration(first.configuration)
     try:
         trainer = recursive_find_trainer_class_by_name(first.trainer)
-    except RuntimeError as error:
-        raise SettingsError(f"nnU-Net does not find the model's trainer: {error} Run: nnunet_hetero doctor") from error
+    except (RuntimeError, AssertionError, TypeError) as error:  # nnU-Net takes anything of that name for a trainer
+        raise SettingsError(
+            f"nnU-Net does not find the trainer '{first.trainer}' that {files[0]} names: {error} Run: nnunet_hetero "
+            "doctor"
+        ) from error
     if "plans_manager" not in inspect.signature(trainer.build_network_architecture).parameters:
         raise _not_ours(first.trainer, folder)
     network = trainer.build_network_architecture(
