@@ -6,6 +6,7 @@ downsampled and nothing normalised.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -67,6 +68,8 @@ class HeMIS(EncoderPerModality):
         num_modalities: M, the number of input channels.
         num_outputs: K, the number of segmentation heads.
     """
+
+    segmentation_output = re.compile(r"decoder\.layers\.2\..*")
 
     def __init__(self, num_modalities: int, num_outputs: int):
         super().__init__(num_modalities, [BACK_END_FEATURES], [[1, 1]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import Tensor, nn
 
 from nnunet_hetero.errors import SettingsError
@@ -17,10 +19,12 @@ class HeteroNetwork(nn.Module):
     Attributes:
         stochastic: Whether the network has latents, which can be drawn.
         required: The only modalities that the network uses, and all of which it needs; None if it takes any subset.
+        segmentation_output: Names of the weights that belong to the labels of a dataset.
     """
 
     stochastic = False
     required: Subset | None = None
+    segmentation_output = re.compile(r".*\.seg_layers\..*")
 
     def __init__(self, num_modalities: int):
         super().__init__()

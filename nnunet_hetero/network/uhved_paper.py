@@ -8,6 +8,7 @@ convolution of each level, biases in no convolution that instance norm follows o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -140,6 +141,8 @@ class PaperUHVED(VariationalNetwork):
         num_outputs: K, the number of segmentation heads.
         config: Clamp of the log-variance, and whether there are image decoders.
     """
+
+    segmentation_output = re.compile(r"decoder\.output\..*")
 
     def __init__(self, dimension: int, num_modalities: int, num_outputs: int, config: HeteroModalConfig | None = None):
         config = config or HeteroModalConfig()

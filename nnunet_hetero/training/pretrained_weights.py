@@ -12,9 +12,6 @@ from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 
-SEGMENTATION_OUTPUT = ".seg_layers."
-"""In the names of the layers that give a segmentation: they belong to the labels of a dataset, so they start anew."""
-
 
 def load_pretrained(network: HeteroNetwork, file: str) -> None:
     """Take over all weights but those of the segmentation's output, as nnU-Net does, and print what was done.
@@ -36,7 +33,7 @@ def load_pretrained(network: HeteroNetwork, file: str) -> None:
     if not isinstance(weights, Mapping):
         raise SettingsError(f"{file} has no 'network_weights', so no trainer of nnU-Net wrote it.")
     own = network.state_dict()
-    wanted = {name: value for name, value in own.items() if SEGMENTATION_OUTPUT not in name}
+    wanted = {name: value for name, value in own.items() if not network.segmentation_output.fullmatch(name)}
     for name, value in wanted.items():
         _require_same_shape(name, value, weights.get(name), content, file)
     network.load_state_dict({**own, **{name: weights[name] for name in wanted}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from nnunetv2.run.run_training import maybe_load_checkpoint
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.checkpoints import TRUST_VARIABLE
+from nnunet_hetero.training.comparators import HeMISTrainer, ModalityDropoutTrainer, UHeMISTrainer
+from nnunet_hetero.training.paper_trainer import UHVEDPaperTrainer
+from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 
 class CreatesFile:
@@ -60,6 +64,32 @@ def test_all_but_the_segmentations_output(make_trainer, checkpoint, capsys):
     for key, value in trainer.network.state_dict().items():
         assert torch.equal(value, before[key] if ".seg_layers." in key else weights[key]), key
     assert "WARNING" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("trainer", "configuration"),
+    [
+        (HeteroModalVAETrainer, "3d_fullres"),
+        (ModalityDropoutTrainer, "3d_fullres"),
+        (UHVEDPaperTrainer, "3d_fullres"),
+        (UHeMISTrainer, "3d_fullres"),
+        (HeMISTrainer, "2d"),
+    ],
+)
+def test_a_data_set_with_other_labels(make_trainer, tiny_dataset, tmp_path, trainer, configuration):
+    make = partial(make_trainer, configuration, trainer=trainer)
+    first = initialised(make(seed=1))
+    content = {"network_weights": first.network.state_dict(), "trainer_name": trainer.__name__}
+    torch.save(content, tmp_path / "weights.pth")
+    labels = {"background": 0, **{f"label {number}": number for number in range(1, 6)}}
+    dataset_json = {**tiny_dataset.dataset_json, "labels": labels}
+    dataset_json.pop("regions_class_order", None)
+    second = initialised(make(seed=2, dataset_json=dataset_json))
+    start_from(second, str(tmp_path / "weights.pth"))
+    one, other = (made.network.state_dict() for made in (first, second))
+    assert one.keys() == other.keys()
+    assert any(one[key].shape != other[key].shape for key in one)
+    assert all(torch.equal(one[key], other[key]) for key in one if "encoders.0" in key)
 
 
 def test_code_in_it_does_not_run(make_trainer, checkpoint, tmp_path, monkeypatch):
