@@ -12,6 +12,7 @@ from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.image_values import CONSTANT, EMPTY
 from nnunet_hetero.cases.preprocess import NIFTI, grid_difference, read_case, read_image
 from nnunet_hetero.cases.raw_dataset import ABSENT
+from nnunet_hetero.cases.written_image import require_written, write_label_map
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.modalities import Modalities
@@ -95,7 +96,7 @@ def write_zeros(folder: Path, case: str, names: list[str], grid: CaseGrid, reade
         for file in unfinished.folder.iterdir():
             if file.name not in names:  # nnU-Net's writer of 3D TIFF puts the spacing beside it; the case has that
                 file.unlink()
-        unfinished.publish(names[-1])
+        unfinished.publish(names[-1], checked=True)
     except OSError as error:
         raise DataError(
             f"Case '{case}': {folder / names[0]} cannot be written ({error.strerror}). Make room, and run the same "
@@ -107,7 +108,7 @@ def write_zeros(folder: Path, case: str, names: list[str], grid: CaseGrid, reade
 
 def _write(file: Path, grid: CaseGrid, reader) -> None:
     if not file.name.endswith(NIFTI):
-        reader.write_seg(np.zeros(grid.shape, np.uint8), str(file), grid.properties)
+        write_label_map(np.zeros(grid.shape, np.uint8), file, grid.properties, reader)
         return
     # With the header of the real image, so that every reader places both alike, to the last bit.
     like = nibabel.load(grid.reference)
@@ -116,4 +117,6 @@ def _write(file: Path, grid: CaseGrid, reader) -> None:
     header.set_data_dtype(np.uint8)
     header["descrip"] = ABSENT
     header["cal_min"] = header["cal_max"] = 0
-    nibabel.save(type(like)(np.zeros(like.shape, np.uint8), like.affine, header), file)
+    zeros = np.zeros(like.shape, np.uint8)
+    nibabel.save(type(like)(zeros, like.affine, header), file)
+    require_written(file, zeros, lambda path: np.asanyarray(nibabel.load(path).dataobj))

@@ -179,7 +179,9 @@ class Batch:
             }
             try:
                 unfinished.publish(
-                    self.writer.segmentation(item.file_name), lambda: self._keep_books(item, measured, outcome.result)
+                    self.writer.segmentation(item.file_name),
+                    lambda: self._keep_books(item, measured, outcome.result),
+                    checked=True,
                 )
             except OSError as reason:  # most likely the disk is full
                 error = in_words(reason)

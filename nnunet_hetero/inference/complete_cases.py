@@ -77,7 +77,7 @@ def _complete(
         found = predict_preprocessed(predictor, data, case.name, predictor.sampling, segment=False)
         if found.completed:
             writer.write_completed(found, prepared.properties, unfinished.folder, case.name)
-            unfinished.publish(writer.completed(case.name, found.completed[-1]))
+            unfinished.publish(writer.completed(case.name, found.completed[-1]), checked=True)
         else:
             print(f"{case.name}: nothing is missing.")
         write_record(output, case.name, entry)

@@ -55,6 +55,8 @@ def _check_of(name: str, start: bytes) -> Callable[[Path], None]:
         return _check_gzip
     if start == b"PK\x03\x04":
         return _check_zip
+    if start == b"\x89PNG":
+        return _check_png
     if name.endswith(".pkl"):
         return _check_pickle
     # A file that should be compressed, and does not begin like one, is none.
@@ -79,6 +81,14 @@ def _check_pickle(file: Path) -> None:
     with open(file, "rb") as stream:
         for _ in pickletools.genops(stream):
             pass
+
+
+def _check_png(file: Path) -> None:
+    with open(file, "rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - 12))
+        if stream.read() != b"\0\0\0\0IEND\xaeB`\x82":
+            raise EOFError("its last part is missing")
 
 
 def _refuse(_file: Path) -> None:

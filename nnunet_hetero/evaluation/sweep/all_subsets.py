@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
+from nnunet_hetero.cases.written_image import write_label_map
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, completion_scores
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
@@ -24,6 +25,7 @@ from nnunet_hetero.evaluation.sweep.snapshots import save_snapshot
 from nnunet_hetero.inference.engine.case_result import CasePrediction
 from nnunet_hetero.inference.engine.subset_prediction import Target, predict_subsets
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.io.atomic_files import replacing_by_name
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets
 from nnunet_hetero.nnunet.regions import regions_of
 
@@ -197,7 +199,8 @@ class _Sweep:
         if self.scoring.save_predictions:
             file = self._prediction_file(images.name, subset)
             file.parent.mkdir(parents=True, exist_ok=True)
-            self.reader.write_seg(prediction, str(file), properties)
+            with replacing_by_name(file) as path:
+                write_label_map(prediction, path, properties, self.reader)
         label = self.predictor.modalities.label(subset)
         spacing = properties["spacing"]
         save_snapshot(self.results.folder, images.name, label, images.data, truth, prediction, spacing)

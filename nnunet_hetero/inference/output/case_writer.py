@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -11,19 +10,22 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import SimpleITK as sitk
+from batchgenerators.utilities.file_and_folder_operations import save_pickle
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-from nnunetv2.inference.export_prediction import export_prediction_from_logits
+from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from scipy.ndimage import binary_fill_holes
 
 from nnunet_hetero.cases.foreground import FOREGROUND, unpacked_foreground
 from nnunet_hetero.cases.intensity_scale import IntensityScale
+from nnunet_hetero.cases.written_image import require_written, write_label_map
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.output.completed_images import description, restored
 from nnunet_hetero.inference.output.uncertainty import FILE_NAME as UNCERTAINTY_NAME
 from nnunet_hetero.inference.output.uncertainty import uncertainty_row
 from nnunet_hetero.inference.output.volumes import FILE_NAME as VOLUMES_NAME
 from nnunet_hetero.inference.output.volumes import Row, plain_name, region_volumes, volumes_row
+from nnunet_hetero.io.atomic_files import replace_json, require_whole
 from nnunet_hetero.nnunet.regions import Region
 
 COMPLETED_FOLDER = "completed"
@@ -133,16 +135,29 @@ class CaseWriter:
         for name, image in images.items():
             (folder / name).parent.mkdir(exist_ok=True)
             write_image(folder / name, image, properties)
-        export_prediction_from_logits(
-            prediction.logits,
-            properties,
-            self.configuration_manager,
+        label_map = self._write_segmentation(prediction.logits, properties, folder, case)
+        return self._rows(prediction, properties, label_map)
+
+    def _write_segmentation(self, logits: np.ndarray, properties: dict, folder: Path, case: str) -> np.ndarray:
+        """What nnU-Net's ``export_prediction_from_logits`` does, and a look at what it wrote; gives the label map."""
+        converted = convert_predicted_logits_to_segmentation_with_correct_shape(
+            logits,
             self.plans_manager,
-            self.dataset_json,
-            str(folder / case),
+            self.configuration_manager,
+            self.plans_manager.get_label_manager(self.dataset_json),
+            properties,
             self.save_probabilities,
         )
-        return self._rows(prediction, properties, str(folder / self.segmentation(case)))
+        label_map = converted
+        if self.save_probabilities:
+            label_map, probabilities = converted
+            np.savez_compressed(folder / f"{case}.npz", probabilities=probabilities)
+            save_pickle(properties, str(folder / f"{case}.pkl"))
+            for ending in (".npz", ".pkl"):
+                require_whole(folder / f"{case}{ending}")
+        reader = self.plans_manager.image_reader_writer_class()
+        write_label_map(label_map, folder / self.segmentation(case), properties, reader)
+        return label_map
 
     def write_completed(self, prediction: CasePrediction, properties: dict, folder: Path, case: str) -> None:
         """Write the completed images of a case, and what they are, in a JSON file beside each.
@@ -161,8 +176,7 @@ class CaseWriter:
             write_image(file, image, properties)
             used = [self.modalities[number] for number in prediction.used]
             entry = description(self.modalities[channel], used, self.scales[channel], prediction.draws)
-            text = json.dumps(entry, indent=2, ensure_ascii=False) + "\n"
-            (folder / self.completed_description(case, channel)).write_text(text, encoding="utf-8")
+            replace_json(folder / self.completed_description(case, channel), entry)
 
     def completed_images(self, prediction: CasePrediction, properties: dict) -> np.ndarray:
         """Completed images on the case's own grid, with intensities and background of real ones.
@@ -196,10 +210,9 @@ class CaseWriter:
         small = np.asarray(resample(cropped[None].astype(np.float32), preprocessed_shape, own, preprocessed))
         return self.on_case_grid(small, properties, resample)[0].clip(LEAST_SHARE, None)
 
-    def _rows(self, prediction: CasePrediction, properties: dict, segmentation: str) -> dict[str, Row]:
+    def _rows(self, prediction: CasePrediction, properties: dict, label_map: np.ndarray) -> dict[str, Row]:
         rows = {}
         if prediction.volumes is not None:
-            label_map = self.plans_manager.image_reader_writer_class().read_seg(segmentation)[0][0]
             volumes = region_volumes(label_map, self.regions, properties["spacing"])
             rows[VOLUMES_NAME] = volumes_row(volumes, prediction.volumes)
         if prediction.disagreement is not None and self.sampling.save_uncertainty:
@@ -244,10 +257,15 @@ def write_image(file: str | os.PathLike, image: np.ndarray, properties: dict) ->
         file: Path to write.
         image: ``(*spatial)`` on the case's grid, as nnU-Net's reader would give it.
         properties: What that reader said about the case.
+
+    Raises:
+        OSError: If the disk did not take it as a whole.
     """
     image = image.astype(np.float32, copy=False)
     if "nibabel_stuff" in properties:
-        nibabel.save(_nifti(image.transpose(2, 1, 0), **properties["nibabel_stuff"]), file)
+        nifti = _nifti(image.transpose(2, 1, 0), **properties["nibabel_stuff"])
+        nibabel.save(nifti, file)
+        require_written(file, np.asanyarray(nifti.dataobj), lambda path: np.asanyarray(nibabel.load(path).dataobj))
         return
     stored = properties.get("sitk_stuff", {"spacing": [float(edge) for edge in properties["spacing"][::-1]]})
     if len(stored["spacing"]) == 2:
@@ -260,6 +278,8 @@ def write_image(file: str | os.PathLike, image: np.ndarray, properties: dict) ->
     if "original_orientation" in stored:
         itk_image = sitk.DICOMOrient(itk_image, stored["original_orientation"])
     sitk.WriteImage(itk_image, str(file), True)
+    written = sitk.GetArrayViewFromImage(itk_image)
+    require_written(file, written, lambda path: sitk.GetArrayFromImage(sitk.ReadImage(path)))
 
 
 def _nifti(image: np.ndarray, original_affine: np.ndarray, reoriented_affine: np.ndarray | None = None):
