@@ -40,6 +40,9 @@ _JSON_WORDS = {
     "a valid string": "a text",
     "a valid boolean": "true or false",
     "None": "null",
+    "String should have at least 1 character": "a text that is not empty",
+    "greater than or equal to 0": "0 or more",
+    "greater than or equal to 1": "1 or more",
 }
 """What pydantic calls in Python's words."""
 
@@ -65,19 +68,24 @@ class Document:
     def _adapter(self) -> TypeAdapter:
         return TypeAdapter(self.schema)
 
-    def read(self, file: str | os.PathLike) -> Any:
+    def read(self, file: str | os.PathLike, name: str | os.PathLike | None = None) -> Any:
         """Content of a file.
+
+        Args:
+            file: Where it lies.
+            name: What errors call it, if not by its path.
 
         Raises:
             HeteroError: Of the class `error`, if it is not there, cannot be read, is no JSON or does not fit.
         """
+        name = file if name is None else name
         try:
             content = json.loads(read_text(file))
         except ProblemError as problem:
-            raise self._refusal(file, str(problem)) from problem
+            raise self.refusal(name, str(problem)) from problem
         except (ValueError, RecursionError) as error:
-            raise self._refusal(file, f"is not valid JSON ({_json_words(error)})") from error
-        return self.check(content, file)
+            raise self.refusal(name, f"is not valid JSON ({_json_words(error)})") from error
+        return self.check(content, name)
 
     def read_if_there(self, file: str | os.PathLike) -> Any | None:
         """The same; None if nothing of that name is there."""
@@ -99,7 +107,7 @@ class Document:
         try:
             self._adapter.validate_python(content, strict=True)
         except ValidationError as error:
-            raise self._refusal(file, f"does not fit: {_first_problem(error, content)}") from error
+            raise self.refusal(file, f"does not fit: {_first_problem(error, content)}") from error
         return content
 
     def or_aside(self, file: str | os.PathLike) -> Any | None:
@@ -130,7 +138,13 @@ class Document:
             elif after != before:
                 replace_json(file, after)
 
-    def _refusal(self, file: str | os.PathLike, problem: str) -> HeteroError:
+    def refusal(self, file: str | os.PathLike, problem: str) -> HeteroError:
+        """What to raise if a file is not what it must be.
+
+        Args:
+            file: Which one.
+            problem: In words that follow its name.
+        """
         return self.error(f"{file} {problem}. Expected: {self.what}. {self.remedy}")
 
 
@@ -264,6 +278,8 @@ def _first_problem(error: ValidationError, content: Any) -> str:
     # A union complains of the value for one type, and of a part of it for another.
     path, first = max((pair for pair in found if pair[0].startswith(found[0][0])), key=lambda pair: len(pair[0]))
     where = f"'{path}'" if path else "it"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
     if first["type"] == "missing":
         return f"{where} is missing"
     expected = list(dict.fromkeys(_expectation(entry) for name, entry in found if name == path))

@@ -8,6 +8,7 @@ seeded, so that predictions differ between subsets and repeat between runs. `wri
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,6 +209,22 @@ def tiny_checkpoint(plans: dict, dataset_json: dict, trainer: str, fold=0, seed:
         "trainer_name": trainer,
         "inference_allowed_mirroring_axes": (0, 1, 2),
     }
+
+
+def trained_otherwise(folder: Path, change: Callable[[dict, dict], None]) -> None:
+    """Change a model as if its training had used other plans.
+
+    Args:
+        folder: The model's.
+        change: Changes the plans, and the configuration in them, in place.
+    """
+    plans = json.loads((folder / "plans.json").read_text())
+    change(plans, plans["configurations"][CONFIGURATION])
+    write_json(folder / "plans.json", plans)
+    for file in folder.glob("fold_*/*.pth"):
+        checkpoint = torch.load(file, weights_only=False)
+        checkpoint["init_args"]["plans"] = plans
+        torch.save(checkpoint, file)
 
 
 def write_json(file: Path, content) -> None:

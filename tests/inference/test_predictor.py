@@ -308,7 +308,7 @@ class TestModelFolder:
         channels = ("T1", "T1c", "T2")
         write_json(copy / "dataset.json", tiny_dataset_json(channels))
         write_json(copy / "plans.json", tiny_plans(channels))
-        message = r"do not fit.*HeteroModalVAETrainer on 4 modalities \(T1, T1c, T2, FLAIR\)"
+        message = r'channel_names is \["T1", "T1c", "T2"\], in training it was \["T1", "T1c", "T2", "FLAIR"\]'
         with pytest.raises(SettingsError, match=message):
             make_predictor(copy)
 

@@ -16,8 +16,10 @@ from torch import nn
 
 from nnunet_hetero.cases.histogram import Landmarks, mean_landmarks
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
-from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.model.as_trained import require_as_trained
+from nnunet_hetero.inference.model.checkpoint_content import TrainedFold
 from nnunet_hetero.io.checkpoints import load_checkpoint
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.nnunet.model_gate import read_model_dataset_json, read_model_plans
@@ -114,10 +116,8 @@ def load_model(
     files = tuple(folder / f"fold_{fold}" / checkpoint_name for fold in folds)
     plans = read_model_plans(folder / "plans.json", trusted)
     dataset_json = read_model_dataset_json(folder / "dataset.json", trusted)
-    checkpoints = [_Checkpoint.load(file, trusted) for file in files]
+    checkpoints = [TrainedFold.of(load_checkpoint(file, trusted=trusted), file) for file in files]
     first = checkpoints[0]
-    plans_manager = PlansManager(plans)
-    configuration_manager = plans_manager.get_configuration(first.configuration)
     try:
         trainer = recursive_find_trainer_class_by_name(first.trainer)
     except (RuntimeError, AssertionError, TypeError) as error:  # nnU-Net takes anything of that name for a trainer
@@ -127,6 +127,9 @@ def load_model(
         ) from error
     if "plans_manager" not in inspect.signature(trainer.build_network_architecture).parameters:
         raise _not_ours(first.trainer, folder)
+    require_as_trained(folder, plans, dataset_json, checkpoints)
+    plans_manager = PlansManager(plans)
+    configuration_manager = plans_manager.get_configuration(first.configuration)
     network = trainer.build_network_architecture(
         plans_manager,
         configuration_manager,
@@ -187,7 +190,7 @@ def require_landmarks(
 
 
 def _landmarks(
-    files: Sequence[Path], checkpoints: Sequence[_Checkpoint], configuration_manager: ConfigurationManager
+    files: Sequence[Path], checkpoints: Sequence[TrainedFold], configuration_manager: ConfigurationManager
 ) -> Landmarks | None:
     without = [str(file) for file, checkpoint in zip(files, checkpoints, strict=True) if not checkpoint.landmarks]
     return require_landmarks(
@@ -195,37 +198,6 @@ def _landmarks(
         configuration_manager,
         f"The checkpoint {', '.join(without)} has no hetero_modal.landmarks",
     )
-
-
-@dataclass(frozen=True)
-class _Checkpoint:
-    """What prediction needs of a checkpoint; the rest, such as the optimiser's state, is let go."""
-
-    weights: dict
-    trainer: str
-    configuration: str
-    dataset_json: dict
-    mirroring_axes: tuple[int, ...] | None
-    intensity: Moments | None
-    landmarks: Landmarks | None
-
-    @classmethod
-    def load(cls, file: Path, trusted: bool) -> _Checkpoint:
-        content = load_checkpoint(file, trusted=trusted)
-        try:
-            return cls(
-                content["network_weights"],
-                content["trainer_name"],
-                content["init_args"]["configuration"],
-                content["init_args"]["dataset_json"],
-                content.get("inference_allowed_mirroring_axes"),
-                content.get(KEY, {}).get("intensity"),
-                content.get(KEY, {}).get("landmarks"),
-            )
-        except KeyError as error:
-            raise SettingsError(
-                f"The checkpoint {file} has no {error}, so no trainer of nnU-Net v2 wrote it. Choose another with -chk."
-            ) from error
 
 
 def _not_ours(trainer: str, folder: Path) -> SettingsError:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from helpers.tiny_model import CHANNELS, read_array, write_case, write_image, write_json, write_tiny_model
+from helpers.tiny_model import CHANNELS, read_array, trained_otherwise, write_case, write_image, write_tiny_model
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
 from scipy.ndimage import binary_erosion, binary_fill_holes
@@ -159,16 +159,23 @@ class TestFiles:
     def test_axes_and_spacing_of_the_plans(self, tmp_path, images, model):
         """Plans that swap axes and resample: the completed image still lies on the case's grid."""
         folder = shutil.copytree(model.folder, tmp_path / "model")
-        plans = json.loads((folder / "plans.json").read_text())
-        plans["transpose_forward"], plans["transpose_backward"] = [2, 0, 1], [1, 2, 0]
-        plans["configurations"]["3d_fullres"]["spacing"] = [2.0, 1.2, 1.5]
-        write_json(folder / "plans.json", plans)
+        trained_otherwise(folder, swap_axes(spacing=[2.0, 1.2, 1.5]))
         predictor = HeteroModalPredictor.from_model_folder(folder, folds=0, device="cpu", use_mirroring=False)
         t1 = read_array(images / "a_0000.nii.gz")
         found = predictor.predict({"T1": images / "a_0000.nii.gz"}, case="a")
         assert found.completed["T2"].shape == t1.shape
         assert ((found.completed["T2"] == 0) == (t1 == 0)).mean() > 0.999
         assert torch.isfinite(torch.from_numpy(found.completed["T2"])).all()
+
+
+def swap_axes(**changes):
+    """Changes plans to other axes, and the configuration to other entries."""
+
+    def change(plans: dict, configuration: dict) -> None:
+        plans["transpose_forward"], plans["transpose_backward"] = [2, 0, 1], [1, 2, 0]
+        configuration.update(changes)
+
+    return change
 
 
 class TestEdgeOfTheBrain:
@@ -185,10 +192,7 @@ class TestEdgeOfTheBrain:
     def back_and_forth(self, model, case, folder, masked):
         """The real T2 on the network's grid, taken for a completed one: in z-scored units, and resampled only."""
         shutil.copytree(model.folder, folder)
-        plans = json.loads((folder / "plans.json").read_text())
-        plans["transpose_forward"], plans["transpose_backward"] = [2, 0, 1], [1, 2, 0]
-        plans["configurations"]["3d_fullres"] |= {"spacing": [2.0, 1.5, 1.7], "use_mask_for_norm": [masked] * 4}
-        write_json(folder / "plans.json", plans)
+        trained_otherwise(folder, swap_axes(spacing=[2.0, 1.5, 1.7], use_mask_for_norm=[masked] * 4))
         predictor = HeteroModalPredictor.from_model_folder(folder, folds=0, device="cpu")
         prepared = preprocess(
             case, predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json, predictor.landmarks
