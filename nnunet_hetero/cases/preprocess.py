@@ -6,8 +6,6 @@ exactly zero after them. Its file, if there is one, is not even opened.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,18 +17,12 @@ from nnunet_hetero.cases.case_images import NO_FILE, SWITCHED_OFF, CaseImages
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.flat_images import require_tissue, without_flat
 from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
+from nnunet_hetero.cases.geometry import SHEARED, header_doubts, reader_geometry
 from nnunet_hetero.cases.histogram import Landmarks, image_statistics, standardise_case
+from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole
 from nnunet_hetero.cases.image_values import absence, is_two_valued, require_usable
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
-
-GRID_TOLERANCE = 1e-3
-"""Largest difference between the grids of one case, in mm (for direction cosines: without unit)."""
-
-ROUNDING = 1e-6
-"""Differences up to here are rounding of the file's numbers and not worth a word."""
-
-NIFTI = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -87,9 +79,9 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseI
             if properties:
                 first = next(iter(properties))
                 _require_same_grid(what, image, grid, modalities.names[first], images[first], properties[first])
-                deviation = grid_deviation(grid, properties[first])
+                expected = reader_geometry(images[first].shape, properties[first])
+                deviation = reader_geometry(image.shape, grid).deviation(expected)
                 if deviation:
-                    # At once: a background process may end without its turn to write.
                     print(f"{what} lies off {modalities.names[first]} by {deviation}; accepted.", flush=True)
             images[channel], properties[channel] = image, grid
     if not images:
@@ -116,34 +108,37 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
     Raises:
         DataError: If the file is damaged, no single image, or has values that nnU-Net cannot compute with.
     """
-    try:
-        if file.endswith(".gz"):
-            # ITK fills what a truncated .nii.gz lacks with zeros, without a word; the checksum is at the file's end.
-            with gzip.open(file) as stream:
-                while stream.read(1 << 22):
-                    pass
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{what} is damaged or truncated ({error}). Copy or export it again.") from error
+    stored = read_nifti(file, what) if is_nifti(file) else None
+    if stored is None:
+        require_whole(file, what)
     try:
         image, properties = read(file)
     except Exception as error:  # each of nnU-Net's readers raises its own
-        raise DataError(f"{what} cannot be read: {_last_line(error)}") from error
+        reason = SHEARED if "orthonormal" in str(error) else _last_line(error)
+        raise DataError(f"{what} cannot be read: {reason}") from error
     if len(image) != 1 or len(properties.get("sitk_stuff", {}).get("spacing", ())) > 3:
         raise DataError(
             f"{what} holds {len(image)} image(s) in a 4D or colour file. One modality is one 3D image; split the file "
             "into one per modality."
         )
-    stored = _as_stored(file) if file.endswith(NIFTI) else None
-    require_usable(image[0] if stored is None else stored, what, reverse=stored is None)
+    scaled = None if stored is None else _with_decimals(stored)
+    require_usable(image[0] if scaled is None else scaled, what, reverse=scaled is None)
+    geometry = reader_geometry(image.shape[1:], properties)
+    problem = geometry.problem()
+    if problem:
+        raise DataError(f"{what} cannot be used: {problem}")
+    doubts = header_doubts(file, geometry)
+    if doubts:
+        # At once: a background process may end without its turn to write.
+        print(f"WARNING: {what} {doubts}.", flush=True)
     return image[0], properties
 
 
-def _as_stored(file: str) -> np.ndarray | None:
+def _with_decimals(image: nibabel.Nifti1Image) -> np.ndarray | None:
     """Voxels of a NIfTI file with decimals: ITK reads NaN and infinite values as zeros, without a word."""
-    stored = nibabel.load(file)
-    slope, intercept = stored.dataobj.slope, stored.dataobj.inter
-    if stored.get_data_dtype().kind == "f" or (slope, intercept) != (1, 0):
-        return np.asanyarray(stored.dataobj)
+    slope, intercept = image.dataobj.slope, image.dataobj.inter
+    if image.get_data_dtype().kind == "f" or (slope, intercept) != (1, 0):
+        return np.asanyarray(image.dataobj)
     return None
 
 
@@ -153,44 +148,15 @@ def _last_line(error: Exception) -> str:
 
 
 def grid_difference(image: np.ndarray, grid: dict, other: np.ndarray, other_grid: dict) -> str | None:
-    """What differs between two grids, as ``shape (..) against (..)``, or None if they are one grid.
+    """What differs between the grids of two images as nnU-Net's reader gives them; None if they are one grid.
 
     Args:
         image: First image.
-        grid: Its properties as nnU-Net's reader gives them.
+        grid: Its properties.
         other: Second image.
         other_grid: Its properties.
     """
-    if image.shape != other.shape:
-        return f"shape {image.shape} against {other.shape}"
-    for what, value in _geometry(grid).items():
-        value, expected = np.asarray(value), np.asarray(_geometry(other_grid)[what])
-        if value.shape != expected.shape or not np.allclose(value, expected, rtol=0, atol=GRID_TOLERANCE):
-            return f"{what} {np.round(value, 4).tolist()} against {np.round(expected, 4).tolist()}"
-    return None
-
-
-def grid_deviation(grid: dict, other_grid: dict) -> str | None:
-    """The largest difference between two grids that count as one, e.g. ``0.0004 mm (origin)``; None if below rounding.
-
-    Args:
-        grid: Properties of an image, as nnU-Net's reader gives them.
-        other_grid: Those of another one, on the same grid as `grid_difference` sees it.
-    """
-    largest, where = 0.0, ""
-    for what, value in _geometry(grid).items():
-        difference = float(np.abs(np.asarray(value) - np.asarray(_geometry(other_grid)[what])).max())
-        if difference > largest:
-            largest, where = difference, what
-    return f"{largest:.2g} mm ({where})" if largest > ROUNDING else None
-
-
-def _geometry(grid: dict) -> dict:
-    """Spacing, and whatever else a reader keeps to place the image in space (SimpleITK's or nibabel's entries)."""
-    # The name of the original orientation is text; nnU-Net has turned the image already.
-    more = [entry for key, entry in grid.items() if key in ("sitk_stuff", "nibabel_stuff")]
-    numbers = {key.replace("_", " "): v for entry in more for key, v in entry.items() if not isinstance(v, str)}
-    return {"spacing": grid["spacing"], **numbers}
+    return reader_geometry(image.shape, grid).difference(reader_geometry(other.shape, other_grid))
 
 
 def _require_same_grid(what: str, image, grid, first: str, first_image, first_grid) -> None:

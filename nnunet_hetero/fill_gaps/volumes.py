@@ -9,8 +9,9 @@ import nibabel
 import numpy as np
 
 from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.image_files import is_nifti, read_nifti
 from nnunet_hetero.cases.image_values import CONSTANT, EMPTY
-from nnunet_hetero.cases.preprocess import NIFTI, grid_difference, read_case, read_image
+from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
 from nnunet_hetero.cases.raw_dataset import ABSENT
 from nnunet_hetero.cases.written_image import require_written, write_label_map
 from nnunet_hetero.errors import DataError
@@ -107,11 +108,11 @@ def write_zeros(folder: Path, case: str, names: list[str], grid: CaseGrid, reade
 
 
 def _write(file: Path, grid: CaseGrid, reader) -> None:
-    if not file.name.endswith(NIFTI):
+    if not is_nifti(file):
         write_label_map(np.zeros(grid.shape, np.uint8), file, grid.properties, reader)
         return
     # With the header of the real image, so that every reader places both alike, to the last bit.
-    like = nibabel.load(grid.reference)
+    like = read_nifti(grid.reference)
     header = like.header.copy()
     header.extensions.clear()
     header.set_data_dtype(np.uint8)

@@ -1,0 +1,101 @@
+"""NIfTI files as they are: unpacked whatever their names say, whole or refused."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
+
+from nnunet_hetero.errors import DataError
+
+NIFTI = (".nii", ".nii.gz")
+GZIP = b"\x1f\x8b"
+"""The first bytes of what gzip packed. Names lie: an unpacked file called ``.nii.gz`` is read by ITK all the same."""
+
+HEADER_BYTES = 348
+READING_ERRORS = (OSError, EOFError, zlib.error, ValueError, HeaderDataError, ImageFileError, WrapStructError)
+"""What nibabel and gzip raise of a file that is not what it should be."""
+
+
+def is_nifti(file: str | os.PathLike) -> bool:
+    """Whether a file has the name of a NIfTI file, in small or capital letters."""
+    return os.fspath(file).lower().endswith(NIFTI)
+
+
+def read_nifti(file: str | os.PathLike, what: str | None = None) -> nibabel.Nifti1Image:
+    """Read a NIfTI file to its end; its voxels are in memory, unscaled.
+
+    Readers do not tell when a file is cut short: ITK fills what lacks with zeros. So the checksum of what is packed,
+    and the length of what is not, are looked at here.
+
+    Args:
+        file: Path; its ending says nothing.
+        what: What to call it in errors; None is its path.
+
+    Raises:
+        DataError: If it is no NIfTI-1 file, or is damaged or cut short.
+    """
+    try:
+        content = Path(file).read_bytes()
+        if not content:
+            raise EOFError("the file is empty")
+        if content.startswith(GZIP):
+            content = gzip.decompress(content)
+        if content[:2] in (b"\x1c\x02", b"\x02\x1c"):
+            raise ValueError("it is NIfTI-2, which ITK does not read; save it as NIfTI-1")
+        image = nibabel.Nifti1Image.from_bytes(content)
+        expected = int(image.dataobj.offset) + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
+        if len(content) < expected:
+            raise EOFError(f"it ends after {len(content)} of {expected} bytes")
+    except READING_ERRORS as error:
+        raise DataError(_damaged(what or file, error)) from error
+    return image
+
+
+def read_header(file: str | os.PathLike) -> nibabel.Nifti1Header:
+    """The header of a NIfTI file, without a look at the voxels.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with open(file, "rb") as stream:
+            packed = stream.read(len(GZIP)) == GZIP
+        with gzip.open(file) if packed else open(file, "rb") as stream:
+            return nibabel.Nifti1Header(stream.read(HEADER_BYTES), check=False)
+    except READING_ERRORS as error:
+        raise DataError(_damaged(file, error)) from error
+
+
+def require_whole(file: str | os.PathLike, what: str | None = None) -> None:
+    """Check a packed file of any format to its end; that of others is the reader's business.
+
+    Args:
+        file: Path; its ending says nothing.
+        what: What to call it in errors; None is its path.
+
+    Raises:
+        DataError: If it is damaged or cut short.
+    """
+    try:
+        with open(file, "rb") as stream:
+            packed = stream.read(len(GZIP)) == GZIP
+        if packed:
+            with gzip.open(file) as stream:
+                while stream.read(1 << 22):
+                    pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(_damaged(what or file, error)) from error
+
+
+def _damaged(what: str | os.PathLike, error: Exception) -> str:
+    return (
+        f"{what} is damaged or truncated, or in another format than its name says ({error}). Copy or export it again."
+    )

@@ -1,0 +1,59 @@
+"""NIfTI files whose names lie, and those that are cut short."""
+
+from __future__ import annotations
+
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+from helpers.headers import affine, write_nifti
+
+from nnunet_hetero.cases.image_files import is_nifti, read_header, read_nifti, require_whole
+from nnunet_hetero.errors import DataError
+
+DATA = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "A.NII.GZ"])
+def test_content_counts_and_not_the_ending(tmp_path, name, packed):
+    file = write_nifti(tmp_path / name, DATA, affine((1, 2, 3)), packed=packed)
+    assert is_nifti(file)
+    np.testing.assert_array_equal(read_nifti(file).dataobj, DATA)
+    assert read_header(file).get_zooms() == (1, 2, 3)
+    require_whole(file)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("lost", [1, 8, 100])
+def test_a_file_that_is_cut_short_is_refused(tmp_path, packed, lost):
+    file = write_nifti(tmp_path / "a.nii.gz", DATA, affine(), packed=packed)
+    file.write_bytes(file.read_bytes()[:-lost])
+    with pytest.raises(DataError, match=r"a\.nii\.gz is damaged or truncated"):
+        read_nifti(file)
+    if packed:
+        with pytest.raises(DataError, match=r"^the label is damaged or truncated"):
+            require_whole(file, "the label")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "the file is empty"), (b"<html>404</html>" * 40, "damaged"), (gzip.compress(b"nothing"), "damaged")],
+)
+def test_what_is_no_image_is_refused(tmp_path, content, message):
+    (tmp_path / "a.nii.gz").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_nifti(tmp_path / "a.nii.gz")
+
+
+def test_nifti_2_is_named(tmp_path):
+    nibabel.save(nibabel.Nifti2Image(DATA, np.eye(4)), tmp_path / "a.nii.gz")
+    with pytest.raises(DataError, match="NIfTI-2, which ITK does not read; save it as NIfTI-1"):
+        read_nifti(tmp_path / "a.nii.gz")
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    for read in (read_nifti, read_header, require_whole):
+        with pytest.raises(DataError, match="No such file"):
+            read(tmp_path / "a.nii.gz")
