@@ -19,12 +19,11 @@ from nnunet_hetero.dataset_conversion.command import add_common_arguments, run_a
 from nnunet_hetero.dataset_conversion.dataset import DatasetSpec
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.tables import Table, read_table
+from nnunet_hetero.modalities import NORMALISATIONS
 
 KEY, LABEL, SPLIT = "case", "label", "split"
 OTHERS = ("patient", "site", "grade")
 ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
-# What nnU-Net chooses by the channel's name, upper and lower case alike; all other names get the z-score.
-NORMALISATIONS = ("CT", "noNorm", "zscore", "rescale_to_0_1", "rgb_to_0_1")
 
 
 @dataclass(frozen=True)

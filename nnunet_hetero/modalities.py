@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from nnunet_hetero.errors import SettingsError
 
 Subset = tuple[int, ...]
 """A set of modalities as sorted channel numbers, e.g. ``(0, 3)``; ``()`` is the empty set."""
+
+
+NORMALISATIONS = ("CT", "noNorm", "zscore", "rescale_to_0_1", "rgb_to_0_1")
+"""Channel names by which nnU-Net chooses a normalisation, upper and lower case alike; all others get the z-score."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,42 @@ class Modalities:
 
     @classmethod
     def from_dataset_json(cls, dataset_json: Mapping) -> Modalities:
-        """Read the names from nnU-Net's ``dataset.json`` (``channel_names``, or ``modality`` of old datasets)."""
-        channels = dataset_json.get("channel_names", dataset_json.get("modality"))
+        """Read the names from nnU-Net's ``dataset.json`` (``channel_names``, or ``modality`` of old datasets).
+
+        The key is the number in the files' names. Blanks around a name are no part of it.
+
+        Raises:
+            SettingsError: If there are no names, the keys are not 0, 1, 2, ..., a name is empty or there twice, or
+                nnU-Net, which goes by the order of the entries and by every blank, would normalise otherwise.
+
+        Examples:
+            >>> Modalities.from_dataset_json({"channel_names": {"0": "T1", "1": "T1c "}}).names
+            ('T1', 'T1c')
+        """
+        key = "channel_names" if "channel_names" in dataset_json else "modality"
+        channels = dataset_json.get(key)
         if not channels:
             raise SettingsError("dataset.json has no 'channel_names'; it must name each input channel.")
-        return cls(tuple(str(channels[key]) for key in sorted(channels, key=int)))
+        expected = [str(number) for number in range(len(channels))]
+        if not isinstance(channels, Mapping) or sorted(map(str, channels), key=_number) != expected:
+            raise SettingsError(
+                f"'{key}' in dataset.json is {_shown(channels)}; expected is an object whose keys are the channels' "
+                'numbers from 0 on, as in the names of the files, e.g. {"0": "T1", "1": "T2"}.'
+            )
+        by_number = {str(number): str(name) for number, name in channels.items()}
+        written = [by_number[number] for number in expected]
+        names = tuple(name.strip() for name in written)
+        if not all(names):
+            raise SettingsError(f"'{key}' in dataset.json is {_shown(channels)}; every channel needs a name.")
+        # nnU-Net's planner takes the entries as they come, and a name with a blank for one that it does not know.
+        as_planned = [_normalisation(str(name)) for name in channels.values()]
+        if as_planned != [_normalisation(name) for name in names]:
+            raise SettingsError(
+                f"'{key}' in dataset.json is {_shown(channels)}: nnU-Net would choose the normalisations "
+                f"{', '.join(as_planned)} for the channels 0 to {len(names) - 1}. Put the entries in the order of "
+                "their numbers, without blanks around the names, and plan again."
+            )
+        return cls(names)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -96,3 +132,16 @@ def mask_of(subset: Iterable[int], number: int) -> np.ndarray:
     mask = np.zeros(number, dtype=bool)
     mask[list(subset)] = True
     return mask
+
+
+def _number(key: str) -> tuple[int, str]:
+    return (int(key), key) if key.isascii() and key.isdigit() else (-1, key)
+
+
+def _shown(channels: object) -> str:
+    return json.dumps(channels, ensure_ascii=False, default=str)
+
+
+def _normalisation(name: str) -> str:
+    known = {scheme.casefold(): scheme for scheme in NORMALISATIONS}
+    return known.get(name.casefold(), "zscore")

@@ -15,7 +15,15 @@ class TestNames:
         ("dataset_json", "names"),
         [
             ({"channel_names": {"0": "T1", "1": "T2"}}, ("T1", "T2")),
-            ({"channel_names": {"10": "k", "2": "c", "1": "b", "0": "a"}}, ("a", "b", "c", "k")),
+            ({"channel_names": {"2": "c", "1": "b", "0": "a"}}, ("a", "b", "c")),
+            # As nnU-Net's own writer sorts them.
+            (
+                {"channel_names": {str(n): f"m{n}" for n in sorted(range(12), key=str)}},
+                tuple(f"m{n}" for n in range(12)),
+            ),
+            ({"channel_names": {"0": "T1", "1": " T1c "}}, ("T1", "T1c")),
+            ({"channel_names": {0: "T1", 1: "T2"}}, ("T1", "T2")),
+            ({"channel_names": {"0": "CT", "1": "ct2"}}, ("CT", "ct2")),
             ({"modality": {"0": "CT"}}, ("CT",)),
         ],
     )
@@ -25,6 +33,39 @@ class TestNames:
     def test_dataset_json_without_names(self):
         with pytest.raises(SettingsError, match="no 'channel_names'"):
             Modalities.from_dataset_json({"labels": {}})
+
+    @pytest.mark.parametrize(
+        "channels",
+        [
+            {"0": "T1", "2": "T2"},
+            {"1": "T1", "2": "T2"},
+            {"0000": "T1", "0001": "T2"},
+            {"T1": 0, "T2": 1},
+            {"0": "T1", "-1": "T2"},
+            {"0": "T1", "²": "T2"},
+            ["T1", "T2"],
+            "T1",
+        ],
+    )
+    def test_keys_that_are_no_channel_numbers(self, channels):
+        with pytest.raises(SettingsError, match=r"'channel_names' in dataset\.json is .*; expected is an object"):
+            Modalities.from_dataset_json({"channel_names": channels})
+
+    @pytest.mark.parametrize("name", ["", "  "])
+    def test_an_empty_name(self, name):
+        with pytest.raises(SettingsError, match="every channel needs a name"):
+            Modalities.from_dataset_json({"channel_names": {"0": "T1", "1": name}})
+
+    @pytest.mark.parametrize(
+        "channels", [{"1": "T1", "0": "CT"}, {"0": "T1", "1": "CT "}, {"0": "nonorm\t", "1": "T1"}]
+    )
+    def test_names_that_nnunet_would_normalise_otherwise(self, channels):
+        with pytest.raises(SettingsError, match=r"nnU-Net would choose the normalisations .* plan again"):
+            Modalities.from_dataset_json({"channel_names": channels})
+
+    def test_names_that_differ_by_a_blank_are_one(self):
+        with pytest.raises(SettingsError, match=r"more than once.*\['t1'\]"):
+            Modalities.from_dataset_json({"channel_names": {"0": "T1", "1": "T1 "}})
 
     def test_the_same_name_twice(self):
         with pytest.raises(SettingsError, match=r"more than once.*\['t1'\]"):

@@ -73,6 +73,8 @@ def fill_gaps(cohort: Cohort, dry_run: bool = False, processes: int = 4, progres
         for job, grid in zip(todo, grids, strict=True)
         if grid.empty
     ]
+    # To be mended before training; the all-zero images are right all the same.
+    warnings += [grid.wrong_labels for grid in grids if grid.wrong_labels]
     if not dry_run:
         _write(cohort, earlier, record, todo, grids, reader, progress)
     return Gaps(
@@ -175,7 +177,8 @@ def _checked(cohort: Cohort, jobs: Sequence[_Job], reader, processes: int, progr
                     f"Case '{job.case.name}': {cohort.images / in_the_way[0]} is there, but {DATASET_JSON} does not "
                     "list it. List it, or rename it."
                 )
-            return read_grid(job.case, cohort.modalities, cohort.label_of(job.case.name), reader)
+            label = cohort.label_of(job.case.name)
+            return read_grid(job.case, cohort.modalities, label, cohort.dataset_json, reader)
         except DataError as error:
             return error
 

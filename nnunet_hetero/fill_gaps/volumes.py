@@ -11,6 +11,7 @@ import numpy as np
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti
 from nnunet_hetero.cases.image_values import CONSTANT, EMPTY
+from nnunet_hetero.cases.labels import dataset_labels, known_labels, raw_labels
 from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
 from nnunet_hetero.cases.raw_dataset import ABSENT
 from nnunet_hetero.cases.written_image import require_written, write_label_map
@@ -28,21 +29,24 @@ class CaseGrid:
         properties: The reader's, of the first image.
         reference: File of the first image.
         empty: Channels whose file is there, and zero throughout.
+        wrong_labels: What is wrong with the label's values, in words; None if the data set has them all.
     """
 
     shape: tuple[int, ...]
     properties: dict
     reference: str
     empty: tuple[int, ...]
+    wrong_labels: str | None = None
 
 
-def read_grid(case: Case, modalities: Modalities, label: str | None, reader) -> CaseGrid:
+def read_grid(case: Case, modalities: Modalities, label: str | None, dataset_json: dict, reader) -> CaseGrid:
     """Read and check the images of a case, and its label.
 
     Args:
         case: Its files.
         modalities: The modalities.
         label: File of its label; None if it needs none.
+        dataset_json: Of the data set, which says what labels there are.
         reader: nnU-Net's.
 
     Raises:
@@ -51,6 +55,7 @@ def read_grid(case: Case, modalities: Modalities, label: str | None, reader) -> 
     images = read_case(case, modalities, tuple(range(len(modalities))), reader)
     first = images.used[0]
     grid = images.properties[first]
+    wrong_labels = None
     if label is not None:
         what = f"Case '{case.name}': label {label}"
         truth, found = read_image(label, what, reader.read_seg)
@@ -60,6 +65,10 @@ def read_grid(case: Case, modalities: Modalities, label: str | None, reader) -> 
                 f"{what} lies on another grid than {modalities.names[first]}: {difference}. It may be the label of "
                 "another case."
             )
+        try:
+            known_labels(truth, what, dataset_labels(dataset_json), raw_labels(dataset_json))
+        except DataError as error:
+            wrong_labels = str(error)
     constant = [channel for channel, reason in images.absent.items() if reason == CONSTANT]
     if constant:
         raise DataError(
@@ -68,7 +77,7 @@ def read_grid(case: Case, modalities: Modalities, label: str | None, reader) -> 
             "then writes zeros."
         )
     empty = tuple(channel for channel, reason in images.absent.items() if reason == EMPTY)
-    return CaseGrid(images.data.shape[1:], grid, case.files[first], empty)
+    return CaseGrid(images.data.shape[1:], grid, case.files[first], empty, wrong_labels)
 
 
 def is_zero(file: Path, reader) -> bool:

@@ -375,3 +375,10 @@ class TestPredictionFolder:
         assert fill_gaps(cohort, progress=False).missing == gaps.missing
         assert undo(cohort) == (5, [])
         assert snapshot(tmp_path) == before
+
+
+def test_labels_that_the_data_set_does_not_have_are_warned_about(dataset):
+    label = dataset / "labelsTr" / "a.nii.gz"
+    write_image(label, 85 * (read_array(label) == 1).astype(np.uint8))
+    (warning,) = (text for text in fill(dataset).warnings if "labels" in text)
+    assert "Case 'a'" in warning and "labels 0, 85; expected only" in warning and "85 is 1" in warning

@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from nnunet_hetero.cases.case_images import CaseImages
+from nnunet_hetero.cases.labels import dataset_labels, known_labels, raw_labels
 from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
 from nnunet_hetero.cases.written_image import write_label_map
 from nnunet_hetero.errors import DataError, SettingsError
@@ -175,7 +176,7 @@ class _Sweep:
         """Add the rows of one case to the results, except for subsets that the case does not have."""
         predictor = self.predictor
         images = read_case(entry.case, predictor.modalities, predictor.kept, self.reader)
-        truth = _read_truth(entry, images, self.reader)
+        truth = _read_truth(entry, images, self.reader, predictor.dataset_json)
         own = [subset for subset in subsets if set(subset) <= set(images.used)]
         for shared in shared_inputs(images, own, predictor):
             targets = [Target(subset, self._completed(subset, images)) for subset in shared.subsets]
@@ -235,7 +236,7 @@ class _Percentage:
         self.bar.set_postfix_str(f"{self.case}, tiles {100 * self.share:.0f} %")
 
 
-def _read_truth(entry: LabelledCase, images: CaseImages, reader) -> np.ndarray:
+def _read_truth(entry: LabelledCase, images: CaseImages, reader, dataset_json: dict) -> np.ndarray:
     what = f"Case '{entry.case.name}': label map {entry.label}"
     truth, grid = read_image(entry.label, what, reader.read_seg)
     channel = images.used[0]
@@ -245,4 +246,4 @@ def _read_truth(entry: LabelledCase, images: CaseImages, reader) -> np.ndarray:
             f"{what} lies on another grid than {images.modalities.names[channel]}: {difference}. Resample it to the "
             "images' grid."
         )
-    return truth
+    return known_labels(truth, what, dataset_labels(dataset_json), raw_labels(dataset_json))

@@ -193,7 +193,7 @@ class TestCases:
         found = evaluate(tiny_model, **folders, subsets=["T1"])
         assert {row["case"] for row in found.evaluation.rows} == {"a"}
         assert "label map" in found.summary["failed"]["b"]
-        assert "lies on another grid than T1: shape (20, 18, 21)" in found.summary["failed"]["b"]
+        assert "lies on another grid than T1: shape (21, 18, 20)" in found.summary["failed"]["b"]
 
     def test_no_good_case(self, tiny_model, folders):
         write_image(folders["labels"] / "a.nii.gz", np.zeros((20, 18, 21), np.uint8))
@@ -277,3 +277,32 @@ class TestOneSubset:
         assert parse_subsets(modalities, ["t2+t1"], (0, 2)) == [(0, 2)]
         with pytest.raises(SettingsError, match=r"'T1' is not for this network, which is for T1\+T2 alone"):
             parse_subsets(modalities, ["T1"], (0, 2))
+
+
+class TestLabels:
+    """What a label map has that the data set does not."""
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (
+                lambda label: np.where(label == 3, 4, label),
+                "0, 1, 2, 4; expected only 0, 1, 2, 3. By their order .*4 is 3",
+            ),
+            (lambda label: 85 * label, "0, 85, 170, 255; expected only 0, 1, 2, 3. They look like labels times 85"),
+            (lambda label: 0.99 * label.astype(np.float32), "0, 0.99, 1.98, 2.97; expected only 0, 1, 2, 3"),
+        ],
+    )
+    def test_other_labels_are_refused(self, tiny_model, folders, change, message):
+        file = folders["labels"] / "a.nii.gz"
+        write_image(file, change(read_array(file)))
+        with pytest.raises(DataError, match=f"(?s)No case could be evaluated.*a.nii.gz has the labels {message}"):
+            evaluate(tiny_model, **folders, subsets=["T1"])
+
+    def test_all_but_whole_numbers_are_rounded(self, tiny_model, folders, tmp_path, capsys):
+        expected = evaluate(tiny_model, **folders, subsets=["T1"]).evaluation.rows
+        file = folders["labels"] / "a.nii.gz"
+        write_image(file, read_array(file).astype(np.float32) * np.float32(0.9999999))
+        again = evaluate(tiny_model, **{**folders, "output": tmp_path / "again"}, subsets=["T1"])
+        assert again.evaluation.rows == expected
+        assert "0.9999999, 1.9999998, 2.9999995, which are rounded to 0, 1, 2, 3" in capsys.readouterr().out
