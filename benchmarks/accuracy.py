@@ -30,7 +30,7 @@ from head_to_head.methods import choose_methods, settled, training_length
 
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import HeteroError, SettingsError
-from nnunet_hetero.evaluation.scores.metric_options import METRICS
+from nnunet_hetero.evaluation.scores.registry import all_metrics
 
 HERE = Path(__file__).resolve().parent
 
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--batch", type=int, help="samples in a step (nnU-Net's)")
     found.add_argument("--cases", type=int, default=Setup.cases, help="number of phantoms (%(default)s)")
     found.add_argument("--size", type=int, default=Setup.size, help="edge of a phantom in voxels (%(default)s)")
-    found.add_argument("--metrics", nargs="+", choices=("all", *METRICS), default=["dice"], metavar="METRIC")
+    found.add_argument("--metrics", nargs="+", choices=("all", *all_metrics()), default=["dice"], metavar="METRIC")
     found.add_argument("--repeats", type=int, default=40, help="timed steps of each method (%(default)s)")
     found.add_argument("--processes", type=int, default=max(1, min(8, (os.cpu_count() or 2) // 2)))
     found.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda if there is one")

@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_hetero.dataset_conversion.phantom import case_name, write_cohort
-from nnunet_hetero.demo.chain import NARROW_FEATURES, PATCH
 from nnunet_hetero.demo.plans import write_derived_plans
+from nnunet_hetero.demo.settings import NARROW_FEATURES, PATCH
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.atomic_files import read_json, replace_json, replace_text

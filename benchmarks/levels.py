@@ -23,6 +23,8 @@ import numpy as np
 import torch
 
 from nnunet_hetero.evaluation.sweep.model import evaluate_model
+from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
+from nnunet_hetero.evaluation.sweep.summary import as_number
 from nnunet_hetero.evaluation.sweep.table import markdown_of
 from nnunet_hetero.network.fusion import Gaussian, kl_to_standard_normal
 from nnunet_hetero.network.variational import VariationalNetwork
@@ -65,11 +67,12 @@ def measure(model: Path, fold: str, device: torch.device, removed: Collection[in
         tempfile.TemporaryDirectory() as folder,
         patch.object(VariationalNetwork, "fuse_level", watched(removed, nats)),
     ):
-        result = evaluate_model(model, [fold], output=folder, device=device, mirroring=False, step_size=1.0)
+        request = EvaluationRequest(model, [fold], output=folder, device=device, mirroring=False, step_size=1.0)
+        result = evaluate_model(request)
     by_level: dict[int, dict[int, float]] = defaultdict(dict)
     for (level, number), values in sorted(nats.items()):
         by_level[level][number] = float(np.mean(values))
-    return Found(100 * result.summary["mean"]["mean"], dict(by_level))
+    return Found(100 * as_number(result.summary.overall.mean), dict(by_level))
 
 
 def report(whole: Found, without: Mapping[int, Found]) -> str:

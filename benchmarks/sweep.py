@@ -33,9 +33,11 @@ from pathlib import Path
 
 import torch
 
-from nnunet_hetero.evaluation.scores.metric_options import DEFAULT_METRICS, METRICS, MetricOptions
+from nnunet_hetero.evaluation.scores.metric_options import MetricOptions, default_names
 from nnunet_hetero.evaluation.scores.overlap import measure
+from nnunet_hetero.evaluation.scores.registry import all_metrics
 from nnunet_hetero.evaluation.sweep.model import evaluate_model
+from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
@@ -104,16 +106,18 @@ def separate_commands(setup: Setup) -> None:
 def sweep_in_process(setup: Setup) -> None:
     """The same evaluation without a process of its own."""
     evaluate_model(
-        setup.model,
-        0,
-        images=setup.images,
-        labels=setup.labels,
-        output=setup.fresh("sweep"),
-        device=torch.device(setup.device),
-        mirroring=setup.mirroring,
-        metrics=setup.metrics,
-        save_predictions=True,
-        progress=False,
+        EvaluationRequest(
+            setup.model,
+            0,
+            images=setup.images,
+            labels=setup.labels,
+            output=setup.fresh("sweep"),
+            device=setup.device,
+            mirroring=setup.mirroring,
+            metrics=setup.metrics,
+            save_predictions=True,
+            progress=False,
+        )
     )
 
 
@@ -225,7 +229,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--disable_tta", action="store_true")
-    parser.add_argument("--metrics", nargs="+", choices=list(METRICS), default=list(DEFAULT_METRICS))
+    parser.add_argument("--metrics", nargs="+", choices=list(all_metrics()), default=list(default_names()))
     args = parser.parse_args()
     if args.model and not (args.i and args.l):
         parser.error("--model needs -i and -l")

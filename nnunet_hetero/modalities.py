@@ -127,6 +127,47 @@ def all_subsets(number: int) -> list[Subset]:
     return [subset for size in range(1, number + 1) for subset in combinations(range(number), size)]
 
 
+def by_size(subsets: Iterable[Subset]) -> tuple[Subset, ...]:
+    """The different ones among some subsets, by size, then by channel numbers.
+
+    Examples:
+        >>> by_size([(0, 1), (2,), (0,), (2,)])
+        ((0,), (2,), (0, 1))
+    """
+    return tuple(sorted(set(subsets), key=lambda subset: (len(subset), subset)))
+
+
+def parse_subsets(modalities: Modalities, texts: Iterable[str] | None, required: Subset | None = None) -> list[Subset]:
+    """Subsets from texts such as ``T1+FLAIR``; None gives all 2^M - 1, or the one that the network is for.
+
+    Args:
+        modalities: The model's.
+        texts: What the user named.
+        required: The only subset that the network can be given; None if it takes any.
+
+    Raises:
+        SettingsError: If a modality is unknown or repeated, a subset is empty or repeated, or not for this network.
+
+    Examples:
+        >>> parse_subsets(Modalities(("T1", "T2", "FLAIR")), ["t1+flair", "T2"])
+        [(1,), (0, 2)]
+    """
+    if texts is None:
+        return all_subsets(len(modalities)) if required is None else [required]
+    subsets: list[Subset] = []
+    for text in texts:
+        subset = modalities.parse([text], "--subsets")
+        if not subset or subset in subsets:
+            raise SettingsError(f"--subsets: '{text}' is empty or the same subset as one before it. Name each once.")
+        if required is not None and subset != required:
+            raise SettingsError(
+                f"--subsets: '{text}' is not for this network, which is for {modalities.label(required)} alone. "
+                "Leave the flag out."
+            )
+        subsets.append(subset)
+    return list(by_size(subsets))
+
+
 def mask_of(subset: Iterable[int], number: int) -> np.ndarray:
     """Boolean mask of a subset, shape ``(number,)``."""
     mask = np.zeros(number, dtype=bool)

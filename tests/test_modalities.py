@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
+from nnunet_hetero.modalities import Modalities, all_subsets, mask_of, parse_subsets
 
 BRATS = Modalities(("T1", "T1c", "T2", "FLAIR"))
 
@@ -114,3 +114,19 @@ class TestSubsets:
     def test_mask(self):
         assert mask_of((0, 3), 4).tolist() == [True, False, False, True]
         assert mask_of((), 2).tolist() == [False, False]
+
+
+class TestNamedSubsets:
+    def test_a_network_for_one_subset_is_evaluated_on_it(self):
+        modalities = Modalities(("T1", "T1c", "T2"))
+        assert parse_subsets(modalities, None, (0, 2)) == [(0, 2)]
+        assert parse_subsets(modalities, ["t2+t1"], (0, 2)) == [(0, 2)]
+        with pytest.raises(SettingsError, match=r"'T1' is not for this network, which is for T1\+T2 alone"):
+            parse_subsets(modalities, ["T1"], (0, 2))
+
+    def test_all_of_them_or_those_that_are_named_by_size(self):
+        modalities = Modalities(("T1", "T1c", "T2"))
+        assert parse_subsets(modalities, None) == [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+        assert parse_subsets(modalities, ["T2+T1", "T2"]) == [(2,), (0, 2)]
+        with pytest.raises(SettingsError, match="'t1' is empty or the same subset"):
+            parse_subsets(modalities, ["T1", "t1"])

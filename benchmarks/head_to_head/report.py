@@ -13,7 +13,8 @@ from typing import Any
 
 from head_to_head.cost import PLAIN
 from head_to_head.scores import ALL, Mean, ScoredRun, mean_over_runs, means_of_method, means_of_run, size_label
-from nnunet_hetero.evaluation.scores.case_scores import SCORES, Score
+from nnunet_hetero.evaluation.scores.registry import known_scores
+from nnunet_hetero.evaluation.scores.score import Score
 from nnunet_hetero.evaluation.sweep.table import markdown_of
 
 Cost = dict[str, dict[str, Any]]
@@ -47,14 +48,14 @@ class Findings:
     @property
     def scores(self) -> list[str]:
         """The scores that every run has."""
-        return [score for score in SCORES if all(score in entry.run.scores for entry in self.scored)]
+        return [score for score in known_scores() if all(score in entry.run.scores for entry in self.scored)]
 
 
 def markdown_report(findings: Findings) -> str:
     """The tables: accuracy beside cost, every subset, completed images, and the notes."""
     parts = []
     for key in findings.scores:
-        score = SCORES[key]
+        score = findings.scored[0].run.shown(key)
         means = {name: means_of_method(runs, key) for name, runs in findings.methods.items()}
         parts += [f"## {score.heading}", markdown_of(_overview(findings, means, score), 1)]
         parts += [f"### {score.heading}, every subset", markdown_of(_subsets(findings, means, score), 1)]

@@ -56,7 +56,7 @@ def means_of_run(run: Run, score: str) -> dict[tuple[str, str], float]:
 
     Args:
         run: The scores of its cases.
-        score: See `nnunet_hetero.evaluation.scores.case_scores.SCORES`.
+        score: A column of ``metrics.csv``.
 
     Returns:
         By row (the subset, e.g. ``T1+FLAIR``; `size_label`; `ALL`) and column (the region, or ``mean`` over them).

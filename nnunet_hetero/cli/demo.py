@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the chain."""
-    from nnunet_hetero.demo.chain import DemoSettings, run_demo
+    from nnunet_hetero.demo.chain import run_demo
+    from nnunet_hetero.demo.settings import DemoSettings
 
     run_demo(DemoSettings(args.out, args.epochs, args.cases, args.size, args.keep, args.incomplete))
     return 0

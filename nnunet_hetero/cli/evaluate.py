@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.evaluation.scores.metric_options import DEFAULT_METRICS, LESION_RULES, METRICS, MetricOptions
+from nnunet_hetero.evaluation.scores.metric_options import MetricOptions, default_names
+from nnunet_hetero.evaluation.scores.metric_settings import LESION_RULES
+from nnunet_hetero.evaluation.scores.registry import all_metrics
+from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import add_sampling_arguments, add_trust_argument
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, require_variables
@@ -44,13 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--disable_tta", action="store_true", help="No mirroring: faster, slightly less accurate.")
     parser.add_argument("-step_size", type=float, default=0.5, help="Of the sliding window. Default: %(default)s")
     add_sampling_arguments(parser, num_samples=0)
+    known, default = all_metrics(), default_names()
     parser.add_argument(
         "--metrics",
         nargs="+",
-        choices=("all", *METRICS),
-        default=list(DEFAULT_METRICS),
+        choices=("all", *known),
+        default=list(default),
         metavar="METRIC",
-        help=f"What to measure: {', '.join(METRICS)}, or all; the Dice always. Default: {' '.join(DEFAULT_METRICS)}",
+        help=f"What to measure: {', '.join(known)}, or all; the Dice always. Default: {' '.join(default)}",
     )
     parser.add_argument(
         "--nsd_tolerance",
@@ -87,15 +92,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; 1 if a case failed."""
-    if (args.i is None) != (args.l is None):
-        raise SettingsError("-i and -l belong together: the folder of images and the folder of their label maps.")
-    if args.i is not None and args.o is None:
-        raise SettingsError("With -i, say with -o where the results go.")
-    if args.i is not None and args.split == "test":
-        raise SettingsError("--split test and -i exclude each other: either the test cases of the splits, or a folder.")
     require_variables("nnUNet_results", *(() if args.i else ("nnUNet_raw", "nnUNet_preprocessed")))
     if args.remove_small and not args.remove_small[1].isdecimal():
         raise SettingsError(f"--remove_small: '{args.remove_small[1]}' is no number of voxels. Give REGION VOXELS.")
+    request = _request(args)
     # Late, so that -h answers at once.
     import torch
 
@@ -105,28 +105,7 @@ def run(args: argparse.Namespace) -> int:
     if args.device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
     set_ext_trainer()
-    names = tuple(METRICS if "all" in args.metrics else args.metrics)
-    result = evaluate_model(
-        model_folder(args.d, args.tr, args.p, args.c),
-        args.f,
-        args.chk,
-        split=args.split,
-        images=args.i,
-        labels=args.l,
-        subsets=args.subsets,
-        output=args.o,
-        device=torch.device(args.device),
-        mirroring=not args.disable_tta,
-        step_size=args.step_size,
-        num_samples=args.num_samples,
-        seed=args.seed,
-        metrics=MetricOptions(names, args.nsd_tolerance, args.lesion_rule),
-        remove_small=(args.remove_small[0], int(args.remove_small[1])) if args.remove_small else None,
-        completion=args.completion,
-        save_predictions=args.save_predictions,
-        trust_checkpoint=args.trust_checkpoint,
-        progress=not args.disable_progress_bar,
-    )
+    result = evaluate_model(request)
     print(f"\n{result.table}")
     for case, subsets in result.evaluation.skipped.items():
         print(f"{case}: {len(subsets)} subset(s) left out, the case does not have all of their modalities.")
@@ -136,3 +115,26 @@ def run(args: argparse.Namespace) -> int:
     files = ["metrics.csv", *(["completion.csv"] if args.completion else []), "summary.json", "table.md", "report.html"]
     print(f"Written to {result.folder}: {', '.join(files)}")
     return 1 if result.evaluation.failed else 0
+
+
+def _request(args: argparse.Namespace) -> EvaluationRequest:
+    return EvaluationRequest(
+        model_folder=model_folder(args.d, args.tr, args.p, args.c),
+        folds=args.f,
+        checkpoint_name=args.chk,
+        split=args.split,
+        images=args.i,
+        labels=args.l,
+        subsets=args.subsets,
+        output=args.o,
+        device=args.device,
+        mirroring=not args.disable_tta,
+        step_size=args.step_size,
+        sampling=SamplingOptions(args.num_samples, args.seed),
+        metrics=MetricOptions.of(args.metrics, args.nsd_tolerance, args.lesion_rule),
+        remove_small=(args.remove_small[0], int(args.remove_small[1])) if args.remove_small else None,
+        completion=args.completion,
+        save_predictions=args.save_predictions,
+        trust_checkpoint=args.trust_checkpoint,
+        progress=not args.disable_progress_bar,
+    )

@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the plans and print their names."""
     # Late, so that -h answers at once.
-    from nnunet_hetero.evaluation.sweep.all_subsets import parse_subsets
-    from nnunet_hetero.modalities import Modalities
+    from nnunet_hetero.modalities import Modalities, parse_subsets
     from nnunet_hetero.nnunet.folders import dataset_folders
     from nnunet_hetero.planning.plans_file import read_plans, trainable_configurations, write_plans
     from nnunet_hetero.planning.subset_plans import subset_plans

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from nnunet_hetero.demo.sections import REGIONS, DemoFiles, completion, gaps, load, uncertainty, volumes
+from nnunet_hetero.demo.settings import BARS, DATASET, NAME, DemoSettings
+from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.evaluation.report.figures import heat_map, overlay_panel
 from nnunet_hetero.evaluation.report.page import write_report
 from nnunet_hetero.evaluation.scores.overlap import dice_per_region
-
-if TYPE_CHECKING:
-    from nnunet_hetero.demo.chain import DemoSettings
-    from nnunet_hetero.demo.steps import Steps
+from nnunet_hetero.evaluation.sweep.summary import as_number, read_summary
 
 SHOWN = ("T1+T1c+T2+FLAIR", "T1+T2+FLAIR", "T1c", "FLAIR")
 
@@ -32,17 +30,15 @@ def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, se
         settings: With which settings.
         seconds: How long it took up to here.
     """
-    from nnunet_hetero.demo.chain import BARS, DATASET, NAME
-
-    summary = json.loads((out / "evaluation" / "summary.json").read_text(encoding="utf-8"))
-    files = DemoFiles(out, test, summary["modalities"])
+    summary = read_summary(out / "evaluation")
+    files = DemoFiles(out, test, list(summary.modalities))
     lines = []
     what_bar = "bar of the demo without gaps" if settings.incomplete else "bar of the default settings"
     for what, key, entry in (
-        ("all modalities", "all", summary["subsets"][-1]),
-        (f"mean of {len(summary['subsets'])} subsets", "mean", summary["mean"]),
+        ("all modalities", "all", summary.subsets[-1]),
+        (f"mean of {len(summary.subsets)} subsets", "mean", summary.overall),
     ):
-        reached = [entry["dice"][name] for name in summary["regions"]]
+        reached = [as_number(entry.dice[name]) for name in summary.regions]
         text = " / ".join(f"{value:.3f}" for value in reached)
         bar = " / ".join(f"{value:.2f}" for value in BARS[key])
         verdict = "reached" if all(a >= b for a, b in zip(reached, BARS[key], strict=True)) else "not reached"

@@ -13,6 +13,7 @@ from head_to_head.cost import PLAIN
 from head_to_head.scores import ALL, ScoredRun, means_of_method, means_of_run
 
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.evaluation.sweep.means import summarise
 from nnunet_hetero.evaluation.sweep.run import Run
 from nnunet_hetero.modalities import Modalities
 
@@ -27,7 +28,10 @@ def run_of(values) -> Run:
     cases = tuple(f"case_{number}" for number in range(values.shape[1]))
     modalities = Modalities(("T1", "T2"))
     measured = np.ones(values.shape[:2], bool)
-    return Run("x", Path("x"), {}, {}, modalities, REGIONS, SUBSETS[: len(values)], cases, {"dice": values}, measured)
+    summary = summarise([], modalities, REGIONS)
+    return Run(
+        "x", Path("x"), summary, {}, modalities, REGIONS, SUBSETS[: len(values)], cases, {"dice": values}, measured
+    )
 
 
 FIRST = run_of([[[0.2, 0.4], [0.4, NAN]], [[0.6, 0.2], [0.8, 0.4]], [[0.9, 0.8], [0.7, 0.6]]])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nnunet_hetero.evaluation.sweep.model import evaluate_model
+from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
 from nnunet_hetero.network.variational import VariationalNetwork
 
 CPU = torch.device("cpu")
@@ -19,8 +20,10 @@ def _environment(nnunet_folders):
 
 def test_with_all_levels_it_is_the_models_evaluation(tiny_model, tmp_path):
     found = levels.measure(tiny_model.folder, "0", CPU)
-    own = evaluate_model(tiny_model.folder, [0], output=tmp_path, device=CPU, mirroring=False, step_size=1.0)
-    assert found.dice == pytest.approx(100 * own.summary["mean"]["mean"])
+    own = evaluate_model(
+        EvaluationRequest(tiny_model.folder, [0], output=tmp_path, device=CPU, mirroring=False, step_size=1.0)
+    )
+    assert found.dice == pytest.approx(100 * own.summary.overall.mean)
     assert set(found.nats) == {0, 1, 2}
     assert all(set(nats) == {1, 2, 3, 4} for nats in found.nats.values())
 

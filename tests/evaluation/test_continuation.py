@@ -42,7 +42,7 @@ class TestContinuation:
         first = evaluate(tiny_model, **folders, subsets=["T1", "T2"])
         second = evaluate(tiny_model, **folders, subsets=["T1", "FLAIR"])
         assert predicted == [("a", "T1"), ("a", "T2"), ("a", "FLAIR")]
-        assert {entry["subset"] for entry in second.summary["subsets"]} == {"T1", "FLAIR"}
+        assert {entry.subset for entry in second.summary.subsets} == {"T1", "FLAIR"}
         assert second.evaluation.rows[:3] == first.evaluation.rows[:3]
         evaluate(tiny_model, **folders, subsets=["T1"], save_predictions=True)
         assert len(predicted) == 4
@@ -77,11 +77,11 @@ class TestContinuation:
         assert len(predicted) == 3
 
     def test_other_metrics_start_anew(self, tiny_model, folders, predicted, capsys):
-        for metrics in (None, MetricOptions(("dice",)), MetricOptions(("dice",))):
+        for metrics in (MetricOptions(), MetricOptions(("dice",)), MetricOptions(("dice",))):
             found = evaluate(tiny_model, **folders, metrics=metrics, subsets=["T1"])
         assert len(predicted) == 2
         assert "are replaced" in capsys.readouterr().out
-        assert list(found.summary["mean"]["metrics"]) == ["dice"]
+        assert list(found.summary.overall.scores) == ["dice"]
 
     def test_new_checkpoint_starts_anew(self, folders, predicted, tmp_path):
         model = write_tiny_model(tmp_path / "model")

@@ -35,7 +35,7 @@ class TestSummary:
     def test_what_a_comparison_needs(self, tiny_model, tmp_path):
         found = evaluate(tiny_model, None, output=tmp_path, subsets=["T1", "FLAIR"])
         summary = json.loads((tmp_path / "summary.json").read_text())
-        assert summary == json.loads(json.dumps(found.summary))
+        assert summary == json.loads(json.dumps(found.summary.to_json()))
         assert summary["folds"] == ["0", "1"]
         assert summary["case_folds"] == {"case_00": ["0"], "case_05": ["0"], "case_01": ["1"]}
         assert summary["labels"] == {"whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}
@@ -70,8 +70,8 @@ class TestRemoval:
         assert dice[0]["tumor core"] == dice[1]["tumor core"]
         assert dice[1]["enhancing tumor"] == 0 < dice[0]["enhancing tumor"]
         text = f"'enhancing tumor' of fewer than {number + 1} voxels"
-        assert text in found.summary["postprocessing"] and text in found.table
-        assert found.summary["settings"]["remove_small"] == ["enhancing tumor", number + 1]
+        assert text in found.summary.postprocessing and text in found.table
+        assert found.summary.settings["remove_small"] == ["enhancing tumor", number + 1]
 
     def test_unknown_region(self, tiny_model, folders):
         with pytest.raises(SettingsError, match=r"no region 'edema'. This dataset has: whole tumor"):
@@ -102,9 +102,9 @@ class TestCompletion:
         for row in own:
             for score in ("psnr", "ssim"):
                 assert row[score] == pytest.approx(expected[f"{score}_{row['tissue']}"], rel=1e-3)
-        means = {(row["subset"], row["modality"], row["tissue"]): row["psnr"] for row in found.summary["completion"]}
+        means = {(row["subset"], row["modality"], row["tissue"]): row["psnr"] for row in found.summary.completion}
         assert means["T1", "T2", "tumour"] == pytest.approx(own[1]["psnr"])
-        assert "z-scored" in found.summary["conventions"]["psnr"]
+        assert "z-scored" in found.summary.conventions["psnr"]
 
     def test_continues(self, tiny_model, folders):
         first = evaluate(tiny_model, **folders, subsets=["T1", "T2"], completion=True)

@@ -9,6 +9,7 @@ import torch
 
 from helpers.tiny_model import TinyModel, read_array, write_case
 from nnunet_hetero.evaluation.sweep.model import EvaluationResult, evaluate_model
+from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
@@ -24,8 +25,9 @@ def labelled_folders(root: Path, seed: int = 3) -> dict[str, Path]:
 
 def evaluate(model: TinyModel, folds=0, **arguments) -> EvaluationResult:
     """`evaluate_model` on the CPU, without mirroring."""
-    arguments = {"device": torch.device("cpu"), "mirroring": False, "progress": False, **arguments}
-    return evaluate_model(model.folder, folds, **arguments)
+    sampling = SamplingOptions(arguments.pop("num_samples", 0), arguments.pop("seed", 0))
+    arguments = {"device": "cpu", "mirroring": False, "progress": False, "sampling": sampling, **arguments}
+    return evaluate_model(EvaluationRequest(model.folder, folds, **arguments))
 
 
 def predict_alone(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from nnunet_hetero.evaluation.sweep.means import summarise
 from nnunet_hetero.evaluation.sweep.snapshots import save_snapshot
-from nnunet_hetero.evaluation.sweep.table import summarise
 from nnunet_hetero.modalities import Modalities, all_subsets
 
 BRATS = ("T1", "T1c", "T2", "FLAIR")
@@ -86,10 +87,13 @@ def write_evaluation(
         "mirroring": True,
         **settings,
     }
-    summary = summarise(rows, known, list(regions), ("dice", "hd95"))
-    summary |= {"conventions": {"dice": "as invented"}, "folds": list(folds), "skipped": {}, "failed": {}}
-    summary["labels"] = {region: list(REGIONS.get(region, (1,))) for region in regions}
-    for name, content in (("settings", settings), ("summary", summary)):
+    summary = replace(
+        summarise(rows, known, list(regions), ("dice", "hd95")),
+        conventions={"dice": "as invented"},
+        folds=tuple(folds),
+        labels={region: list(REGIONS.get(region, (1,))) for region in regions},
+    )
+    for name, content in (("settings", settings), ("summary", summary.to_json())):
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.sweep.run import Run
-from nnunet_hetero.modalities import Subset
+from nnunet_hetero.modalities import Subset, by_size
 
 
 def in_order_of(reference: Run, run: Run) -> Run:
@@ -25,7 +25,7 @@ def in_order_of(reference: Run, run: Run) -> Run:
     ):
         if one != two:
             differences.append(f"{what}: {', '.join(one) or 'none'} | {', '.join(two) or 'none'}")
-    labels = [each.summary.get("labels") for each in (reference, run)]
+    labels = [each.summary.labels for each in (reference, run)]
     if all(labels) and labels[0] != labels[1]:
         differences.append(f"labels of the regions: {labels[0]} | {labels[1]}")
     if differences:
@@ -52,7 +52,7 @@ def common_subsets(runs: Sequence[Run]) -> list[Subset]:
     if not common:
         listed = "".join(f"\n  {run.name}: {', '.join(map(run.modalities.label, run.subsets))}" for run in runs)
         raise DataError(f"The runs have no subset in common. They have results of:{listed}")
-    return sorted(common, key=lambda subset: (len(subset), subset))
+    return list(by_size(common))
 
 
 def refuse_different_cases(runs: Sequence[Run], subsets: Sequence[Subset]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.compare.checks import common_subsets, in_order_of, refuse_different_cases
 from nnunet_hetero.evaluation.compare.statistics import PairedResult, compare_paired, holm, known_mean
-from nnunet_hetero.evaluation.scores.case_scores import SCORES, Score
+from nnunet_hetero.evaluation.scores.score import Score
 from nnunet_hetero.evaluation.sweep.run import Run
 from nnunet_hetero.modalities import Modalities, Subset
 
@@ -58,7 +58,7 @@ class Comparison:
 
     Args:
         runs: The first is the reference.
-        key: Which score, see `nnunet_hetero.evaluation.scores.case_scores.SCORES`.
+        key: Which score, a column of ``metrics.csv``.
         rows: A row per common subset, then means over the subsets of each size and over all.
     """
 
@@ -79,7 +79,7 @@ class Comparison:
     @property
     def score(self) -> Score:
         """The score that is compared."""
-        return SCORES[self.key]
+        return self.runs[0].shown(self.key)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def compare_runs(runs: Sequence[Run], score: str = "dice", seed: int = 0) -> Com
 
     Args:
         runs: Two or more, over the same cases, folds, modalities and regions.
-        score: See `nnunet_hetero.evaluation.scores.case_scores.SCORES`.
+        score: A column of ``metrics.csv``.
         seed: Of the bootstrap.
 
     Raises:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nnunet_hetero.evaluation.compare.comparison import Cell, Comparison
 from nnunet_hetero.evaluation.compare.published import PublishedMethod
-from nnunet_hetero.evaluation.scores.case_scores import Score
+from nnunet_hetero.evaluation.scores.score import Score
 from nnunet_hetero.evaluation.sweep.table import ABSENT, PRESENT, markdown_of
 
 BETTER, WORSE = "*", "†"

@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from nnunet_hetero import __version__
+from nnunet_hetero.evaluation.scores.metric_options import DICE
+from nnunet_hetero.evaluation.sweep.summary import Summary
 from nnunet_hetero.evaluation.sweep.table import table_rows
 from nnunet_hetero.io.atomic_files import replace_bytes, replace_text
 
@@ -27,7 +29,7 @@ NamedFigure = tuple[str, str, Figure]
 def write_report(
     path: str | os.PathLike,
     title: str,
-    summary: Mapping[str, Any],
+    summary: Summary,
     figures: Sequence[tuple[str, Figure]] = (),
     facts: Mapping[str, str] | None = None,
     commands: Sequence[str] = (),
@@ -40,7 +42,7 @@ def write_report(
     Args:
         path: File to write.
         title: Heading.
-        summary: From `nnunet_hetero.evaluation.sweep.table.summarise`.
+        summary: Of the evaluation.
         figures: Captions and pictures, see `nnunet_hetero.evaluation.report.figures`.
         facts: Versions, plans and the like, by name.
         commands: The commands that led here, one line each.
@@ -51,8 +53,7 @@ def write_report(
     Returns:
         The file.
     """
-    header, *rows = table_rows(dict(summary))
-    number_of_subsets = len(summary["subsets"])
+    header, *rows = table_rows(summary)
     return write_page(
         path,
         "report.html.j2",
@@ -66,12 +67,12 @@ def write_report(
         tables=tables,
         lists=lists,
         header=header,
-        number_of_modalities=len(summary["modalities"]),
+        number_of_modalities=len(summary.modalities),
         body=[
-            {"cells": row, "is_mean": index >= number_of_subsets, "starts_size": _starts_size(summary, index)}
+            {"cells": row, "is_mean": index >= len(summary.subsets), "starts_size": _starts_size(summary, index)}
             for index, row in enumerate(rows)
         ],
-        convention=summary["convention"],
+        convention=summary.convention,
     )
 
 
@@ -144,29 +145,29 @@ def write_figures(folder: str | os.PathLike, figures: Sequence[NamedFigure]) -> 
     return files
 
 
-def _headlines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _headlines(summary: Summary) -> list[tuple[str, str]]:
     """The few numbers to see first: what they are, and the mean Dice in %."""
-    ranked = [entry for entry in summary["subsets"] if entry["mean"] is not None]
-    if not ranked:
+    means = {entry.subset: entry.mean for entry in summary.subsets if entry.mean is not None}
+    if not means:
         return []
+    text = summary.scores[DICE].text
     headlines = []
-    for size in (len(summary["modalities"]), 1):
-        of_size = [entry for entry in summary["sizes"] if entry["n_modalities"] == size and entry["mean"] is not None]
+    for size in (len(summary.modalities), 1):
+        of_size = [entry.mean for entry in summary.sizes if entry.n_modalities == size and entry.mean is not None]
         if of_size:
-            text = "all modalities" if size > 1 else "one modality, mean"
-            headlines.append((text, f"{100 * of_size[0]['mean']:.1f}"))
-    worst = min(ranked, key=lambda entry: entry["mean"])
-    headlines.append((f"lowest subset ({worst['subset']})", f"{100 * worst['mean']:.1f}"))
-    headlines.append((f"mean of {len(ranked)} subsets", f"{100 * summary['mean']['mean']:.1f}"))
+            headlines.append(("all modalities" if size > 1 else "one modality, mean", text(of_size[0])))
+    worst = min(means, key=lambda subset: means[subset])
+    headlines.append((f"lowest subset ({worst})", text(means[worst])))
+    headlines.append((f"mean of {len(means)} subsets", text(summary.overall.mean)))
     return headlines
 
 
-def _starts_size(summary: Mapping[str, Any], index: int) -> bool:
+def _starts_size(summary: Summary, index: int) -> bool:
     """Whether a row of the table begins a new number of modalities, or the means."""
-    subsets = summary["subsets"]
+    subsets = summary.subsets
     if index >= len(subsets):
         return index == len(subsets)
-    return index > 0 and subsets[index]["n_modalities"] != subsets[index - 1]["n_modalities"]
+    return index > 0 and subsets[index].n_modalities != subsets[index - 1].n_modalities
 
 
 def _hyphenated(name: str) -> str:

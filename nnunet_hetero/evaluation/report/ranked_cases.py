@@ -18,7 +18,7 @@ _TITLE_LENGTH = 22
 
 def region_labels(run: Run) -> dict[str, Region] | None:
     """Label values of each region, from the summary or the model's ``dataset.json``; None if both are out of reach."""
-    labels = run.summary.get("labels")
+    labels = run.summary.labels
     if labels is None and run.model_folder is not None:
         labels = json.loads((run.model_folder / "dataset.json").read_text(encoding="utf-8"))["labels"]
     if labels is None or any(region not in labels for region in run.regions):

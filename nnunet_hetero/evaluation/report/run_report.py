@@ -16,7 +16,7 @@ from nnunet_hetero.evaluation.compare.statistics import known_mean
 from nnunet_hetero.evaluation.report.figures import gain_bars, heat_map, overlay_grid
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_report
 from nnunet_hetero.evaluation.report.ranked_cases import ranked_overlays, region_labels
-from nnunet_hetero.evaluation.scores.case_scores import SCORES
+from nnunet_hetero.evaluation.scores.metric_options import DICE
 from nnunet_hetero.evaluation.sweep.results import COMPLETION_FILE, mean
 from nnunet_hetero.evaluation.sweep.run import Run, read_run
 
@@ -97,10 +97,9 @@ def facts_of(run: Run) -> dict[str, str]:
 
 def conventions_of(run: Run) -> list[str]:
     """What decides the numbers, by metric."""
-    conventions = run.summary.get("conventions") or {"dice": run.summary["convention"]}
-    if isinstance(conventions, dict):
-        return [f"{SCORES[key].title if key in SCORES else key}: {text}" for key, text in conventions.items()]
-    return [str(text) for text in conventions]
+    scores = run.summary.scores
+    titles = {column: scores[column].title if column in scores else column for column in run.summary.conventions}
+    return [f"{titles[column]}: {text}" for column, text in run.summary.conventions.items()]
 
 
 def _plans_of(run: Run) -> dict[str, str]:
@@ -143,17 +142,17 @@ def _label_values(rows) -> dict[str, tuple[int, ...]]:
 
 
 def _failures(run: Run) -> list[str]:
-    lines = [f"Failed: {reason}" for reason in run.summary.get("failed", {}).values()]
-    for case, subsets in run.summary.get("skipped", {}).items():
+    lines = [f"Failed: {reason}" for reason in run.summary.failed.values()]
+    for case, subsets in run.summary.skipped.items():
         lines.append(f"{case} does not have all modalities of {len(subsets)} subset(s): {', '.join(subsets)}.")
     return lines or ["Nothing: every case was segmented from every subset."]
 
 
 def _other_scores(run: Run) -> list[ExtraTable]:
     tables = []
-    for key, values in run.scores.items():
-        if key != "dice":
-            score = SCORES[key]
+    for key in run.scores:
+        if key != DICE:
+            score = run.shown(key)
             values = known_mean(run.values(key), axis=1)
             rows = [["subset", *run.regions]]
             for subset, means in zip(run.subsets, values, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from nnunet_hetero.evaluation.scores.surface import bounding_box
+from nnunet_hetero.evaluation.scores.geometry import bounding_box
 
 WINDOW = 7
 """Edge of SSIM's window, in voxels."""

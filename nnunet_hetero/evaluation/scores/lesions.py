@@ -22,8 +22,9 @@ import cc3d
 import numpy as np
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
-from nnunet_hetero.evaluation.scores.metric_options import LESION_RULES, PENALTY_MM, LesionRule
-from nnunet_hetero.evaluation.scores.surface import bounding_box, surface_scores
+from nnunet_hetero.evaluation.scores.geometry import bounding_box
+from nnunet_hetero.evaluation.scores.metric_settings import LESION_RULES, PENALTY_MM, LesionRule
+from nnunet_hetero.evaluation.scores.surface import surface_distances
 
 
 class LesionScores(NamedTuple):
@@ -68,8 +69,7 @@ def lesion_scores(
             predicted = np.isin(components, list(own))
             total = np.count_nonzero(lesion) + np.count_nonzero(predicted)
             dice.append(2 * np.count_nonzero(lesion & predicted) / total)
-            # The tolerance is for the surface Dice, which nobody asks for here.
-            hd95.append(surface_scores(lesion, predicted, spacing, tolerance=0).hd95 if own else PENALTY_MM)
+            hd95.append(surface_distances(lesion, predicted, spacing).hd95 if own else PENALTY_MM)
     false = int(components.max()) - len(matched)
     count = len(dice) + false
     if not count:

@@ -1,55 +1,29 @@
-"""What an evaluation measures, and by which convention each number is meant.
+"""What an evaluation measures, chosen among all metrics, and by which conventions.
 
 Nothing heavy is imported here: the command reads it before it has anything to do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.evaluation.scores.built_in import BUILT_IN
+from nnunet_hetero.evaluation.scores.masks import RegionMasks
+from nnunet_hetero.evaluation.scores.metric import Metric
+from nnunet_hetero.evaluation.scores.metric_settings import MetricSettings
+from nnunet_hetero.evaluation.scores.registry import all_metrics
+from nnunet_hetero.evaluation.scores.score import Score
 
-METRICS = {
-    "dice": ("dice",),
-    "hd95": ("hd95",),
-    "nsd": ("nsd",),
-    "lesion": ("lesion_dice", "lesion_hd95"),
-    "sensitivity": ("sensitivity",),
-    "precision": ("precision",),
-    "volume": ("volume_error_ml",),
-}
-"""What can be asked for, and the columns of each, in their order."""
-
-DEFAULT_METRICS = ("dice", "hd95", "nsd", "sensitivity", "precision", "volume")
-
-EMPTY_CONVENTION = (
-    "A region that is empty in both the truth and the prediction has no Dice (NaN) and is left out of means, as in "
-    "nnU-Net; empty in one of them only, its Dice is 0."
-)
-
-PENALTY_MM = 374.0
-"""HD95 of a missed or false lesion: about the diagonal of BraTS's images, 240 × 240 × 155 mm."""
+DICE = "dice"
+"""Measured always, and what tables and pages show first."""
 
 
-@dataclass(frozen=True)
-class LesionRule:
-    """What the challenges do differently.
-
-    Args:
-        dilation: Iterations, in voxels.
-        largest_ignored: Volume up to which a lesion does not count, mm³.
-    """
-
-    dilation: int
-    largest_ignored: float
-
-
-LESION_RULES = {
-    "glioma": LesionRule(3, 50),
-    "meningioma": LesionRule(1, 50),
-    "metastases": LesionRule(1, 2),
-}
-"""By challenge; ``glioma`` is also the rule of the sub-Saharan and the paediatric one."""
+def default_names() -> tuple[str, ...]:
+    """The metrics that are measured if the user names none."""
+    return tuple(name for name, metric in all_metrics().items() if metric.by_default)
 
 
 @dataclass(frozen=True)
@@ -57,53 +31,77 @@ class MetricOptions:
     """What is measured, and how.
 
     Args:
-        names: Keys of `METRICS`; the Dice is always among them.
+        names: Of the metrics; the Dice is always among them.
         tolerance: Of the normalised surface Dice, mm.
-        lesion_rule: Key of `LESION_RULES`.
+        lesion_rule: Key of `nnunet_hetero.evaluation.scores.metric_settings.LESION_RULES`.
 
     Raises:
-        SettingsError: If a name is unknown or a number impossible.
+        SettingsError: If a name is unknown, a number impossible, or a metric of another package does not work.
+
+    Examples:
+        >>> MetricOptions(("lesion", "hd95")).columns
+        ('dice', 'hd95', 'lesion_dice', 'lesion_hd95')
     """
 
-    names: tuple[str, ...] = DEFAULT_METRICS
-    tolerance: float = 1.0
-    lesion_rule: str = "glioma"
+    names: tuple[str, ...] = field(default_factory=default_names)
+    tolerance: float = MetricSettings.tolerance
+    lesion_rule: str = MetricSettings.lesion_rule
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.names if name not in METRICS]
+        known = all_metrics()
+        unknown = [name for name in self.names if name not in known]
         if unknown:
-            raise SettingsError(f"--metrics: there is no '{unknown[0]}'. Choose from: all, {', '.join(METRICS)}.")
-        if not 0 <= self.tolerance < float("inf"):
-            raise SettingsError(f"--nsd_tolerance is {self.tolerance}; it must be a number of millimetres, 0 or more.")
-        if self.lesion_rule not in LESION_RULES:
-            raise SettingsError(
-                f"--lesion_rule: there is no '{self.lesion_rule}'; choose from {', '.join(LESION_RULES)}."
-            )
+            raise SettingsError(f"--metrics: there is no '{unknown[0]}'. Choose from: all, {', '.join(known)}.")
+        settings = self.settings  # refuses impossible numbers
+        for metric in self.metrics:
+            if metric not in BUILT_IN:
+                metric.try_out(settings)
+
+    @classmethod
+    def of(
+        cls,
+        names: Iterable[str],
+        tolerance: float = MetricSettings.tolerance,
+        lesion_rule: str = MetricSettings.lesion_rule,
+    ) -> MetricOptions:
+        """The same from the flags, where ``all`` stands for every metric."""
+        names = tuple(names)
+        return cls(tuple(all_metrics()) if "all" in names else names, tolerance, lesion_rule)
+
+    @cached_property
+    def settings(self) -> MetricSettings:
+        """What the metrics need to know."""
+        return MetricSettings(self.tolerance, self.lesion_rule)
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics, in the order of their columns."""
+        return tuple(metric for name, metric in all_metrics().items() if name in (DICE, *self.names))
+
+    @property
+    def scores(self) -> dict[str, Score]:
+        """How the numbers are shown, by column, in order."""
+        scores = {}
+        for metric in self.metrics:
+            scores.update({column.name: column.score for column in metric.columns})
+        return scores
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the numbers, in order."""
-        return tuple(column for name, own in METRICS.items() if name in ("dice", *self.names) for column in own)
+        return tuple(self.scores)
 
     @property
     def conventions(self) -> dict[str, str]:
         """What each column's number means, and what an empty region counts."""
-        rule = LESION_RULES[self.lesion_rule]
-        texts = {
-            "dice": f"0 to 1. {EMPTY_CONVENTION}",
-            "hd95": "mm; 95th percentile of the distances between the surfaces' voxels, the larger one of the two "
-            "directions (MONAI). Empty in both: no value, left out of means. Empty in one: the image's diagonal.",
-            "nsd": f"0 to 1; normalised surface Dice with a tolerance of {self.tolerance:g} mm (MONAI, surfaces as "
-            "voxels). Empty in both: no value, left out of means. Empty in one: 0.",
-            "lesion_dice": f"0 to 1; lesion-wise Dice by the rule of BraTS 2023 ({self.lesion_rule}): truth dilated "
-            f"{rule.dilation} voxel(s) to merge lesions, lesions up to {rule.largest_ignored:g} mm³ left out, 0 for a "
-            "missed or false lesion. Nothing in either: 1. 3D images only.",
-            "lesion_hd95": f"mm; lesion-wise HD95 by the same rule, {PENALTY_MM:g} for a missed or false lesion, "
-            "surfaces as for HD95. Nothing in either: 0. 3D images only.",
-            "sensitivity": "0 to 1; share of the true voxels that are predicted. Empty truth: no value, left out of "
-            "means.",
-            "precision": "0 to 1; share of the predicted voxels that are true. Empty prediction: no value, left out of "
-            "means.",
-            "volume_error_ml": "ml; predicted less true volume, negative if too little is predicted. 3D images only.",
-        }
-        return {column: texts[column] for column in self.columns}
+        conventions = {}
+        for metric in self.metrics:
+            conventions.update(metric.conventions(self.settings))
+        return conventions
+
+    def measure(self, masks: RegionMasks) -> dict[str, float]:
+        """All numbers of one region by column; NaN where there is no value."""
+        found = {}
+        for metric in self.metrics:
+            found.update(metric.measure(masks, self.settings))
+        return found

@@ -1,4 +1,4 @@
-"""How good a predicted label map is, per region; the conventions are those of `scores.metric_options`."""
+"""How good a predicted label map is, per region; the conventions are those of the metrics."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from nnunetv2.evaluation.evaluate_predictions import region_or_label_to_mask
 
-from nnunet_hetero.evaluation.scores.lesions import lesion_scores
-from nnunet_hetero.evaluation.scores.metric_options import LESION_RULES, MetricOptions
-from nnunet_hetero.evaluation.scores.surface import spatial_axes, surface_scores
+from nnunet_hetero.evaluation.scores.masks import RegionMasks
+from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.nnunet.regions import Region
 
 
@@ -31,58 +30,18 @@ def measure(
         options: What to measure.
         ignore_label: Label value of the truth where nothing counts.
     """
-    counts = slice(None) if ignore_label is None else truth != ignore_label
+    counts = np.ones(truth.shape, bool) if ignore_label is None else truth != ignore_label
     result = {}
     for name, region in regions.items():
-        masks = [np.zeros(truth.shape, bool) for _ in range(2)]
-        for mask, label_map in zip(masks, (prediction, truth), strict=True):
-            mask[counts] = region_or_label_to_mask(label_map, region)[counts]
-        scores = _scores(*masks, spacing, options)
-        result[name] = {column: scores[column] for column in options.columns}
+        predicted, true = (counts & region_or_label_to_mask(label_map, region) for label_map in (prediction, truth))
+        result[name] = options.measure(RegionMasks(predicted, true, spacing))
     return result
-
-
-def _scores(
-    prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], options: MetricOptions
-) -> dict[str, float]:
-    predicted, true = np.count_nonzero(prediction), np.count_nonzero(truth)
-    hits = np.count_nonzero(prediction & truth)
-    is_volume = len(spatial_axes(truth.shape)) == 3
-    scores = {
-        "dice": _ratio(2 * hits, predicted + true),
-        "sensitivity": _ratio(hits, true),
-        "precision": _ratio(hits, predicted),
-        "volume_error_ml": (predicted - true) * float(np.prod(spacing)) / 1000 if is_volume else float("nan"),
-    }
-    wanted = set(options.names)
-    if wanted & {"hd95", "nsd"}:
-        if predicted and true:
-            scores["hd95"], scores["nsd"] = surface_scores(prediction, truth, spacing, options.tolerance)
-        elif predicted or true:
-            scores["hd95"], scores["nsd"] = _diagonal(truth.shape, spacing), 0.0
-        else:
-            scores["hd95"], scores["nsd"] = float("nan"), float("nan")
-    if "lesion" in wanted:
-        found = (float("nan"), float("nan"))
-        if is_volume:
-            found = lesion_scores(prediction, truth, spacing, LESION_RULES[options.lesion_rule])
-        scores["lesion_dice"], scores["lesion_hd95"] = found
-    return scores
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
-
-
-def _diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
-    """Length of the image's diagonal, mm."""
-    return float(np.linalg.norm([shape[axis] * spacing[axis] for axis in spatial_axes(shape)]))
 
 
 def dice_per_region(
     prediction: np.ndarray, truth: np.ndarray, regions: dict[str, Region], ignore_label: int | None = None
 ) -> dict[str, float]:
-    """Dice of every region, 0 to 1, or NaN by `nnunet_hetero.evaluation.scores.metric_options.EMPTY_CONVENTION`.
+    """Dice of every region, 0 to 1, or NaN by `nnunet_hetero.evaluation.scores.metric_settings.EMPTY_CONVENTION`.
 
     Args:
         prediction: Label map.

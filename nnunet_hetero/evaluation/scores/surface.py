@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from monai.metrics.utils import get_edge_surface_distance
+from torch import Tensor
+
+from nnunet_hetero.evaluation.scores.geometry import bounding_box, spatial_axes
 
 
-class SurfaceScores(NamedTuple):
-    """How close two surfaces are.
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """How far the voxels of each of two surfaces are from the other surface, mm.
 
-    Attributes:
-        hd95: 95th percentile of the Hausdorff distance, mm: the larger one of the two directions.
-        nsd: Normalised surface Dice, 0 to 1: the share of both surfaces that is within the tolerance of the other
-            (Nikolov et al., "Clinically Applicable Segmentation of Head and Neck Anatomy", JMIR 2021).
+    Args:
+        first: ``(voxels,)``, of the first surface.
+        second: ``(voxels,)``, of the second surface.
     """
 
-    hd95: float
-    nsd: float
+    first: Tensor
+    second: Tensor
+
+    @property
+    def hd95(self) -> float:
+        """95th percentile of the Hausdorff distance, mm: the larger one of the two directions."""
+        return max(float(torch.quantile(one.float(), 0.95)) for one in (self.first, self.second))
+
+    def within(self, tolerance: float) -> float:
+        """Normalised surface Dice, 0 to 1: the share of both surfaces that is within a tolerance of the other.
+
+        Source: Nikolov et al., "Clinically Applicable Segmentation of Head and Neck Anatomy", JMIR 2021.
+
+        Args:
+            tolerance: mm.
+        """
+        near = sum(int((one <= tolerance).sum()) for one in (self.first, self.second))
+        return near / (len(self.first) + len(self.second))
 
 
-def surface_scores(first: np.ndarray, second: np.ndarray, spacing: Sequence[float], tolerance: float) -> SurfaceScores:
-    """HD95 and normalised surface Dice of two masks, neither of them empty.
+def surface_distances(first: np.ndarray, second: np.ndarray, spacing: Sequence[float]) -> SurfaceDistances:
+    """The distances between the surfaces of two masks, neither of them empty.
 
     The surface of a mask are its voxels with a face on the outside, or at the image's border.
 
@@ -33,7 +52,6 @@ def surface_scores(first: np.ndarray, second: np.ndarray, spacing: Sequence[floa
         first: Mask.
         second: Mask of the same shape.
         spacing: Edges of a voxel along the axes, mm.
-        tolerance: Of the surface Dice, mm.
     """
     axes = spatial_axes(first.shape)
     box = bounding_box(first | second)
@@ -41,24 +59,8 @@ def surface_scores(first: np.ndarray, second: np.ndarray, spacing: Sequence[floa
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.5 and 1.6 warn of what they call themselves
         _, distances, _ = get_edge_surface_distance(*masks, spacing=[spacing[axis] for axis in axes], symmetric=True)
-    hd95 = max(float(torch.quantile(one.float(), 0.95)) for one in distances)
-    within = sum(int((one <= tolerance).sum()) for one in distances)
-    return SurfaceScores(hd95, within / sum(len(one) for one in distances))
-
-
-def spatial_axes(shape: Sequence[int]) -> tuple[int, ...]:
-    """The axes of an image that has more than one voxel along them: a single slice is a 2D image."""
-    return tuple(axis for axis, size in enumerate(shape) if size > 1)
+    return SurfaceDistances(*distances)
 
 
 def _flat(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(axis for axis, size in enumerate(shape) if size == 1)
-
-
-def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
-    """The smallest box with all of a mask, that is not empty, and a margin in voxels, as far as the image goes."""
-    box = []
-    for axis in range(mask.ndim):
-        there = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        box.append(slice(max(int(there[0]) - margin, 0), int(there[-1]) + margin + 1))
-    return tuple(box)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.labels import dataset_labels, known_labels, raw_labels
 from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
 from nnunet_hetero.cases.written_image import write_label_map
-from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, completion_scores
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.evaluation.scores.overlap import measure
@@ -27,7 +27,7 @@ from nnunet_hetero.inference.engine.case_result import CasePrediction
 from nnunet_hetero.inference.engine.subset_prediction import Target, predict_subsets
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.atomic_files import replacing_by_name
-from nnunet_hetero.modalities import Modalities, Subset, all_subsets
+from nnunet_hetero.modalities import Subset
 from nnunet_hetero.nnunet.regions import regions_of
 
 
@@ -80,33 +80,6 @@ class Scoring:
         }
 
 
-def parse_subsets(modalities: Modalities, texts: Iterable[str] | None, required: Subset | None = None) -> list[Subset]:
-    """Subsets from texts such as ``T1+FLAIR``; None gives all 2^M - 1, or the one that the network is for.
-
-    Args:
-        modalities: The model's.
-        texts: What the user named.
-        required: The only subset that the network can be given; None if it takes any.
-
-    Raises:
-        SettingsError: If a modality is unknown or repeated, a subset is empty or repeated, or not for this network.
-    """
-    if texts is None:
-        return all_subsets(len(modalities)) if required is None else [required]
-    subsets = []
-    for text in texts:
-        subset = modalities.parse([text], "--subsets")
-        if not subset or subset in subsets:
-            raise SettingsError(f"--subsets: '{text}' is empty or the same subset as one before it. Name each once.")
-        if required is not None and subset != required:
-            raise SettingsError(
-                f"--subsets: '{text}' is not for this network, which is for {modalities.label(required)} alone. "
-                "Leave the flag out."
-            )
-        subsets.append(subset)
-    return sorted(subsets, key=lambda subset: (len(subset), subset))
-
-
 def evaluate_subsets(
     predictor: HeteroModalPredictor,
     cases: Sequence[LabelledCase],
@@ -123,7 +96,7 @@ def evaluate_subsets(
     Args:
         predictor: Initialised with the model.
         cases: The cases with their label maps.
-        subsets: Which subsets, see `parse_subsets`.
+        subsets: Which subsets, see `nnunet_hetero.modalities.parse_subsets`.
         results: Where rows go as they come; what it holds already is not computed again.
         scoring: What is measured.
         bar: Progress over cases and subsets.

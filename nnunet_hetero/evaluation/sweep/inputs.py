@@ -13,7 +13,7 @@ from nnunet_hetero.cases.flat_images import require_tissue
 from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
 from nnunet_hetero.cases.preprocess import PreparedCase, preprocess
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.evaluation.scores.surface import bounding_box
+from nnunet_hetero.evaluation.scores.geometry import bounding_box
 from nnunet_hetero.modalities import Subset
 
 if TYPE_CHECKING:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.evaluation.scores.case_scores import SCORES
+from nnunet_hetero.evaluation.scores.registry import known_scores
+from nnunet_hetero.evaluation.scores.score import Score
 from nnunet_hetero.evaluation.sweep.results import METRICS_FILE
-from nnunet_hetero.modalities import Modalities, Subset
+from nnunet_hetero.evaluation.sweep.summary import Summary, read_json, read_summary
+from nnunet_hetero.modalities import Modalities, Subset, by_size
 
 COLUMNS = ("case", "subset", "region")
 
@@ -28,20 +29,20 @@ class Run:
     Args:
         name: What the user calls it.
         folder: Where it lies.
-        summary: Content of ``summary.json``.
+        summary: What ``summary.json`` says of it.
         settings: Content of ``settings.json``.
         modalities: In channel order.
         regions: Names, in the order of dataset.json.
         subsets: Those with results, by size, then by channel numbers.
         cases: Those with results, sorted.
-        scores: By name (see `case_scores.SCORES`) an array (subsets, cases, regions), as in the
-            file; NaN where there is no value.
+        scores: By column of ``metrics.csv`` an array (subsets, cases, regions), as in the file; NaN where there is no
+            value.
         measured: Which cases were segmented from which subsets, (subsets, cases) bool.
     """
 
     name: str
     folder: Path
-    summary: dict[str, Any]
+    summary: Summary
     settings: dict[str, Any]
     modalities: Modalities
     regions: tuple[str, ...]
@@ -53,7 +54,7 @@ class Run:
     @property
     def folds(self) -> tuple[str, ...]:
         """The folds that were evaluated."""
-        return tuple(map(str, self.summary.get("folds", self.settings.get("checkpoints", {}))))
+        return self.summary.folds if self.summary.folds is not None else tuple(self.settings.get("checkpoints", {}))
 
     @property
     def model(self) -> str:
@@ -73,9 +74,13 @@ class Run:
         measured = self.measured[self.subsets.index(subset)]
         return {case for case, there in zip(self.cases, measured, strict=True) if there}
 
+    def shown(self, score: str) -> Score:
+        """How a score is shown."""
+        return self.summary.scores.get(score) or known_scores()[score]
+
     def values(self, score: str) -> np.ndarray:
         """A score to compare by, (subsets, cases, regions): without its sign where only the size counts."""
-        return np.abs(self.scores[score]) if SCORES[score].absolute else self.scores[score]
+        return np.abs(self.scores[score]) if self.shown(score).absolute else self.scores[score]
 
 
 def read_run(path: str | os.PathLike, name: str | None = None) -> Run:
@@ -90,20 +95,18 @@ def read_run(path: str | os.PathLike, name: str | None = None) -> Run:
         DataError: If the evaluation is not finished, or a file of it is damaged.
     """
     folder = find_evaluation(path)
-    summary = _read_json(folder / "summary.json", "The evaluation was interrupted; run the same command again.")
-    settings = _read_json(folder / "settings.json", "Evaluate again.")
-    try:
-        modalities, regions = Modalities(tuple(summary["modalities"])), tuple(summary["regions"])
-    except KeyError as error:
-        raise DataError(f"{folder / 'summary.json'} has no {error}. Evaluate again.") from error
-    rows, present = _read_rows(folder / METRICS_FILE)
+    summary = read_summary(folder)
+    settings = read_json(folder / "settings.json", "Evaluate again.")
+    modalities, regions = Modalities(summary.modalities), summary.regions
+    rows, present = _read_rows(folder / METRICS_FILE, {**known_scores(), **summary.scores})
     for number, row in enumerate(rows, 2):
         if row["region"] not in regions:
             raise DataError(
                 f"{folder / METRICS_FILE}, line {number}: region '{row['region']}' is none of {', '.join(regions)}."
             )
-    by_subset = {text: modalities.parse([text], str(folder / METRICS_FILE)) for text in {row["subset"] for row in rows}}
-    subsets = tuple(sorted(set(by_subset.values()), key=lambda subset: (len(subset), subset)))
+    texts = {row["subset"] for row in rows}
+    by_subset = {text: modalities.parse([text], str(folder / METRICS_FILE)) for text in texts}
+    subsets = by_size(by_subset.values())
     cases = tuple(sorted({row["case"] for row in rows}))
     scores = {score: np.full((len(subsets), len(cases), len(regions)), np.nan) for score in present}
     measured = np.zeros((len(subsets), len(cases)), bool)
@@ -138,8 +141,9 @@ def find_evaluation(path: str | os.PathLike) -> Path:
     path = Path(path)
     if (path / METRICS_FILE).is_file():
         return path
-    patterns = ("evaluation", "evaluation_*", "fold_*/evaluation", "fold_*/evaluation_*")
-    found = [file.parent for pattern in patterns for file in sorted(path.glob(f"{pattern}/{METRICS_FILE}"))]
+    found: list[Path] = []
+    for pattern in ("evaluation", "evaluation_*", "fold_*/evaluation", "fold_*/evaluation_*"):
+        found += [file.parent for file in sorted(path.glob(f"{pattern}/{METRICS_FILE}"))]
     if len(found) == 1:
         return found[0]
     if found:
@@ -168,9 +172,10 @@ def join_runs(name: str, runs: Sequence[Run]) -> Run:
                     f"'{name}' cannot be joined: the {what} of {first.folder} are {', '.join(one)}, those of "
                     f"{other.folder} are {', '.join(two)}."
                 )
-    subsets = tuple(sorted({subset for run in runs for subset in run.subsets}, key=lambda one: (len(one), one)))
-    cases = tuple(sorted({case for run in runs for case in run.cases}))
-    common = [score for score in first.scores if all(score in run.scores for run in runs)]
+    subsets = by_size(set().union(*(run.subsets for run in runs)))
+    cases = tuple(sorted(set().union(*(run.cases for run in runs))))
+    in_all = set(first.scores).intersection(*(run.scores for run in others))
+    common = [score for score in first.scores if score in in_all]
     scores = {score: np.full((len(subsets), len(cases), len(first.regions)), np.nan) for score in common}
     owner = np.full((len(subsets), len(cases)), -1)
     for number, run in enumerate(runs):
@@ -186,21 +191,12 @@ def join_runs(name: str, runs: Sequence[Run]) -> Run:
         owner[place] = np.where(run.measured, number, owner[place])
         for score in common:
             scores[score][place] = np.where(run.measured[..., None], run.scores[score], scores[score][place])
-    summary = {**first.summary, "folds": sorted({fold for run in runs for fold in run.folds})}
+    summary = replace(first.summary, folds=tuple(sorted(set().union(*(run.folds for run in runs)))))
     return replace(first, name=name, summary=summary, subsets=subsets, cases=cases, scores=scores, measured=owner >= 0)
 
 
-def _read_json(file: Path, remedy: str) -> dict[str, Any]:
-    if not file.is_file():
-        raise DataError(f"{file} is not there. {remedy}")
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file} is no valid JSON ({error}). Evaluate again.") from error
-
-
-def _read_rows(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows with their scores as numbers (NaN for none), and which scores there are."""
+def _read_rows(file: Path, known: Collection[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows with their scores as numbers (NaN for none), and which of the known scores there are."""
     with file.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         fields = reader.fieldnames or []
@@ -210,7 +206,7 @@ def _read_rows(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
         rows = list(reader)
     if not rows:
         raise DataError(f"{file} has no results. Evaluate again.")
-    present = [score for score in SCORES if score in fields]
+    present = [score for score in known if score in fields]
     for number, row in enumerate(rows, 2):
         for score in present:
             try:

@@ -119,7 +119,7 @@ class TestRefused:
 
     def test_regions_of_other_labels(self, make):
         ours, theirs = make("ours"), make("theirs")
-        theirs.summary["labels"]["tumor_core"] = [1, 3]
+        theirs.summary.labels["tumor_core"] = [1, 3]
         with pytest.raises(DataError, match="labels of the regions"):
             compare_runs([ours, theirs])
 

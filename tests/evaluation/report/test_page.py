@@ -10,7 +10,7 @@ import pytest
 
 from nnunet_hetero.evaluation.report.figures import completion_panel, heat_map, overlay_panel, uncertainty_panel
 from nnunet_hetero.evaluation.report.page import write_report
-from nnunet_hetero.evaluation.sweep.table import summarise
+from nnunet_hetero.evaluation.sweep.means import summarise
 from nnunet_hetero.modalities import Modalities, all_subsets
 
 MODALITIES = Modalities(("T1", "T1c", "FLAIR"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnunet_hetero.evaluation.scores.lesions import lesion_scores
-from nnunet_hetero.evaluation.scores.metric_options import LESION_RULES
+from nnunet_hetero.evaluation.scores.metric_settings import LESION_RULES
 
 SHAPE = (40, 24, 24)
 ISOTROPIC = (1.0, 1.0, 1.0)

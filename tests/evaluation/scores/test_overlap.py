@@ -11,12 +11,12 @@ from helpers.tiny_model import tiny_dataset_json
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.evaluation.scores.metric_options import METRICS, MetricOptions
+from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.evaluation.scores.overlap import dice_per_region, measure
 from nnunet_hetero.nnunet.regions import regions_of
 
 REGIONS = {"core": (2, 3), "edge": 1}
-ALL = MetricOptions(tuple(METRICS))
+ALL = MetricOptions.of(["all"])
 SHAPE, SPACING = (6, 8, 10), (2.0, 1.0, 1.0)
 DIAGONAL = math.sqrt(12**2 + 8**2 + 10**2)
 
@@ -125,7 +125,7 @@ class TestOptions:
         ]
 
     def test_every_column_has_its_convention(self):
-        options = MetricOptions(tuple(METRICS), tolerance=2.5, lesion_rule="metastases")
+        options = MetricOptions.of(["all"], tolerance=2.5, lesion_rule="metastases")
         assert tuple(options.conventions) == options.columns
         assert "tolerance of 2.5 mm" in options.conventions["nsd"]
         assert "metastases" in options.conventions["lesion_dice"]

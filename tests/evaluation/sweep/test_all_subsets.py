@@ -14,14 +14,13 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_hetero.cases.preprocess import preprocess
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.evaluation.scores.metric_options import METRICS, MetricOptions
+from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.evaluation.scores.overlap import measure
 from nnunet_hetero.evaluation.sweep import all_subsets as sweep
 from nnunet_hetero.evaluation.sweep import inputs
-from nnunet_hetero.evaluation.sweep.all_subsets import parse_subsets
 from nnunet_hetero.inference.engine.subset_prediction import predict_subsets
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.modalities import Modalities, all_subsets
+from nnunet_hetero.modalities import all_subsets
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +46,7 @@ class TestAgreesWithPrediction:
         folders = labelled_folders(tmp_path, seed=4)
         subsets = ["T1", "T2", "T1+T1c", "T1c+T2", "T2+FLAIR", "T1+T1c+T2+FLAIR"]
         sampling = {"num_samples": num_samples, "seed": 7}
-        options = MetricOptions(tuple(METRICS))
+        options = MetricOptions.of(["all"])
         flags = {"subsets": subsets, "save_predictions": True, "metrics": options, "mirroring": mirroring}
         found = evaluate(tiny_model, folds, **folders, **sampling, **flags)
         truth = read_array(folders["labels"] / "a.nii.gz")
@@ -78,7 +77,7 @@ class TestAgreesWithPrediction:
         subsets = ["T1", "T1c", "T1+T1c", "T2+FLAIR", "T1+T1c+T2+FLAIR"]
         found = evaluate(model, **folders, subsets=subsets, save_predictions=True, num_samples=2)
         stochastic = trainer == "UHVEDPaperTrainer"
-        assert found.summary["settings"]["num_samples"] == (2 if stochastic else 0)
+        assert found.summary.settings["num_samples"] == (2 if stochastic else 0)
         for subset in subsets:
             written = read_array(folders["output"] / "predictions" / subset / "a.nii.gz")
             assert (written == predict_alone(model, folders, subset, tmp_path / subset, num_samples=2)).all()
@@ -89,7 +88,7 @@ class TestAgreesWithPrediction:
     def test_trainer_of_one_subset(self, folders, tmp_path):
         model = write_tiny_model(tmp_path / "model", trainer="SubsetTrainer", settings={"subset": [0, 3]})
         found = evaluate(model, **folders, save_predictions=True)
-        assert [entry["subset"] for entry in found.summary["subsets"]] == ["T1+FLAIR"]
+        assert [entry.subset for entry in found.summary.subsets] == ["T1+FLAIR"]
         written = read_array(folders["output"] / "predictions" / "T1+FLAIR" / "a.nii.gz")
         assert (written == predict_alone(model, folders, "T1+FLAIR", tmp_path / "alone", num_samples=0)).all()
         with pytest.raises(SettingsError, match=r"'T1' is not for this network"):
@@ -154,7 +153,7 @@ class TestCases:
             monkeypatch.setenv(name, value)
         found = evaluate(model, "all", subsets=["T1"])
         assert found.folder == model.folder / "fold_all" / "evaluation"
-        assert found.summary["cases"] == 2
+        assert found.summary.cases == 2
         assert "WARNING: fold 'all' trained on every case" in capsys.readouterr().out
 
     def test_fold_all_has_no_cases_of_its_own(self, tmp_path):
@@ -166,8 +165,8 @@ class TestCases:
         write_image(folders["images"] / "b_0000.nii.gz", np.zeros(SHAPE, np.uint8))
         found = evaluate(tiny_model, **folders)
         assert {row["subset"] for row in found.evaluation.rows if row["case"] == "b"} == {"FLAIR"}
-        assert len(found.summary["skipped"]["b"]) == 14
-        cases = {entry["subset"]: entry["cases"] for entry in found.summary["subsets"]}
+        assert len(found.summary.skipped["b"]) == 14
+        cases = {entry.subset: entry.cases for entry in found.summary.subsets}
         assert (cases["FLAIR"], cases["T1"]) == (2, 1)
 
     @pytest.mark.parametrize(
@@ -192,8 +191,8 @@ class TestCases:
         write_image(folders["labels"] / "b.nii.gz", np.zeros((20, 18, 21), np.uint8))
         found = evaluate(tiny_model, **folders, subsets=["T1"])
         assert {row["case"] for row in found.evaluation.rows} == {"a"}
-        assert "label map" in found.summary["failed"]["b"]
-        assert "lies on another grid than T1: shape (21, 18, 20)" in found.summary["failed"]["b"]
+        assert "label map" in found.summary.failed["b"]
+        assert "lies on another grid than T1: shape (21, 18, 20)" in found.summary.failed["b"]
 
     def test_no_good_case(self, tiny_model, folders):
         write_image(folders["labels"] / "a.nii.gz", np.zeros((20, 18, 21), np.uint8))
@@ -208,7 +207,7 @@ class TestCases:
 
     def test_one_case_only(self, tiny_model, folders):
         found = evaluate(tiny_model, **folders, subsets=["T1"])
-        assert found.summary["cases"] == 1
+        assert found.summary.cases == 1
         assert "One case only" in found.table
 
     def test_region_that_is_empty_in_every_case(self, tiny_model, folders, monkeypatch, recwarn):
@@ -216,13 +215,13 @@ class TestCases:
         monkeypatch.setattr(
             HeteroModalPredictor, "to_segmentation", lambda self, logits, properties: np.zeros(SHAPE, np.uint8)
         )
-        found = evaluate(tiny_model, **folders, subsets=["T1", "T2"], metrics=MetricOptions(tuple(METRICS)))
-        assert found.summary["empty_regions"] == list(REGIONS)
-        means = found.summary["mean"]
-        assert means["mean"] is None and set(means["dice"].values()) == {None}
-        assert means["metrics"]["lesion_dice"]["mean"] == 1.0 and means["metrics"]["hd95"]["mean"] is None
+        found = evaluate(tiny_model, **folders, subsets=["T1", "T2"], metrics=MetricOptions.of(["all"]))
+        assert found.summary.empty_regions == tuple(REGIONS)
+        means = found.summary.overall
+        assert means.mean is None and set(means.dice.values()) == {None}
+        assert means.scores["lesion_dice"].mean == 1.0 and means.scores["hd95"].mean is None
         assert "'tumor core' is empty in the truth and the prediction of every case" in found.table
-        json.dumps(found.summary, allow_nan=False)
+        json.dumps(found.summary.to_json(), allow_nan=False)
         with (folders["output"] / "metrics.csv").open() as stream:
             assert {row["dice"] for row in csv.DictReader(stream)} == {""}
         assert not [warning for warning in recwarn if "Mean of empty" in str(warning.message)]
@@ -230,15 +229,15 @@ class TestCases:
     def test_subset_without_results(self, tiny_model, folders):
         (folders["images"] / "a_0001.nii.gz").unlink()
         found = evaluate(tiny_model, **folders, subsets=["T1", "T1c", "T1+T1c"])
-        assert [entry["subset"] for entry in found.summary["subsets"]] == ["T1"]
-        assert found.summary["subsets_without_results"] == ["T1c", "T1+T1c"]
+        assert [entry.subset for entry in found.summary.subsets] == ["T1"]
+        assert found.summary.subsets_without_results == ("T1c", "T1+T1c")
         assert "no case has all of the modalities: T1c, T1+T1c." in found.table
 
     def test_constant_image_counts_as_absent(self, tiny_model, folders):
         write_image(folders["images"] / "a_0000.nii.gz", np.full(SHAPE, 7, np.float32))
         found = evaluate(tiny_model, **folders, subsets=["T1", "T1+T2", "T2"])
         assert {row["subset"] for row in found.evaluation.rows} == {"T2"}
-        assert found.summary["skipped"] == {"a": ["T1", "T1+T2"]} and not found.summary["failed"]
+        assert found.summary.skipped == {"a": ["T1", "T1+T2"]} and not found.summary.failed
 
     def test_image_that_cannot_be_preprocessed_spoils_only_the_subsets_that_have_it(
         self, tiny_model, folders, monkeypatch
@@ -251,7 +250,7 @@ class TestCases:
         monkeypatch.setattr(inputs, "preprocess", refuse)
         found = evaluate(tiny_model, **folders, subsets=["T2", "FLAIR", "T2+FLAIR"])
         assert {row["subset"] for row in found.evaluation.rows} == {"T2"}
-        assert found.summary["subsets_without_results"] == ["FLAIR", "T2+FLAIR"]
+        assert found.summary.subsets_without_results == ("FLAIR", "T2+FLAIR")
         with pytest.raises(DataError, match=r"FLAIR cannot be used"):
             evaluate(tiny_model, **{**folders, "output": folders["output"] / "2"}, subsets=["FLAIR"])
 
@@ -268,15 +267,6 @@ class TestCases:
         monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path))
         with pytest.raises(SettingsError, match="Case 'case_02' is a validation case of the folds 0 and 1"):
             evaluate(tiny_model, None, output=tmp_path / "out")
-
-
-class TestOneSubset:
-    def test_a_network_for_one_subset_is_evaluated_on_it(self):
-        modalities = Modalities(("T1", "T1c", "T2"))
-        assert parse_subsets(modalities, None, (0, 2)) == [(0, 2)]
-        assert parse_subsets(modalities, ["t2+t1"], (0, 2)) == [(0, 2)]
-        with pytest.raises(SettingsError, match=r"'T1' is not for this network, which is for T1\+T2 alone"):
-            parse_subsets(modalities, ["T1"], (0, 2))
 
 
 class TestLabels:

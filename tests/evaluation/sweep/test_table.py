@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from nnunet_hetero.evaluation.sweep.table import markdown_table, notes, summarise
+from nnunet_hetero.evaluation.sweep.means import summarise
+from nnunet_hetero.evaluation.sweep.summary import ScoreMeans
+from nnunet_hetero.evaluation.sweep.table import markdown_table, notes
 from nnunet_hetero.modalities import Modalities
 
 MODALITIES = Modalities(("T1", "FLAIR"))
@@ -31,25 +34,25 @@ def summary():
 
 class TestSummary:
     def test_means_leave_nan_out(self, summary):
-        assert [(entry["subset"], entry["available"]) for entry in summary["subsets"]] == [
-            ("T1", [True, False]),
-            ("FLAIR", [False, True]),
-            ("T1+FLAIR", [True, True]),
+        assert [(entry.subset, entry.available) for entry in summary.subsets] == [
+            ("T1", (True, False)),
+            ("FLAIR", (False, True)),
+            ("T1+FLAIR", (True, True)),
         ]
-        t1, flair, both = summary["subsets"]
-        assert t1["dice"] == pytest.approx({"whole": 0.2, "core": 0.3})
-        assert flair["dice"] == pytest.approx({"whole": 0.6, "core": 0.6})
-        assert both["mean"] == pytest.approx(0.85)
-        assert [entry["n_modalities"] for entry in summary["sizes"]] == [1, 2]
-        assert summary["sizes"][0]["dice"] == pytest.approx({"whole": 0.4, "core": 0.45})
-        assert summary["mean"]["dice"] == pytest.approx({"whole": 1.6 / 3, "core": 0.6})
-        assert (summary["cases"], both["cases"]) == (2, 2)
+        t1, flair, both = summary.subsets
+        assert t1.dice == pytest.approx({"whole": 0.2, "core": 0.3})
+        assert flair.dice == pytest.approx({"whole": 0.6, "core": 0.6})
+        assert both.mean == pytest.approx(0.85)
+        assert [entry.n_modalities for entry in summary.sizes] == [1, 2]
+        assert summary.sizes[0].dice == pytest.approx({"whole": 0.4, "core": 0.45})
+        assert summary.overall.dice == pytest.approx({"whole": 1.6 / 3, "core": 0.6})
+        assert (summary.cases, both.cases) == (2, 2)
 
     def test_region_that_is_never_there(self):
         summary = summarise([row("a", "T1", "core", math.nan)], MODALITIES, ["core"])
-        assert summary["subsets"][0]["dice"] == {"core": None}
-        assert (summary["mean"]["dice"], summary["mean"]["mean"]) == ({"core": None}, None)
-        assert summary["empty_regions"] == ["core"]
+        assert summary.subsets[0].dice == {"core": None}
+        assert (summary.overall.dice, summary.overall.mean) == ({"core": None}, None)
+        assert summary.empty_regions == ("core",)
         table = markdown_table(summary)
         assert "–" in table and "nan" not in table.split("Dice in %")[0]
         assert "'core' is empty in the truth and the prediction of every case: it has no Dice." in table
@@ -61,11 +64,11 @@ class TestSummary:
             row("a", "T1+FLAIR", "core", 1.0) | {"hd95": 8.0, "volume_error_ml": 0.0},
         ]
         summary = summarise(rows, MODALITIES, ["core"], ["dice", "hd95", "volume_error_ml"])
-        first, both = summary["subsets"]
-        assert first["metrics"]["hd95"] == {"regions": {"core": 4.0}, "mean": 4.0}
-        assert first["metrics"]["volume_error_ml"]["mean"] == 0.5
-        assert both["metrics"]["dice"]["mean"] == both["mean"] == 1.0
-        assert summary["mean"]["metrics"]["hd95"]["mean"] == 6.0
+        first, both = summary.subsets
+        assert first.scores["hd95"] == ScoreMeans({"core": 4.0}, 4.0)
+        assert first.scores["volume_error_ml"].mean == 0.5
+        assert both.scores["dice"].mean == both.mean == 1.0
+        assert summary.overall.scores["hd95"].mean == 6.0
         lines = markdown_table(summary).splitlines()
         assert "| mean of all        | core | mean |" in lines
         assert "| HD95 in mm         |  6.0 |  6.0 |" in lines
@@ -88,7 +91,7 @@ class TestMarkdown:
 
     def test_what_a_reader_must_know(self, summary):
         assert len(notes(summary)) == 1
-        summary |= {"cases": 1, "subsets_without_results": ["T2", "T1+T2"], "postprocessing": "Removed."}
+        summary = replace(summary, cases=1, subsets_without_results=("T2", "T1+T2"), postprocessing="Removed.")
         _, one_case, absent, removed = notes(summary)
         assert one_case == "One case only: the means are this case's own figures."
         assert absent.endswith("T2, T1+T2.") and removed == "Removed."

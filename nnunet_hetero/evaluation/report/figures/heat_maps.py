@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -11,35 +10,37 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from nnunet_hetero.evaluation.report.figures.common import DARK, draw_dots, height_of_names, size_changes, without_frame
+from nnunet_hetero.evaluation.sweep.summary import Summary, as_number
 
 
-def heat_map(summary: Mapping[str, Any]) -> Figure:
+def heat_map(summary: Summary) -> Figure:
     """Dice of every subset and region, with dots for the modalities that each subset has.
 
     Args:
-        summary: From `nnunet_hetero.evaluation.sweep.table.summarise`.
+        summary: Of an evaluation.
     """
-    subsets = summary["subsets"]
-    values = np.array(
-        [[_percent(value) for value in [*entry["dice"].values(), entry["mean"]]] for entry in subsets], dtype=float
-    )
+    values = np.array([_percent((*entry.dice.values(), entry.mean)) for entry in summary.subsets], dtype=float)
     known = values[np.isfinite(values)]
     figure = _map(
-        summary["modalities"],
-        [entry["available"] for entry in subsets],
-        [*summary["regions"], "mean"],
+        summary.modalities,
+        [entry.available for entry in summary.subsets],
+        [*summary.regions, "mean"],
         values,
-        [["–" if np.isnan(value) else f"{value:.1f}" for value in row] for row in values],
+        [_texts(row) for row in values],
         colormaps["YlGnBu"],
         Normalize(known.min(initial=100), 100),
     )
-    figure.axes[1].axvline(len(summary["regions"]) - 0.5, color="white", linewidth=3)
+    figure.axes[1].axvline(len(summary.regions) - 0.5, color="white", linewidth=3)
     figure.supxlabel("Dice in %, mean over cases", fontsize="medium")
     return figure
 
 
-def _percent(value: float | None) -> float:
-    return float("nan") if value is None else 100 * value
+def _percent(values: Iterable[float | None]) -> list[float]:
+    return [100 * as_number(value) for value in values]
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    return ["–" if np.isnan(value) else f"{value:.1f}" for value in values]
 
 
 def difference_map(

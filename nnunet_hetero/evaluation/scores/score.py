@@ -1,9 +1,11 @@
-"""The scores that an evaluation may hold: how each is named, shown, and which direction is better."""
+"""A score: how a column of ``metrics.csv`` is named, meant and shown, and which direction is better."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,12 @@ class Score:
         factor: From the file's unit to the shown one.
         higher_is_better: Direction.
         absolute: Whether the size counts and not the sign.
+
+    Examples:
+        >>> Score("Dice", "%", 100).text(0.8125)
+        '81.2'
+        >>> Score("Volume error", "ml", higher_is_better=False, absolute=True).heading
+        'Absolute volume error in ml'
     """
 
     title: str
@@ -37,14 +45,15 @@ class Score:
         shown = round(value * self.factor, 1) + 0.0
         return f"{shown:+.1f}" if signed else f"{shown:.1f}"
 
+    def to_json(self) -> dict[str, Any]:
+        """For ``summary.json``, so that a page of the results needs nothing but their folder."""
+        return asdict(self)
 
-SCORES = {
-    "dice": Score("Dice", "%", 100),
-    "nsd": Score("Normalised surface Dice", "%", 100),
-    "hd95": Score("HD95", "mm", higher_is_better=False),
-    "lesion_dice": Score("Lesion-wise Dice", "%", 100),
-    "lesion_hd95": Score("Lesion-wise HD95", "mm", higher_is_better=False),
-    "sensitivity": Score("Sensitivity", "%", 100),
-    "precision": Score("Precision", "%", 100),
-    "volume_error_ml": Score("Volume error", "ml", higher_is_better=False, absolute=True),
-}
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Score:
+        """What `to_json` gave.
+
+        Raises:
+            TypeError: If it is anything else.
+        """
+        return cls(**content)
