@@ -58,7 +58,7 @@ class TestCommand:
     def test_failed_case_gives_exit_code_1(self, folders, capsys):
         write_case(folders["images"], "b", labels=folders["labels"])
         shutil.copy(folders["labels"] / "a.nii.gz", folders["images"] / "b_0000.nii.gz")
-        write_image(folders["images"] / "b_0000.nii.gz", np.ones((2, 3, 4), np.float32))
+        write_image(folders["images"] / "b_0000.nii.gz", np.arange(24, dtype=np.float32).reshape(2, 3, 4))
         flags = ["-f", "0", "-i", folders["images"], "-l", folders["labels"], "-o", folders["output"]]
         assert main([*self.COMMAND, *map(str, flags), "--subsets", "T1", "T1+FLAIR"]) == 1
         assert "error: Case 'b'" in capsys.readouterr().out
