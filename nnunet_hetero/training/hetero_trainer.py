@@ -17,7 +17,7 @@ from nnunet_hetero.cases.histogram import Landmarks
 from nnunet_hetero.config import KEY
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
-from nnunet_hetero.modalities import Modalities, all_subsets, mask_of
+from nnunet_hetero.modalities import Modalities, Subset, all_subsets
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.case_sampling import probabilities_of_datasets
 from nnunet_hetero.nnunet.model_gate import require_plain_plans
@@ -35,6 +35,7 @@ from nnunet_hetero.training.sample_counts import Tally
 from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
 from nnunet_hetero.training.settings import require_subset, settle
 from nnunet_hetero.training.training_cases import Cohort, read_training_cohort
+from nnunet_hetero.training.validation import pseudo_dice_by_size, seen_through, subsets_of_epoch
 
 GRADIENT_NORM = 12  # nnU-Net's clipping
 
@@ -100,8 +101,8 @@ class HeteroTrainer(nnUNetTrainer):
         self.history = History()
         self.logger.loggers.append(self.history)
         self._subsets = [tuple(self.hetero.subset)] if self.one_subset else all_subsets(len(self.modalities))
+        self._validation_subsets: list[Subset] = []  # of the epoch and of this rank
         self._validation_steps = 0
-        self._validation_sizes: list[int] = []
         self._resumed_random_state: dict | None = None
         self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised
 
@@ -316,38 +317,28 @@ class HeteroTrainer(nnUNetTrainer):
             )
 
     def on_validation_epoch_start(self) -> None:
-        """Continue the cycle through the subsets where the last epoch left it, apart for every rank."""
+        """Choose the subsets of this epoch, apart for every rank; see `subsets_of_epoch`."""
         super().on_validation_epoch_start()
-        self._validation_steps = self.current_epoch * self.num_val_iterations_per_epoch + self.local_rank
-        self._validation_sizes = []
+        ranks = dist.get_world_size() if self.is_ddp else 1
+        chosen = subsets_of_epoch(self._subsets, self.current_epoch, ranks * self.num_val_iterations_per_epoch)
+        self._validation_subsets = chosen[self.local_rank :: ranks]
+        self._validation_steps = 0
 
     def validation_step(self, batch: dict) -> dict:
-        """nnU-Net's validation of a batch, seen through the next subset of the cycle."""
-        data = batch["data"]
-        subset = self._subsets[self._validation_steps % len(self._subsets)]
+        """nnU-Net's validation of a batch, seen through the next of the epoch's subsets."""
+        subset = self._validation_subsets[self._validation_steps]
         self._validation_steps += 1
-        self._validation_sizes.append(len(subset))
-        # A sample that has none of the subset's modalities is shown with what it has.
-        present = (data != 0).flatten(2).any(dim=2)
-        shown = present & torch.from_numpy(mask_of(subset, len(self.modalities)))
-        shown = torch.where(shown.any(dim=1, keepdim=True), shown, present)
-        masked = data * shown.view(*shown.shape, *[1] * (data.ndim - 2)).to(data.dtype)
-        return super().validation_step({**batch, "data": masked})
+        return super().validation_step({**batch, "data": seen_through(batch["data"], subset)})
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
         """nnU-Net's pseudo Dice, over all subsets together, and besides by the number of modalities."""
         super().on_validation_epoch_end(val_outputs)
         counts = [
-            (size, output["tp_hard"], output["fp_hard"], output["fn_hard"])
-            for size, output in zip(self._validation_sizes, val_outputs, strict=True)
+            (len(subset), output["tp_hard"], output["fp_hard"], output["fn_hard"])
+            for subset, output in zip(self._validation_subsets, val_outputs, strict=True)
         ]
-        counts = self._gather(counts)
-        for size in range(1, len(self.modalities) + 1):
-            tp, fp, fn = (sum((row[column] for row in counts if row[0] == size), 0.0) for column in (1, 2, 3))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                dice = np.asarray(2 * tp / (2 * tp + fp + fn)) if np.any(tp + fp + fn) else np.array([np.nan])
-            value = float(np.nanmean(dice)) if np.isfinite(dice).any() else float("nan")
-            self.history.log(f"pseudo_dice/{size}", value, self.current_epoch)
+        for size, dice in pseudo_dice_by_size(self._gather(counts), len(self.modalities)).items():
+            self.history.log(f"pseudo_dice/{size}", dice, self.current_epoch)
 
     def _gather(self, values: list) -> list:
         """The list of all ranks together."""
