@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from tqdm import tqdm
 from nnunet_hetero.cases.image_values import absence
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.io.processes import Workers
 
 from .cases import TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
 from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish
@@ -117,27 +115,22 @@ def convert_cohort(
 
 
 def run_in_parallel(worker: Callable[[Any], Any], jobs: Sequence[Any], processes: int) -> Iterator[Any]:
-    """Yield `worker(job)` for all jobs, in the order in which they end.
+    """Yield `worker(job)` for all jobs, in their order.
 
     Raises:
-        DataError: If a process dies without an exception, as it does when memory runs out.
+        DataError: If one fails, or a process dies over it twice, as it does when memory runs out.
     """
     if processes == 1 or len(jobs) <= 1:
         yield from map(worker, jobs)
         return
-    # Not forked: the caller may have started threads, and a fork then can hang.
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context)
-    try:
-        for future in as_completed([executor.submit(worker, job) for job in jobs]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise DataError(
-            f"A process was killed, most likely because memory ran out with {processes} processes. "
-            "Run the same command again with a smaller -np; finished cases are kept."
-        ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
+    with Workers(min(processes, len(jobs))) as workers:
+        for job in jobs:
+            workers.submit(None, worker, job)
+        while workers:
+            _, outcome = workers.pop()
+            if outcome.error is not None:
+                raise DataError(f"{outcome.error} Finished cases are kept: run the same command again.")
+            yield outcome.result
 
 
 def convert_case(job: _Job) -> _Outcome:

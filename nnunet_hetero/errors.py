@@ -1,5 +1,9 @@
 """Errors with a message meant for the user; commands print them without a traceback and exit with 1."""
 
+from __future__ import annotations
+
+import errno
+
 
 class HeteroError(Exception):
     """Base of all errors that the user can mend.
@@ -14,3 +18,24 @@ class DataError(HeteroError):
 
 class SettingsError(HeteroError):
     """A flag, a setting in the plans or an environment variable is not what it must be."""
+
+
+_REMEDIES = {
+    (errno.ENOSPC, errno.EDQUOT, errno.EIO): "Make room or choose another place, then run the same command again.",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "Ask for the right to use it, or choose another place.",
+    (errno.ENOTDIR, errno.EISDIR, errno.EEXIST): "A file is where a folder is needed, or a folder where a file is.",
+    (errno.ELOOP, errno.ENAMETOOLONG): "Choose another path.",
+}
+
+
+def os_error_in_words(error: OSError) -> str:
+    """What a disk or another part of the system refused, with its path, and what to do.
+
+    Examples:
+        >>> os_error_in_words(OSError(errno.ENOSPC, "No space left on device", "out/a.nii.gz"))
+        'out/a.nii.gz: No space left on device. Make room or choose another place, then run the same command again.'
+    """
+    places = [str(place) for place in (error.filename, error.filename2) if place is not None]
+    text = f"{' and '.join(places)}: {error.strerror}." if places and error.strerror else f"{error}."
+    remedy = next((words for numbers, words in _REMEDIES.items() if error.errno in numbers), "")
+    return f"{text} {remedy}".rstrip()

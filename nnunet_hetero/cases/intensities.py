@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from nnunet_hetero.cases.histogram import Statistics, image_statistics
 from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
 from nnunet_hetero.io.atomic_files import locked, read_json, replace_json
+from nnunet_hetero.io.processes import threads
 from nnunet_hetero.modalities import Modalities
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def case_statistics(
     known = read_json(cache)
     todo = [case for case in cases if known.get(case, {}).get("stamp") != stamps[case]]
     # Readers decompress outside of Python's lock, so threads do.
-    with ThreadPoolExecutor(default_num_processes) as pool:
+    with threads(default_num_processes) as pool:
         found = pool.map(raw.statistics_of_case, (files[case] for case in todo))
         bar = tqdm(found, "Intensities of the training images", len(todo), disable=not (progress and todo))
         new = {case: {"stamp": stamps[case], "statistics": moments} for case, moments in zip(todo, bar, strict=True)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 from nnunet_hetero import __version__
 from nnunet_hetero.cli.dispatch import Command, dispatch
-from nnunet_hetero.errors import HeteroError
+from nnunet_hetero.errors import HeteroError, os_error_in_words
 
 COMMANDS = {
     "activate": Command("nnunet_hetero.cli.activate", "make nnU-Net's own commands know our trainers and flags"),
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the command's name; None reads ``sys.argv``.
 
     Returns:
-        The exit code: 0, or 1 for an error that the user can mend (printed as ``error: ...``).
+        The exit code: 0, 1 for an error that the user can mend (printed as ``error: ...``), or 130 after Ctrl-C.
     """
     try:
         return dispatch(
@@ -51,6 +52,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder that may not be written to
+        print(f"error: {os_error_in_words(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        from nnunet_hetero.io.processes import stopped_by_user  # late, so that -h answers at once
+
+        code = stopped_by_user()
+    if argv is None:
+        # At once: Python itself would wait for threads that are still at work.
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -16,6 +15,7 @@ from nnunet_hetero.fill_gaps.cohort import Cohort, find, refuse
 from nnunet_hetero.fill_gaps.listing import MISSING, list_gaps, missing_modalities, unlist_gaps, with_images
 from nnunet_hetero.fill_gaps.record import RECORD_NAME, Record
 from nnunet_hetero.fill_gaps.volumes import CaseGrid, is_zero, read_grid, write_zeros
+from nnunet_hetero.io.processes import threads
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _checked(cohort: Cohort, jobs: Sequence[_Job], reader, processes: int, progr
             return error
 
     # Readers decompress outside of Python's lock, so threads do.
-    with ThreadPoolExecutor(processes) as pool:
+    with threads(processes) as pool:
         found = pool.map(look_at, jobs)
         grids = list(tqdm(found, "Checking cases with gaps", len(jobs), unit="case", disable=not (progress and jobs)))
     refuse([str(grid) for grid in grids if isinstance(grid, DataError)])

@@ -53,6 +53,11 @@ def replacing(file: str | os.PathLike) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(draft, file)
+    except OSError as error:
+        remove_draft(draft)
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(file)) from error  # a stream does not say what it is of
     except BaseException:
         remove_draft(draft)
         raise

@@ -1,20 +1,31 @@
-"""Background processes for many cases, in order; one case that fails or kills its process does not stop the others."""
+"""Background processes for many cases, in order; one case that fails or kills its process does not stop the others.
+
+Ctrl-C reaches all processes of a terminal's group. Ours must not take it for the failure of a case and go on with the
+next one, so they never see it: the process that started them ends them.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
-from nnunet_hetero.errors import HeteroError
+from nnunet_hetero.errors import HeteroError, os_error_in_words
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,10 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *_exception) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_exception) -> None:
         self._jobs.clear()
+        if kind is not None:
+            self._kill_pool()
         self._end_pool()
 
     def submit(self, key: Any, function: Callable, *arguments: Any) -> None:
@@ -97,7 +110,8 @@ class Workers:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.num_processes, mp_context=context, initializer=_end_with_parent)
         try:
-            job.future = self._pool.submit(_run, job.function, *job.arguments)
+            with _unheard_interrupts():
+                job.future = self._pool.submit(_run, job.function, *job.arguments)
         except BrokenProcessPool as error:  # noticed late: this job is lost like those before it
             job.future = Future()
             job.future.set_exception(error)
@@ -111,8 +125,14 @@ class Workers:
             self._end_pool()
             return Outcome(
                 error="The background process died, twice; most likely the memory was used up. Use fewer processes "
-                "(-npp, -nps) or a machine with more memory."
+                "(-npp, -nps, -np) or a machine with more memory."
             )
+
+    def _kill_pool(self) -> None:
+        """End the processes in the middle of their jobs, whose results nobody is going to ask for."""
+        if self._pool is not None:
+            for process in list((self._pool._processes or {}).values()):
+                process.kill()
 
     def _end_pool(self) -> None:
         if self._pool is not None:
@@ -132,12 +152,48 @@ def in_words(error: Exception) -> str:
     """An error as a reason for the user; one that is not meant for him also prints its traceback."""
     if isinstance(error, HeteroError):
         return str(error)
+    if isinstance(error, OSError):
+        return os_error_in_words(error)
     traceback.print_exception(error)
     return f"{type(error).__name__}: {error}"
 
 
+@contextlib.contextmanager
+def threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads that, after an exception, ends with the jobs that have begun; the others are given up."""
+    pool = ThreadPoolExecutor(number)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def stopped_by_user() -> int:
+    """After Ctrl-C: end all processes that this one has started, and say so in one line; gives the exit code."""
+    for process in multiprocessing.active_children():
+        process.kill()
+    print("\nStopped by Ctrl-C. What was finished is there as a whole, nothing is half written.", file=sys.stderr)
+    return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _unheard_interrupts() -> Iterator[None]:
+    """Processes that are started meanwhile never see Ctrl-C, not even while they are still importing."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # Started later, it would unblock the signal.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_with_parent() -> None:
     """End this process when the one that started it does, even by SIGKILL; it would wait for jobs forever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
     def watch():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +83,60 @@ def test_processes_end_with_a_killed_parent(tmp_path):
     else:
         os.kill(child, signal.SIGKILL)
         pytest.fail("The background process outlived its parent.")
+
+
+def wait_in(folder: str) -> None:
+    """Runs in a background process: says that it has begun, and takes long."""
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+INTERRUPTED_SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_processes import wait_in
+from nnunet_hetero.io.processes import Workers, stopped_by_user, threads
+if __name__ == "__main__":
+    try:
+        with Workers(2) as workers, threads(1):
+            for number in range(8):
+                workers.submit(number, wait_in, sys.argv[1])
+            while workers:
+                workers.pop()
+    except KeyboardInterrupt:
+        sys.exit(stopped_by_user())
+"""
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no groups of processes")
+def test_interrupt_of_the_whole_group_ends_all_at_once(tmp_path):
+    """Ctrl-C in a terminal: every process gets the signal, once."""
+    script, begun = tmp_path / "script.py", tmp_path / "begun"
+    script.write_text(INTERRUPTED_SCRIPT)
+    begun.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, script, begun, Path(__file__).parent],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while len(list(begun.iterdir())) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)  # without the remedy, 600 s
+    assert process.returncode == 130
+    assert output.strip().splitlines() == [
+        "Stopped by Ctrl-C. What was finished is there as a whole, nothing is half written."
+    ]
+    assert not [entry.name for entry in begun.iterdir() if is_running(int(entry.name))]
+    assert len(list(begun.iterdir())) == 2  # no third job was begun
