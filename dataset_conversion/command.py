@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nnunet_hetero.errors import HeteroError, SettingsError
+from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
+from nnunet_hetero.io.processes import stopped_by_user
 
 from .cases import RawCase
 from .common import DEFAULT_PROCESSES, convert_cohort
@@ -131,4 +132,10 @@ def run_alone(
         return run(parser.parse_args(argv))
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        print(f"error: {os_error_in_words(error)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        if argv is not None:  # Python code that calls us decides for itself
+            raise
+        return stopped_by_user()
+    return 1

@@ -56,14 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {os_error_in_words(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        if argv is not None:  # Python code that calls us decides for itself
+            raise
         from nnunet_hetero.io.processes import stopped_by_user  # late, so that -h answers at once
 
         code = stopped_by_user()
-    if argv is None:
-        # At once: Python itself would wait for threads that are still at work.
         sys.stdout.flush()
-        os._exit(code)
-    return code
+        os._exit(code)  # at once: Python itself would wait for threads that are still at work
 
 
 if __name__ == "__main__":

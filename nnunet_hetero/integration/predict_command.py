@@ -15,10 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nnunet_hetero.errors import HeteroError, SettingsError
+from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
 from nnunet_hetero.inference.options import PredictionOptions, prediction_flags_help, split_prediction_flags
 from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
 from nnunet_hetero.io.checkpoints import TRUST_FLAG
+from nnunet_hetero.io.processes import stopped_by_user
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, OUR_TRAINERS
 from nnunet_hetero.nnunet.folders import model_folder
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
@@ -63,6 +64,11 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any], safely: 
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        print(f"error: {os_error_in_words(error)}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(stopped_by_user())
     if not given:
         return original()
     with _replaced(sys, "argv", [sys.argv[0], *rest]):

@@ -240,7 +240,7 @@ class TestBadCases:
         found = failures(tmp_path / "out")
         assert {case: entry["step"] for case, entry in found.items()} == {
             "c": "reading",
-            "d": "preprocessing",
+            "d": "reading",
             "e": "predicting",
             "f": "exporting",
         }
