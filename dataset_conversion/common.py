@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_hetero.cases.geometry import Geometry, header_doubts
 from nnunet_hetero.cases.image_values import absence
+from nnunet_hetero.cases.labels import known_labels
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.processes import Workers
 
 from .cases import TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
 from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish
-from .images import Grid, encode_nifti, is_marked_absent, read_image, write_atomically
+from .images import encode_nifti, read_image, write_atomically
+from .made_from import MadeFrom, change_since, made_from, read_record, record_file
 from .summary import SUMMARY_FILE, ConversionSummary, nowhere, summary_table
 
 DEFAULT_PROCESSES = max(1, min(8, os.cpu_count() or 1))
@@ -38,8 +41,9 @@ class _Outcome:
     case: RawCase
     test: bool
     failure: str | None = None
-    absent: tuple[int, ...] = ()
+    made: MadeFrom | None = None  # None after a failure
     reused: bool = False
+    redone: str | None = None  # why an earlier result was not kept
 
 
 def convert_cohort(
@@ -53,8 +57,9 @@ def convert_cohort(
 ) -> ConversionSummary:
     """Convert all cases that are sound, gather the reasons of the others, and write dataset.json last.
 
-    A case that is complete from an earlier run, and not older than its source files, is not converted again. While the
-    conversion is at work, and after it was killed, there is no dataset.json, so nnU-Net refuses the folder.
+    A case that is complete from an earlier run, with the same source files and settings, is not converted again, see
+    `made_from`. While the conversion is at work, and after it was killed, there is no dataset.json, so nnU-Net refuses
+    the folder.
 
     Args:
         folder: ``$nnUNet_raw/DatasetXXX_Name``, see `dataset_folder`.
@@ -96,12 +101,16 @@ def convert_cohort(
     )
     for outcome in sorted(bar, key=lambda outcome: outcome.case.name):
         name = outcome.case.name
-        if outcome.failure is not None:
-            summary.failures[name] = outcome.failure
+        if outcome.made is None:
+            summary.failures[name] = outcome.failure or ""
             continue
         if outcome.reused:
             summary.reused.append(name)
-        summary.records.append(_record(outcome, spec.channel_names))
+        if outcome.redone:
+            summary.redone[name] = outcome.redone
+        if outcome.made.notes:
+            summary.notes[name] = "; ".join(outcome.made.notes)
+        summary.records.append(_record(outcome.case, outcome.test, outcome.made.absent, spec.channel_names))
     if summary.training:
         summary.refusal = nowhere(spec.channel_names, [record.modalities for record in summary.records])
     elif not summary.test:
@@ -135,8 +144,8 @@ def run_in_parallel(worker: Callable[[Any], Any], jobs: Sequence[Any], processes
 
 def convert_case(job: _Job) -> _Outcome:
     """Check and write one case; data errors become the outcome's `failure`."""
-    case = job.case
-    targets = _targets(job)
+    case, folder = job.case, job.folder
+    targets, record_at = _targets(job), record_file(job.folder, job.case.name)
     # What an earlier run put elsewhere, before the case got or lost its label.
     stale = [path for test in (False, True) for path in _places(job, test) if path not in targets]
     try:
@@ -144,19 +153,28 @@ def convert_case(job: _Job) -> _Outcome:
             raise DataError(case.problem)
         if case.label is None and not job.test:
             raise DataError("it has no segmentation. Add it, or pass --unlabelled-to-imagesTs to make it a test case.")
-        absent = _finished(case, targets)
-        reused = absent is not None
-        if absent is None:
-            contents, absent = _load_case(case, job.spec, encode=not job.dry_run)
+        now = made_from(case, job.spec, job.test)
+        earlier = read_record(folder, case.name)
+        change = change_since(earlier, now, folder, targets)
+        if earlier is not None and change is None:
+            _remove(stale, job.dry_run)
+            return _Outcome(case, job.test, made=earlier, reused=True)
+        loaded = _load_case(case, job.spec, encode=not job.dry_run)
     except DataError as error:
         # nnU-Net counts the files that it finds, so nothing of a refused case may stay behind.
-        _remove([*targets, *stale], job.dry_run)
+        _remove([record_at, *targets, *stale], job.dry_run)
         return _Outcome(case, job.test, failure=str(error))
-    _remove(stale, job.dry_run)
-    if not reused and not job.dry_run:
-        for path, content in zip(targets, contents, strict=True):
-            write_atomically(path, content)
-    return _Outcome(case, job.test, absent=tuple(absent), reused=reused)
+    redone = change if any(path.is_file() for path in (record_at, *targets)) else None
+    # The record goes first and comes last: what is half written has none.
+    _remove([record_at, *stale], job.dry_run)
+    sizes = {}
+    for path, content in zip(targets, loaded.contents, strict=False) if not job.dry_run else ():
+        write_atomically(path, content)
+        sizes[path.relative_to(folder).as_posix()] = len(content)
+    made = MadeFrom(now, sizes, loaded.absent, loaded.notes)
+    if not job.dry_run:
+        write_atomically(record_at, made.encoded())
+    return _Outcome(case, job.test, made=made, redone=redone)
 
 
 def _remove(files: Iterable[Path], dry_run: bool) -> None:
@@ -165,15 +183,14 @@ def _remove(files: Iterable[Path], dry_run: bool) -> None:
             path.unlink(missing_ok=True)
 
 
-def _record(outcome: _Outcome, channel_names: Sequence[str]) -> CaseRecord:
-    case = outcome.case
+def _record(case: RawCase, test: bool, absent: Sequence[int], channel_names: Sequence[str]) -> CaseRecord:
     return CaseRecord(
         case=case.name,
         patient=case.patient or case.name,
         site=case.site or "",
         grade=case.grade or "",
-        subset=TEST if outcome.test else TRAINING,
-        modalities=tuple(name for channel, name in enumerate(channel_names) if channel not in outcome.absent),
+        subset=TEST if test else TRAINING,
+        modalities=tuple(name for channel, name in enumerate(channel_names) if channel not in absent),
     )
 
 
@@ -190,30 +207,27 @@ def _places(job: _Job, test: bool) -> list[Path]:
     return [job.folder / path for path in (*images, f"labels{subset}/{name}{FILE_ENDING}")]
 
 
-def _finished(case: RawCase, targets: Sequence[Path]) -> list[int] | None:
-    """Channels that are absent in a case that is finished, or None when it must be converted (again)."""
-    if not all(path.is_file() for path in targets):
-        return None
-    oldest = min(path.stat().st_mtime for path in targets)
-    if any(path.stat().st_mtime > oldest for path in case.sources):
-        return None
-    missing = [channel for channel, path in enumerate(targets[: len(case.images)]) if is_marked_absent(path)]
-    # A modality may have been added to the raw data, or taken from it, since the earlier run.
-    gaps = [channel for channel, path in enumerate(case.images) if path is None]
-    return missing if missing == gaps else None
+@dataclass(frozen=True)
+class _Loaded:
+    contents: list[bytes]  # of its files, images first; empty if not asked for
+    absent: tuple[int, ...]
+    notes: tuple[str, ...]  # what was doubtful, in words
 
 
-def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> tuple[list[bytes], list[int]]:
+def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> _Loaded:
     """Read and check a case.
 
-    Returns:
-        The contents of its files, images first, if asked to `encode`; and the channels that are absent.
+    Args:
+        case: The raw case.
+        spec: The dataset.
+        encode: Whether to make the contents of its files.
 
     Raises:
         DataError: If a file is unsound, the files do not share a grid, or the segmentation has unexpected labels.
     """
     loaded: list[np.ndarray | None] = []
-    grid: Grid | None = None
+    notes: list[str] = []
+    grid: Geometry | None = None
     first = ""
     volumes = case.volumes or (None,) * len(case.images)
     for channel, path, volume in zip(spec.channel_names, case.images, volumes, strict=True):
@@ -221,6 +235,7 @@ def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> tuple[list[byt
             loaded.append(None)
             continue
         data, found = read_image(path, volume)
+        _note_doubts(path, found, notes)
         if grid is None:
             grid, first = found, f"{channel} ({path.name})"
         _require_same_grid(path, found, grid, first)
@@ -230,38 +245,40 @@ def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> tuple[list[byt
             f"it has no image: none of {', '.join(spec.channel_names)} is there with more than one value in it."
         )
 
-    absent = [channel for channel, data in enumerate(loaded) if data is None]
+    absent = tuple(channel for channel, data in enumerate(loaded) if data is None)
     label = None
     if case.label is not None:
         values, found = read_image(case.label)
+        _note_doubts(case.label, found, notes)
         _require_same_grid(case.label, found, grid, first)
-        label = _map_labels(values, spec.scheme, case.label)
-    if not encode:
-        return [], absent
-    # All files get the first one's affine: differences within the tolerance would fail nnU-Net's own, stricter check.
-    nothing = encode_nifti(np.zeros(grid.shape, np.uint8), grid.affine, ABSENT) if absent else b""
-    contents = [nothing if data is None else encode_nifti(data, grid.affine) for data in loaded]
-    return contents + ([encode_nifti(label, grid.affine)] if label is not None else []), absent
+        label = _map_labels(values, spec.scheme, case.label, notes)
+    contents: list[bytes] = []
+    if encode:
+        # All get the first one's affine: differences within the tolerance would fail nnU-Net's own, stricter check.
+        affine = grid.ras_affine
+        nothing = encode_nifti(np.zeros(grid.shape, np.uint8), affine, ABSENT) if absent else b""
+        contents = [nothing if data is None else encode_nifti(data, affine) for data in loaded]
+        contents += [encode_nifti(label, affine)] if label is not None else []
+    return _Loaded(contents, absent, tuple(notes))
 
 
-def _require_same_grid(path: Path, found: Grid, expected: Grid, reference: str) -> None:
-    difference = found.difference(expected)
+def _note_doubts(path: Path, found: Geometry, notes: list[str]) -> None:
+    doubts = header_doubts(path, found)
+    note = f"{path}: {doubts}"
+    if doubts and note not in notes:  # 4D files come once per volume
+        notes.append(note)
+
+
+def _require_same_grid(path: Path, found: Geometry, expected: Geometry, reference: str) -> None:
+    difference = found.difference(expected, reference)
     if difference is not None:
-        raise DataError(
-            f"{path} has {difference} of {reference}. All files of a case must share one grid; register them first."
-        )
+        raise DataError(f"{path} has {difference}. All files of a case must share one grid; register them first.")
 
 
-def _map_labels(label: np.ndarray, scheme: LabelScheme, path: Path) -> np.ndarray:
+def _map_labels(label: np.ndarray, scheme: LabelScheme, path: Path, notes: list[str]) -> np.ndarray:
     """Translate label values, (I, J, K) to uint8 (I, J, K)."""
-    found = np.unique(label)
-    unknown = [value for value in found.tolist() if value not in scheme.values]
-    if unknown:
-        raise DataError(
-            f"{path} has the labels {', '.join(f'{value:g}' for value in found[:20])}; expected only "
-            f"{', '.join(map(str, scheme.values))}. {scheme.hint}".rstrip()
-        )
+    whole = known_labels(label, str(path), scheme.values, hint=scheme.hint, say=notes.append)
     mapped = np.zeros(label.shape, dtype=np.uint8)
     for raw, value in scheme.values.items():
-        mapped[label == raw] = value
+        mapped[whole == raw] = value
     return mapped

@@ -20,6 +20,7 @@ from .summary import SUMMARY_FILE
 FILE_ENDING = ".nii.gz"
 SUBFOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 RAW_VARIABLE = "nnUNet_raw"
+MADE_FROM = "made_from"  # folder with a record of each case, see `made_from`
 UNFINISHED = "unfinished_dataset.json"  # what dataset.json will be, while a conversion is at work
 
 
@@ -166,7 +167,7 @@ def _require_same_dataset(file: Path, expected: dict[str, Any], advice: str) -> 
 
 
 def _is_ours(name: str) -> bool:
-    return name in (*SUBFOLDERS, CASE_TABLE, SUMMARY_FILE) or is_draft(name)
+    return name in (*SUBFOLDERS, MADE_FROM, CASE_TABLE, SUMMARY_FILE) or is_draft(name)
 
 
 def _converted_files(folder: Path) -> list[Path]:
@@ -175,9 +176,9 @@ def _converted_files(folder: Path) -> list[Path]:
 
 def begin(folder: Path, spec: DatasetSpec, subfolders: Collection[str]) -> None:
     """Make the folder one that nnU-Net refuses until `finish`: without dataset.json it plans and trains nothing."""
-    for name in subfolders:
+    for name in (*subfolders, MADE_FROM):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for name in ("", *SUBFOLDERS):
+    for name in ("", *SUBFOLDERS, MADE_FROM):
         clear_drafts(folder / name)
     write_atomically(folder / UNFINISHED, _as_json(dataset_json(folder, spec)))
     (folder / DATASET_JSON).unlink(missing_ok=True)

@@ -4,72 +4,20 @@ from __future__ import annotations
 
 import functools
 import gzip
-import zlib
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
 import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
-from nibabel.wrapstruct import WrapStructError
 
+from nnunet_hetero.cases.geometry import Geometry, read_geometry
+from nnunet_hetero.cases.image_files import READING_ERRORS, is_nifti, read_nifti
 from nnunet_hetero.cases.image_values import require_usable
-from nnunet_hetero.cases.raw_dataset import ABSENT
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import replace_bytes
 
-# mm for spacing and origin, and the same number for direction cosines. Headers are float32 and toolkits round in
-# different places, so grids that are meant to be equal differ by up to about 1e-4 mm.
-GRID_TOLERANCE = 1e-3
 
-
-_READING_ERRORS = (OSError, EOFError, zlib.error, ValueError, HeaderDataError, ImageFileError, WrapStructError)
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """Where the voxels of an image lie.
-
-    Args:
-        shape: Number of voxels along each axis, (I, J, K).
-        affine: Voxel index to RAS position in mm, (4, 4).
-    """
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-
-    @property
-    def spacing(self) -> np.ndarray:
-        """Voxel edges, mm, (3,)."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
-
-    @property
-    def direction(self) -> np.ndarray:
-        """Direction cosines of the axes, one a column, (3, 3)."""
-        return self.affine[:3, :3] / self.spacing
-
-    @property
-    def origin(self) -> np.ndarray:
-        """RAS position of the first voxel's centre, mm, (3,)."""
-        return self.affine[:3, 3]
-
-    def difference(self, other: Grid) -> str | None:
-        """Say what differs from `other` by more than `GRID_TOLERANCE`, or return None."""
-        if self.shape != other.shape:
-            return f"shape {self.shape} instead of {other.shape}"
-        for what, unit in (("spacing", " mm"), ("origin", " mm"), ("direction", "")):
-            mine, theirs = getattr(self, what), getattr(other, what)
-            if np.max(np.abs(mine - theirs)) > GRID_TOLERANCE:
-                return f"{what} {_numbers(mine)}{unit} instead of {_numbers(theirs)}{unit}"
-        return None
-
-
-def _numbers(array: np.ndarray) -> str:
-    return "(" + ", ".join(f"{value:g}" for value in np.round(array.ravel(), 4) + 0.0) + ")"
-
-
-def read_image(path: Path, volume: int | None = None) -> tuple[np.ndarray, Grid]:
+def read_image(path: Path, volume: int | None = None) -> tuple[np.ndarray, Geometry]:
     """Read a 3D image and check that its voxels can be used.
 
     Args:
@@ -77,18 +25,19 @@ def read_image(path: Path, volume: int | None = None) -> tuple[np.ndarray, Grid]
         volume: Which volume of a 4D NIfTI file to read, counted from 0; None for a 3D file.
 
     Returns:
-        Voxels in the type they are stored in (float64 where the header scales them), (I, J, K), and their grid.
+        Voxels in the type they are stored in (float64 where the header scales them), (I, J, K), and their grid as ITK
+        and so nnU-Net reads it.
 
     Raises:
         DataError: If the file cannot be read to its end, is not 3D (or 4D, with `volume`), has no valid grid, or has
             values that nnU-Net cannot compute with.
     """
-    if path.suffix.lower() in (".mha", ".mhd"):
-        data, affine = _read_metaimage(path)
+    if not is_nifti(path):
+        data = _read_metaimage(path)
     elif volume is None:
-        data, affine = _read_nifti(path)
+        data = _voxels(path)
     else:
-        data, affine = _read_nifti_once(path, path.stat().st_mtime_ns if path.is_file() else 0)
+        data = _voxels_once(path, path.stat().st_mtime_ns if path.is_file() else 0)
         if data.ndim != 4 or volume >= data.shape[3]:
             raise DataError(f"{path} has shape {data.shape}; expected a 4D image with {volume + 1} volumes or more.")
         data = data[..., volume]
@@ -102,35 +51,27 @@ def read_image(path: Path, volume: int | None = None) -> tuple[np.ndarray, Grid]
         raise DataError(f"{path} has no voxels: its shape is {data.shape}.")
     if data.dtype.kind not in "iufb":
         raise DataError(f"{path} has data type {data.dtype}; expected integers or real numbers.")
-    if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise DataError(f"{path} has no valid grid: its affine is {_numbers(affine[:3])}. Repair its header.")
     require_usable(data, str(path))
-    return data, Grid(data.shape, affine)
+    return data, read_geometry(path)
 
 
-def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels, (I, J, K, ...), and affine, (4, 4)."""
+def _voxels(path: Path) -> np.ndarray:
+    """Voxels of a NIfTI file, (I, J, K, ...)."""
+    image = read_nifti(path)
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            # Unpacking the whole file checks its length and checksum; reading the voxels alone would not.
-            content = gzip.decompress(content)
-        image = nibabel.Nifti1Image.from_bytes(content)
-        return np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=np.float64)
-    except _READING_ERRORS as error:
-        raise DataError(
-            f"{path} cannot be read as NIfTI ({type(error).__name__}: {error}). Copy or download it again."
-        ) from error
+        return np.asanyarray(image.dataobj)
+    except READING_ERRORS as error:
+        raise DataError(f"{path} cannot be read ({error}). Copy or export it again.") from error
 
 
 @functools.lru_cache(maxsize=1)
-def _read_nifti_once(path: Path, modified: int) -> tuple[np.ndarray, np.ndarray]:
-    """`_read_nifti` for files whose volumes are asked for one after the other."""
-    return _read_nifti(path)
+def _voxels_once(path: Path, modified: int) -> np.ndarray:
+    """`_voxels` for files whose volumes are asked for one after the other."""
+    return _voxels(path)
 
 
-def _read_metaimage(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels, (I, J, K), and affine to RAS, (4, 4); MetaImage itself counts in LPS."""
+def _read_metaimage(path: Path) -> np.ndarray:
+    """Voxels of a MetaImage file, (I, J, K)."""
     import SimpleITK as sitk  # late: only the oldest releases need it
 
     try:
@@ -146,10 +87,16 @@ def _read_metaimage(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path} is {image.GetDimension()}D with {image.GetNumberOfComponentsPerPixel()} components a voxel; "
             "expected one 3D volume. Split it into one file a volume."
         )
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    return sitk.GetArrayFromImage(image).T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    return sitk.GetArrayFromImage(image).T
+
+
+def voxel_file(path: Path) -> Path | None:
+    """The file beside a ``.mhd`` header that holds its voxels; None for formats of one file."""
+    if path.suffix.lower() != ".mhd" or not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8", errors="replace")
+    name = re.search(r"^ElementDataFile\s*=\s*(\S.*?)\s*$", text, re.MULTILINE)
+    return path.parent / name[1] if name and name[1] != "LOCAL" else None
 
 
 def encode_nifti(data: np.ndarray, affine: np.ndarray, description: str = "") -> bytes:
@@ -169,16 +116,6 @@ def encode_nifti(data: np.ndarray, affine: np.ndarray, description: str = "") ->
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()
     return gzip.compress(image.to_bytes(), compresslevel=5, mtime=0)  # without mtime=0, the time of day is in it
-
-
-def is_marked_absent(path: Path) -> bool:
-    """Whether a converted image stands for an absent modality; reads its header only."""
-    try:
-        with gzip.open(path) as file:
-            header = nibabel.Nifti1Header(file.read(348), check=False)
-    except _READING_ERRORS:
-        return False
-    return bytes(header["descrip"]).decode(errors="replace").rstrip("\0") == ABSENT
 
 
 def write_atomically(path: Path, content: bytes) -> None:

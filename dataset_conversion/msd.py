@@ -12,10 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nibabel
-from nibabel.filebasedimages import ImageFileError
-
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
+from nnunet_hetero.cases.image_files import read_header
 from nnunet_hetero.dataset_conversion.brats import PLAIN_LABELS, REGIONS, REGIONS_CLASS_ORDER
 from nnunet_hetero.dataset_conversion.cases import RawCase
 from nnunet_hetero.dataset_conversion.command import (
@@ -100,8 +98,8 @@ def _case(raw: Path, name: str, image: str, label: str | None, volumes: tuple[in
 
 def _shape_problem(file: Path, expected: int) -> str | None:
     try:
-        shape = nibabel.load(file).shape
-    except (OSError, EOFError, ImageFileError):
+        shape = read_header(file).get_data_shape()
+    except DataError:
         return None  # the conversion reads all of it, and says what is wrong
     if len(shape) != 4 or shape[3] != expected:
         return f"{file} has shape {shape}; expected 4D with {expected} volumes."

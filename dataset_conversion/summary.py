@@ -24,6 +24,8 @@ class ConversionSummary:
         channel_names: Its modalities.
         records: The converted cases, sorted by name.
         reused: Those of the above that were complete from an earlier run.
+        redone: Case → why what an earlier run made of it was not kept.
+        notes: Case → what was doubtful in its files and taken nevertheless.
         failures: Case → why it was not converted.
         refusal: Why the dataset as a whole cannot be used; empty if it can.
         dataset_json: The file written last; None when it was not written.
@@ -33,6 +35,8 @@ class ConversionSummary:
     channel_names: tuple[str, ...]
     records: list[CaseRecord] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
+    redone: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     refusal: str = ""
     dataset_json: Path | None = None
@@ -114,6 +118,8 @@ def summary_table(summary: ConversionSummary) -> str:
     if gaps:
         blocks.append(_align([["missing", "cases"], *([names, str(cases)] for names, cases in gaps.most_common())]))
     blocks += [f"warning: {warning}" for warning in rare_modalities(summary)]
+    if summary.notes:
+        blocks.append("\n".join(["warning: doubtful, but taken:", *_listed(summary.notes)]))
     return "\n\n".join(blocks)
 
 
@@ -150,6 +156,9 @@ def describe(summary: ConversionSummary) -> str:
         lines[0] += f", {count(len(summary.test), 'test case')}"
     if summary.reused:
         lines[0] += f" ({len(summary.reused)} of them from an earlier run)"
+    if summary.redone:
+        lines.append("Cases that are converted again, since what they were made from has changed:")
+        lines += _listed(summary.redone)
     if summary.missing_modalities:
         lines.append("Cases that lack modalities, for which all-zero volumes stand:")
         lines += _listed({case: ", ".join(names) for case, names in summary.missing_modalities.items()})

@@ -76,18 +76,24 @@ class Geometry:
         there = np.linalg.solve(other.affine, self.affine @ homogeneous)
         return float(np.linalg.norm((there - homogeneous)[:3], axis=0).max())
 
-    def difference(self, other: Geometry) -> str | None:
-        """What makes this grid another one than ``other``, in words; None if they are one within `TOLERANCE`."""
+    def difference(self, other: Geometry, owner: str = "") -> str | None:
+        """What makes this grid another one than ``other``, in words; None if they are one within `TOLERANCE`.
+
+        Args:
+            other: The grid to compare with.
+            owner: Whose grid that is, for the words.
+        """
+        of = f" of {owner}" if owner else ""
         if self.shape != other.shape:
-            return f"shape {self.shape} instead of {other.shape}"
+            return f"shape {self.shape} instead of {other.shape}{of}"
         apart = self.displacement(other)
         if apart <= TOLERANCE:
             return None
         part = max(PARTS, key=lambda name: replace(other, **{name: getattr(self, name)}).displacement(other))
         unit = "" if part == "direction" else " mm"
         return (
-            f"{part} {numbers(getattr(self, part))}{unit} instead of {numbers(getattr(other, part))}{unit}, which puts "
-            f"voxels up to {apart:.3g} voxel edges apart (up to {TOLERANCE:g} counts as one grid)"
+            f"{part} {numbers(getattr(self, part))}{unit} instead of {numbers(getattr(other, part))}{unit}{of}, which "
+            f"puts voxels up to {apart:.3g} voxel edges apart (up to {TOLERANCE:g} counts as one grid)"
         )
 
     def deviation(self, other: Geometry) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,17 @@ def raw_labels(dataset_json: Mapping[str, Any]) -> dict[int, int]:
     return {int(raw): int(value) for raw, value in mapping.items()} if isinstance(mapping, dict) else {}
 
 
+def _print(text: str) -> None:
+    print(f"{text}.", flush=True)  # at once: a background process may end without its turn to write
+
+
 def known_labels(
-    image: np.ndarray, what: str, known: Collection[int], raw: Mapping[int, int] | None = None, hint: str = ""
+    image: np.ndarray,
+    what: str,
+    known: Collection[int],
+    raw: Mapping[int, int] | None = None,
+    hint: str = "",
+    say: Callable[[str], None] = _print,
 ) -> np.ndarray:
     """Check the values of a label map, and round those that are all but whole numbers, which is said.
 
@@ -39,6 +48,7 @@ def known_labels(
         known: Values that it may have.
         raw: Label in the raw data → label in the data set, to tell what is likely meant.
         hint: What else to tell when another value is found.
+        say: Takes the sentence about values that were rounded.
 
     Returns:
         The image, unchanged if all values are whole.
@@ -51,11 +61,11 @@ def known_labels(
     off = np.abs(found.astype(float) - whole)
     unknown = (off > NEARLY_WHOLE) | ~np.isin(whole, list(known))
     if unknown.any():
-        likely = _likely(found.tolist(), sorted(known), raw or {})
-        advice = " ".join(text for text in (likely, hint) if text)
+        likely = _likely(found.tolist(), sorted(known), raw or {}) or ("" if hint else _by_order(found.tolist(), known))
+        advice = " ".join(text for text in (hint, likely) if text)
         raise DataError(f"{what} has the labels {shown(found)}; expected only {shown(known)}. {advice}".rstrip())
     if off.any():
-        print(f"{what} has the labels {shown(found)}, which are rounded to {shown(whole)}.", flush=True)
+        say(f"{what} has the labels {shown(found)}, which are rounded to {shown(whole)}")
         return np.round(image)
     return image
 
@@ -74,8 +84,7 @@ def _likely(found: list[float], known: list[int], raw: Mapping[int, int]) -> str
         return (
             f"These are the labels of the raw data, which the data set numbers anew: {_arrows(changed)}. Change them."
         )
-    foreground = [value for value in found if value != 0]
-    labels = [label for label in known if label != 0]
+    foreground, labels = [value for value in found if value != 0], [label for label in known if label != 0]
     for label in labels if foreground else ():
         factor = min(foreground, key=abs) / label
         multiples = np.array(foreground) / factor
@@ -83,9 +92,16 @@ def _likely(found: list[float], known: list[int], raw: Mapping[int, int]) -> str
         if factor != 1 and np.isin(whole, labels).all() and (np.abs(multiples - whole) <= NEARLY_WHOLE).all():
             meant = dict(zip(foreground, whole.astype(int).tolist(), strict=True))
             return f"They look like labels times {factor:.6g}: {_arrows(meant)}. Divide them."
-    if len(foreground) == len(labels) and all(value > 0 for value in foreground):
-        return f"By their order they may mean {_arrows(dict(zip(foreground, labels, strict=True)))}. Change them if so."
     return ""
+
+
+def _by_order(found: list[float], known: Collection[int]) -> str:
+    """What values mean if only their order counts; empty if there are more or fewer than labels."""
+    foreground, labels = [value for value in found if value > 0], sorted(label for label in known if label > 0)
+    if len(foreground) != len(labels) or min(found) < 0:
+        return ""
+    changed = {value: label for value, label in zip(foreground, labels, strict=True) if value != label}
+    return f"By their order they may mean: {_arrows(changed)}. Change them if so."
 
 
 def _arrows(meanings: Mapping[float, int]) -> str:

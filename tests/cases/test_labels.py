@@ -41,10 +41,11 @@ def test_all_but_whole_numbers_are_rounded_and_said(capsys):
         ([0, 85, 170, 255], r"labels times 85: 85 is 1, 170 is 2, 255 is 3\. Divide"),
         ([0, 170, 255], r"labels times 85: 170 is 2, 255 is 3\."),
         ([0, 1 / 255, 2 / 255], r"labels times 0\.00392157: 0\.003921569 is 1"),
-        ([0, 10, 11, 50], r"By their order they may mean 10 is 1, 11 is 2, 50 is 3"),
+        ([0, 10, 11, 50], r"By their order they may mean: 10 is 1, 11 is 2, 50 is 3\."),
         ([0, 0.99], r"has the labels 0, 0\.99; "),
         ([0, 1.002, 2], r"has the labels 0, 1\.002, 2; "),
         ([-1, 0, 1], r"has the labels -1, 0, 1; "),
+        ([0, 1, 3, 5], r"By their order they may mean: 3 is 2, 5 is 3"),
         ([0, 1, 2, 7, 9], r"has the labels 0, 1, 2, 7, 9; expected only 0, 1, 2, 3\. hint$"),
     ],
 )

@@ -107,10 +107,10 @@ class TestConversion:
         assert list(nnunet_raw.iterdir()) == []
         assert "2 training cases, 1 test case" in capsys.readouterr().out
 
-    def test_second_run_reads_only_the_case_with_a_volume_of_zeros(self, task, nnunet_raw, capsys):
+    def test_second_run_reads_nothing_again(self, task, nnunet_raw, capsys):
         assert _convert(task) == 0
         assert _convert(task) == 0
-        assert "2 of them from an earlier run" in capsys.readouterr().out
+        assert "3 of them from an earlier run" in capsys.readouterr().out
 
 
 def _image(task: Path) -> Path:

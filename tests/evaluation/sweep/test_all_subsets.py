@@ -277,7 +277,7 @@ class TestLabels:
         [
             (
                 lambda label: np.where(label == 3, 4, label),
-                "0, 1, 2, 4; expected only 0, 1, 2, 3. By their order .*4 is 3",
+                "0, 1, 2, 4; expected only 0, 1, 2, 3. By their order they may mean: 4 is 3",
             ),
             (lambda label: 85 * label, "0, 85, 170, 255; expected only 0, 1, 2, 3. They look like labels times 85"),
             (lambda label: 0.99 * label.astype(np.float32), "0, 0.99, 1.98, 2.97; expected only 0, 1, 2, 3"),
