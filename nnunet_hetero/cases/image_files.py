@@ -97,6 +97,6 @@ def require_whole(file: str | os.PathLike, what: str | None = None) -> None:
 
 def _damaged(what: str | os.PathLike, error: Exception) -> str:
     return (
-        f"{what} cannot be read ({error}): it is damaged or truncated, or in another format than its name says. Copy or "
-        "download it again."
+        f"{what} cannot be read ({error}): it is damaged or truncated, or in another format than its name says. "
+        "Copy or download it again."
     )
