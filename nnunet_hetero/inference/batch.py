@@ -25,12 +25,16 @@ from nnunet_hetero.inference.output.modality_record import read_record, write_re
 from nnunet_hetero.inference.output.run_record import PeakMemory, record_case, record_failure
 from nnunet_hetero.inference.output.volumes import Row, drop_row, has_row, write_row
 from nnunet_hetero.io.atomic_files import Unfinished, clear_drafts, locked, replace_text
+from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.processes import Workers, in_words
 
 if TYPE_CHECKING:
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 ARGUMENTS_NAME = "predict_from_raw_data_args.json"
+
+BESIDE = Document(dict[str, Any], "what nnU-Net writes beside its predictions", "Predict the cases again.")
+"""It is written anew by every run: a damaged one is put aside."""
 
 
 @dataclass(frozen=True)
@@ -263,11 +267,9 @@ def write_settings(folder: str, arguments: dict[str, Any], dataset_json: dict, p
     with locked(folder):
         for name, content in files.items():
             file = Path(folder, name)
+            before = BESIDE.or_aside(file)
+            if name == ARGUMENTS_NAME and before is not None and before | own == content | own:
+                continue
             text = json.dumps(content, sort_keys=name == ARGUMENTS_NAME, indent=4)
-            before = file.read_text(encoding="utf-8") if file.is_file() else None
-            if name == ARGUMENTS_NAME and before is not None:
-                unchanged = json.loads(before) | own == content | own
-            else:
-                unchanged = before == text
-            if not unchanged:
+            if before is None or json.dumps(before, indent=4) != text:
                 replace_text(file, text)

@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from nnunet_hetero.cases.preprocess import PreparedCase
-from nnunet_hetero.io.atomic_files import read_json, update_json
+from nnunet_hetero.io.documents import Document
 from nnunet_hetero.modalities import Modalities
 
 FILE_NAME = "modalities.json"
+
+
+class _Entry(TypedDict):
+    used: list[str]
+    absent: dict[str, str]
+
+
+RECORD = Document(dict[str, _Entry], "the record of what each case was segmented from", "Predict the cases again.")
+"""It only helps to continue: a damaged one is put aside."""
 
 
 def record(prepared: PreparedCase, modalities: Modalities) -> dict:
@@ -36,9 +47,9 @@ def write_record(folder: str | os.PathLike, case: str, entry: dict) -> None:
 
     With ``-num_parts`` several processes write to one folder.
     """
-    update_json(Path(folder) / FILE_NAME, lambda entries: dict(sorted({**entries, case: entry}.items())))
+    RECORD.update(Path(folder) / FILE_NAME, lambda entries: dict(sorted({**entries, case: entry}.items())))
 
 
 def read_record(folder: str | os.PathLike, case: str) -> dict | None:
     """The entry of one case, see `record`; None if there is none."""
-    return read_json(Path(folder) / FILE_NAME).get(case)
+    return (RECORD.or_aside(Path(folder) / FILE_NAME) or {}).get(case)

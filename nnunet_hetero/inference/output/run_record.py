@@ -13,13 +13,34 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero import __version__
 from nnunet_hetero.cases.prepare import Failure
-from nnunet_hetero.io.atomic_files import update_json
+from nnunet_hetero.io.documents import Document
 
 RUN_NAME = "run.json"
 FAILED_NAME = "failed.json"
+
+
+class _Case(TypedDict):
+    run: int
+
+
+class _Runs(TypedDict):
+    runs: NotRequired[list[dict[str, Any]]]
+    cases: NotRequired[dict[str, _Case]]
+
+
+class _Failed(TypedDict):
+    reason: str
+    step: str
+
+
+_REMEDY = "Predict the cases again."
+RUNS = Document(_Runs, "the record of what predicted each case", _REMEDY)
+FAILED = Document(dict[str, _Failed], "the list of cases that failed", _REMEDY)
+"""Both only help: damaged ones are put aside."""
 
 
 def describe_run(
@@ -82,7 +103,7 @@ def record_case(folder: str | os.PathLike, case: str, run: dict, measured: dict[
         cases = {**content.get("cases", {}), case: {"run": runs.index(run), **measured}}
         return {"runs": runs, "cases": dict(sorted(cases.items()))}
 
-    update_json(Path(folder) / RUN_NAME, change)
+    RUNS.update(Path(folder) / RUN_NAME, change)
 
 
 def record_failure(folder: str | os.PathLike, case: str, failure: Failure | None) -> None:
@@ -94,7 +115,7 @@ def record_failure(folder: str | os.PathLike, case: str, failure: Failure | None
             content[case] = {"reason": failure.reason, "step": failure.step}
         return dict(sorted(content.items()))
 
-    update_json(Path(folder) / FAILED_NAME, change)
+    FAILED.update(Path(folder) / FAILED_NAME, change)
 
 
 class PeakMemory:

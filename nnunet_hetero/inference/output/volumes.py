@@ -13,10 +13,14 @@ import numpy as np
 from nnunetv2.evaluation.evaluate_predictions import region_or_label_to_mask
 
 from nnunet_hetero.io.atomic_files import locked, replace_text
+from nnunet_hetero.io.documents import CsvDocument
 from nnunet_hetero.nnunet.regions import Region
 
 FILE_NAME = "volumes.csv"
 PERCENTILES = (2.5, 97.5)
+
+TABLE = CsvDocument({"case": str, "modalities": str}, "a table with a row for each case", "Predict the cases again.")
+"""Rows of other cases are kept while they can be read: a damaged table is put aside."""
 
 Row = dict[str, str | float | None]
 
@@ -82,37 +86,35 @@ def write_row(file: str | os.PathLike, case: str, used: Sequence[str], row: Row)
     file = Path(file)
     file.parent.mkdir(exist_ok=True)
     with locked(file.parent):
-        rows = {}
-        if file.is_file():
-            with file.open(newline="", encoding="utf-8") as stream:
-                rows = {entry["case"]: entry for entry in csv.DictReader(stream)}
+        rows = {entry["case"]: entry for entry in TABLE.or_aside(file)}
         rows[case] = {"case": case, "modalities": "+".join(used), **{key: _text(value) for key, value in row.items()}}
         columns = list(dict.fromkeys(column for entry in (rows[case], *rows.values()) for column in entry))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[name] for name in sorted(rows))
-        replace_text(file, text.getvalue())
+        _write(file, columns, [rows[name] for name in sorted(rows)])
 
 
 def drop_row(file: str | os.PathLike, case: str) -> None:
     """Remove the row of one case from a CSV file that `write_row` wrote."""
     file = Path(file)
-    if has_row(file, case):
-        with locked(file.parent):
-            lines = csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows(line for line in lines if line[0] != case)
-            replace_text(file, text.getvalue())
+    if not os.path.lexists(file):
+        return
+    with locked(file.parent):
+        rows = TABLE.or_aside(file)
+        others = [row for row in rows if row["case"] != case]
+        if len(others) < len(rows):
+            _write(file, list(rows[0]), others)
 
 
 def has_row(file: str | os.PathLike, case: str) -> bool:
     """Whether a CSV file is there and has a row of this case."""
-    file = Path(file)
-    if not file.is_file():
-        return False
-    with file.open(newline="", encoding="utf-8") as stream:
-        return any(entry["case"] == case for entry in csv.DictReader(stream))
+    return any(row["case"] == case for row in TABLE.or_aside(file))
+
+
+def _write(file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_text(file, text.getvalue())
 
 
 def plain_name(name: str) -> str:
