@@ -7,21 +7,23 @@ nnU-Net takes them.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnunetv2.configuration import default_num_processes
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from tqdm import tqdm
+from typing_extensions import TypedDict
 
 from nnunet_hetero.cases.histogram import Statistics, image_statistics
 from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
-from nnunet_hetero.io.atomic_files import locked, read_json, replace_json
+from nnunet_hetero.cases.raw_dataset import DATASET_JSON, read_dataset_json
+from nnunet_hetero.io.atomic_files import locked, replace_json
+from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.processes import threads
 from nnunet_hetero.modalities import Modalities
 
@@ -31,6 +33,20 @@ if TYPE_CHECKING:
 RAW_FOLDER = "nnUNet_raw"
 CACHE_NAME = "hetero_intensity.json"
 CACHE_VERSION = 2  # what is kept of a case
+
+
+class _Image(TypedDict):
+    mean: float
+    sd: float
+    landmarks: list[float]
+
+
+class _Case(TypedDict):
+    stamp: list[Any]
+    statistics: dict[str, _Image]
+
+
+CACHE = Document(dict[str, _Case], "the intensities of the training images", "They are measured anew.")
 
 
 @dataclass(frozen=True)
@@ -140,9 +156,12 @@ def case_statistics(
 
     Raises:
         OSError: If the dataset is not there.
+        DataError: If its dataset.json is not what it must be.
         RuntimeError: If an image cannot be read; nnU-Net's readers raise it.
     """
-    dataset_json = json.loads((raw.folder / "dataset.json").read_text(encoding="utf-8"))
+    if not (raw.folder / DATASET_JSON).is_file():
+        raise FileNotFoundError(f"{raw.folder / DATASET_JSON} is not there")
+    dataset_json = read_dataset_json(raw.folder)
     files = {
         case: entry["images"]
         for case, entry in get_filenames_of_train_images_and_targets(str(raw.folder), dataset_json).items()
@@ -151,7 +170,7 @@ def case_statistics(
     stamps = {
         case: [CACHE_VERSION, list(raw.masked), *(os.stat(file).st_mtime for file in files[case])] for case in cases
     }
-    known = read_json(cache)
+    known = CACHE.or_aside(cache) or {}
     todo = [case for case in cases if known.get(case, {}).get("stamp") != stamps[case]]
     # Readers decompress outside of Python's lock, so threads do.
     with threads(default_num_processes) as pool:
@@ -160,5 +179,5 @@ def case_statistics(
         new = {case: {"stamp": stamps[case], "statistics": moments} for case, moments in zip(todo, bar, strict=True)}
     if new:
         with locked(Path(cache).parent):
-            replace_json(cache, dict(sorted({**read_json(cache), **new}.items())))
+            replace_json(cache, dict(sorted({**(CACHE.or_aside(cache) or {}), **new}.items())))
     return {case: {**known, **new}[case]["statistics"] for case in cases}

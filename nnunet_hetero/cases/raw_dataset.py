@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from nnunet_hetero.errors import DataError
+from nnunet_hetero.nnunet.json_files import CHANNELS_JSON
 
 DATASET_JSON = "dataset.json"
 
@@ -24,18 +23,9 @@ validate without it."""
 
 
 def read_dataset_json(folder: Path) -> dict:
-    """Content of a folder's dataset.json, with the entries that are needed.
+    """Content of a folder's dataset.json, with the channels and the file ending.
 
     Raises:
         DataError: If it is not there, damaged, or lacks one.
     """
-    file = folder / DATASET_JSON
-    if not file.is_file():
-        raise DataError(f"{file} is not there. It must name the channels and the file ending, as nnU-Net wants it.")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file} is not valid JSON ({error}).") from error
-    if not isinstance(content, dict) or "file_ending" not in content:
-        raise DataError(f"{file} has no 'file_ending', which nnU-Net needs.")
-    return content
+    return CHANNELS_JSON.read(folder / DATASET_JSON)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-
-from nnunet_hetero.errors import SettingsError
 
 HELP = """\
 Write plans for one network per subset of the modalities, for SubsetTrainer: PLANS_T1, PLANS_T1_T1c, and so on. They
@@ -35,15 +32,12 @@ def run(args: argparse.Namespace) -> int:
     # Late, so that -h answers at once.
     from nnunet_hetero.modalities import Modalities, parse_subsets
     from nnunet_hetero.nnunet.folders import dataset_folders
-    from nnunet_hetero.planning.plans_file import read_plans, trainable_configurations, write_plans
+    from nnunet_hetero.planning.plans_file import read_dataset_json, read_plans, trainable_configurations, write_plans
     from nnunet_hetero.planning.subset_plans import subset_plans
 
     folder = dataset_folders(args.d)[1]
     plans = read_plans(folder, args.p)
-    file = folder / "dataset.json"
-    if not file.is_file():
-        raise SettingsError(f"{file} is not there. Plan and preprocess first: nnUNetv2_plan_and_preprocess -d {args.d}")
-    modalities = Modalities.from_dataset_json(json.loads(file.read_text(encoding="utf-8")))
+    modalities = Modalities.from_dataset_json(read_dataset_json(folder))
     configurations = trainable_configurations(plans, args.c)
     for subset in parse_subsets(modalities, args.subsets):
         new = subset_plans(plans, modalities, subset, configurations)

@@ -8,10 +8,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunet_hetero.errors import DataError
+from pydantic import ConfigDict
+from typing_extensions import NotRequired, TypedDict
+
 from nnunet_hetero.io.atomic_files import replace_text
+from nnunet_hetero.io.documents import Document
 
 RECORD_NAME = "fill_gaps.json"
+
+
+class _Written(TypedDict):
+    files: NotRequired[dict[str, dict[str, str]]]
+    images_before: NotRequired[dict[str, list[str | None]]]
+    listed_before: NotRequired[dict[str, list[str]] | None]
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+WRITTEN = Document(
+    _Written,
+    "the record of an earlier fill-gaps",
+    "Without it nobody can tell which all-zero files were written; put it back.",
+)
 
 
 @dataclass(frozen=True)
@@ -35,16 +53,8 @@ class Record:
         Raises:
             DataError: If it is damaged.
         """
-        file = folder / RECORD_NAME
-        if not file.is_file():
-            return None
-        try:
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise DataError(
-                f"{file} is not the record of an earlier fill-gaps ({error}). Without it nobody can tell which "
-                "all-zero files were written; put it back."
-            ) from error
+        content = WRITTEN.read_if_there(folder / RECORD_NAME)
+        return None if content is None else cls(**content)
 
     def save(self, folder: Path) -> None:
         """Write it as a whole; an empty one is removed."""

@@ -92,7 +92,7 @@ class _Plans(TypedDict):
 PLANS = Document(
     _Plans,
     "plans of nnU-Net",
-    "Plan again (nnUNetv2_plan_and_preprocess), or put the file back.",
+    "Name others with -p, plan again (nnUNetv2_plan_and_preprocess), or put the file back.",
     SettingsError,
 )
 

@@ -19,6 +19,7 @@ from nnunet_hetero.nnunet.folders import dataset_folders
 from nnunet_hetero.planning.capacity import Choice, describe_choice, plan_capacity
 from nnunet_hetero.planning.plans_file import (
     derived_plans,
+    read_dataset_json,
     read_plans,
     resolved_configuration,
     trainable_configurations,
@@ -83,7 +84,7 @@ def derive_settings(
     plans = read_plans(folder, source)
     if name == source:
         raise SettingsError(f"--out_plans is '{name}', which are the plans to start from. Choose another name.")
-    modalities = Modalities.from_dataset_json(_read_dataset_json(folder))
+    modalities = Modalities.from_dataset_json(read_dataset_json(folder))
     chosen = trainable_configurations(plans, configurations)
     changes = {**assigned_settings(assignments), **draw_settings(alpha, presence, modalities)}
 
@@ -134,10 +135,3 @@ def _cohort_counts(preprocessed: Path, modalities: Modalities) -> Counter[Subset
         return None
     dataset_class = infer_dataset_class(str(preprocessed))
     return Cohort.read(modalities, dataset_class(str(preprocessed))).subset_counts()
-
-
-def _read_dataset_json(folder: Path) -> dict[str, Any]:
-    file = folder / "dataset.json"
-    if not file.is_file():
-        raise SettingsError(f"{file} is not there; run nnUNetv2_plan_and_preprocess first.")
-    return json.loads(file.read_text(encoding="utf-8"))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import os
 import re
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.atomic_files import replace_json
+from nnunet_hetero.nnunet.json_files import DATASET_JSON, PLANS, checked_configuration
 
 ORIGIN = "derived_from"
 """Key of the plans that we write: the plans that they come from. nnU-Net ignores it."""
 
 Configuration = dict[str, Any]
+
+PREPROCESSED = dataclasses.replace(
+    DATASET_JSON, remedy="Plan and preprocess again: nnUNetv2_plan_and_preprocess.", error=SettingsError
+)
 
 
 def read_plans(folder: Path, name: str) -> dict[str, Any]:
@@ -36,9 +40,16 @@ def read_plans(folder: Path, name: str) -> dict[str, Any]:
         dataset = folder.name[len("Dataset") :][:3].lstrip("0")
         there = f"There are: {', '.join(found)}." if found else f"Plan first: nnUNetv2_plan_and_preprocess -d {dataset}"
         raise SettingsError(f"There are no plans '{name}' in {folder}. {there}")
-    if not _is_plans(file):
-        raise SettingsError(f"{file} holds no plans of nnU-Net: it has no 'configurations'. Name the plans with -p.")
-    return json.loads(file.read_text(encoding="utf-8"))
+    return PLANS.read(file)
+
+
+def read_dataset_json(folder: Path) -> dict[str, Any]:
+    """dataset.json of a preprocessed data set.
+
+    Raises:
+        SettingsError: If it is not there or not what it must be.
+    """
+    return PREPROCESSED.read(folder / "dataset.json")
 
 
 def trainable_configurations(plans: dict[str, Any], wanted: Sequence[str] | None = None) -> list[str]:
@@ -113,8 +124,8 @@ def write_plans(folder: Path, plans: dict[str, Any], overwrite: bool = False) ->
         SettingsError: If a file of that name must not be replaced.
     """
     file = folder / f"{plans['plans_name']}.json"
-    if file.exists():
-        found = json.loads(file.read_text(encoding="utf-8")) if _is_plans(file) else {}
+    if os.path.lexists(file):
+        found = PLANS.read(file) if _is_plans(file) else {}
         if found == plans:
             return file
         if ORIGIN not in found:
@@ -130,16 +141,15 @@ def write_plans(folder: Path, plans: dict[str, Any], overwrite: bool = False) ->
 
 def _is_plans(file: Path) -> bool:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+        PLANS.read(file)
+    except SettingsError:
         return False
-    return isinstance(content, dict) and "configurations" in content and "plans_name" in content
+    return True
 
 
 def resolved_configuration(plans: dict[str, Any], name: str) -> Configuration:
     """A copy of a configuration with what it inherits."""
-    # A copy, since nnU-Net resolves inheritance in place.
-    configuration = PlansManager(deepcopy(plans)).get_configuration(name).configuration
+    configuration = checked_configuration(plans, name, f"{plans['plans_name']}.json")
     return {key: value for key, value in configuration.items() if key != "inherits_from"}
 
 

@@ -7,12 +7,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import replace_json, replace_text
+from nnunet_hetero.io.documents import Document
+from nnunet_hetero.nnunet.json_files import SPLITS as FOLDS
 
 from .schemes import Fold
 
 SPLITS, RECORD = "splits_final.json", "hetero_splits.json"
+
+
+class _Record(TypedDict):
+    test_is_moved: bool
+    test: list[list[str]]
+
+
+HETERO_SPLITS = Document(
+    _Record, "the test cases of each fold, as 'nnunet_hetero splits' writes them", "Put it back, or split again."
+)
 
 
 def refuse_existing(preprocessed: Path) -> None:
@@ -54,7 +68,9 @@ def held_out_names(preprocessed: Path, fold: int | str) -> list[str]:
     file = preprocessed / RECORD
     if not file.is_file():
         raise DataError(f"{file} is not there, so no test cases are known. 'nnunet_hetero splits' writes it.")
-    record = json.loads(file.read_text(encoding="utf-8"))
+    record = HETERO_SPLITS.read(file)
+    if fold == "all" and not record["test"]:
+        raise DataError(f"{file} has no folds. Split again.")
     if fold == "all":
         if not record["test_is_moved"]:
             raise SettingsError("Fold 'all' trained on every case in imagesTr, the test cases of the other folds too.")
@@ -66,7 +82,9 @@ def held_out_names(preprocessed: Path, fold: int | str) -> list[str]:
         raise DataError(
             f"Fold {fold} has no test cases, see {file}. 'nnunet_hetero splits --test 0.2' would make some."
         )
-    splits = json.loads((preprocessed / SPLITS).read_text(encoding="utf-8"))
+    splits = FOLDS.read(preprocessed / SPLITS)
+    if int(fold) >= len(splits):
+        raise DataError(f"{preprocessed / SPLITS} has {len(splits)} folds, but {file} has fold {fold}. Split again.")
     seen = sorted(set(cases) & {*splits[int(fold)]["train"], *splits[int(fold)]["val"]})
     if seen:
         raise DataError(

@@ -7,10 +7,26 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 from nnunet_hetero.cases.raw_dataset import MOVED_TEST_CASES as JOURNAL
 from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.io.atomic_files import read_json, replace_text
+from nnunet_hetero.io.atomic_files import replace_text
+from nnunet_hetero.io.documents import Document
+
+
+class _Journal(TypedDict):
+    finished: bool
+    cases: list[str]
+
+
+MOVED = Document(
+    _Journal,
+    "the journal of the test cases that 'nnunet_hetero splits' moved to imagesTs",
+    "Put it back. Without it nobody can tell which cases in imagesTs were moved there; if you know, move them back to "
+    "imagesTr and labelsTr and delete it.",
+)
 
 _PLACES = (("imagesTr", "imagesTs"), ("labelsTr", "labelsTs"))
 
@@ -21,7 +37,7 @@ def moved_cases(raw: Path) -> list[str]:
     Raises:
         DataError: If it was stopped half-way.
     """
-    journal = read_json(raw / JOURNAL)
+    journal = MOVED.read_if_there(raw / JOURNAL) or {}
     if journal and not journal["finished"]:
         raise DataError(
             f"{raw}: an earlier run was stopped while it moved test cases to imagesTs. Bring them back with --undo, "
@@ -71,7 +87,7 @@ def undo_move(raw: Path) -> list[str]:
     Raises:
         DataError: If files cannot be moved.
     """
-    cases = read_json(raw / JOURNAL).get("cases", [])
+    cases = (MOVED.read_if_there(raw / JOURNAL) or {}).get("cases", [])
     if cases:
         ending = read_dataset_json(raw)["file_ending"]
         _move([(target, source) for case in cases for source, target in _moves(raw, case, ending, back=True)])

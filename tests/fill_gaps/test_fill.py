@@ -217,7 +217,7 @@ class TestUndo:
 
     def test_a_damaged_record(self, dataset):
         (dataset / RECORD_NAME).write_text("{")
-        with pytest.raises(DataError, match="is not the record of an earlier fill-gaps"):
+        with pytest.raises(DataError, match="Expected: the record of an earlier fill-gaps"):
             undo(Cohort.of_dataset(dataset))
 
 

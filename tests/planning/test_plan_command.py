@@ -174,7 +174,7 @@ class TestRefuses:
             (["--set", "seed=1", "-c", "3d_cascade_fullres"], "second stage of a cascade (after '3d_lowres')"),
             (["--set", "seed=1", "-c", "2d"], "have no configuration '2d'. They have: 3d_fullres"),
             (["--set", "seed=1", "-p", "nnUNetResEncUNetLPlans"], "There are: nnUNetPlans"),
-            (["--set", "seed=1", "-p", "dataset"], "dataset.json holds no plans of nnU-Net"),
+            (["--set", "seed=1", "-p", "dataset"], "Expected: plans of nnU-Net. Name others with -p"),
             (["--set", "seed=1", "--out_plans", "nnUNetPlans"], "which are the plans to start from"),
             (["--set", "seed=1", "--out_plans", "my__plans"], "'my__plans' cannot name plans"),
             (["--set", "seed=1", "--out_plans", "../Mine"], "'../Mine' cannot name plans"),

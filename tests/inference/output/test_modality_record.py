@@ -17,7 +17,11 @@ class TestRecord:
     def test_parallel_writers_lose_nothing(self, tmp_path):
         """As with -num_parts, where several processes write to one folder."""
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda number: write_record(tmp_path, f"{number:02d}", {"used": ["T1"]}), range(40)))
+            list(
+                pool.map(
+                    lambda number: write_record(tmp_path, f"{number:02d}", {"used": ["T1"], "absent": {}}), range(40)
+                )
+            )
         entries = json.loads((tmp_path / "modalities.json").read_text())
         assert sorted(entries) == [f"{number:02d}" for number in range(40)]
 
