@@ -85,7 +85,7 @@ class TestPlans:
         with pytest.raises(SettingsError) as refusal:
             checked_configuration(plans, CONFIGURATION, "plans.json", 4)
         message = str(refusal.value)
-        assert message.startswith("plans.json ") and words in message and "Plan again" in message
+        assert message.startswith("plans.json ") and words in message and "plan again" in message
 
     def test_a_configuration_that_is_not_there(self):
         with pytest.raises(SettingsError, match="2d not found"):
