@@ -66,7 +66,7 @@ def calls_of(args: argparse.Namespace) -> dict[str, Callable[[], object]]:
 
     def predict(data: torch.Tensor, num_samples: int, completed: str | None = None) -> Callable[[], object]:
         sampling = SamplingOptions(num_samples, save_completed=completed)
-        return lambda: predict_preprocessed(hetero, data, "case", sampling, voxel_volume=0.001)
+        return lambda: predict_preprocessed(hetero.model, data, "case", sampling, voxel_volume=0.001)
 
     return {
         "nnU-Net, 4 channels": lambda: plain.predict_logits_from_preprocessed_data(case),

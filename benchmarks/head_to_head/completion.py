@@ -32,6 +32,7 @@ from nnunet_hetero.evaluation.scores.image_quality import z_scored
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.engine.network_steps import completes_images
+from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.atomic_files import read_json, replace_json
 from nnunet_hetero.nnunet.folders import dataset_folders
@@ -105,10 +106,12 @@ def completed(predictor: HeteroModalPredictor, case: CaseImages, channel: int) -
     It is the image that ``--save_completed`` writes, but in z-scored units.
     """
     others = case.restricted_to(set(case.used) - {channel})
-    prepared = preprocess(others, predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json)
+    prepared = preprocess(others, predictor.model.preparation)
     data = torch.from_numpy(prepared.data)
-    found = predict_preprocessed(predictor, data, case.name, FROM_THE_MEAN, segment=False)
-    writer = dataclasses.replace(predictor.writer(), scales=[IntensityScale()] * len(predictor.modalities))
+    found = predict_preprocessed(predictor.model, data, case.name, FROM_THE_MEAN, segment=False)
+    writer = dataclasses.replace(
+        CaseWriter.of_model(predictor.model), scales=[IntensityScale()] * len(predictor.modalities)
+    )
     return writer.completed_images(found, prepared.properties)[found.completed.index(channel)]
 
 

@@ -6,6 +6,7 @@ from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.image_values import CONSTANT, absence, is_two_valued
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.errors import DataError
 
 CT_SCHEME = "CTNormalization"
@@ -13,15 +14,16 @@ SHIFTING_SCHEMES = ("ZScoreNormalization", "RescaleTo01Normalization")
 """They make zeros of what is constant where they look."""
 
 
-def require_tissue(images: CaseImages, plans_manager, configuration_manager) -> None:
+def require_tissue(images: CaseImages, preparation: Preparation) -> None:
     """Refuse CT images that the normalisation of CT clips to one value.
 
     Raises:
         DataError: If all of an image lies below, or above, what the training images' tissue has.
     """
-    properties = plans_manager.foreground_intensity_properties_per_channel
+    properties = preparation.plans_manager.foreground_intensity_properties_per_channel
+    schemes = preparation.configuration_manager.normalization_schemes
     for channel in images.used:
-        if configuration_manager.normalization_schemes[channel] != CT_SCHEME:
+        if schemes[channel] != CT_SCHEME:
             continue
         low, high = (float(properties[str(channel)][key]) for key in ("percentile_00_5", "percentile_99_5"))
         image = images.data[channel]

@@ -18,9 +18,10 @@ from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.flat_images import require_tissue, without_flat
 from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
 from nnunet_hetero.cases.geometry import SHEARED, header_doubts, reader_geometry
-from nnunet_hetero.cases.histogram import Landmarks, image_statistics, standardise_case
+from nnunet_hetero.cases.histogram import image_statistics, standardise_case
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole
 from nnunet_hetero.cases.image_values import absence, is_two_valued, require_usable
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
 
@@ -168,33 +169,26 @@ def _require_same_grid(what: str, image, grid, first: str, first_image, first_gr
         )
 
 
-def preprocess(
-    images: CaseImages,
-    plans_manager,
-    configuration_manager,
-    dataset_json: dict,
-    landmarks: Landmarks | None = None,
-) -> PreparedCase:
+def preprocess(images: CaseImages, preparation: Preparation) -> PreparedCase:
     """Preprocess a case as nnU-Net does: transpose, crop, normalise, resample; absent channels are exactly zero.
 
     Args:
         images: The case.
-        plans_manager: nnU-Net's.
-        configuration_manager: nnU-Net's.
-        dataset_json: Content of ``dataset.json``.
-        landmarks: Of the model, if it was trained on images with standardised histograms.
+        preparation: That of the model.
 
     Raises:
         DataError: If an image, or each of them, is flat once it is normalised, or the model has no landmarks of a
             modality that the case has.
+        SettingsError: If the model was trained on images with standardised histograms, and its landmarks are unknown.
     """
-    require_tissue(images, plans_manager, configuration_manager)
+    configuration_manager, landmarks = preparation.configuration_manager, preparation.required_landmarks()
+    require_tissue(images, preparation)
     images = without_flat(images, configuration_manager)
     preprocessor = configuration_manager.preprocessor_class(verbose=False)
     # nnU-Net writes the crop into the properties.
     properties = deepcopy(next(entry for entry in images.properties if entry is not None))
     data, segmentation, properties = preprocessor.run_case_npy(
-        images.data, None, properties, plans_manager, configuration_manager, dataset_json
+        images.data, None, properties, preparation.plans_manager, configuration_manager, preparation.dataset_json
     )
     if landmarks is not None:
         statistics = image_statistics(images.data, configuration_manager.use_mask_for_norm)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.utilities.helpers import empty_cache
 
+from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.inference.engine.case_result import CasePrediction
 from nnunet_hetero.inference.output.case_writer import TABLES, CaseWriter
@@ -27,9 +29,6 @@ from nnunet_hetero.inference.output.volumes import Row, drop_row, has_row, write
 from nnunet_hetero.io.atomic_files import Unfinished, clear_drafts, locked, replace_text
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.processes import Workers, in_words
-
-if TYPE_CHECKING:
-    from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 ARGUMENTS_NAME = "predict_from_raw_data_args.json"
 
@@ -83,16 +82,29 @@ class Batch:
     """The cases of one call. Leaving its context ends the background processes.
 
     Args:
-        predictor: Predicts; its `failed` receives what goes wrong.
+        predict: From data, properties and name of a preprocessed case to its prediction.
+        device: Where that happens.
         writer: Writes.
         run: What ``run.json`` says of this call, see `describe_run`; None keeps no such record.
         num_processes: Background processes for writing; 0 writes in this process.
+
+    Attributes:
+        failed: Reason by case for those that have no result.
     """
 
-    def __init__(self, predictor: HeteroModalPredictor, writer: CaseWriter, run: dict | None, num_processes: int):
-        self.predictor = predictor
+    def __init__(
+        self,
+        predict: Callable[[torch.Tensor, dict, str], CasePrediction],
+        device: torch.device,
+        writer: CaseWriter,
+        run: dict | None,
+        num_processes: int,
+    ):
+        self.predict = predict
+        self.device = device
         self.writer = writer
         self.run = run
+        self.failed: dict[str, str] = {}
         self.results: list = []
         self._workers = Workers(num_processes)
         self._open: list[Unfinished] = []
@@ -112,16 +124,16 @@ class Batch:
         """
         while self._workers.oldest_is_done():
             self._take()
-        memory = PeakMemory(self.predictor.device)
+        memory = PeakMemory(self.device)
         memory.start()
         start = time.perf_counter()
         try:
-            prediction = self.predictor.predict_case(item.data, item.properties, item.name)
+            prediction = self.predict(item.data, item.properties, item.name)
         except Exception as error:
             if item.output is None:
                 raise
             self.fail(item.name, item.output, Failure("predicting", in_words(error)))
-            empty_cache(self.predictor.device)
+            empty_cache(self.device)
             return
         seconds = {**(item.seconds or {}), "predicting": time.perf_counter() - start}
         # The input is not needed any more, and may be large.
@@ -146,7 +158,7 @@ class Batch:
     def fail(self, case: str, output: str | None, failure: Failure) -> None:
         """Tell of a case that has no result, now and in ``failed.json``."""
         print(f"Left out: {case}, {failure.step}: {failure.reason}", flush=True)
-        self.predictor.failed[case] = failure.reason
+        self.failed[case] = failure.reason
         if output is not None:
             _note_failure(output, failure)
 
@@ -211,9 +223,9 @@ class Batch:
 def _result(logits: np.ndarray, properties: dict, writer: CaseWriter):
     return convert_predicted_logits_to_segmentation_with_correct_shape(
         logits,
-        writer.plans_manager,
-        writer.configuration_manager,
-        writer.plans_manager.get_label_manager(writer.dataset_json),
+        writer.preparation.plans_manager,
+        writer.preparation.configuration_manager,
+        writer.preparation.label_manager,
         properties,
         writer.save_probabilities,
     )
@@ -241,6 +253,26 @@ def is_whole(output: str, writer: CaseWriter) -> bool:
         and all(os.path.isfile(os.path.join(folder, name)) for name in writer.expected(case, entry["absent"]))
         and all(has_row(os.path.join(folder, table), case) for table in writer.tables())
     )
+
+
+def still_to_do(
+    cases: Sequence[Case], outputs: Sequence[str | None], writer: CaseWriter
+) -> tuple[list[Case], list[str | None]]:
+    """The cases that an earlier run has not finished; the drafts that it left are cleared away.
+
+    Args:
+        cases: All cases.
+        outputs: Path of each case's files without ending; None is never done.
+        writer: Knows what is asked.
+    """
+    todo = []
+    for case, output in zip(cases, outputs, strict=True):
+        if output is None or not is_whole(output, writer):
+            todo.append((case, output))
+    for folder in {os.path.dirname(output) or os.curdir for output in outputs if output is not None}:
+        clear_drafts(folder)
+    print(f"{len(cases) - len(todo)} of them are predicted already.")
+    return [case for case, _ in todo], [output for _, output in todo]
 
 
 def make_ready(output: str, writer: CaseWriter) -> None:

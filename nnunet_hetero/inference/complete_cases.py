@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,18 +12,16 @@ from nnunet_hetero.cases.prepare import Failure, prepare_cases
 from nnunet_hetero.cases.preprocess import PreparedCase
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
+from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import describe, read_record, record, write_record
 from nnunet_hetero.inference.output.run_record import record_failure
 from nnunet_hetero.io.atomic_files import Unfinished, clear_drafts
 from nnunet_hetero.io.processes import in_words
 
-if TYPE_CHECKING:
-    from nnunet_hetero.inference.predictor import HeteroModalPredictor
-
 
 def complete_cases(
-    predictor: HeteroModalPredictor,
+    model: LoadedModel,
     source: str | os.PathLike,
     output: str | os.PathLike,
     overwrite: bool = True,
@@ -33,7 +30,7 @@ def complete_cases(
     """Complete the modalities of all cases of a folder, as prediction with ``--save_completed`` does.
 
     Args:
-        predictor: Its options say what to complete.
+        model: Its options say what to complete.
         source: Folder of images named as nnU-Net names them.
         output: Folder to write to: ``completed``, ``modalities.json`` and, if cases failed, ``failed.json``.
         overwrite: Whether to do again what an earlier run has done.
@@ -45,17 +42,16 @@ def complete_cases(
     Raises:
         DataError: If the folder has no case, or no case could be completed.
     """
-    cases = find_cases(source, predictor.modalities, predictor.dataset_json["file_ending"])
+    cases = find_cases(source, model.modalities, model.preparation.file_ending)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     clear_drafts(output)
-    writer = predictor.writer()
+    writer = CaseWriter.of_model(model)
     todo = [case for case in cases if overwrite or not _is_done(output, case.name, writer)]
     print(f"{len(cases)} case(s), {len(cases) - len(todo)} of them are completed already.")
     failed: dict[str, str] = {}
-    model = predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json, predictor.landmarks
-    for case, prepared, _ in prepare_cases(todo, predictor.modalities, predictor.kept, *model, num_processes):
-        failure = prepared if isinstance(prepared, Failure) else _complete(predictor, writer, case, prepared, output)
+    for case, prepared, _ in prepare_cases(todo, model.preparation, model.kept, num_processes):
+        failure = prepared if isinstance(prepared, Failure) else _complete(model, writer, case, prepared, output)
         record_failure(output, case.name, failure)
         if failure is not None:
             print(f"Left out: {case.name}, {failure.step}: {failure.reason}", flush=True)
@@ -67,14 +63,14 @@ def complete_cases(
 
 
 def _complete(
-    predictor: HeteroModalPredictor, writer: CaseWriter, case: Case, prepared: PreparedCase, output: Path
+    model: LoadedModel, writer: CaseWriter, case: Case, prepared: PreparedCase, output: Path
 ) -> Failure | None:
-    entry = record(prepared, predictor.modalities)
+    entry = record(prepared, model.modalities)
     print(describe(case.name, entry), flush=True)
     unfinished = Unfinished(output / case.name)
     try:
         data = torch.from_numpy(prepared.data)
-        found = predict_preprocessed(predictor, data, case.name, predictor.sampling, segment=False)
+        found = predict_preprocessed(model, data, case.name, segment=False)
         if found.completed:
             writer.write_completed(found, prepared.properties, unfinished.folder, case.name)
             unfinished.publish(writer.completed(case.name, found.completed[-1]), checked=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,14 +16,10 @@ from nnunet_hetero.cases.image_values import absence, require_usable
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_prediction import millilitres_per_voxel, predict_preprocessed
+from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.engine.network_steps import completes_images
+from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.volumes import PERCENTILES, region_volumes
-from nnunet_hetero.nnunet.environment import set_ext_trainer
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 Image = str | os.PathLike | np.ndarray
 
@@ -74,90 +67,32 @@ class Prediction:
     properties: dict
 
 
-class PythonInterface:
-    """The part of `HeteroModalPredictor` that needs no output folder."""
-
-    @classmethod
-    def from_model_folder(
-        cls,
-        folder: str | os.PathLike,
-        folds: Sequence[int | str] | int | str | None = None,
-        device: torch.device | str | None = None,
-        checkpoint_name: str = "checkpoint_final.pth",
-        **arguments,
-    ) -> Self:
-        """Load a trained model, ready to predict.
-
-        Args:
-            folder: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``.
-            folds: One or several, an ensemble; None takes all that are there.
-            device: Default CUDA if there is one, else the CPU.
-            checkpoint_name: File name of the checkpoint.
-            **arguments: Those of this class, e.g. ``options``, ``use_mirroring=False`` or ``tile_step_size``.
-
-        Raises:
-            SettingsError: As in `initialize_from_trained_model_folder`.
-        """
-        set_ext_trainer()
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        # nnU-Net prints where it looks for the trainer, and that the CPU is no GPU.
-        with contextlib.redirect_stdout(io.StringIO()):
-            predictor = cls(**{"device": device, "allow_tqdm": False, **arguments})
-            predictor.initialize_from_trained_model_folder(str(folder), folds, checkpoint_name)
-        return predictor
-
-    def predict(
-        self, images: Mapping[str, Image], spacing: Sequence[float] | None = None, case: str = ""
-    ) -> Prediction:
-        """Segment one case, complete what it lacks, and say how sure that is.
-
-        Args:
-            images: By modality, upper and lower case are the same; what is not given is missing. Either files, or
-                arrays ``(z, y, x)`` as SimpleITK gives them, on one grid.
-            spacing: With arrays: edges of a voxel in mm, in the order of the axes.
-            case: With the options' seed it settles the draws. The result is that of the command if it is the case's
-                name there.
-
-        Raises:
-            SettingsError: If a modality is unknown, or files and arrays are mixed.
-            DataError: If an image cannot be used.
-
-        Example:
-            >>> predictor = HeteroModalPredictor.from_model_folder(model_folder, device="cpu")
-            >>> prediction = predictor.predict({"T1c": t1c, "FLAIR": flair}, spacing=(1.0, 1.0, 1.0))
-            >>> prediction.segmentation.shape == t1c.shape
-            True
-            >>> sorted(prediction.completed)
-            ['T1', 'T2']
-            >>> list(prediction.volumes)
-            ['whole tumor', 'tumor core', 'enhancing tumor']
-            >>> volume = prediction.volumes["whole tumor"]
-            >>> volume.low <= volume.high
-            True
-        """
-        return _predict(self, images, spacing, case)
-
-
-def _predict(
-    predictor: HeteroModalPredictor, images: Mapping[str, Image], spacing: Sequence[float] | None, case: str
+def predict_images(
+    model: LoadedModel, images: Mapping[str, Image], spacing: Sequence[float] | None = None, case: str = ""
 ) -> Prediction:
-    modalities = predictor.modalities
-    prepared = preprocess(
-        _read(predictor, images, spacing, case),
-        predictor.plans_manager,
-        predictor.configuration_manager,
-        predictor.dataset_json,
-        predictor.landmarks,
-    )
-    completes = "missing" if completes_images(predictor.network) else None
+    """See `HeteroModalPredictor.predict`.
+
+    Args:
+        model: The model.
+        images: Files or arrays, by modality.
+        spacing: With arrays: edges of a voxel in mm.
+        case: Its name.
+
+    Raises:
+        SettingsError: If a modality is unknown, or files and arrays are mixed.
+        DataError: If an image cannot be used.
+    """
+    modalities = model.modalities
+    prepared = preprocess(_read(model, images, spacing, case), model.preparation)
+    completes = "missing" if completes_images(model.network) else None
     sampling = dataclasses.replace(
-        predictor.sampling, save_completed=predictor.sampling.save_completed or completes, save_uncertainty=True
+        model.sampling, save_completed=model.sampling.save_completed or completes, save_uncertainty=True
     )
     properties, data = prepared.properties, torch.from_numpy(prepared.data)
     voxel_volume = millilitres_per_voxel(properties, data.shape[1:])
-    found = predict_preprocessed(predictor, data, case, sampling, voxel_volume)
-    segmentation, probabilities = predictor.to_segmentation(found.logits, properties, return_probabilities=True)
-    writer = predictor.writer()
+    found = predict_preprocessed(model, data, case, sampling, voxel_volume)
+    segmentation, probabilities = model.to_segmentation(found.logits, properties, return_probabilities=True)
+    writer = CaseWriter.of_model(model)
     regions = writer.regions
 
     def by_region(maps: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -186,10 +121,8 @@ def _predict(
     )
 
 
-def _read(
-    predictor: HeteroModalPredictor, images: Mapping[str, Image], spacing: Sequence[float] | None, case: str
-) -> CaseImages:
-    modalities = predictor.modalities
+def _read(model: LoadedModel, images: Mapping[str, Image], spacing: Sequence[float] | None, case: str) -> CaseImages:
+    modalities = model.modalities
     modalities.parse(images)  # an unknown name, or one twice
     by_channel = {modalities.index(name): image for name, image in images.items()}
     arrays = [isinstance(image, np.ndarray) for image in by_channel.values()]
@@ -203,15 +136,15 @@ def _read(
         files = tuple(
             None if channel not in by_channel else os.fspath(by_channel[channel]) for channel in range(len(modalities))
         )
-        reader = predictor.plans_manager.image_reader_writer_class()
-        return read_case(Case(case, files), modalities, predictor.kept, reader)
-    return _from_arrays(predictor, by_channel, spacing, case)
+        reader = model.preparation.reader()
+        return read_case(Case(case, files), modalities, model.kept, reader)
+    return _from_arrays(model, by_channel, spacing, case)
 
 
 def _from_arrays(
-    predictor: HeteroModalPredictor, by_channel: dict[int, np.ndarray], spacing: Sequence[float] | None, case: str
+    model: LoadedModel, by_channel: dict[int, np.ndarray], spacing: Sequence[float] | None, case: str
 ) -> CaseImages:
-    modalities = predictor.modalities
+    modalities = model.modalities
     if spacing is None or len(spacing) != 3 or not all(edge > 0 for edge in spacing):
         raise SettingsError(
             f"The spacing is {spacing}. With arrays, give the edges of a voxel in mm, in the order of the axes, e.g. "
@@ -228,7 +161,7 @@ def _from_arrays(
             continue
         if image.ndim != 3 or image.shape != shape:
             raise DataError(f"{what} has shape {image.shape}; all must be 3D and of one shape, here {shape}.")
-        if channel not in predictor.kept:
+        if channel not in model.kept:
             absent[channel] = SWITCHED_OFF
             continue
         require_usable(image, what)

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from nnunetv2.configuration import default_num_processes
-from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from nnunetv2.utilities.helpers import empty_cache
 from torch._dynamo import OptimizedModule
+from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_hetero.cases.find import Case, find_cases, kept_modalities
-from nnunet_hetero.cases.histogram import Landmarks
-from nnunet_hetero.cases.intensity_scale import IntensityScale, intensity_scales
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.prepare import Failure, prepare_cases
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.batch import Batch, BatchItem, is_whole, make_ready, write_settings
-from nnunet_hetero.inference.engine.case_prediction import (
-    millilitres_per_voxel,
-    predict_preprocessed,
-    require_image_decoders,
-)
+from nnunet_hetero.inference.batch import Batch, BatchItem, make_ready, still_to_do, write_settings
+from nnunet_hetero.inference.engine.case_prediction import predict_case, predict_preprocessed, require_image_decoders
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.model import LoadedModel, Tiles
 from nnunet_hetero.inference.engine.network_steps import is_stochastic, required_modalities
-from nnunet_hetero.inference.from_python import PythonInterface
-from nnunet_hetero.inference.model.model_folder import LoadedModel, checked_folds, load_model, require_landmarks
+from nnunet_hetero.inference.from_python import Image, Prediction, predict_images
+from nnunet_hetero.inference.model.model_folder import TrainedModel, checked_folds, load_model
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import describe, record
 from nnunet_hetero.inference.output.run_record import describe_run
-from nnunet_hetero.io.atomic_files import clear_drafts
-from nnunet_hetero.modalities import Modalities
-from nnunet_hetero.nnunet.regions import regions_of
+from nnunet_hetero.modalities import Modalities, Subset
+from nnunet_hetero.network.hetero_network import HeteroNetwork
+from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from nnunet_hetero.inference.options import PredictionOptions
 
 
-class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
+class HeteroModalPredictor(nnUNetPredictor):
     """Predicts with any subset of the modalities, otherwise as nnU-Net does.
 
     A case's subset is settled once, before the sliding window: a tile in which a present modality happens to be zero is
@@ -53,16 +53,45 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
         **nnunet_arguments: Those of ``nnUNetPredictor``.
 
     Attributes:
-        modalities: The model's modalities, known once it is initialised.
-        kept: Channels that the options leave on.
+        kept: Channels that the options leave on, known once a model is loaded.
         failed: Reason by case for those that could not be predicted, since the last call began.
     """
 
     def __init__(self, *, options: PredictionOptions | None = None, **nnunet_arguments):
         super().__init__(**nnunet_arguments)
         self.options = options
+        self.kept: Subset = ()
         self.failed: dict[str, str] = {}
-        self._model: LoadedModel | None = None
+        self._trained: TrainedModel | None = None
+
+    @classmethod
+    def from_model_folder(
+        cls,
+        folder: str | os.PathLike,
+        folds: Sequence[int | str] | int | str | None = None,
+        device: torch.device | str | None = None,
+        checkpoint_name: str = "checkpoint_final.pth",
+        **arguments,
+    ) -> Self:
+        """Load a trained model, ready to predict.
+
+        Args:
+            folder: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``.
+            folds: One or several, an ensemble; None takes all that are there.
+            device: Default CUDA if there is one, else the CPU.
+            checkpoint_name: File name of the checkpoint.
+            **arguments: Those of this class, e.g. ``options``, ``use_mirroring=False`` or ``tile_step_size``.
+
+        Raises:
+            SettingsError: As in `initialize_from_trained_model_folder`.
+        """
+        set_ext_trainer()
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        # nnU-Net prints where it looks for the trainer, and that the CPU is no GPU.
+        with contextlib.redirect_stdout(io.StringIO()):
+            predictor = cls(**{"device": device, "allow_tqdm": False, **arguments})
+            predictor.initialize_from_trained_model_folder(str(folder), folds, checkpoint_name)
+        return predictor
 
     def initialize_from_trained_model_folder(
         self,
@@ -77,18 +106,18 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
                 weights, or the options name modalities that the model does not have.
         """
         folds = checked_folds(model_training_output_dir, use_folds, checkpoint_name)
-        trusted = bool(self.options and self.options.trust_checkpoint)
-        model = load_model(model_training_output_dir, folds, checkpoint_name, trusted)
+        trust = bool(self.options and self.options.trust_checkpoint)
+        trained = load_model(model_training_output_dir, folds, checkpoint_name, trust)
         self.manual_initialization(
-            model.network,
-            model.plans_manager,
-            model.configuration_manager,
-            model.parameters,
-            model.dataset_json,
-            model.trainer_name,
-            model.mirroring_axes,
+            trained.network,
+            trained.plans_manager,
+            trained.configuration_manager,
+            trained.parameters,
+            trained.dataset_json,
+            trained.trainer_name,
+            trained.mirroring_axes,
         )
-        self._model = model
+        self._trained = trained
 
     def manual_initialization(self, *arguments, **keywords) -> None:
         """See nnU-Net; with ``nnUNet_compile`` the network's parts are compiled, as in training."""
@@ -100,20 +129,111 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
         self._settle_modalities()
 
     def _settle_modalities(self) -> None:
-        self.modalities = Modalities.from_dataset_json(self.dataset_json)
         missing, available = (self.options.missing, self.options.available) if self.options else ((), ())
-        self.kept = kept_modalities(self.modalities, missing, available)
+        kept = kept_modalities(self.modalities, missing, available)
         required = required_modalities(self.network)
-        if required is not None:
-            if not set(required) <= set(self.kept):
-                raise SettingsError(
-                    f"The model needs {self.modalities.label(required)}, but --missing or --available leave "
-                    f"{self.modalities.label(self.kept)}. A network for one subset cannot do without a part of it."
-                )
-            self.kept = required
+        if required is not None and not set(required) <= set(kept):
+            raise SettingsError(
+                f"The model needs {self.modalities.label(required)}, but --missing or --available leave "
+                f"{self.modalities.label(kept)}. A network for one subset cannot do without a part of it."
+            )
+        self.kept = kept if required is None else required
         require_image_decoders(self.network, self.sampling)
         if self.options and self.options.sampling.num_samples and not is_stochastic(self.network):
             print("The model has no latents to draw: --num_samples does nothing, and there is no volumes.csv.")
+
+    @property
+    def modalities(self) -> Modalities:
+        """The model's modalities."""
+        return Modalities.from_dataset_json(self.dataset_json)
+
+    @property
+    def sampling(self) -> SamplingOptions:
+        """Draws of the latents, none for a network that has none, and what to keep besides the segmentation."""
+        chosen = self.options.sampling if self.options else SamplingOptions()
+        return chosen if is_stochastic(self.network) else dataclasses.replace(chosen, num_samples=0)
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model as it is now, with this predictor's settings; later changes of these do not reach it."""
+        landmarks, intensity = (self._trained.landmarks, self._trained.intensity) if self._trained else (None, None)
+        return LoadedModel(
+            _unwrapped(self.network),
+            tuple(self.list_of_parameters or ()),
+            Preparation(self.plans_manager, self.configuration_manager, self.dataset_json, landmarks),
+            self.kept,
+            self.sampling,
+            Tiles(
+                self.tile_step_size,
+                self.use_gaussian,
+                self.allowed_mirroring_axes if self.use_mirroring else None,
+                self.verbose,
+            ),
+            self.device,
+            self.perform_everything_on_device,
+            self.allow_tqdm,
+            intensity,
+        )
+
+    # -- one case -----------------------------------------------------------------------------------------------------
+
+    def predict(
+        self, images: Mapping[str, Image], spacing: Sequence[float] | None = None, case: str = ""
+    ) -> Prediction:
+        """Segment one case, complete what it lacks, and say how sure that is.
+
+        Args:
+            images: By modality, upper and lower case are the same; what is not given is missing. Either files, or
+                arrays ``(z, y, x)`` as SimpleITK gives them, on one grid.
+            spacing: With arrays: edges of a voxel in mm, in the order of the axes.
+            case: With the options' seed it settles the draws. The result is that of the command if it is the case's
+                name there.
+
+        Raises:
+            SettingsError: If a modality is unknown, or files and arrays are mixed.
+            DataError: If an image cannot be used.
+
+        Example:
+            >>> predictor = HeteroModalPredictor.from_model_folder(model_folder, device="cpu")
+            >>> prediction = predictor.predict({"T1c": t1c, "FLAIR": flair}, spacing=(1.0, 1.0, 1.0))
+            >>> prediction.segmentation.shape == t1c.shape
+            True
+            >>> sorted(prediction.completed)
+            ['T1', 'T2']
+            >>> list(prediction.volumes)
+            ['whole tumor', 'tumor core', 'enhancing tumor']
+            >>> volume = prediction.volumes["whole tumor"]
+            >>> volume.low <= volume.high
+            True
+        """
+        return predict_images(self.model, images, spacing, case)
+
+    def predict_case(self, data: torch.Tensor, properties: dict, case: str) -> CasePrediction:
+        """Segment one preprocessed case, and compute whatever else the options ask for.
+
+        Args:
+            data: ``(M, *spatial)``; the modalities whose channel is not identically zero are available, in every tile.
+            properties: Those of the preprocessed case.
+            case: Its name; with the seed it settles the draws.
+        """
+        return predict_case(self.model, data, properties, case)
+
+    def predict_logits_from_preprocessed_data(self, data: torch.Tensor) -> torch.Tensor:
+        """Logits whose softmax (or sigmoid) is the mean probability of all folds, ``(K, *spatial)``.
+
+        Args:
+            data: As in `predict_case`.
+        """
+        return torch.from_numpy(predict_preprocessed(self.model, data, "", self._segmentation_only()).logits)
+
+    def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
+        """The same for the weights that the network has at present."""
+        model = self.model
+        model = dataclasses.replace(model, parameters=(model.network.state_dict(),))
+        return torch.from_numpy(predict_preprocessed(model, input_image, "", self._segmentation_only()).logits)
+
+    def _segmentation_only(self) -> SamplingOptions:
+        return SamplingOptions(self.sampling.num_samples, self.sampling.seed)
 
     # -- files in, files out ------------------------------------------------------------------------------------------
 
@@ -169,9 +289,10 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
         )
         if not cases:
             return None
+        writer = CaseWriter.of_model(self.model, save_probabilities)
         for output in outputs:
             if output is not None:
-                make_ready(output, self.writer(save_probabilities))
+                make_ready(output, writer)
         items = self._internal_get_data_iterator_from_lists_of_filenames(
             cases, None, outputs, num_processes_preprocessing
         )
@@ -222,34 +343,20 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
             outputs = outputs[part_id::num_parts]
         print(f"{len(cases)} case(s) to predict (part {part_id} of {num_parts}).")
         if not overwrite:
-            writer = self.writer(save_probabilities)
-            todo = [output is None or not is_whole(output, writer) for output in outputs]
-            print(f"{len(cases) - sum(todo)} of them are predicted already.")
-            for folder in {os.path.dirname(output) or os.curdir for output in outputs if output is not None}:
-                clear_drafts(folder)
-            cases = [case for case, needed in zip(cases, todo, strict=True) if needed]
-            outputs = [output for output, needed in zip(outputs, todo, strict=True) if needed]
+            cases, outputs = still_to_do(cases, outputs, CaseWriter.of_model(self.model, save_probabilities))
         return cases, outputs, None
 
     def _internal_get_data_iterator_from_lists_of_filenames(
         self, cases: list[Case], _previous_stage: None, outputs: list[str | None], num_processes: int
     ) -> Iterator[dict]:
         """nnU-Net's hook: the preprocessed cases, as its prediction loop takes them, and what is wrong with others."""
-        prepared_cases = prepare_cases(
-            cases,
-            self.modalities,
-            self.kept,
-            self.plans_manager,
-            self.configuration_manager,
-            self.dataset_json,
-            self.landmarks,
-            num_processes,
-        )
+        prepared_cases = prepare_cases(cases, self.model.preparation, self.kept, num_processes)
+        modalities = self.modalities
         for output, (case, prepared, seconds) in zip(outputs, prepared_cases, strict=True):
             if isinstance(prepared, Failure):
                 yield {"name": case.name, "ofile": output, "failure": prepared}
                 continue
-            entry = record(prepared, self.modalities)
+            entry = record(prepared, modalities)
             print(describe(case.name, entry), flush=True)
             yield {
                 "data": torch.from_numpy(prepared.data),
@@ -267,63 +374,28 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
         num_processes_segmentation_export: int = default_num_processes,
     ) -> list:
         """See nnU-Net; with 0 processes the export happens in this one. A bad case does not stop the others."""
-        writer = self.writer(save_probabilities)
-        run = self._describe_run(save_probabilities) if self._model else None
-        with Batch(self, writer, run, num_processes_segmentation_export) as batch:
-            for item in data_iterator:
-                if "failure" in item:
-                    batch.fail(item["name"], item["ofile"], item["failure"])
-                else:
-                    batch.add(BatchItem.of(item))
-            results = batch.finish()
+        writer = CaseWriter.of_model(self.model, save_probabilities)
+        run = self._describe_run(save_probabilities) if self._trained else None
+        with Batch(self.predict_case, self.device, writer, run, num_processes_segmentation_export) as batch:
+            try:
+                for item in data_iterator:
+                    if "failure" in item:
+                        batch.fail(item["name"], item["ofile"], item["failure"])
+                    else:
+                        batch.add(BatchItem.of(item))
+                results = batch.finish()
+            finally:
+                self.failed |= batch.failed
         compute_gaussian.cache_clear()
         empty_cache(self.device)
         return results
 
-    def writer(self, save_probabilities: bool = False) -> CaseWriter:
-        """What writes the files of a case.
-
-        Args:
-            save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
-        """
-        return CaseWriter(
-            self.plans_manager,
-            self.configuration_manager,
-            self.dataset_json,
-            self.modalities.names,
-            regions_of(self.label_manager),
-            self.sampling,
-            self.scales,
-            save_probabilities,
-        )
-
-    @property
-    def scales(self) -> tuple[IntensityScale, ...]:
-        """How completed images get the intensities of real ones, one per modality."""
-        return intensity_scales(
-            self.configuration_manager.normalization_schemes,
-            self.modalities,
-            self.plans_manager.foreground_intensity_properties_per_channel,
-            self._model.intensity if self._model else None,
-        )
-
-    @property
-    def landmarks(self) -> Landmarks | None:
-        """Histogram landmarks that the model standardises images to; None if it does not.
-
-        Raises:
-            SettingsError: If it does, and they are not known.
-        """
-        if self._model is not None:
-            return self._model.landmarks
-        return require_landmarks([], self.configuration_manager, "The model was not loaded from its folder")
-
     def _describe_run(self, save_probabilities: bool) -> dict:
         model = {
-            "folder": self._model.folder,
+            "folder": self._trained.folder,
             "trainer": self.trainer_name,
             "plans": self.plans_manager.plans_name,
-            "configuration": self._model.configuration,
+            "configuration": self._trained.configuration,
         }
         flags = {
             **(dataclasses.asdict(self.options) if self.options else {}),
@@ -331,51 +403,10 @@ class HeteroModalPredictor(PythonInterface, nnUNetPredictor):
             "mirroring": self.use_mirroring,
             "save_probabilities": save_probabilities,
         }
-        return describe_run(model, self._model.checkpoints, flags, self.device)
+        return describe_run(model, self._trained.checkpoints, flags, self.device)
 
-    def to_segmentation(self, logits, properties: dict, return_probabilities: bool = False):
-        """Label map on the case's original grid, with probabilities on demand.
 
-        Args:
-            logits: ``(K, *spatial)``, from `predict_logits_from_preprocessed_data`.
-            properties: Those of the preprocessed case.
-            return_probabilities: Whether to return ``(label map, probabilities)``.
-        """
-        return convert_predicted_logits_to_segmentation_with_correct_shape(
-            logits, self.plans_manager, self.configuration_manager, self.label_manager, properties, return_probabilities
-        )
-
-    # -- the network --------------------------------------------------------------------------------------------------
-
-    @property
-    def sampling(self) -> SamplingOptions:
-        """Draws of the latents, none for a network that has none, and what to keep besides the segmentation."""
-        chosen = self.options.sampling if self.options else SamplingOptions()
-        return chosen if is_stochastic(self.network) else dataclasses.replace(chosen, num_samples=0)
-
-    def predict_case(self, data: torch.Tensor, properties: dict, case: str) -> CasePrediction:
-        """Segment one preprocessed case, and compute whatever else the options ask for.
-
-        Args:
-            data: ``(M, *spatial)``; the modalities whose channel is not identically zero are available, in every tile.
-            properties: Those of the preprocessed case.
-            case: Its name; with the seed it settles the draws.
-        """
-        voxel_volume = millilitres_per_voxel(properties, data.shape[1:])
-        return predict_preprocessed(self, data, case, self.sampling, voxel_volume)
-
-    def predict_logits_from_preprocessed_data(self, data: torch.Tensor) -> torch.Tensor:
-        """Logits whose softmax (or sigmoid) is the mean probability of all folds, ``(K, *spatial)``.
-
-        Args:
-            data: As in `predict_case`.
-        """
-        return torch.from_numpy(predict_preprocessed(self, data, "", self._segmentation_only()).logits)
-
-    def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
-        """The same for the weights that the network has at present."""
-        prediction = predict_preprocessed(self, input_image, "", self._segmentation_only(), parameters=[None])
-        return torch.from_numpy(prediction.logits)
-
-    def _segmentation_only(self) -> SamplingOptions:
-        return SamplingOptions(self.sampling.num_samples, self.sampling.seed)
+def _unwrapped(network: torch.nn.Module) -> HeteroNetwork:
+    if isinstance(network, DistributedDataParallel):
+        network = network.module
+    return network._orig_mod if isinstance(network, OptimizedModule) else network

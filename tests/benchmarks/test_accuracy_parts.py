@@ -167,7 +167,7 @@ class TestScore:
             name: image for name, image in zip(predictor.modalities.names, case.data, strict=True) if name != "T1c"
         }
         users = predictor.predict(given, spacing).completed["T1c"]
-        scale = predictor.scales[1]
+        scale = predictor.model.scales[1]
         np.testing.assert_allclose(
             completion.completed(predictor, case, 1), np.where(users, (users - scale.mean) / scale.sd, 0), atol=1e-5
         )

@@ -20,6 +20,7 @@ from nnunet_hetero.cases.histogram import (
     standard_scale,
     standardise,
 )
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
@@ -40,7 +41,8 @@ def prepared(folder: Path, case: str, manager: PlansManager, landmarks=None, fil
     """What prediction makes of a case."""
     files = files or tuple(str(folder / f"{case}_{channel:04d}.nii.gz") for channel in range(4))
     images = read_case(Case(case, files), MODALITIES, (0, 1, 2, 3), SimpleITKIO())
-    return preprocess(images, manager, manager.get_configuration(CONFIGURATION), tiny_dataset_json(), landmarks)
+    configuration = manager.get_configuration(CONFIGURATION)
+    return preprocess(images, Preparation(manager, configuration, tiny_dataset_json(), landmarks))
 
 
 @pytest.fixture
@@ -253,7 +255,7 @@ class TestModel:
     def test_mean_over_the_folds(self, write):
         ends = [steps(fold) for fold in (0, 1)]
         predictor = HeteroModalPredictor.from_model_folder(write(*ends), device="cpu")
-        assert predictor.landmarks["T1"] == [value + 0.5 for value in range(11)]
+        assert predictor.model.preparation.landmarks["T1"] == [value + 0.5 for value in range(11)]
 
     def test_missing_landmarks(self, write):
         folder = write(steps(), None)
@@ -261,7 +263,8 @@ class TestModel:
             HeteroModalPredictor.from_model_folder(folder, device="cpu")
 
     def test_without_the_setting_there_are_none(self, write):
-        assert HeteroModalPredictor.from_model_folder(write(None, standardised=False), device="cpu").landmarks is None
+        predictor = HeteroModalPredictor.from_model_folder(write(None, standardised=False), device="cpu")
+        assert predictor.model.preparation.required_landmarks() is None
 
     def test_a_model_without_its_folder(self, write):
         whole = HeteroModalPredictor.from_model_folder(write(steps()), device="cpu")
@@ -270,4 +273,4 @@ class TestModel:
             whole.network, whole.plans_manager, whole.configuration_manager, None, whole.dataset_json, "", None
         )
         with pytest.raises(SettingsError, match="was not loaded from its folder, so its histogram landmarks"):
-            _ = predictor.landmarks
+            predictor.model.preparation.required_landmarks()

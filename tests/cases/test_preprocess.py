@@ -11,6 +11,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO, SimpleITKIOWit
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.cases.find import find_cases
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import preprocess, read_case, read_image
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
@@ -28,7 +29,7 @@ def prepare(folder, kept=ALL, scheme="ZScoreNormalization"):
     (case,) = find_cases(folder, BRATS, ".nii.gz")
     plans = PlansManager(tiny_plans(scheme=scheme))
     images = read_case(case, BRATS, kept, plans.image_reader_writer_class())
-    return preprocess(images, plans, plans.get_configuration("3d_fullres"), tiny_dataset_json())
+    return preprocess(images, Preparation(plans, plans.get_configuration("3d_fullres"), tiny_dataset_json()))
 
 
 class TestRead:
@@ -182,7 +183,9 @@ class TestPreprocess:
         write_case(tmp_path, "a")
         plans = PlansManager(tiny_plans())
         configuration = plans.get_configuration("3d_fullres")
-        restricted = preprocess(read(tmp_path).restricted_to((1,)), plans, configuration, tiny_dataset_json())
+        restricted = preprocess(
+            read(tmp_path).restricted_to((1,)), Preparation(plans, configuration, tiny_dataset_json())
+        )
         assert (restricted.data == prepare(tmp_path, kept=(1,)).data).all()
         assert restricted.absent == {0: "switched off", 2: "switched off", 3: "switched off"}
 

@@ -30,9 +30,9 @@ class TestContinuation:
         """Case and subset of every segmentation that was computed."""
         seen = []
 
-        def counted(predictor, data, case, targets, *arguments):
-            for target, found in zip(targets, predict_subsets(predictor, data, case, targets, *arguments), strict=True):
-                seen.append((case, predictor.modalities.label(target.subset)))
+        def counted(model, data, case, targets, *arguments):
+            for target, found in zip(targets, predict_subsets(model, data, case, targets, *arguments), strict=True):
+                seen.append((case, model.modalities.label(target.subset)))
                 yield found
 
         monkeypatch.setattr(sweep, "predict_subsets", counted)

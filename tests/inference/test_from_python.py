@@ -11,7 +11,6 @@ from helpers.tiny_model import read_array, write_case
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
-from nnunet_hetero.inference.from_python import PythonInterface
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
@@ -53,7 +52,7 @@ def test_the_example_of_the_docstring(tiny_model, arrays):
         "t1c": arrays["t1c"],
         "flair": arrays["FLAIR"],
     }
-    examples = doctest.DocTestFinder(recurse=False).find(PythonInterface.predict, "predict", globs=names)
+    examples = doctest.DocTestFinder(recurse=False).find(HeteroModalPredictor.predict, "predict", globs=names)
     result = doctest.DocTestRunner().run(examples[0])
     assert result.attempted == 7 and result.failed == 0
 

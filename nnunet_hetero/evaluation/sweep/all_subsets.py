@@ -24,11 +24,11 @@ from nnunet_hetero.evaluation.sweep.labelled import LabelledCase
 from nnunet_hetero.evaluation.sweep.results import COMPLETION_COLUMNS, ResultFiles, Row
 from nnunet_hetero.evaluation.sweep.snapshots import save_snapshot
 from nnunet_hetero.inference.engine.case_result import CasePrediction
+from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.engine.subset_prediction import Target, predict_subsets
-from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.io.atomic_files import replacing_by_name
 from nnunet_hetero.modalities import Subset
-from nnunet_hetero.nnunet.regions import regions_of
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Scoring:
 
 
 def evaluate_subsets(
-    predictor: HeteroModalPredictor,
+    model: LoadedModel,
     cases: Sequence[LabelledCase],
     subsets: Sequence[Subset],
     results: ResultFiles,
@@ -94,7 +94,7 @@ def evaluate_subsets(
     as often as its subsets differ in that, and encoded once for all subsets that do not.
 
     Args:
-        predictor: Initialised with the model.
+        model: The model.
         cases: The cases with their label maps.
         subsets: Which subsets, see `nnunet_hetero.modalities.parse_subsets`.
         results: Where rows go as they come; what it holds already is not computed again.
@@ -102,8 +102,8 @@ def evaluate_subsets(
         bar: Progress over cases and subsets.
     """
     evaluation = Evaluation()
-    label = predictor.modalities.label
-    sweep = _Sweep(predictor, results, scoring)
+    label = model.modalities.label
+    sweep = _Sweep(model, results, scoring)
     for entry in cases:
         name = entry.case.name
         todo = [subset for subset in subsets if not sweep.is_done(name, subset)]
@@ -128,34 +128,34 @@ def evaluate_subsets(
 class _Sweep:
     """One model over cases and subsets."""
 
-    def __init__(self, predictor: HeteroModalPredictor, results: ResultFiles, scoring: Scoring):
-        self.predictor = predictor
+    def __init__(self, model: LoadedModel, results: ResultFiles, scoring: Scoring):
+        self.model = model
         self.results = results
         self.scoring = scoring
-        self.regions = regions_of(predictor.label_manager)
-        self.reader = predictor.plans_manager.image_reader_writer_class()
-        self.writer = predictor.writer()
+        self.regions = model.regions
+        self.reader = model.preparation.reader()
+        self.writer = CaseWriter.of_model(model)
 
     def is_done(self, case: str, subset: Subset) -> bool:
         """Whether an earlier run has left nothing to do."""
         there = not self.scoring.save_predictions or self._prediction_file(case, subset).is_file()
-        return there and (case, self.predictor.modalities.label(subset)) in self.results
+        return there and (case, self.model.modalities.label(subset)) in self.results
 
     def _prediction_file(self, case: str, subset: Subset) -> Path:
-        folder = self.results.folder / "predictions" / self.predictor.modalities.label(subset)
-        return folder / (case + self.predictor.dataset_json["file_ending"])
+        folder = self.results.folder / "predictions" / self.model.modalities.label(subset)
+        return folder / (case + self.model.preparation.file_ending)
 
     def evaluate(self, entry: LabelledCase, subsets: Sequence[Subset], bar: tqdm) -> None:
         """Add the rows of one case to the results, except for subsets that the case does not have."""
-        predictor = self.predictor
-        images = read_case(entry.case, predictor.modalities, predictor.kept, self.reader)
-        truth = _read_truth(entry, images, self.reader, predictor.dataset_json)
+        model = self.model
+        images = read_case(entry.case, model.modalities, model.kept, self.reader)
+        truth = _read_truth(entry, images, self.reader, model.preparation.dataset_json)
         own = [subset for subset in subsets if set(subset) <= set(images.used)]
-        for shared in shared_inputs(images, own, predictor):
+        for shared in shared_inputs(images, own, model.preparation):
             targets = [Target(subset, self._completed(subset, images)) for subset in shared.subsets]
             seen = _Percentage(bar, images.name)
             data = torch.from_numpy(shared.prepared.data)
-            found = predict_subsets(predictor, data, images.name, targets, predictor.sampling, seen)
+            found = predict_subsets(model, data, images.name, targets, model.sampling, seen)
             for target, prediction in zip(targets, found, strict=True):
                 self._score(target.subset, prediction, shared, images, truth)
                 bar.update()
@@ -167,7 +167,7 @@ class _Sweep:
         self, subset: Subset, found: CasePrediction, shared: SharedInput, images: CaseImages, truth: np.ndarray
     ) -> None:
         properties = shared.properties_of(subset, images)
-        prediction = self.predictor.to_segmentation(found.logits, properties)
+        prediction = self.model.to_segmentation(found.logits, properties)
         if self.scoring.removal is not None:
             prediction = self.scoring.removal(prediction)
         if self.scoring.save_predictions:
@@ -175,15 +175,15 @@ class _Sweep:
             file.parent.mkdir(parents=True, exist_ok=True)
             with replacing_by_name(file) as path:
                 write_label_map(prediction, path, properties, self.reader)
-        label = self.predictor.modalities.label(subset)
+        label = self.model.modalities.label(subset)
         spacing = properties["spacing"]
         save_snapshot(self.results.folder, images.name, label, images.data, truth, prediction, spacing)
-        ignore = self.predictor.label_manager.ignore_label
+        ignore = self.model.label_manager.ignore_label
         scores = measure(prediction, truth, self.regions, spacing, self.scoring.metrics, ignore)
         pair = {"case": images.name, "subset": label, "n_modalities": len(subset)}
         completion = []
         if found.completed:
-            names = [self.predictor.modalities.names[channel] for channel in found.completed]
+            names = [self.model.modalities.names[channel] for channel in found.completed]
             completed = self.writer.completed_images(found, properties)
             real = images.data[list(found.completed)]
             tumour = np.isin(truth, [0] if ignore is None else [0, ignore], invert=True)

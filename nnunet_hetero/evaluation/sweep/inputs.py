@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.flat_images import require_tissue
 from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import PreparedCase, preprocess
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.geometry import bounding_box
 from nnunet_hetero.modalities import Subset
-
-if TYPE_CHECKING:
-    from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 
 class SharedInput(NamedTuple):
@@ -37,9 +35,7 @@ class SharedInput(NamedTuple):
         return {**self.prepared.properties, **own}
 
 
-def shared_inputs(
-    images: CaseImages, subsets: Sequence[Subset], predictor: HeteroModalPredictor
-) -> Iterator[SharedInput]:
+def shared_inputs(images: CaseImages, subsets: Sequence[Subset], preparation: Preparation) -> Iterator[SharedInput]:
     """Preprocess a case as often as its subsets differ, and no more.
 
     nnU-Net crops to where any image is not zero, normalises inside of that, and resamples by the first image's spacing.
@@ -48,47 +44,41 @@ def shared_inputs(
     Args:
         images: The case.
         subsets: Those wanted, of modalities that the case has.
-        predictor: Initialised with the model.
+        preparation: That of the model.
 
     Raises:
         DataError: If no subset can be preprocessed; the reason of the first. Or if a CT image cannot be used.
     """
-    require_tissue(images, predictor.plans_manager, predictor.configuration_manager)
+    require_tissue(images, preparation)
     nonzero = images.data != 0
     groups: dict[tuple, list[Subset]] = {}
     for subset in subsets:
-        groups.setdefault(_key(images, nonzero, subset, predictor), []).append(subset)
+        groups.setdefault(_key(images, nonzero, subset, preparation), []).append(subset)
     unusable: list[DataError] = []
     for group in groups.values():
         try:
-            yield _shared(images, group, predictor)
+            yield _shared(images, group, preparation)
         except DataError:
             # One image spoils the group, but not every subset has it.
             for subset in group:
                 try:
-                    yield _shared(images, [subset], predictor)
+                    yield _shared(images, [subset], preparation)
                 except DataError as error:
                     unusable.append(error)
     if unusable and len(unusable) == len(subsets):
         raise unusable[0]
 
 
-def _shared(images: CaseImages, group: list[Subset], predictor: HeteroModalPredictor) -> SharedInput:
+def _shared(images: CaseImages, group: list[Subset], preparation: Preparation) -> SharedInput:
     channels = sorted({channel for subset in group for channel in subset})
-    prepared = preprocess(
-        images.restricted_to(channels),
-        predictor.plans_manager,
-        predictor.configuration_manager,
-        predictor.dataset_json,
-        predictor.landmarks,
-    )
+    prepared = preprocess(images.restricted_to(channels), preparation)
     return SharedInput(prepared, [subset for subset in group if set(subset) <= set(prepared.used)])
 
 
-def _key(images: CaseImages, nonzero: np.ndarray, subset: Subset, predictor: HeteroModalPredictor) -> tuple:
+def _key(images: CaseImages, nonzero: np.ndarray, subset: Subset, preparation: Preparation) -> tuple:
     """Equal for subsets that nnU-Net preprocesses alike."""
     mask = nonzero[list(subset)].any(axis=0)
     box = tuple((part.start, part.stop) for part in bounding_box(mask))
-    masked = any(predictor.configuration_manager.use_mask_for_norm[channel] for channel in subset)
+    masked = any(preparation.configuration_manager.use_mask_for_norm[channel] for channel in subset)
     digest = hashlib.sha256(np.packbits(mask)).digest() if masked else b""
     return box, digest, tuple(images.properties[subset[0]]["spacing"])

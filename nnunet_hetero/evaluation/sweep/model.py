@@ -160,7 +160,7 @@ def _sweep(
         for number, group in enumerate(cases):
             if number:
                 _load(predictor, request, group.folds)
-            evaluation.add(evaluate_subsets(predictor, group.cases, subsets, results, scoring, bar))
+            evaluation.add(evaluate_subsets(predictor.model, group.cases, subsets, results, scoring, bar))
     return evaluation
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,12 +12,10 @@ from torch import Tensor
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_entropy, draws_of
+from nnunet_hetero.inference.engine.model import LoadedModel, Weights
 from nnunet_hetero.inference.engine.network_steps import completes_images, required_modalities
 from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
 from nnunet_hetero.nnunet.regions import RegionDecoder
-
-if TYPE_CHECKING:
-    from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 
 def require_image_decoders(network: torch.nn.Module, sampling: SamplingOptions) -> None:
@@ -35,16 +32,16 @@ def require_image_decoders(network: torch.nn.Module, sampling: SamplingOptions) 
         )
 
 
-def require_modalities(predictor: HeteroModalPredictor, available: Sequence[bool], case: str) -> None:
+def require_modalities(model: LoadedModel, available: Sequence[bool], case: str) -> None:
     """Refuse a case that lacks what the network cannot do without.
 
     Raises:
         DataError: If it does.
     """
-    required = required_modalities(predictor.network) or ()
+    required = required_modalities(model.network) or ()
     absent = [channel for channel in required if not available[channel]]
     if absent:
-        label = predictor.modalities.label
+        label = model.modalities.label
         raise DataError(
             f"Case '{case}' has no {label(absent)}, but the model is for {label(required)} alone and needs all of it. "
             "Predict the case with a model of another subset, or with one for all subsets."
@@ -73,42 +70,40 @@ def millilitres_per_voxel(properties: dict, spatial: Sequence[int]) -> float:
 
 @torch.inference_mode()
 def predict_preprocessed(
-    predictor: HeteroModalPredictor,
+    model: LoadedModel,
     data: Tensor,
     case: str,
-    sampling: SamplingOptions,
+    sampling: SamplingOptions | None = None,
     voxel_volume: float | None = None,
     *,
     segment: bool = True,
-    parameters: Sequence[dict | None] | None = None,
 ) -> CasePrediction:
     """Everything that the options ask for, with probabilities averaged over tiles, views, draws and folds.
 
     Args:
-        predictor: The model, and nnU-Net's settings of the sliding window.
+        model: The model.
         data: ``(M, *spatial)``; the modalities whose channel is not identically zero are available, in every tile.
         case: Name of the case; with the seed it settles the draws.
-        sampling: Number of draws, what to complete, whether to keep uncertainty.
+        sampling: Number of draws, what to complete, whether to keep uncertainty; default the model's.
         voxel_volume: Millilitres; None leaves volumes and disagreement out.
         segment: Whether to segment at all; completion alone is faster. Without, the logits have no channel.
-        parameters: Weights of each fold; default the predictor's. An entry None takes the network as it is.
     """
-    regions = RegionDecoder(predictor.label_manager)
+    sampling = sampling or model.sampling
+    regions = RegionDecoder(model.label_manager)
     uncertain = sampling.save_uncertainty and segment
     decide = voxel_volume is not None and sampling.num_samples > 0 and segment
     available = (data != 0).flatten(1).any(dim=1)
-    require_modalities(predictor, available.tolist(), case)
+    require_modalities(model, available.tolist(), case)
     completed = channels_to_complete(sampling, available.tolist())
     total, completion = None, None
-    parameters = predictor.list_of_parameters if parameters is None else parameters
-    padded, crop = padded_to_tile(predictor, data)
-    heads = predictor.label_manager.num_segmentation_heads if segment else 0
+    padded, crop = padded_to_tile(model, data)
+    heads = model.label_manager.num_segmentation_heads if segment else 0
     entropies = uncertain and sampling.num_samples > 0
 
-    def predict(weights: dict | None, fold: int, results_device: torch.device) -> tuple[DrawStatistics, Tensor]:
+    def predict(weights: Weights, fold: int, results_device: torch.device) -> tuple[DrawStatistics, Tensor]:
         # Folds draw apart, as their latents differ.
         key = (sampling.seed, case, fold)
-        window = window_of(predictor, weights, key, tuple(padded.shape[1:]), results_device)
+        window = window_of(model, weights, key, tuple(padded.shape[1:]), results_device)
         run = window.run(padded, available, draws_of(sampling.num_samples, len(window.views)), heads, completed)
         statistics = DrawStatistics(regions, decide, entropies)
         for probabilities in run.probabilities():
@@ -116,8 +111,8 @@ def predict_preprocessed(
         return statistics.cpu(), run.completion[crop].cpu()
 
     with threads_of_nnunet():
-        for fold, weights in enumerate(parameters):
-            draws, images = with_results_on_device(predictor, partial(predict, weights, fold))
+        for fold, weights in enumerate(model.parameters):
+            draws, images = with_results_on_device(model, partial(predict, weights, fold))
             if total is None:
                 total, completion = draws, images
             else:
@@ -129,7 +124,7 @@ def predict_preprocessed(
         "completed": completed,
     }
     if completed:
-        prediction["completion"] = (completion / len(parameters)).numpy()
+        prediction["completion"] = (completion / len(model.parameters)).numpy()
     if not segment:
         return CasePrediction(logits=np.zeros((0, *data.shape[1:]), np.float32), **prediction)
     mean = total.mean_probability()
@@ -142,3 +137,15 @@ def predict_preprocessed(
         prediction["volumes"] = total.voxels().numpy() * voxel_volume
         prediction["disagreement"] = total.disagreement().numpy()
     return CasePrediction(logits=regions.logits(mean).numpy(), **prediction)
+
+
+def predict_case(model: LoadedModel, data: Tensor, properties: dict, case: str) -> CasePrediction:
+    """Segment one preprocessed case, and compute whatever else the model's options ask for.
+
+    Args:
+        model: The model.
+        data: As in `predict_preprocessed`.
+        properties: Those of the preprocessed case.
+        case: Its name; with the seed it settles the draws.
+    """
+    return predict_preprocessed(model, data, case, voxel_volume=millilitres_per_voxel(properties, data.shape[1:]))

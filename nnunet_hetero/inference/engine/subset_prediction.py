@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,13 +12,11 @@ from torch import Tensor
 from nnunet_hetero.inference.engine import sliding_window
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.engine.latent_draws import draws_of
+from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.engine.sliding_window import Maps
 from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
 from nnunet_hetero.modalities import Subset, mask_of
 from nnunet_hetero.nnunet.regions import RegionDecoder
-
-if TYPE_CHECKING:
-    from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 
 class Target(NamedTuple):
@@ -35,7 +33,7 @@ class Target(NamedTuple):
 
 @torch.inference_mode()
 def predict_subsets(
-    predictor: HeteroModalPredictor,
+    model: LoadedModel,
     data: Tensor,
     case: str,
     targets: Sequence[Target],
@@ -48,22 +46,22 @@ def predict_subsets(
     results are those of `predict_preprocessed` for each subset alone, without volumes and uncertainty.
 
     Args:
-        predictor: The model, and nnU-Net's settings of the sliding window.
+        model: The model.
         data: ``(M, *spatial)``, with the modalities of all subsets, none of them zero everywhere.
         case: Name of the case; with the seed it settles the draws, the same ones for every subset.
         targets: The subsets.
         sampling: Number of draws.
         on_progress: Called with the share of all tiles that has been done since the last call.
     """
-    regions = RegionDecoder(predictor.label_manager)
-    padded, crop = padded_to_tile(predictor, data)
-    heads = predictor.label_manager.num_segmentation_heads
+    regions = RegionDecoder(model.label_manager)
+    padded, crop = padded_to_tile(model, data)
+    heads = model.label_manager.num_segmentation_heads
     for group in _groups(targets, [(heads + len(target.completed)) * padded[0].nbytes for target in targets]):
         share = len(group) / len(targets)
         tell = partial(_scaled, on_progress, share)
         with threads_of_nnunet():
-            predict = partial(_predict, predictor, padded, case, group, sampling, tell)
-            maps, coverage, folds = with_results_on_device(predictor, predict)
+            predict = partial(_predict, model, padded, case, group, sampling, tell)
+            maps, coverage, folds = with_results_on_device(model, predict)
         while maps:
             one = maps.pop(0)
             weight = coverage[crop[1:]] * len(one.draws) * folds
@@ -97,7 +95,7 @@ def _scaled(tell: Callable[[float], None], factor: float, share: float) -> None:
 
 
 def _predict(
-    predictor: HeteroModalPredictor,
+    model: LoadedModel,
     data: Tensor,
     case: str,
     targets: Sequence[Target],
@@ -108,11 +106,11 @@ def _predict(
     """Maps of every target added up over all folds, the coverage by tiles, and the number of folds."""
     data = data.to(results_device)
     spatial = tuple(data.shape[1:])
-    heads = predictor.label_manager.num_segmentation_heads
+    heads = model.label_manager.num_segmentation_heads
     maps: list[Maps] = []
-    folds = len(predictor.list_of_parameters)
-    for fold, weights in enumerate(predictor.list_of_parameters):
-        window = window_of(predictor, weights, (sampling.seed, case, fold), spatial, results_device)
+    folds = len(model.parameters)
+    for fold, weights in enumerate(model.parameters):
+        window = window_of(model, weights, (sampling.seed, case, fold), spatial, results_device)
         maps = maps or [
             Maps(
                 torch.from_numpy(mask_of(target.subset, len(data))),

@@ -3,43 +3,59 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import TypeVar
 
 import torch
 from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.configuration import default_num_processes
-from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor
 
 from nnunet_hetero.inference.engine.latent_draws import generator_of, mirrored_views
-from nnunet_hetero.inference.engine.sliding_window import SlidingWindow
-
-if TYPE_CHECKING:
-    from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.inference.engine.model import LoadedModel, Weights
+from nnunet_hetero.inference.engine.sliding_window import Slicer, SlidingWindow
 
 Result = TypeVar("Result")
 
 
-def padded_to_tile(predictor: HeteroModalPredictor, data: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
+def padded_to_tile(model: LoadedModel, data: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
     """A case at least as large as a tile, and where in it the case is.
 
     Args:
-        predictor: The model.
+        model: The model.
         data: ``(M, *spatial)``.
 
     Returns:
         The padded case, and slices of ``(channels, *spatial)``.
     """
-    patch = predictor.configuration_manager.patch_size
-    padded, crop = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
+    padded, crop = pad_nd_image(data, model.patch_size, "constant", {"value": 0}, True, None)
     return padded, (slice(None), *crop[1:])
 
 
+def slicers_of(model: LoadedModel, spatial: Sequence[int]) -> list[Slicer]:
+    """nnU-Net's tiles of a case, each an index into ``(channels, *spatial)``; a 2D model goes slice by slice.
+
+    Args:
+        model: The model.
+        spatial: Shape of the padded case.
+    """
+    patch = model.patch_size
+    flat = len(patch) < len(spatial)
+    starts = compute_steps_for_sliding_window(tuple(spatial[1:] if flat else spatial), patch, model.tiles.step)
+    tiles = [tuple(slice(at, at + size) for at, size in zip(corner, patch, strict=True)) for corner in product(*starts)]
+    planes = [(plane,) for plane in range(spatial[0])] if flat else [()]
+    slicers: list[Slicer] = [(slice(None), *plane, *tile) for plane, tile in product(planes, tiles)]
+    if model.tiles.told:
+        print(f"{len(slicers)} tiles of {patch} with a step of {model.tiles.step} over a case of {tuple(spatial)}.")
+    return slicers
+
+
 def window_of(
-    predictor: HeteroModalPredictor,
-    weights: dict | None,
+    model: LoadedModel,
+    weights: Weights,
     key: tuple[int | str, ...],
     spatial: tuple[int, ...],
     results_device: torch.device,
@@ -47,52 +63,44 @@ def window_of(
     """A fold's sliding window over a case.
 
     Args:
-        predictor: The model, and nnU-Net's settings.
-        weights: Those of the fold; None takes the network as it is.
+        model: The model.
+        weights: Those of the fold.
         key: With view, tile and draw it settles the random numbers.
         spatial: Shape of the padded case.
         results_device: Where the maps are.
     """
-    patch = tuple(predictor.configuration_manager.patch_size)
-    tile = torch.ones(patch, device=results_device)
-    if predictor.use_gaussian:
-        tile = compute_gaussian(patch, 1 / 8, 10, torch.float32, results_device)
+    tile = torch.ones(model.patch_size, device=results_device)
+    if model.tiles.gaussian:
+        tile = compute_gaussian(model.patch_size, 1 / 8, 10, torch.float32, results_device)
+    model.network.load_state_dict(weights)
     return SlidingWindow(
-        _ready_network(predictor, weights),
-        predictor.label_manager.apply_inference_nonlin,
-        predictor._internal_get_sliding_window_slicers(spatial),
+        model.network.to(model.device).eval(),
+        model.label_manager.apply_inference_nonlin,
+        slicers_of(model, spatial),
         tile,
-        mirrored_views(predictor.allowed_mirroring_axes if predictor.use_mirroring else None),
-        predictor.device,
+        mirrored_views(model.tiles.mirroring_axes),
+        model.device,
         results_device,
-        lambda view, tile, draw: generator_of(predictor.device, *key, view, tile, draw),
-        predictor.allow_tqdm,
+        lambda view, tile, draw: generator_of(model.device, *key, view, tile, draw),
+        model.progress,
     )
 
 
-def _ready_network(predictor: HeteroModalPredictor, weights: dict | None) -> torch.nn.Module:
-    network = getattr(predictor.network, "module", predictor.network)  # of distributed training
-    network = getattr(network, "_orig_mod", network)  # of torch.compile
-    if weights is not None:
-        network.load_state_dict(weights)
-    return network.to(predictor.device).eval()
-
-
-def with_results_on_device(predictor: HeteroModalPredictor, predict: Callable[[torch.device], Result]) -> Result:
+def with_results_on_device(model: LoadedModel, predict: Callable[[torch.device], Result]) -> Result:
     """Predict with the maps on the device, or in the CPU's memory if they do not fit there.
 
     Args:
-        predictor: The model.
+        model: The model.
         predict: Called with the device for the maps.
     """
     # nnU-Net's rule: autocast on CUDA only.
-    with torch.autocast("cuda") if predictor.device.type == "cuda" else contextlib.nullcontext():
-        if predictor.perform_everything_on_device and predictor.device.type == "cuda":
+    with torch.autocast("cuda") if model.device.type == "cuda" else contextlib.nullcontext():
+        if model.results_on_device and model.device.type == "cuda":
             try:
-                return predict(predictor.device)
+                return predict(model.device)
             except RuntimeError as error:
                 print(f"Prediction on the device failed ({error}). Trying again with the results in the CPU's memory.")
-                empty_cache(predictor.device)
+                empty_cache(model.device)
         return predict(torch.device("cpu"))
 
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from nnunet_hetero.cases.histogram import Landmarks, mean_landmarks
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
-from nnunet_hetero.config import HeteroModalConfig
+from nnunet_hetero.cases.preparation import landmarks_unknown, standardises
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.as_trained import require_as_trained
 from nnunet_hetero.inference.model.checkpoint_content import TrainedFold
@@ -63,8 +63,8 @@ def checked_folds(
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A trained model.
+class TrainedModel:
+    """What the folder of a trained model holds.
 
     Args:
         folder: Where it lies, an absolute path.
@@ -99,7 +99,7 @@ class LoadedModel:
 
 def load_model(
     folder: str | os.PathLike, folds: Sequence[int | str], checkpoint_name: str, trusted: bool = False
-) -> LoadedModel:
+) -> TrainedModel:
     """Load a model as nnU-Net's predictor does, but no code that a checkpoint or the plans may bring along.
 
     Args:
@@ -149,7 +149,7 @@ def load_model(
                 f"They were trained by {checkpoint.trainer} on {len(trained)} modalities ({', '.join(trained.names)}). "
                 "Put back the plans.json and dataset.json that the training wrote."
             ) from error
-    return LoadedModel(
+    return TrainedModel(
         os.path.abspath(folder),
         first.configuration,
         network,
@@ -165,39 +165,16 @@ def load_model(
     )
 
 
-def require_landmarks(
-    folds: Sequence[Landmarks | None], configuration_manager: ConfigurationManager, otherwise: str
-) -> Landmarks | None:
-    """The landmarks that a model standardises histograms to, the mean over its folds; None if it does not.
-
-    Args:
-        folds: Those of each fold.
-        configuration_manager: nnU-Net's, whose settings say whether it does.
-        otherwise: Why there may be none, for the error.
-
-    Raises:
-        SettingsError: If it does, and a fold has none.
-    """
-    if not HeteroModalConfig.from_plans(configuration_manager).histogram_standardisation:
-        return None
-    if not folds or not all(folds):
-        raise SettingsError(
-            f"{otherwise}, so its histogram landmarks are unknown. Its plans say that it was trained on images with "
-            "standardised histograms (hetero_modal.histogram_standardisation), so without them its predictions would "
-            "be wrong. Put back the checkpoint that the training wrote, or train again."
-        )
-    return mean_landmarks(folds)
-
-
 def _landmarks(
     files: Sequence[Path], checkpoints: Sequence[TrainedFold], configuration_manager: ConfigurationManager
 ) -> Landmarks | None:
+    """The mean over the folds; None if the model does not standardise histograms."""
+    if not standardises(configuration_manager):
+        return None
     without = [str(file) for file, checkpoint in zip(files, checkpoints, strict=True) if not checkpoint.landmarks]
-    return require_landmarks(
-        [checkpoint.landmarks for checkpoint in checkpoints],
-        configuration_manager,
-        f"The checkpoint {', '.join(without)} has no hetero_modal.landmarks",
-    )
+    if without:
+        raise landmarks_unknown(f"The checkpoint {', '.join(without)} has no hetero_modal.landmarks")
+    return mean_landmarks([checkpoint.landmarks for checkpoint in checkpoints])
 
 
 def _not_ours(trainer: str, folder: Path) -> SettingsError:

@@ -13,13 +13,14 @@ import SimpleITK as sitk
 from batchgenerators.utilities.file_and_folder_operations import save_pickle
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from scipy.ndimage import binary_fill_holes
 
 from nnunet_hetero.cases.foreground import FOREGROUND, unpacked_foreground
 from nnunet_hetero.cases.intensity_scale import IntensityScale
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.written_image import require_written, write_label_map
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.completed_images import description, restored
 from nnunet_hetero.inference.output.uncertainty import FILE_NAME as UNCERTAINTY_NAME
 from nnunet_hetero.inference.output.uncertainty import uncertainty_row
@@ -44,28 +45,37 @@ class CaseWriter:
     """Writes the files of a case, and knows their names. It is sent to background processes.
 
     Args:
-        plans_manager: nnU-Net's.
-        configuration_manager: nnU-Net's.
-        dataset_json: Content of ``dataset.json``.
-        modalities: Names of the channels.
+        preparation: That of the model.
         regions: Label values by the regions' names, in the order of a prediction's maps.
         sampling: What is written besides the segmentation.
         scales: How completed images get the intensities of real ones, one per modality.
         save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
     """
 
-    plans_manager: PlansManager
-    configuration_manager: ConfigurationManager
-    dataset_json: dict
-    modalities: tuple[str, ...]
+    preparation: Preparation
     regions: dict[str, Region]
     sampling: SamplingOptions
     scales: tuple[IntensityScale, ...]
-    save_probabilities: bool
+    save_probabilities: bool = False
+
+    @classmethod
+    def of_model(cls, model: LoadedModel, save_probabilities: bool = False) -> CaseWriter:
+        """What writes the files of a model's predictions.
+
+        Args:
+            model: The model.
+            save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
+        """
+        return cls(model.preparation, model.regions, model.sampling, model.scales, save_probabilities)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        return self.preparation.modalities.names
 
     def segmentation(self, case: str) -> str:
         """File of the segmentation, below the output folder."""
-        return case + self.dataset_json["file_ending"]
+        return case + self.preparation.file_ending
 
     def completed(self, case: str, channel: int) -> str:
         """File of a completed modality, named as nnU-Net names the image of a channel."""
@@ -142,9 +152,9 @@ class CaseWriter:
         """What nnU-Net's ``export_prediction_from_logits`` does, and a look at what it wrote; gives the label map."""
         converted = convert_predicted_logits_to_segmentation_with_correct_shape(
             logits,
-            self.plans_manager,
-            self.configuration_manager,
-            self.plans_manager.get_label_manager(self.dataset_json),
+            self.preparation.plans_manager,
+            self.preparation.configuration_manager,
+            self.preparation.label_manager,
             properties,
             self.save_probabilities,
         )
@@ -155,7 +165,7 @@ class CaseWriter:
             save_pickle(properties, str(folder / f"{case}.pkl"))
             for ending in (".npz", ".pkl"):
                 require_whole(folder / f"{case}{ending}")
-        reader = self.plans_manager.image_reader_writer_class()
+        reader = self.preparation.reader()
         write_label_map(label_map, folder / self.segmentation(case), properties, reader)
         return label_map
 
@@ -188,7 +198,7 @@ class CaseWriter:
         Returns:
             ``(len(prediction.completed), *spatial)``.
         """
-        configuration = self.configuration_manager
+        configuration = self.preparation.configuration_manager
         images = self.on_case_grid(prediction.completion, properties, configuration.resampling_fn_data)
         # Normalised inside the brain only, the zeros around it were mixed into its edge, here and in training.
         mixed = [configuration.use_mask_for_norm[channel] for channel in prediction.completed]
@@ -200,11 +210,11 @@ class CaseWriter:
 
     def _share_of_foreground(self, properties: dict, preprocessed_shape: Sequence[int]) -> np.ndarray:
         """How much of each voxel comes from the foreground, once resampled to the preprocessed grid and back."""
-        resample = self.configuration_manager.resampling_fn_data
-        shape = [properties["shape_before_cropping"][axis] for axis in self.plans_manager.transpose_backward]
+        resample, plans = self.preparation.configuration_manager.resampling_fn_data, self.preparation.plans_manager
+        shape = [properties["shape_before_cropping"][axis] for axis in plans.transpose_backward]
         # Holes are inside for nnU-Net, too.
         foreground = binary_fill_holes(unpacked_foreground(properties, shape))
-        foreground = foreground.transpose(self.plans_manager.transpose_forward)
+        foreground = foreground.transpose(plans.transpose_forward)
         cropped = foreground[tuple(slice(*limits) for limits in properties["bbox_used_for_cropping"])]
         own, preprocessed = self._spacings(properties)
         small = np.asarray(resample(cropped[None].astype(np.float32), preprocessed_shape, own, preprocessed))
@@ -229,24 +239,24 @@ class CaseWriter:
             properties: Those of the preprocessed case.
             resample: One of the configuration's functions; default that of probabilities.
         """
-        resample = resample or self.configuration_manager.resampling_fn_probabilities
+        resample = resample or self.preparation.configuration_manager.resampling_fn_probabilities
         own, preprocessed = self._spacings(properties)
         shape = properties["shape_after_cropping_and_before_resampling"]
         resampled = np.asarray(resample(images, shape, preprocessed, own))
         full = np.zeros((len(images), *properties["shape_before_cropping"]), np.float32)
         full[(slice(None), *(slice(*limits) for limits in properties["bbox_used_for_cropping"]))] = resampled
-        return full.transpose([0, *(axis + 1 for axis in self.plans_manager.transpose_backward)])
+        return full.transpose([0, *(axis + 1 for axis in self.preparation.plans_manager.transpose_backward)])
 
     def _spacings(self, properties: dict) -> tuple[list[float], list[float]]:
         """Of the case's grid and of the preprocessed one, mm, axes as transposed by the plans."""
-        own = [properties["spacing"][axis] for axis in self.plans_manager.transpose_forward]
-        planned = self.configuration_manager.spacing
+        own = [properties["spacing"][axis] for axis in self.preparation.plans_manager.transpose_forward]
+        planned = self.preparation.configuration_manager.spacing
         # A 2D configuration leaves the first axis alone.
         return own, [*own[: len(own) - len(planned)], *planned]
 
     @property
     def _image_ending(self) -> str:
-        ending = self.dataset_json["file_ending"]
+        ending = self.preparation.file_ending
         return ending if ending in NUMBERED_FORMATS else NUMBERED_FORMATS[0]
 
 

@@ -18,8 +18,8 @@ from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.evaluation.scores.overlap import measure
 from nnunet_hetero.evaluation.sweep import all_subsets as sweep
 from nnunet_hetero.evaluation.sweep import inputs
+from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.engine.subset_prediction import predict_subsets
-from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import all_subsets
 
 
@@ -103,9 +103,9 @@ class TestSharing:
         """The subsets of each pass."""
         seen = []
 
-        def counted(predictor, data, case, targets, *arguments):
+        def counted(model, data, case, targets, *arguments):
             seen.append([target.subset for target in targets])
-            return predict_subsets(predictor, data, case, targets, *arguments)
+            return predict_subsets(model, data, case, targets, *arguments)
 
         monkeypatch.setattr(sweep, "predict_subsets", counted)
         return seen
@@ -212,9 +212,7 @@ class TestCases:
 
     def test_region_that_is_empty_in_every_case(self, tiny_model, folders, monkeypatch, recwarn):
         write_image(folders["labels"] / "a.nii.gz", np.zeros(SHAPE, np.uint8))
-        monkeypatch.setattr(
-            HeteroModalPredictor, "to_segmentation", lambda self, logits, properties: np.zeros(SHAPE, np.uint8)
-        )
+        monkeypatch.setattr(LoadedModel, "to_segmentation", lambda self, logits, properties: np.zeros(SHAPE, np.uint8))
         found = evaluate(tiny_model, **folders, subsets=["T1", "T2"], metrics=MetricOptions.of(["all"]))
         assert found.summary.empty_regions == tuple(REGIONS)
         means = found.summary.overall

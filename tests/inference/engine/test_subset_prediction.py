@@ -91,7 +91,7 @@ def options(num_samples, **sampling):
 
 def together(predictor, data, subsets, num_samples, completed=()):
     targets = [Target(subset, completed) for subset in subsets]
-    return list(predict_subsets(predictor, data, "a", targets, SamplingOptions(num_samples, seed=3)))
+    return list(predict_subsets(predictor.model, data, "a", targets, SamplingOptions(num_samples, seed=3)))
 
 
 class TestSameAsAlone:
@@ -114,7 +114,7 @@ class TestSameAsAlone:
     def test_completed_images(self, predictor):
         model, data = predictor((0, 1)), images(absent=())
         targets = [Target((0,), (1, 3)), Target((0, 1, 2, 3)), Target((1, 3), (0,))]
-        found = list(predict_subsets(model, data, "a", targets, SamplingOptions(2, seed=3)))
+        found = list(predict_subsets(model.model, data, "a", targets, SamplingOptions(2, seed=3)))
         assert [one.completed for one in found] == [(1, 3), (), (0,)]
         assert found[1].completion is None
         for target, one in zip(targets, found, strict=True):
@@ -133,7 +133,7 @@ class TestSameAsAlone:
         monkeypatch.setattr(model.network, "encode", lambda x, a: encoded.append(len(x)) or encode(x, a))
         shares = []
         targets = [Target(subset) for subset in all_subsets(4)]
-        for _ in predict_subsets(model, data, "a", targets, SamplingOptions(0), shares.append):
+        for _ in predict_subsets(model.model, data, "a", targets, SamplingOptions(0), shares.append):
             pass
         tiles = len(model._internal_get_sliding_window_slicers(SHAPE))
         assert sum(encoded) == 8 * tiles

@@ -27,6 +27,7 @@ from nnunet_hetero.cases.intensity_scale import (
 from nnunet_hetero.cases.preprocess import preprocess
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
+from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.completed_images import restored
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import Modalities
@@ -194,11 +195,9 @@ class TestEdgeOfTheBrain:
         shutil.copytree(model.folder, folder)
         trained_otherwise(folder, swap_axes(spacing=[2.0, 1.5, 1.7], use_mask_for_norm=[masked] * 4))
         predictor = HeteroModalPredictor.from_model_folder(folder, folds=0, device="cpu")
-        prepared = preprocess(
-            case, predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json, predictor.landmarks
-        )
+        prepared = preprocess(case, predictor.model.preparation)
         completion = prepared.data[[2]]
-        writer = dataclasses.replace(predictor.writer(), scales=[IntensityScale()] * 4)
+        writer = dataclasses.replace(CaseWriter.of_model(predictor.model), scales=[IntensityScale()] * 4)
         written = writer.completed_images(CasePrediction((0, 2), 0, None, completion, (2,)), prepared.properties)[0]
         resample = predictor.configuration_manager.resampling_fn_data
         return written, writer.on_case_grid(completion, prepared.properties, resample)[0]
