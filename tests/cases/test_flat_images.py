@@ -8,6 +8,7 @@ from helpers.tiny_model import SHAPE, read_array, tiny_dataset_json, tiny_plans,
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.cases.find import find_cases
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import PreparedCase, preprocess, read_case
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
@@ -22,7 +23,7 @@ def prepare(folder, kept=ALL, scheme="ZScoreNormalization", masked=True) -> Prep
     content["configurations"]["3d_fullres"]["use_mask_for_norm"] = [masked] * 4
     plans = PlansManager(content)
     images = read_case(case, BRATS, kept, plans.image_reader_writer_class())
-    return preprocess(images, plans, plans.get_configuration("3d_fullres"), tiny_dataset_json())
+    return preprocess(images, Preparation(plans, plans.get_configuration("3d_fullres"), tiny_dataset_json()))
 
 
 def assert_same(one: PreparedCase, other: PreparedCase) -> None:

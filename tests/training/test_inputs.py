@@ -16,6 +16,7 @@ from nnunetv2.run.run_training import run_training
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
 from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.training.inputs import InputRules, PreparedDatasets, PreparedImages, normalised_zeros
@@ -180,7 +181,7 @@ class TestAbsentCT:
             folder = mixed.root / "raw" / DATASET / "imagesTr"
             files = tuple(str(folder / f"{case}_{channel:04d}.nii.gz") for channel in range(3))
             images = read_case(Case(case, files), trainer.modalities, (0, 1, 2), manager.image_reader_writer_class())
-            prepared = preprocess(images, manager, trainer.configuration_manager, trainer.dataset_json)
+            prepared = preprocess(images, Preparation(manager, trainer.configuration_manager, trainer.dataset_json))
             np.testing.assert_array_equal(prepared.data, validation.load_case(case)[0][:])
 
     def test_from_gaps_to_predictions(self, mixed, trainer, tmp_path, monkeypatch):

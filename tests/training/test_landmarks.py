@@ -15,6 +15,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.histogram import PERCENTILES, standard_scale
 from nnunet_hetero.cases.intensities import RawImages, case_statistics
+from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import SettingsError
@@ -103,7 +104,7 @@ class TestInputs:
         for case in validation:
             files = tuple(str(folder / f"{case}_{channel:04d}.nii.gz") for channel in range(4))
             images = read_case(Case(case, files), trainer.modalities, (0, 1, 2, 3), manager.image_reader_writer_class())
-            prepared = preprocess(images, manager, configuration, trainer.dataset_json, trainer.landmarks)
+            prepared = preprocess(images, Preparation(manager, configuration, trainer.dataset_json, trainer.landmarks))
             np.testing.assert_allclose(prepared.data, dataset.load_case(case)[0][:], atol=1e-4)
 
     def test_validation_alone(self, trainer, monkeypatch):
@@ -166,7 +167,7 @@ class TestEndToEnd:
     def test_landmarks_are_with_the_model(self, model):
         saved = torch.load(model / "fold_0" / "checkpoint_final.pth", weights_only=False)["hetero_modal"]["landmarks"]
         assert saved == json.loads((model / "fold_0" / "landmarks.json").read_text())
-        assert HeteroModalPredictor.from_model_folder(model, device="cpu").landmarks == saved
+        assert HeteroModalPredictor.from_model_folder(model, device="cpu").model.preparation.landmarks == saved
         assert (model / "fold_0" / "validation" / "summary.json").exists()
 
     def test_prediction_and_completion(self, model, predict, tmp_path, capsys):
