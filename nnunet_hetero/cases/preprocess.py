@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import nibabel
 import numpy as np
 
-from nnunet_hetero.cases.case_images import NO_FILE, SWITCHED_OFF, CaseImages
+from nnunet_hetero.cases.case_images import FOREGROUND, NO_FILE, SWITCHED_OFF, CaseImages, packed_foreground
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.flat_images import require_tissue, without_flat
-from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
 from nnunet_hetero.cases.geometry import SHEARED, header_doubts, reader_geometry
 from nnunet_hetero.cases.histogram import image_statistics, standardise_case
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole

@@ -157,18 +157,14 @@ class HeteroModalPredictor(nnUNetPredictor):
     def model(self) -> LoadedModel:
         """The model as it is now, with this predictor's settings; later changes of these do not reach it."""
         landmarks, intensity = (self._trained.landmarks, self._trained.intensity) if self._trained else (None, None)
+        axes = self.allowed_mirroring_axes if self.use_mirroring else None
         return LoadedModel(
             _unwrapped(self.network),
             tuple(self.list_of_parameters or ()),
             Preparation(self.plans_manager, self.configuration_manager, self.dataset_json, landmarks),
             self.kept,
             self.sampling,
-            Tiles(
-                self.tile_step_size,
-                self.use_gaussian,
-                self.allowed_mirroring_axes if self.use_mirroring else None,
-                self.verbose,
-            ),
+            Tiles(self.tile_step_size, self.use_gaussian, axes, self.verbose),
             self.device,
             self.perform_everything_on_device,
             self.allow_tqdm,
@@ -228,8 +224,7 @@ class HeteroModalPredictor(nnUNetPredictor):
 
     def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
         """The same for the weights that the network has at present."""
-        model = self.model
-        model = dataclasses.replace(model, parameters=(model.network.state_dict(),))
+        model = dataclasses.replace(self.model, parameters=(_unwrapped(self.network).state_dict(),))
         return torch.from_numpy(predict_preprocessed(model, input_image, "", self._segmentation_only()).logits)
 
     def _segmentation_only(self) -> SamplingOptions:
@@ -278,7 +273,7 @@ class HeteroModalPredictor(nnUNetPredictor):
                 "overwrite": overwrite,
                 "num_processes_preprocessing": num_processes_preprocessing,
                 "num_processes_segmentation_export": num_processes_segmentation_export,
-                "folder_with_segs_from_prev_stage": folder_with_segs_from_prev_stage,
+                "folder_with_segs_from_prev_stage": None,
                 "num_parts": num_parts,
                 "part_id": part_id,
             }
@@ -375,7 +370,15 @@ class HeteroModalPredictor(nnUNetPredictor):
     ) -> list:
         """See nnU-Net; with 0 processes the export happens in this one. A bad case does not stop the others."""
         writer = CaseWriter.of_model(self.model, save_probabilities)
-        run = self._describe_run(save_probabilities) if self._trained else None
+        run = None
+        if self._trained is not None:
+            flags = {
+                **(dataclasses.asdict(self.options) if self.options else {}),
+                "step_size": self.tile_step_size,
+                "mirroring": self.use_mirroring,
+                "save_probabilities": save_probabilities,
+            }
+            run = describe_run(self._trained.description, self._trained.checkpoints, flags, self.device)
         with Batch(self.predict_case, self.device, writer, run, num_processes_segmentation_export) as batch:
             try:
                 for item in data_iterator:
@@ -389,21 +392,6 @@ class HeteroModalPredictor(nnUNetPredictor):
         compute_gaussian.cache_clear()
         empty_cache(self.device)
         return results
-
-    def _describe_run(self, save_probabilities: bool) -> dict:
-        model = {
-            "folder": self._trained.folder,
-            "trainer": self.trainer_name,
-            "plans": self.plans_manager.plans_name,
-            "configuration": self._trained.configuration,
-        }
-        flags = {
-            **(dataclasses.asdict(self.options) if self.options else {}),
-            "step_size": self.tile_step_size,
-            "mirroring": self.use_mirroring,
-            "save_probabilities": save_probabilities,
-        }
-        return describe_run(model, self._trained.checkpoints, flags, self.device)
 
 
 def _unwrapped(network: torch.nn.Module) -> HeteroNetwork:

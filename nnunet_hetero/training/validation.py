@@ -87,12 +87,14 @@ def pseudo_dice_by_size(counts: Iterable[Counts], num_modalities: int) -> dict[i
         counts: Of the epoch's steps.
         num_modalities: M.
     """
-    rows = list(counts)
-    return {size: _mean_dice([row for row in rows if row[0] == size]) for size in range(1, num_modalities + 1)}
+    by_size: dict[int, list[Counts]] = {size: [] for size in range(1, num_modalities + 1)}
+    for row in counts:
+        by_size[row[0]].append(row)
+    return {size: _mean_dice(rows) for size, rows in by_size.items()}
 
 
 def _mean_dice(rows: Sequence[Counts]) -> float:
-    tp, fp, fn = (sum((row[column] for row in rows), np.zeros(1)) for column in (1, 2, 3))
+    tp, fp, fn = np.sum([row[1:] for row in rows], axis=0) if rows else np.zeros((3, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
         dice = 2 * tp / (2 * tp + fp + fn)
     return float(np.nanmean(dice)) if np.isfinite(dice).any() else float("nan")

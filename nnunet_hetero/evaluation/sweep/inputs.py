@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnunet_hetero.cases.case_images import CaseImages
+from nnunet_hetero.cases.case_images import FOREGROUND, CaseImages, packed_foreground
 from nnunet_hetero.cases.flat_images import require_tissue
-from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import PreparedCase, preprocess
 from nnunet_hetero.errors import DataError

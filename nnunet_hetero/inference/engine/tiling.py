@@ -45,12 +45,16 @@ def slicers_of(model: LoadedModel, spatial: Sequence[int]) -> list[Slicer]:
     patch = model.patch_size
     flat = len(patch) < len(spatial)
     starts = compute_steps_for_sliding_window(tuple(spatial[1:] if flat else spatial), patch, model.tiles.step)
-    tiles = [tuple(slice(at, at + size) for at, size in zip(corner, patch, strict=True)) for corner in product(*starts)]
+    along = [_spans(places, size) for places, size in zip(starts, patch, strict=True)]
     planes = [(plane,) for plane in range(spatial[0])] if flat else [()]
-    slicers: list[Slicer] = [(slice(None), *plane, *tile) for plane, tile in product(planes, tiles)]
+    slicers: list[Slicer] = [(slice(None), *plane, *tile) for plane, tile in product(planes, product(*along))]
     if model.tiles.told:
         print(f"{len(slicers)} tiles of {patch} with a step of {model.tiles.step} over a case of {tuple(spatial)}.")
     return slicers
+
+
+def _spans(starts: Sequence[int], size: int) -> list[slice]:
+    return [slice(start, start + size) for start in starts]
 
 
 def window_of(

@@ -96,6 +96,16 @@ class TrainedModel:
     intensity: Moments | None
     landmarks: Landmarks | None
 
+    @property
+    def description(self) -> dict[str, str]:
+        """Which model it is, for the books."""
+        return {
+            "folder": self.folder,
+            "trainer": self.trainer_name,
+            "plans": self.plans_manager.plans_name,
+            "configuration": self.configuration,
+        }
+
 
 def load_model(
     folder: str | os.PathLike, folds: Sequence[int | str], checkpoint_name: str, trusted: bool = False

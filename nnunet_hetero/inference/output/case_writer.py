@@ -15,7 +15,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from scipy.ndimage import binary_fill_holes
 
-from nnunet_hetero.cases.foreground import FOREGROUND, unpacked_foreground
+from nnunet_hetero.cases.case_images import FOREGROUND, unpacked_foreground
 from nnunet_hetero.cases.intensity_scale import IntensityScale
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.written_image import require_written, write_label_map

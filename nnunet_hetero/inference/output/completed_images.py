@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_hetero.cases.foreground import FOREGROUND, unpacked_foreground
+from nnunet_hetero.cases.case_images import FOREGROUND, unpacked_foreground
 from nnunet_hetero.cases.intensity_scale import IntensityScale
 
 

@@ -15,8 +15,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
 from scipy.ndimage import binary_erosion, binary_fill_holes
 
-from nnunet_hetero.cases.case_images import CaseImages
-from nnunet_hetero.cases.foreground import FOREGROUND, packed_foreground
+from nnunet_hetero.cases.case_images import FOREGROUND, CaseImages, packed_foreground
 from nnunet_hetero.cases.intensity_scale import (
     COHORT_UNITS,
     NORMALISED_UNITS,
