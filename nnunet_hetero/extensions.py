@@ -22,9 +22,9 @@ def extensions(group: str) -> Iterator[EntryPoint]:
     """
     seen: dict[str, EntryPoint] = {}
     for entry in sorted(entry_points(group=group), key=lambda one: (one.name, one.value)):
-        if entry == seen.get(entry.name):
-            continue  # an installation that lies on the path twice
         if entry.name in seen:
+            if entry.value == seen[entry.name].value:
+                continue  # an installation that lies on the path twice
             raise SettingsError(
                 f"Two packages offer '{entry.name}' as {group}: {origin(seen[entry.name])} and {origin(entry)}. "
                 "Uninstall one of them."

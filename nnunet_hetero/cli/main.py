@@ -11,24 +11,28 @@ from nnunet_hetero.cli.dispatch import Command, dispatch
 from nnunet_hetero.errors import HeteroError, os_error_in_words
 
 COMMANDS = {
-    "activate": Command("nnunet_hetero.cli.activate", "make nnU-Net's own commands know our trainers and flags"),
-    "deactivate": Command("nnunet_hetero.cli.deactivate", "undo 'activate'"),
-    "doctor": Command("nnunet_hetero.cli.doctor", "say what is wrong with an installation, and how to mend it"),
-    "env": Command("nnunet_hetero.cli.env", "print the line that tells a shell where our trainers are"),
-    "convert": Command("nnunet_hetero.cli.convert", "write a data set in nnU-Net's raw format"),
-    "splits": Command("nnunet_hetero.cli.splits", "divide a data set into training, validation and test cases"),
-    "fill-gaps": Command("nnunet_hetero.cli.fill_gaps", "write all-zero volumes for the files that a data set lacks"),
-    "plan": Command("nnunet_hetero.cli.plan", "write plans with other settings, e.g. another draw of subsets"),
-    "plan-subsets": Command("nnunet_hetero.cli.plan_subsets", "write plans for one network per subset"),
-    "train": Command("nnunet_hetero.cli.train", "nnUNetv2_train with our trainer, no activation needed"),
-    "predict": Command("nnunet_hetero.cli.predict", "nnUNetv2_predict with our flags, no activation needed"),
-    "complete": Command("nnunet_hetero.cli.complete", "complete the missing modalities of cases"),
-    "evaluate": Command("nnunet_hetero.cli.evaluate", "evaluate a model on all subsets of the modalities"),
-    "report": Command("nnunet_hetero.cli.report", "write the page of an evaluation"),
-    "compare": Command("nnunet_hetero.cli.compare", "compare evaluations of the same cases, with tests"),
-    "export-model": Command("nnunet_hetero.cli.export_model", "write a model as a zip file, with a page on it"),
-    "install-model": Command("nnunet_hetero.cli.install_model", "install a model from a zip file, if it is harmless"),
-    "demo": Command("nnunet_hetero.cli.demo", "run the whole chain on a synthetic cohort"),
+    "activate": Command("nnunet_hetero.cli.setup.activate", "make nnU-Net's own commands know our trainers and flags"),
+    "deactivate": Command("nnunet_hetero.cli.setup.deactivate", "undo 'activate'"),
+    "doctor": Command("nnunet_hetero.cli.setup.doctor", "say what is wrong with an installation, and how to mend it"),
+    "env": Command("nnunet_hetero.cli.setup.env", "print the line that tells a shell where our trainers are"),
+    "convert": Command("nnunet_hetero.cli.data.convert", "write a data set in nnU-Net's raw format"),
+    "splits": Command("nnunet_hetero.cli.data.splits", "divide a data set into training, validation and test cases"),
+    "fill-gaps": Command(
+        "nnunet_hetero.cli.data.fill_gaps", "write all-zero volumes for the files that a data set lacks"
+    ),
+    "plan": Command("nnunet_hetero.cli.data.plan", "write plans with other settings, e.g. another draw of subsets"),
+    "plan-subsets": Command("nnunet_hetero.cli.data.plan_subsets", "write plans for one network per subset"),
+    "train": Command("nnunet_hetero.cli.models.train", "nnUNetv2_train with our trainer, no activation needed"),
+    "predict": Command("nnunet_hetero.cli.models.predict", "nnUNetv2_predict with our flags, no activation needed"),
+    "complete": Command("nnunet_hetero.cli.models.complete", "complete the missing modalities of cases"),
+    "evaluate": Command("nnunet_hetero.cli.results.evaluate", "evaluate a model on all subsets of the modalities"),
+    "report": Command("nnunet_hetero.cli.results.report", "write the page of an evaluation"),
+    "compare": Command("nnunet_hetero.cli.results.compare", "compare evaluations of the same cases, with tests"),
+    "export-model": Command("nnunet_hetero.cli.models.export_model", "write a model as a zip file, with a page on it"),
+    "install-model": Command(
+        "nnunet_hetero.cli.models.install_model", "install a model from a zip file, if it is harmless"
+    ),
+    "demo": Command("nnunet_hetero.cli.setup.demo", "run the whole chain on a synthetic cohort"),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nnunet_hetero import __version__
 from nnunet_hetero.cli import main as main_module
-from nnunet_hetero.cli.convert import CONVERTERS
+from nnunet_hetero.cli.data.convert import CONVERTERS
 from nnunet_hetero.cli.dispatch import Command
 from nnunet_hetero.cli.main import COMMANDS, main
 from nnunet_hetero.errors import DataError
@@ -47,7 +47,7 @@ def test_every_command_keeps_the_protocol(command):
 
 
 def test_errors_of_the_user_have_no_traceback(monkeypatch, capsys):
-    module = importlib.import_module("nnunet_hetero.cli.env")
+    module = importlib.import_module("nnunet_hetero.cli.setup.env")
 
     def fail(args):
         raise DataError("Case 'A' is broken.")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_hetero.cli.convert import CONVERTERS
+from nnunet_hetero.cli.data.convert import CONVERTERS
 from nnunet_hetero.cli.main import COMMANDS
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.demo.settings import BARS
@@ -188,7 +188,7 @@ def test_demo_flags_and_defaults_are_documented():
     text = (ROOT / "docs/how-to/run-the-demo.md").read_text(encoding="utf-8")
     documented = {flag: default.strip("` ") for flag, default in re.findall(r"^\| `(--\w+)` \|([^|]*)\|", text, re.M)}
     parser = argparse.ArgumentParser(add_help=False)
-    importlib.import_module("nnunet_hetero.cli.demo").add_arguments(parser)
+    importlib.import_module("nnunet_hetero.cli.setup.demo").add_arguments(parser)
     defaults = {
         action.option_strings[0]: "" if action.default is False else str(action.default) for action in parser._actions
     }

@@ -44,8 +44,8 @@ class _Registry:
                 metric = load_extension(entry)
                 if not isinstance(metric, Metric):
                     raise SettingsError(
-                        f"'{entry.name}' of {origin(entry)} ({GROUP}) is a {type(metric).__name__}, not a Metric of "
-                        "nnunet_hetero.evaluation.scores.metric."
+                        f"'{entry.name}' of {origin(entry)} ({GROUP}) is of type {type(metric).__name__}, not a "
+                        "Metric of nnunet_hetero.evaluation.scores.metric."
                     )
                 self.add(metric)
             self._is_complete = True

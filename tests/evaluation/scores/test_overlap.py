@@ -10,7 +10,6 @@ import pytest
 from helpers.tiny_model import tiny_dataset_json
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.evaluation.scores.overlap import dice_per_region, measure
 from nnunet_hetero.nnunet.regions import regions_of
@@ -113,32 +112,3 @@ class TestMeasure:
         found = measure(label_map(1, 8), truth, regions, SPACING, ALL)
         assert found["whole"]["dice"] == pytest.approx(2 * 8 / 24)
         assert found["core"]["dice"] == 0
-
-
-class TestOptions:
-    def test_columns_in_their_order_with_the_dice_always(self):
-        assert MetricOptions(("volume", "lesion")).columns == ("dice", "lesion_dice", "lesion_hd95", "volume_error_ml")
-        assert len(ALL.columns) == 8
-        assert list(measure(label_map(), label_map(), {"edge": 1}, SPACING, MetricOptions(("nsd",)))["edge"]) == [
-            "dice",
-            "nsd",
-        ]
-
-    def test_every_column_has_its_convention(self):
-        options = MetricOptions.of(["all"], tolerance=2.5, lesion_rule="metastases")
-        assert tuple(options.conventions) == options.columns
-        assert "tolerance of 2.5 mm" in options.conventions["nsd"]
-        assert "metastases" in options.conventions["lesion_dice"]
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            ({"names": ("dice", "iou")}, "no 'iou'"),
-            ({"tolerance": -1.0}, "--nsd_tolerance is -1"),
-            ({"tolerance": math.nan}, "--nsd_tolerance is nan"),
-            ({"lesion_rule": "liver"}, "no 'liver'"),
-        ],
-    )
-    def test_impossible_ones(self, arguments, message):
-        with pytest.raises(SettingsError, match=message):
-            MetricOptions(**arguments)

@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
 
     names = args.names or [None] * len(args.runs)
     runs = [read_run(folder, name) for folder, name in zip(args.runs, names, strict=True)]
-    runs += [join_runs(name, [read_run(folder) for folder in folders]) for name, *folders in args.join]
+    for name, *folders in args.join:
+        runs.append(join_runs(name, [read_run(folder) for folder in folders]))
     comparison = compare_runs(runs, args.metric)
     print(write_comparison(args.o, comparison, args.paper, args.format == "png"))
     print(f"Written to {args.o}: {', '.join(FILES)}{', figures' if args.format == 'png' else ''}")

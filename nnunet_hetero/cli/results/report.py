@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nnunet_hetero.cli.compare import add_format_argument
+from nnunet_hetero.cli.results.compare import add_format_argument
 
 HELP = """\
 Write report.html into the folder of an evaluation: table, heat map, what each modality brings, pictures of the best,
