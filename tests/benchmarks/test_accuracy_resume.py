@@ -14,7 +14,7 @@ from head_to_head.methods import choose_methods, training_length
 from head_to_head.runs import PlanChanges, TrainingRun
 from helpers.tiny_model import tiny_plans, write_json
 
-from nnunet_hetero.cli import evaluate
+from nnunet_hetero.cli.results import evaluate
 from nnunet_hetero.errors import DataError, SettingsError
 
 
