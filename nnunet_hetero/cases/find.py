@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnunet_hetero.cases.naming import doubt
+from nnunet_hetero.cases.naming.names import channels_in, image_name, sort_names, split_ending
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities, Subset
 
@@ -53,12 +54,24 @@ def kept_modalities(modalities: Modalities, missing: Iterable[str | int], availa
     return kept
 
 
-def find_cases(source: str | os.PathLike | Sequence[FileList], modalities: Modalities, file_ending: str) -> list[Case]:
+def find_cases(
+    source: str | os.PathLike | Sequence[FileList],
+    modalities: Modalities,
+    file_ending: str,
+    kept: Subset | None = None,
+) -> list[Case]:
     """The cases of a folder, or of lists of files, sorted as nnU-Net sorts them.
 
     A folder's files are named ``CASE_XXXX`` plus the file ending, XXXX being the channel; modalities without a file are
-    absent. A list holds the files of one case: named like that, in any order, or under any names but then one entry per
-    channel, None for an absent one.
+    absent. A case that lacks a modality while a file lies there that could be it has a problem; so has one that has no
+    image but such files. A list holds the files of one case: named like that, in any order, or under any names but then
+    one entry per channel, None for an absent one.
+
+    Args:
+        source: The folder, or the lists.
+        modalities: The data set's.
+        file_ending: The data set's.
+        kept: Modalities that the user lets the model see, see `kept_modalities`; no other file matters. None: all.
 
     Raises:
         DataError: If the folder does not exist or has no file that is named like that.
@@ -68,29 +81,43 @@ def find_cases(source: str | os.PathLike | Sequence[FileList], modalities: Modal
     folder = Path(source)
     if not folder.is_dir():
         raise DataError(f"The input folder {folder} does not exist. Give an existing folder with -i.")
-    # macOS leaves hidden companions (._CASE_0000.nii.gz) on network drives.
-    names = sorted(p.name for p in folder.iterdir() if p.name.endswith(file_ending) and not p.name.startswith("."))
-    files_of_case: dict[str, list[str]] = {}
-    unnamed = []
-    for name in names:
-        match = _pattern(file_ending).fullmatch(name)
-        if match:
-            files_of_case.setdefault(match["case"], []).append(str(folder / name))
-        else:
-            unnamed.append(name)
-    if not files_of_case:
-        found = f"It has {len(unnamed)} other file(s) with this ending, e.g. {unnamed[0]}." if unnamed else ""
-        raise DataError(
-            f"The input folder {folder} has no image named CASE_XXXX{file_ending} (XXXX is the channel, e.g. "
-            f"CASE_0000{file_ending} for {modalities.names[0]}). {found}".rstrip()
-        )
-    if unnamed:
-        print(f"Ignored {len(unnamed)} file(s) without a channel number _XXXX in their name, e.g. {unnamed[0]}.")
-    return [_case_of_list(files_of_case[name], modalities, file_ending) for name in sorted(files_of_case)]
+    kept = tuple(range(len(modalities))) if kept is None else kept
+    entries = list(folder.iterdir())
+    files = [entry.name for entry in entries if not entry.is_dir()]
+    names = sort_names(files, [entry.name for entry in entries if entry.is_dir()], modalities, file_ending)
+    if not names.images:
+        raise DataError(doubt.no_images(folder, names, modalities, file_ending))
+    doubt.tell(names)
+    cases = []
+    for name in sorted({*names.images, *names.doubtful}):
+        doubtful = names.doubtful.get(name, [])
+        if name not in names.images:
+            cases.append(Case(name, (None,) * len(modalities), doubt.no_image(name, doubtful, modalities, file_ending)))
+            continue
+        case = _case_of_list([str(folder / file) for _, file in names.images[name]], modalities, file_ending)
+        problem = case.problem or doubt.doubt(case.name, case.files, doubtful, modalities, kept, file_ending)
+        if name in names.claimed:
+            problem = problem or doubt.maybe_label(case.name, case.files)
+        cases.append(replace(case, problem=problem))
+    return _numbered_patients(cases, modalities, kept)
 
 
-def _pattern(file_ending: str) -> re.Pattern:
-    return re.compile(r"(?P<case>.+)_(?P<channel>\d{4})" + re.escape(file_ending))
+def _numbered_patients(cases: list[Case], modalities: Modalities, kept: Subset) -> list[Case]:
+    named = [case for case in cases if any(case.files)]
+    numbers = [_last_number(case.files) for case in named]
+    if 0 not in kept or None in numbers:
+        return cases
+    question = doubt.numbered_patients(named[0].name, numbers[0], modalities)
+    if len(named) == 1 and not named[0].problem and numbers[0] > 1:
+        return [replace(case, problem=case.problem or f"Case '{case.name}': {question}") for case in cases]
+    print(f"WARNING: {question}")
+    return cases
+
+
+def _last_number(files: Sequence[str | None]) -> int | None:
+    """The last channel of a case that has exactly the channels 1, 2, ...; None for other cases."""
+    channels = [channel for channel, file in enumerate(files) if file]
+    return channels[-1] if channels == list(range(1, len(channels) + 1)) else None
 
 
 def _case_of_list(entries: FileList, modalities: Modalities, file_ending: str) -> Case:
@@ -98,24 +125,26 @@ def _case_of_list(entries: FileList, modalities: Modalities, file_ending: str) -
     files = [path for path in paths if path is not None]
     if not files:
         raise DataError("A case was given as a list without any file. Leave the case out, or name at least one file.")
-    matches = [_pattern(file_ending).fullmatch(os.path.basename(file)) for file in files]
-    known = ", ".join(f"{number:04d} {name}" for number, name in enumerate(modalities.names))
-    if not all(matches):
-        name = os.path.basename(files[0]).removesuffix(file_ending)
-        problem = None
-        if len(paths) != len(modalities):
-            problem = (
-                f"Case '{name}': the list has {len(paths)} entries, and not all are named CASE_XXXX{file_ending}. Name "
-                f"them like that, or give one entry per channel (None for an absent one): {known}."
-            )
-        return Case(name, tuple(paths), problem)
-    name = matches[0]["case"]
-    channels = [int(match["channel"]) for match in matches]
+    repeated = [file for file, count in Counter(map(os.path.abspath, files)).items() if count > 1]
+    if repeated:
+        name = os.path.basename(repeated[0])
+        problem = f"Case '{name}': {repeated[0]} is given more than once. An image is one modality."
+        return Case(name.removesuffix(file_ending), tuple(paths), problem)
+    parsed = [image_name(os.path.basename(file), file_ending) for file in files]
+    if not all(parsed):
+        return _case_by_position(paths, modalities, file_ending)
+    return _case_by_number(files, parsed, modalities)
+
+
+def _case_by_number(files: list[str], parsed: list[tuple[str, int]], modalities: Modalities) -> Case:
+    name, known = parsed[0][0], _numbered(modalities)
+    channels = [channel for _, channel in parsed]
     for file, channel in zip(files, channels, strict=True):
         if channel >= len(modalities):
             problem = (
                 f"Case '{name}': file {file} is channel {channel}, but the dataset has {len(modalities)} channels: "
-                f"{known}. Rename or remove the file."
+                f"{known}. Rename or remove the file; if {channel} is the number of a patient, the channel is missing "
+                f"behind it, e.g. {name}_{channel:04d}_0000."
             )
             return Case(name, tuple(files), problem)
     repeated = [channel for channel, count in Counter(channels).items() if count > 1]
@@ -126,3 +155,35 @@ def _case_of_list(entries: FileList, modalities: Modalities, file_ending: str) -
         return Case(name, tuple(files), problem)
     file_of = dict(zip(channels, files, strict=True))
     return Case(name, tuple(file_of.get(channel) for channel in range(len(modalities))))
+
+
+def _case_by_position(paths: list[str | None], modalities: Modalities, file_ending: str) -> Case:
+    first = next(path for path in paths if path is not None)
+    name, known = os.path.basename(first).removesuffix(file_ending), _numbered(modalities)
+    if len(paths) != len(modalities):
+        problem = (
+            f"Case '{name}': the list has {len(paths)} entries, and not all are named CASE_XXXX{file_ending}. Name "
+            f"them like that, or give one entry per channel (None for an absent one): {known}."
+        )
+        return Case(name, tuple(paths), problem)
+    for place, path in enumerate(paths):
+        told = () if path is None else _told_by_end(split_ending(os.path.basename(path))[0], modalities)
+        if told and place not in told:
+            problem = (
+                f"Case '{name}': {path} stands in the place of {modalities.names[place]}, but its name says "
+                f"{modalities.names[told[0]]}. Without names of nnU-Net's for all files, the list goes by the order of "
+                f"the channels: {known}."
+            )
+            return Case(name, tuple(paths), problem)
+    return Case(name, tuple(paths))
+
+
+def _told_by_end(stem: str, modalities: Modalities) -> tuple[int, ...]:
+    """The channel that a name ends with: ``_0003``, or a modality's name."""
+    head, separator, tail = stem.rpartition("_")
+    number = tail.isdecimal() and len(tail) == 4
+    return channels_in(f"_{tail}", modalities) if separator and head and (number or not tail.isdecimal()) else ()
+
+
+def _numbered(modalities: Modalities) -> str:
+    return ", ".join(f"{number:04d} {name}" for number, name in enumerate(modalities.names))

@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from nnunet_hetero.cases.histogram import Statistics, image_statistics
 from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
+from nnunet_hetero.cases.naming.neighbours import refuse_mixture
 from nnunet_hetero.cases.raw_dataset import DATASET_JSON, read_dataset_json
 from nnunet_hetero.io.atomic_files import locked, replace_json
 from nnunet_hetero.io.documents import Document
@@ -70,8 +71,11 @@ class RawImages:
         """Mean, standard deviation and histogram landmarks of each modality of one case that is not absent.
 
         Raises:
-            DataError: If an image has values that nnU-Net cannot compute with.
+            DataError: If an image has values that nnU-Net cannot compute with, or lies beside one that a reader could
+                take for it.
         """
+        for file in files:
+            refuse_mixture(file, f"Training image {file}")
         images, _ = self.reader.read_images(files)
         for file, image in zip(files, images, strict=False):
             require_usable(image, f"Training image {file}", reverse=True)

@@ -20,6 +20,7 @@ from nnunet_hetero.cases.geometry import SHEARED, header_doubts, reader_geometry
 from nnunet_hetero.cases.histogram import image_statistics, standardise_case
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole
 from nnunet_hetero.cases.image_values import absence, is_two_valued, require_usable
+from nnunet_hetero.cases.naming.neighbours import refuse_mixture
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
@@ -106,8 +107,10 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
         The image ``(*spatial)`` float32, and the reader's properties.
 
     Raises:
-        DataError: If the file is damaged, no single image, or has values that nnU-Net cannot compute with.
+        DataError: If the file is damaged, no single image, has values that nnU-Net cannot compute with, or lies beside
+            one that a reader could take for it.
     """
+    refuse_mixture(file, what)
     stored = read_nifti(file, what) if is_nifti(file) else None
     if stored is None:
         require_whole(file, what)

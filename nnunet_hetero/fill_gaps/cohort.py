@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2.imageio.reader_writer_registry import (
-    LIST_OF_IO_CLASSES,
-    determine_reader_writer_from_dataset_json,
-)
+from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 
 from nnunet_hetero.cases.find import Case, find_cases
+from nnunet_hetero.cases.naming.neighbours import meant_instead
 from nnunet_hetero.cases.raw_dataset import DATASET_JSON, read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
@@ -113,7 +110,7 @@ def find(cohort: Cohort) -> list[Case]:
     """
     if cohort.listed is None:
         cases = find_cases(cohort.images, cohort.modalities, cohort.ending)
-        problems = _claimed_by_other_endings(cohort)
+        problems = []
     else:
         cases = [_listed_case(cohort, name, entry) for name, entry in sorted(cohort.listed.items())]
         problems = _claimed_twice(cases)
@@ -141,29 +138,16 @@ def _listed_case(cohort: Cohort, name: str, entry: dict) -> Case:
     there = tuple(file if file and os.path.isfile(file) else None for file in case.files)
     if case.problem:
         return Case(name, there, f"{DATASET_JSON} lists wrong images. {case.problem}")
+    for file in case.files:
+        instead = meant_instead(file) if file and file not in there else []
+        if instead:
+            problem = f"Case '{name}': {DATASET_JSON} lists {file}; not it, but {instead[0]} is there. Mend one."
+            return Case(name, there, problem)
     return Case(name, there, None if any(there) else _no_image(name))
 
 
 def _no_image(case: str) -> str:
     return f"Case '{case}' has no image at all. At least one modality is needed; add it, or remove the case's label."
-
-
-def _claimed_by_other_endings(cohort: Cohort) -> list[str]:
-    """``CASE_0000.nii`` beside ``CASE_0000.nii.gz``: nobody can tell which of the two is meant."""
-    endings = {ending for reader in LIST_OF_IO_CLASSES for ending in reader.supported_file_endings} | {cohort.ending}
-    by_length = "|".join(re.escape(ending) for ending in sorted(endings, key=len, reverse=True))
-    pattern = re.compile(rf"(?P<stem>(?P<case>.+)_(?P<channel>\d{{4}}))(?:{by_length})")
-    files: dict[str, list[str]] = {}
-    for path in sorted(cohort.images.iterdir()):
-        match = pattern.fullmatch(path.name)
-        if match and not path.name.startswith("."):
-            files.setdefault(match["stem"], []).append(path.name)
-    return [
-        f"{' and '.join(names)} in {cohort.images} both claim channel {int(stem[-4:])} of case '{stem[:-5]}'. Keep "
-        f"one; the data set's file ending is {cohort.ending}."
-        for stem, names in files.items()
-        if len(names) > 1
-    ]
 
 
 def _claimed_twice(cases: Iterable[Case]) -> list[str]:
@@ -177,11 +161,12 @@ def _claimed_twice(cases: Iterable[Case]) -> list[str]:
 
 def _label_problems(cohort: Cohort, cases: Sequence[str]) -> list[str]:
     labels = cohort.folder / "labelsTr"
-    problems = [
-        f"Case '{case}' has no label: expected {cohort.label_of(case)}. Add it, or remove the case."
-        for case in cases
-        if not os.path.isfile(cohort.label_of(case))
-    ]
+    problems = []
+    for case in cases:
+        label = cohort.label_of(case)
+        if not os.path.isfile(label):
+            instead = "".join(f" There is {file}; is it that?" for file in meant_instead(label)[:1])
+            problems.append(f"Case '{case}' has no label: expected {label}.{instead} Add it, or remove the case.")
     if cohort.listed is None and labels.is_dir():
         known = set(cases)
         problems += [

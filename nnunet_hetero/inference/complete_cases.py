@@ -42,7 +42,7 @@ def complete_cases(
     Raises:
         DataError: If the folder has no case, or no case could be completed.
     """
-    cases = find_cases(source, model.modalities, model.preparation.file_ending)
+    cases = find_cases(source, model.modalities, model.preparation.file_ending, model.kept)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     clear_drafts(output)

@@ -328,7 +328,7 @@ class HeteroModalPredictor(nnUNetPredictor):
     ) -> tuple[list[Case], list[str] | None, None]:
         """nnU-Net's hook: the cases of this part that are still to do, and their output files without ending."""
         ending = self.dataset_json["file_ending"]
-        cases = find_cases(list_of_lists_or_source_folder, self.modalities, ending)[part_id::num_parts]
+        cases = find_cases(list_of_lists_or_source_folder, self.modalities, ending, self.kept)[part_id::num_parts]
         outputs = output_folder_or_list_of_truncated_output_files
         if outputs is None:
             outputs = [None] * len(cases)

@@ -43,14 +43,15 @@ class TestKeptModalities:
             kept_modalities(BRATS, missing, available)
 
 
-class TestFolder:
-    def _find(self, folder, *names):
-        for name in names:
-            (folder / name).touch()
-        return find_cases(folder, BRATS, ".nii.gz")
+def find(folder, *names):
+    for name in names:
+        (folder / name).touch()
+    return find_cases(folder, BRATS, ".nii.gz")
 
+
+class TestFolder:
     def test_cases_with_gaps_are_sorted(self, tmp_path):
-        cases = self._find(
+        cases = find(
             tmp_path,
             "b_1_0003.nii.gz",
             "a_0000.nii.gz",
@@ -65,12 +66,12 @@ class TestFolder:
         assert not any(case.problem for case in cases)
 
     def test_channel_that_the_dataset_does_not_have(self, tmp_path):
-        good, bad = self._find(tmp_path, "a_0000.nii.gz", "b_0000.nii.gz", "b_0004.nii.gz")
+        good, bad = find(tmp_path, "a_0000.nii.gz", "b_0000.nii.gz", "b_0004.nii.gz")
         assert good.problem is None
         assert "b_0004.nii.gz is channel 4, but the dataset has 4 channels: 0000 T1, 0001 T1c" in bad.problem
 
     def test_files_without_channel_are_ignored_with_a_note(self, tmp_path, capsys):
-        assert len(self._find(tmp_path, "a_0000.nii.gz", "label.nii.gz")) == 1
+        assert len(find(tmp_path, "a_0000.nii.gz", "label.nii.gz")) == 1
         assert (
             "Ignored 1 file(s) without a channel number _XXXX in their name, e.g. label.nii.gz"
             in capsys.readouterr().out
@@ -85,11 +86,78 @@ class TestFolder:
     )
     def test_no_case(self, tmp_path, names, message):
         with pytest.raises(DataError, match=message):
-            self._find(tmp_path, *names)
+            find(tmp_path, *names)
 
     def test_no_folder(self, tmp_path):
         with pytest.raises(DataError, match="does not exist"):
             find_cases(tmp_path / "nowhere", BRATS, ".nii.gz")
+
+
+class TestDoubtfulNames:
+    def test_case_that_lacks_what_a_file_could_be(self, tmp_path):
+        bad, good = find(tmp_path, "X_0000.nii.gz", "X_0001.nii", "Y_0000.nii.gz")
+        assert good.problem is None
+        assert bad.problem.startswith("Case 'X' has no T1c (channel 1), but X_0001.nii lies there and could be it.")
+        assert "--missing T1c" in bad.problem
+
+    def test_modality_that_is_switched_off_does_not_matter(self, tmp_path):
+        find(tmp_path, "X_0000.nii.gz", "X_0001.nii")
+        (case,) = find_cases(tmp_path, BRATS, ".nii.gz", kept=(0, 2, 3))
+        assert case.problem is None
+
+    def test_copy_of_what_is_there_is_ignored_with_a_word(self, tmp_path, capsys):
+        (case,) = find(tmp_path, "X_0000.nii.gz", "X_0000 (1).nii.gz")
+        assert case.problem is None
+        assert (
+            "WARNING: case 'X': X_0000 (1).nii.gz is ignored, since there is X_0000.nii.gz" in capsys.readouterr().out
+        )
+
+    @pytest.mark.parametrize("name", ["X_0000.nrrd", "X_0000.nii"])
+    def test_two_formats_of_one_image(self, tmp_path, name):
+        (case,) = find(tmp_path, "X_0000.nii.gz", name)
+        assert f"X_0000.nii.gz and {name} both claim channel 0 (T1)" in case.problem
+
+    def test_case_without_any_image_of_the_right_name(self, tmp_path):
+        good, bad = find(tmp_path, "a_0000.nii.gz", "b-0002.nii.gz")
+        assert (good.name, good.problem) == ("a", None)
+        assert (bad.name, bad.files) == ("b", (None,) * 4)
+        assert (
+            "Case 'b' has no image named b_XXXX.nii.gz, but b-0002.nii.gz lies there and could be its T2" in bad.problem
+        )
+
+    def test_folder_with_other_format_only(self, tmp_path):
+        with pytest.raises(DataError, match=r"2 file\(s\) that could be images under another name, e.g. a_0000.nii\. "):
+            find(tmp_path, "a_0000.nii", "a_0001.nii")
+
+    def test_names_that_differ_in_letters_are_two_cases_and_said(self, tmp_path, capsys):
+        cases = find(tmp_path, "X_0000.nii.gz", "x_0001.nii.gz")
+        assert [(case.name, case.problem) for case in cases] == [("X", None), ("x", None)]
+        assert "WARNING: 'X' and 'x' are taken for different cases. Are they one patient?" in capsys.readouterr().out
+
+    def test_numbers_of_patients_read_as_channels(self, tmp_path):
+        (case,) = find(tmp_path, *(f"BRATS_000{number}.nii.gz" for number in (1, 2, 3)))
+        assert "no file of case 'BRATS' is _0000 (T1), only _0001 to _0003. Are these patients" in case.problem
+        (case,) = find_cases(tmp_path, BRATS, ".nii.gz", kept=(1, 2, 3))
+        assert case.problem is None
+        cases = find(tmp_path, "OTHER_0000.nii.gz")
+        assert not any(case.problem for case in cases)
+
+    def test_one_file_or_several_cases_may_be_meant_so(self, tmp_path, capsys):
+        (case,) = find(tmp_path, "a_0001.nii.gz")
+        assert case.problem is None
+        assert "WARNING: no file of case 'a' is _0000 (T1), only _0001 to _0001" in capsys.readouterr().out
+        cases = find(tmp_path, "a_0002.nii.gz", "b_0001.nii.gz", "b_0002.nii.gz")
+        assert not any(case.problem for case in cases)
+
+    def test_label_map_or_image(self, tmp_path):
+        bad, good = find(tmp_path, "B_0001.nii.gz", "B_0001_0000.nii.gz")
+        assert (good.name, good.problem) == ("B_0001", None)
+        assert "B_0001.nii.gz is named as an image of it, and as the label map of another case" in bad.problem
+
+    def test_label_maps_of_all_cases_are_ignored_with_a_word(self, tmp_path, capsys):
+        names = [f"B_000{number}{rest}.nii.gz" for number in (1, 2) for rest in ("", "_0000")]
+        assert [case.name for case in find(tmp_path, *names)] == ["B_0001", "B_0002"]
+        assert "WARNING: 2 file(s) are taken for label maps and ignored" in capsys.readouterr().out
 
 
 class TestLists:
@@ -109,6 +177,13 @@ class TestLists:
         [
             (["a_0000.nii.gz", "b_0000.nii.gz"], "channel 0 (T1) is given more than once"),
             (["x.nii.gz", "y.nii.gz"], "give one entry per channel"),
+            (["x.nii.gz", "x.nii.gz", None, None], "x.nii.gz is given more than once"),
+            # One name is not nnU-Net's, so that the order would count; the names say another one.
+            (
+                ["a_0000.nii.gz", "a_0002.nii", "a_0001.nii.gz", "a_0003.nii.gz"],
+                "in the place of T1c, but its name says T2",
+            ),
+            (["x_t1.nii.gz", "x_flair.nii.gz", None, None], "x_flair.nii.gz stands in the place of T1c"),
         ],
     )
     def test_problems(self, entries, problem):

@@ -146,7 +146,7 @@ class TestBadCases:
         for name in ("a", "b", "c", "d", "e"):
             write_case(images, name)
         (images / "b_0002.nii.gz").write_bytes((images / "b_0002.nii.gz").read_bytes()[:-500])
-        write_image(images / "c_0001.nii.gz", np.ones((4, 4, 4), np.float32))
+        write_image(images / "c_0001.nii.gz", np.arange(64, dtype=np.float32).reshape(4, 4, 4))
         write_image(images / "d_0007.nii.gz", np.ones((20, 18, 22), np.float32))
         predictor = predictors(missing=["t1"])
         assert sorted(predict(predictor, images, tmp_path / "out")) == ["a", "e"]

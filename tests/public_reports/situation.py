@@ -51,9 +51,9 @@ class Place:
             self.monkeypatch.setenv(name, value)
         return self.model
 
-    def predict(self, *flags: str) -> int:
-        """``nnunet_hetero predict`` from `images` to `out`; its exit code."""
-        return self.run("predict", "-i", self.images, "-o", self.out, *MODEL, *QUICK, *flags)
+    def predict(self, *flags: str, output: Path | None = None) -> int:
+        """``nnunet_hetero predict`` from `images` to `out`, or another folder; its exit code."""
+        return self.run("predict", "-i", self.images, "-o", output or self.out, *MODEL, *QUICK, *flags)
 
     def run(self, *argv: object) -> int:
         """Any command of ``nnunet_hetero``; its exit code."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunet_hetero.cases.find import Case, find_cases
+from nnunet_hetero.cases.naming.neighbours import meant_instead
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.splits.record import held_out_names
+
+IMAGE_FOLDERS = ("imagesTr", "imagesTs")
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,10 @@ def folder_cases(
     Raises:
         DataError: If a folder does not exist, has no case, or a case has no label map.
     """
-    found = [
-        LabelledCase(case, str(Path(labels) / (case.name + file_ending)))
-        for case in find_cases(images, modalities, file_ending)
-    ]
-    return _require_labels(found)
+    cases = find_cases(images, modalities, file_ending)
+    found = [LabelledCase(case, str(Path(labels) / (case.name + file_ending))) for case in cases]
+    _require_labels([entry for entry in found if any(entry.case.files)])
+    return found
 
 
 def validation_cases(dataset: str, fold: int | str, modalities: Modalities, dataset_json: dict) -> list[LabelledCase]:
@@ -108,7 +111,8 @@ def held_out_cases(
         ending = dataset_json["file_ending"]
         for case in find_cases(raw / "imagesTs", modalities, ending):
             label = str(raw / "labelsTs" / (case.name + ending))
-            files.setdefault(case.name, {"images": [file for file in case.files if file], "label": label})
+            if any(case.files):
+                files.setdefault(case.name, {"images": list(filter(None, case.files)), "label": label})
     return _labelled(names, files, "test case", raw, modalities, dataset_json)
 
 
@@ -118,18 +122,32 @@ def _labelled(
     absent = [name for name in names if name not in files]
     if absent:
         raise DataError(f"Case '{absent[0]}' is a {role}, but has no images in {raw}.")
-    cases = find_cases([files[name]["images"] for name in names], modalities, dataset_json["file_ending"])
+    ending = dataset_json["file_ending"]
+    cases = find_cases([files[name]["images"] for name in names], modalities, ending)
     # A dataset.json that lists its files may give them any names.
     cases = [Case(name, case.files, case.problem) for name, case in zip(names, cases, strict=True)]
+    problems = _problems_of_names([case.files for case in cases], modalities, ending)
+    cases = [replace(case, problem=case.problem or problems.get(case.name)) for case in cases]
     return _require_labels([LabelledCase(case, files[case.name]["label"]) for case in cases])
+
+
+def _problems_of_names(files: Sequence[Sequence[str | None]], modalities: Modalities, ending: str) -> dict[str, str]:
+    """By case, what is wrong with names in the folders that some files lie in."""
+    folders = set(map(os.path.dirname, filter(None, chain.from_iterable(files))))
+    if any(os.path.basename(folder) not in IMAGE_FOLDERS for folder in folders):
+        return {}  # dataset.json lists files from elsewhere, which may have any names
+    cases = chain.from_iterable(find_cases(folder, modalities, ending) for folder in sorted(folders))
+    return {case.name: case.problem for case in cases if case.problem}
 
 
 def _require_labels(cases: Sequence[LabelledCase]) -> list[LabelledCase]:
     without = [entry for entry in cases if not os.path.isfile(entry.label)]
     if without:
+        instead = meant_instead(without[0].label)
+        hint = f"There is {instead[0]}, which could be it: name it like that. " if instead else ""
         raise DataError(
             f"{len(without)} of {len(cases)} case(s) have no label map, e.g. case '{without[0].case.name}': expected "
-            f"the file {without[0].label}. Give the folder of label maps with -l, or leave these cases out."
+            f"the file {without[0].label}. {hint}Give the folder of label maps with -l, or leave these cases out."
         )
     return list(cases)
 
