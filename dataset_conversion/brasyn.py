@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
     cohort = find_cases(args.input)
     spec = DatasetSpec(CHANNELS, preoperative_glioma(args.labels), f"BraSyn ({cohort.title})")
-    return run_conversion(spec, cohort.cases, args)
+    return run_conversion(spec, cohort.cases, args, cohort.ignored)
 
 
 def main(argv: list[str] | None = None) -> int:

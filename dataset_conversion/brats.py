@@ -100,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
     cohort = find_cases(args.input)
-    return run_conversion(_spec(cohort, args.labels), cohort.cases, args)
+    return run_conversion(_spec(cohort, args.labels), cohort.cases, args, cohort.ignored)
 
 
 def main(argv: list[str] | None = None) -> int:

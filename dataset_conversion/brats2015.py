@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
@@ -25,10 +26,10 @@ from nnunet_hetero.dataset_conversion.brats_releases import (
     VSD_FORMATS,
     VSD_IMAGE,
     grade_of,
-    require_releases,
     vsd_case,
     walk,
 )
+from nnunet_hetero.dataset_conversion.brats_scan import SIDECARS, require_releases
 from nnunet_hetero.dataset_conversion.cases import RawCase
 from nnunet_hetero.dataset_conversion.command import (
     add_common_arguments,
@@ -50,6 +51,7 @@ _MODALITIES = {channel.lower(): channel for channel in CHANNELS}
 # Gray_matter_of_neuraxis_5more, which is none of our business.
 _SEGMENTATION = re.compile(r"VSD\.Brain(_\d+more)?\.\w+\.\w+\.OT(\.\d+)?", re.IGNORECASE)
 _OTHER_TISSUES = re.compile(r"VSD\.Gray_matter.*", re.IGNORECASE)
+VOXELS_OF_MHD = (".raw", ".zraw")
 _EXPECTED = (
     "Expected is a raw folder of BraTS 2012-2013 or 2015 with files such as HGG/brats_2013_pat0001_1/"
     "VSD.Brain.XX.O.MR_T1c.54514/VSD.Brain.XX.O.MR_T1c.54514.mha"
@@ -68,15 +70,18 @@ def find_cases(raw: str | Path) -> BratsCohort:
     (release,) = releases = require_releases(raw, allowed, _EXPECTED)
     found: dict[str, Found] = {}
     patients: dict[str, set[Path]] = {}
-    for folder, _, files in walk(raw):
+    tree = [*walk(raw)]
+    for folder, _, files in tree:
         for name in files:
             file = VSD_FORMATS.fullmatch(name)
-            if file is None or not name.upper().startswith("VSD."):
+            # What the folder says counts too: a file may have lost its own name.
+            if file is None or not (name.upper().startswith("VSD.") or folder.name.upper().startswith("VSD.")):
                 continue
             case = vsd_case(folder / name)
             entry = found.setdefault(case, Found(grade=grade_of(folder)))
             patients.setdefault(case, set()).add(_patient_folder(folder))
             _sort(file["stem"], folder / name, entry)
+    ignored = _add_doubtful(tree, {folder: found[case] for case in found for folder in patients[case]})
     cases = []
     for name, entry in sorted(found.items()):
         problem = entry.problem(name, _HINT)
@@ -94,7 +99,27 @@ def find_cases(raw: str | Path) -> BratsCohort:
                 grade=entry.grade,
             )
         )
-    return BratsCohort(raw, releases, tuple(cases))
+    return BratsCohort(raw, releases, tuple(cases), tuple(ignored))
+
+
+def _add_doubtful(tree: Sequence[tuple[Path, list[str], list[str]]], cases: Mapping[Path, Found]) -> list[Path]:
+    """Give the cases what else lies in their folders, at any depth; returns the images that lie elsewhere."""
+    ignored = []
+    for folder, subfolders, files in tree:
+        entry = next((cases[place] for place in (folder, *folder.parents) if place in cases), None)
+        if entry is not None and _what(folder.name) is not None and not files and not subfolders:
+            entry.empty.append(folder)
+        for name in files:
+            image = VSD_FORMATS.fullmatch(name)
+            if "VSD." in (name[:4].upper(), folder.name[:4].upper()) and image:
+                continue
+            if entry is not None and image:
+                entry.unknown.append(folder / name)
+            elif entry is not None and not name.lower().endswith((*SIDECARS, *VOXELS_OF_MHD)):
+                entry.others.append(folder / name)
+            elif image:
+                ignored.append(folder / name)
+    return ignored
 
 
 def _patient_folder(folder: Path) -> Path:
@@ -160,7 +185,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
     cohort = find_cases(args.input)
-    return run_conversion(make_spec(cohort, args.labels), cohort.cases, args)
+    return run_conversion(make_spec(cohort, args.labels), cohort.cases, args, cohort.ignored)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -156,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
     challenge = choose_challenge(cohort, args.challenge)
     _, title, scheme = CHALLENGES[challenge]
     print(f"Challenge: {challenge} ({'as asked for' if args.challenge else 'by the names; --challenge overrides it'})")
-    return run_conversion(DatasetSpec(CHANNELS, scheme(args.labels), title), cohort.cases, args)
+    return run_conversion(DatasetSpec(CHANNELS, scheme(args.labels), title), cohort.cases, args, cohort.ignored)
 
 
 def main(argv: list[str] | None = None) -> int:

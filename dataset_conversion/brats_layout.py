@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,21 +14,18 @@ from .brats_releases import (
     BRATS_2018,
     BRATS_2019,
     CHANNELS,
-    NIFTI,
     SEGMENTATION,
     Release,
     grade_of,
-    names_case,
     release_of,
-    require_releases,
-    split_name,
-    walk,
 )
+from .brats_scan import SIDECARS, RawFile, RawFolder, meant_modality, require_releases, scan
 from .cases import RawCase
 
 # BraTS 2020 has the segmentation of BraTS20_Training_355 under its name at the clinic, W39_1998.09.19_Segm.nii.
 _SEGMENTATION_ELSEWISE = re.compile(r".*_segm", re.IGNORECASE)
 # The table that comes with BraTS 2019 and 2020: grades, and names in earlier releases, which tell the site.
+_LISTED = 6
 _MAPPING = re.compile(r"name_mapping.*\.csv", re.IGNORECASE)
 
 
@@ -40,11 +37,13 @@ class BratsCohort:
         raw: The folder.
         releases: What it holds; one, unless several may stand together.
         cases: Its cases, sorted by name.
+        ignored: NIfTI files that name no case and no modality.
     """
 
     raw: Path
     releases: tuple[Release, ...]
     cases: tuple[RawCase, ...]
+    ignored: tuple[Path, ...] = ()
 
     @property
     def title(self) -> str:
@@ -54,10 +53,21 @@ class BratsCohort:
 
 @dataclass
 class Found:
-    """Files of one case, gathered while walking through the folder."""
+    """Files of one case, gathered while walking through the folder.
+
+    Args:
+        files: Modality, or segmentation → the files that claim to be it.
+        unknown: Images of unknown meaning.
+        others: Files in another format, one of which may be a modality.
+        empty: Folders named like an image that hold none.
+        misplaced: Files whose names and folders disagree, in words.
+        grade: HGG or LGG, where a folder says it.
+    """
 
     files: dict[str, list[Path]] = field(default_factory=dict)
     unknown: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
     grade: str | None = None
 
@@ -82,21 +92,29 @@ class Found:
         """
         gaps = [channel for channel in CHANNELS if channel not in self.files]
         if self.misplaced:
-            return f"folder and file name different cases: {', '.join(self.misplaced)}. Rename or move the file."
+            return f"folder and file name different cases: {_list(self.misplaced)}. Rename or move the file."
+        if self.empty:
+            return f"{_list(self.empty)} has the name of an image and holds none. Unpack it again, or remove it."
         for what, paths in self.files.items():
             if len(paths) > 1:
-                return f"{len(paths)} files claim to be its {what}: {', '.join(map(str, paths))}. Keep one."
+                return f"{len(paths)} files claim to be its {what}: {_list(paths)}. Keep one."
+        doubtful = [*self.unknown, *(self.others if gaps else ())]
         if len(gaps) == len(CHANNELS):
-            return f"it has no image file; expected are files named {hint}."
-        if self.unknown and (gaps or not self.label()):
+            there = f" It has {_list(doubtful)}." if doubtful else ""
+            return f"it has no image file; expected are files named {hint}.{there}"
+        if doubtful and (gaps or not self.label()):
             # Otherwise a misspelt file name would quietly turn into an absent modality.
             lacking = gaps + ([] if self.label() else [SEGMENTATION])
-            unknown = ", ".join(map(str, self.unknown))
             return (
-                f"it lacks {', '.join(lacking)}, but has files of unknown meaning: {unknown}. "
+                f"it lacks {', '.join(lacking)}, but has files of unknown meaning: {_list(doubtful)}. "
                 f"Rename them to {hint.replace('CASE', case)}, or remove them."
             )
         return None
+
+
+def _list(entries: Sequence[str | Path]) -> str:
+    more = f" and {len(entries) - _LISTED} more" if len(entries) > _LISTED else ""
+    return ", ".join(map(str, entries[:_LISTED])) + more
 
 
 def find_brats_cases(
@@ -118,38 +136,82 @@ def find_brats_cases(
     """
     raw = Path(raw)
     releases = require_releases(raw, allowed, expected, mixture)
-    found: dict[str, Found] = {}
+    content = scan(raw)
+    found, strays = _gather(content)
     mapping: dict[str, dict[str, str]] = {}
-    for folder, subfolders, files in walk(raw):
-        _gather(folder, subfolders, files, found)
-        for name in files:
-            if _MAPPING.fullmatch(name):
-                mapping.update(_read_mapping(folder / name))
-    return BratsCohort(raw, releases, tuple(_to_case(name, found[name], mapping) for name in sorted(found)))
+    for file in content.files:
+        if _MAPPING.fullmatch(file.path.name):
+            mapping.update(_read_mapping(file.path))
+    cases = [_to_case(name, found[name], mapping) for name in sorted(found)]
+    cases += _misspelt_cases([file for file in strays if meant_modality(file.stem or "")], found)
+    ignored = tuple(file.path for file in strays if not meant_modality(file.stem or ""))
+    return BratsCohort(raw, releases, tuple(sorted(cases, key=lambda case: case.name)), ignored)
 
 
-def _gather(folder: Path, subfolders: list[str], files: list[str], found: dict[str, Found]) -> None:
-    """Sort the NIfTI files of one folder into `found`."""
-    owner = folder.name if names_case(folder) and not subfolders else None
-    if owner is not None:
-        found.setdefault(owner, Found()).grade = grade_of(folder)
-    for name in files:
-        nifti = NIFTI.fullmatch(name)
-        if nifti is None:
+def _gather(content: RawFolder) -> tuple[dict[str, Found], list[RawFile]]:
+    """Files by case, and the images that belong to none."""
+    found: dict[str, Found] = {}
+    for case, folders in content.cases.items():
+        found[case] = Found(grade=next(filter(None, map(grade_of, folders)), None))
+    for file in content.files:
+        if file.claim is not None and file.stem is not None:
+            _sort(file, found)
+    for folder, case in content.empty_folders():
+        found.setdefault(case, Found()).empty.append(folder)
+    strays = []
+    for file in content.files:
+        if file.claim is not None and file.stem is not None:
             continue
-        parts = split_name(nifti["stem"])
-        if parts is not None and owner in (None, parts[0]):
-            case, what, _ = parts
-            entry = found.setdefault(case, Found())
-            entry.grade = entry.grade or grade_of(folder)
-            entry.add(what, folder / name)
-        elif parts is not None and owner is not None:
-            for either in (parts[0], owner):
-                found.setdefault(either, Found()).misplaced.append(str(folder / name))
-        elif owner is not None and _SEGMENTATION_ELSEWISE.fullmatch(nifti["stem"]):
-            found[owner].add(SEGMENTATION, folder / name)
-        elif owner is not None:
-            found[owner].unknown.append(folder / name)
+        owner = file.owner or (_case_in_name(file.stem, found) if file.stem else None)
+        if owner is None:
+            strays += [file] if file.stem else []
+        elif file.stem is None:
+            if not file.path.name.lower().endswith(SIDECARS):
+                found[owner].others.append(file.path)
+        elif _SEGMENTATION_ELSEWISE.fullmatch(file.stem) and file.owner:
+            found[owner].add(SEGMENTATION, file.path)
+        else:
+            found[owner].unknown.append(file.path)
+    return found, strays
+
+
+def _sort(file: RawFile, found: dict[str, Found]) -> None:
+    """Note a file that claims to be a modality of a case, unless its name and its folders disagree."""
+    case, what = file.claim or ("", "")
+    others = {file.owner, file.folder[0] if file.folder else None} - {None, case}
+    if others:
+        for either in (case, *sorted(filter(None, others))):
+            found.setdefault(either, Found()).misplaced.append(str(file.path))
+        return
+    entry = found.setdefault(case, Found())
+    entry.grade = entry.grade or grade_of(file.path.parent)
+    if file.contradicts:
+        entry.unknown.append(file.path)
+    else:
+        entry.add(what, file.path)
+
+
+def _case_in_name(stem: str, found: Collection[str]) -> str | None:
+    """The case that a file name begins with, though it does not go on as it should."""
+    fitting = [case for case in found if re.match(rf"{re.escape(case)}(?![0-9])", stem, re.IGNORECASE)]
+    return max(fitting, key=len, default=None)
+
+
+def _misspelt_cases(files: Sequence[RawFile], found: Collection[str]) -> list[RawCase]:
+    """Files that end like a modality, of cases whose names are none: nobody would miss such a case otherwise."""
+    by_name: dict[str, list[Path]] = {}
+    for file in files:
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", re.sub(r"[-_][^-_]*$", "", file.stem or "")).strip("._-") or "unnamed"
+        by_name.setdefault(name if name not in found else f"{name}_", []).append(file.path)
+    return [
+        RawCase(
+            name,
+            (None,) * len(CHANNELS),
+            None,
+            f"{_list(paths)}: this is no name of a BraTS case. Rename the files, or move them elsewhere.",
+        )
+        for name, paths in by_name.items()
+    ]
 
 
 def _read_mapping(file: Path) -> dict[str, dict[str, str]]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -162,54 +161,3 @@ def walk(raw: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 
 def _refuse(error: OSError) -> NoReturn:
     raise DataError(f"{error.filename} cannot be read ({error.strerror}). Check its permissions.") from error
-
-
-def releases_in(raw: Path) -> dict[Release, int]:
-    """Which releases a folder and all below it hold, and how many cases of each."""
-    cases = set()
-    for folder, subfolders, files in walk(raw):
-        if not subfolders and names_case(folder):
-            cases.add(folder.name)
-        for name in files:
-            nifti, vsd = NIFTI.fullmatch(name), VSD_FORMATS.fullmatch(name)
-            parts = split_name(nifti["stem"]) if nifti else None
-            if parts:
-                cases.add(parts[0])
-            elif vsd and VSD_IMAGE.fullmatch(vsd["stem"]):
-                cases.add(vsd_case(folder / name))
-    return Counter(release for release in map(release_of, cases) if release is not None)
-
-
-def require_releases(
-    raw: Path, allowed: Collection[Release], expected: str, mixture: bool = False
-) -> tuple[Release, ...]:
-    """Check that a folder holds one release, or only such as may stand together.
-
-    Args:
-        raw: The raw folder.
-        allowed: Releases that the converter takes.
-        expected: What to tell when there is no case.
-        mixture: Whether several of the allowed releases may stand together.
-
-    Returns:
-        The releases found.
-
-    Raises:
-        DataError: If there is no case, or there are several releases, or one that this converter does not take.
-    """
-    found = releases_in(raw)
-    if not found:
-        raise DataError(f"{raw} holds no BraTS case. {expected}.")
-    if len(found) > 1 and not (mixture and all(release in allowed for release in found)):
-        counts = ", ".join(f"{found[release]} of {release.title}" for release in RELEASES if release in found)
-        raise DataError(
-            f"{raw} mixes several BraTS releases: {counts} cases. Releases share patients under different names, which "
-            "would put one patient into both training and validation, and their labels differ; convert one release at "
-            "a time."
-        )
-    for release in found:
-        if release.converter is None:
-            raise DataError(f"{raw} holds {release.title}, which has one modality only; nnU-Net itself is made for it.")
-        if release not in allowed:
-            raise DataError(f"{raw} holds {release.title}. Convert it by: nnunet_hetero convert {release.converter}")
-    return tuple(release for release in RELEASES if release in found)

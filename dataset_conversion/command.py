@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
 from nnunet_hetero.io.processes import stopped_by_user
@@ -59,13 +60,16 @@ def add_labels_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_conversion(spec: DatasetSpec, cases: Sequence[RawCase], args: argparse.Namespace) -> int:
+def run_conversion(
+    spec: DatasetSpec, cases: Sequence[RawCase], args: argparse.Namespace, ignored: Sequence[Path] = ()
+) -> int:
     """Convert what was found as the options of `add_common_arguments` ask for, and print what was done.
 
     Args:
         spec: The dataset to make.
         cases: What was found in the raw data.
         args: The parsed options.
+        ignored: Images in the raw data that are no modality of any case.
 
     Returns:
         The exit code: 1 when a case could not be converted, or the dataset cannot be used.
@@ -74,6 +78,9 @@ def run_conversion(spec: DatasetSpec, cases: Sequence[RawCase], args: argparse.N
     if args.modalities:
         spec, cases = select_modalities(spec, cases, args.modalities)
     print(f"{args.input}: {spec.description}, {count(len(cases), 'case')}")
+    if ignored:
+        shown = ", ".join(map(str, ignored[:3])) + (", ..." if len(ignored) > 3 else "")
+        print(f"warning: ignored {count(len(ignored), 'image')} that are no modality of a case: {shown}")
     summary = convert_cohort(folder, spec, cases, args.processes, args.unlabelled_to_test, dry_run=args.dry_run)
     if args.dry_run:
         print("Dry run: all files were read and checked, nothing was written. The result would be")
