@@ -81,7 +81,10 @@ def find_cases(raw: str | Path) -> BratsCohort:
             entry = found.setdefault(case, Found(grade=grade_of(folder)))
             patients.setdefault(case, set()).add(_patient_folder(folder))
             _sort(file["stem"], folder / name, entry)
-    ignored = _add_doubtful(tree, {folder: found[case] for case in found for folder in patients[case]})
+    cases_of: dict[Path, Found] = {}
+    for name, folders in patients.items():
+        cases_of.update(dict.fromkeys(folders, found[name]))
+    ignored = _add_doubtful(tree, cases_of)
     cases = []
     for name, entry in sorted(found.items()):
         problem = entry.problem(name, _HINT)

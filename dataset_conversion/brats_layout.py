@@ -93,8 +93,6 @@ class Found:
         gaps = [channel for channel in CHANNELS if channel not in self.files]
         if self.misplaced:
             return f"folder and file name different cases: {_list(self.misplaced)}. Rename or move the file."
-        if self.empty:
-            return f"{_list(self.empty)} has the name of an image and holds none. Unpack it again, or remove it."
         for what, paths in self.files.items():
             if len(paths) > 1:
                 return f"{len(paths)} files claim to be its {what}: {_list(paths)}. Keep one."
@@ -102,6 +100,8 @@ class Found:
         if len(gaps) == len(CHANNELS):
             there = f" It has {_list(doubtful)}." if doubtful else ""
             return f"it has no image file; expected are files named {hint}.{there}"
+        if self.empty:
+            return f"{_list(self.empty)} has the name of an image and holds none. Unpack it again, or remove it."
         if doubtful and (gaps or not self.label()):
             # Otherwise a misspelt file name would quietly turn into an absent modality.
             lacking = gaps + ([] if self.label() else [SEGMENTATION])

@@ -126,7 +126,9 @@ def scan(raw: Path) -> RawFolder:
         own = (folder, folder.name) in holding or any(_is_image_of(folder.name, name) for name in tree[folder])
         if own or folder not in collections:
             cases.setdefault(folder.name, []).append(folder)
-    folders = {folder: case for case, places in cases.items() for folder in places}
+    folders: dict[Path, str] = {}
+    for case, places in cases.items():
+        folders.update(dict.fromkeys(places, case))
     found = []
     for folder, files in tree.items():
         around = [folder, *folder.parents]
