@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +25,10 @@ from nnunet_hetero.inference.engine.network_steps import completes_images, requi
 from nnunet_hetero.inference.model.model_folder import checked_folds
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.io.atomic_files import replace_json, replace_text
-from nnunet_hetero.modalities import Subset, parse_subsets
+from nnunet_hetero.io.atomic_files import alone_in, replace_json, replace_text
+from nnunet_hetero.io.places import require_apart
+from nnunet_hetero.io.provenance import Provenance
+from nnunet_hetero.modalities import Modalities, Subset, parse_subsets
 from nnunet_hetero.nnunet.regions import Region, regions_of
 
 
@@ -77,32 +80,56 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
     subsets = parse_subsets(predictor.modalities, request.subsets, required_modalities(predictor.network))
     cases = _cases(request, predictor, groups)
     settings = request.settings(folds, predictor.sampling.num_samples)
-    results = ResultFiles(
-        request.output_folder(folds), settings, list(regions), scoring.metrics.columns, scoring.completion
-    )
-    evaluation = _sweep(request, predictor, cases, subsets, results, scoring)
-    if not evaluation.rows:
-        reasons = "\n".join(f"  {reason}" for reason in evaluation.failed.values())
-        raise DataError(f"No case could be evaluated.\n{reasons}".rstrip())
-    summary = replace(
-        summarise(evaluation.rows, predictor.modalities, list(regions), scoring.metrics.columns),
-        conventions=scoring.conventions,
-        postprocessing=scoring.removal.convention if scoring.removal else None,
-        labels={name: list(region) if isinstance(region, tuple) else [region] for name, region in regions.items()},
-        skipped=evaluation.skipped,
-        failed=evaluation.failed,
-        completion=_completion_means(evaluation) if scoring.completion else None,
-        folds=tuple(map(str, folds)),
-        case_folds=_folds_of_cases(cases),
-        settings=settings,
-    )
-    with_results = {entry.subset for entry in summary.subsets}
-    wanted = map(predictor.modalities.label, subsets)
-    summary = replace(summary, subsets_without_results=tuple(text for text in wanted if text not in with_results))
-    table = markdown_table(summary)
-    replace_text(results.folder / "table.md", table)
-    replace_json(results.folder / SUMMARY_FILE, summary.to_json())
-    return EvaluationResult(results.folder, evaluation, summary, table)
+    folder = request.output_folder(folds)
+    _require_free(folder, request, cases)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        sources = _sources(cases, predictor.modalities)
+        results = ResultFiles(folder, settings, list(regions), scoring.metrics.columns, scoring.completion, sources)
+        evaluation = _sweep(request, predictor, cases, subsets, results, scoring)
+        if not evaluation.rows:
+            reasons = "\n".join(f"  {reason}" for reason in evaluation.failed.values())
+            raise DataError(f"No case could be evaluated.\n{reasons}".rstrip())
+        summary = replace(
+            summarise(evaluation.rows, predictor.modalities, list(regions), scoring.metrics.columns),
+            conventions=scoring.conventions,
+            postprocessing=scoring.removal.convention if scoring.removal else None,
+            labels={name: list(region) if isinstance(region, tuple) else [region] for name, region in regions.items()},
+            skipped=evaluation.skipped,
+            failed=evaluation.failed,
+            completion=_completion_means(evaluation) if scoring.completion else None,
+            folds=tuple(map(str, folds)),
+            case_folds=_folds_of_cases(cases),
+            settings=settings,
+        )
+        with_results = {entry.subset for entry in summary.subsets}
+        wanted = map(predictor.modalities.label, subsets)
+        summary = replace(summary, subsets_without_results=tuple(text for text in wanted if text not in with_results))
+        table = markdown_table(summary)
+        replace_text(folder / "table.md", table)
+        replace_json(folder / SUMMARY_FILE, summary.to_json())
+    return EvaluationResult(folder, evaluation, summary, table)
+
+
+def _require_free(folder: Path, request: EvaluationRequest, cases: Sequence[CaseGroup]) -> None:
+    """Refuse an output folder among the images, the labels or the files of the model."""
+    require_apart([folder], {"-i": request.images, "-l": request.labels})
+    entries = [entry for group in cases for entry in group.cases]
+    read = [file for entry in entries for file in (*entry.case.files, entry.label) if file is not None]
+    for place in sorted({os.path.dirname(file) for file in read}):
+        require_apart([folder], {"images or labels": place})
+    own = [file for file in (folder / "plans.json", folder / request.checkpoint_name) if file.exists()]
+    if own:
+        raise SettingsError(f"The output folder {folder} is the model's own: it holds {own[0].name}. Choose another.")
+
+
+def _sources(cases: Sequence[CaseGroup], modalities: Modalities) -> dict[str, Provenance]:
+    """What each case is evaluated from."""
+    found = {}
+    for entry in (entry for group in cases for entry in group.cases):
+        images = zip(modalities.names, entry.case.files, strict=False)  # a case with a problem may have any number
+        found[entry.case.name] = Provenance.of({**dict(images), "label map": entry.label}, {})
+    return found
 
 
 def _predictor(request: EvaluationRequest) -> HeteroModalPredictor:

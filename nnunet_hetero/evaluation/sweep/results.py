@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-METRICS_FILE, COMPLETION_FILE = "metrics.csv", "completion.csv"
-COMPLETION_COLUMNS = ("psnr", "ssim")
-_NAMES = ("case", "subset", "n_modalities")
-"""Columns that both files begin with."""
+from nnunet_hetero.evaluation.sweep.row_blocks import Pair, Row, RowBlocks
+from nnunet_hetero.io.atomic_files import clear_drafts, replace_json
+from nnunet_hetero.io.provenance import Provenance
 
-Row = dict[str, Any]
-"""One result by column; numbers are NaN where they have no value, and an empty cell in the file."""
-Pair = tuple[str, str]
-"""Case and subset, e.g. ``("BRATS_012", "T1+FLAIR")``."""
+METRICS_FILE, COMPLETION_FILE, SETTINGS_FILE, SOURCES_FILE = (
+    "metrics.csv",
+    "completion.csv",
+    "settings.json",
+    "sources.json",
+)
+COMPLETION_COLUMNS = ("psnr", "ssim")
+OF_ALL_ROWS = ("summary.json", "table.md", "report.html")
+"""Files that are written when all rows are there."""
+OF_CASES = ("predictions", "snapshots")
+"""Folders with files of single cases."""
+_NAMES = ("case", "subset", "n_modalities")
+"""Columns that both tables begin with."""
 
 
 class ResultFiles:
     """Rows in a folder's CSV files, with the settings that they belong to in ``settings.json``.
 
-    Rows of an earlier run are kept if it had the same settings, and dropped otherwise. A case and subset are done when
-    ``metrics.csv`` has a row for each region, so these rows are written last.
+    Rows of an earlier run are kept if it had the same settings, and if the images and the label map of the case are
+    those of then (``sources.json``). A case and subset are done when ``metrics.csv`` has a row for each region, so
+    these rows are written last.
 
     Args:
         folder: Output folder; made if it is not there.
@@ -33,6 +42,7 @@ class ResultFiles:
         regions: Names of the regions.
         columns: Of the scores in ``metrics.csv``.
         completion: Whether there is a ``completion.csv``.
+        sources: What each case is evaluated from; None keeps no such record.
     """
 
     def __init__(
@@ -42,35 +52,73 @@ class ResultFiles:
         regions: Sequence[str],
         columns: Sequence[str],
         completion: bool = False,
+        sources: Mapping[str, Provenance] | None = None,
     ):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        settings_file = self.folder / "settings.json"
-        earlier = json.loads(settings_file.read_text(encoding="utf-8")) if settings_file.is_file() else None
-        if earlier is not None and earlier != settings:
-            print(f"The results in {self.folder} are of other settings or of an older checkpoint; they are replaced.")
-        keep = earlier == settings
-        # They are of all rows, and written when those are there.
-        for name in ("summary.json", "table.md"):
+        clear_drafts(self.folder)
+        for name in OF_ALL_ROWS:
             (self.folder / name).unlink(missing_ok=True)
-        settings_file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        # An interrupted run may have left a case and subset half written.
-        self._metrics = _Table(
-            self.folder / METRICS_FILE,
-            (*_NAMES, "region", *columns),
-            keep,
-            lambda _, rows: [row["region"] for row in rows] == list(regions),
-        )
+        if not self._has_settings(settings):
+            self._drop_all()
+        changed = self._changed_cases(sources or {})
+        self._metrics = RowBlocks(self.folder / METRICS_FILE, (*_NAMES, "region", *columns))
         self._completion = None
         if completion:
-            self._completion = _Table(
-                self.folder / COMPLETION_FILE,
-                (*_NAMES, "modality", "tissue", *COMPLETION_COLUMNS),
-                keep,
-                lambda pair, _: pair in self,
+            self._completion = RowBlocks(
+                self.folder / COMPLETION_FILE, (*_NAMES, "modality", "tissue", *COMPLETION_COLUMNS)
             )
-        else:
+        whole = _whole_pairs(self._metrics, self._completion, regions)
+        for blocks in filter(None, (self._metrics, self._completion)):
+            blocks.keep(lambda pair, _: pair in whole and pair[0] not in changed)
+        if not completion:
             (self.folder / COMPLETION_FILE).unlink(missing_ok=True)
+        # Last: by then no row is there that was made otherwise.
+        if sources is not None:
+            known = _read_json(self.folder / SOURCES_FILE) or {}
+            known.update((case, made.to_json()) for case, made in sources.items())
+            replace_json(self.folder / SOURCES_FILE, dict(sorted(known.items())))
+        replace_json(self.folder / SETTINGS_FILE, settings)
+
+    def _has_settings(self, settings: dict[str, Any]) -> bool:
+        file = self.folder / SETTINGS_FILE
+        if not file.is_file():
+            return not (self.folder / METRICS_FILE).is_file()
+        earlier = _read_json(file)
+        if earlier is None:
+            print(f"{file} is damaged, so nobody can tell how the results beside it were made; they are replaced.")
+        elif earlier != settings:
+            print(f"The results in {self.folder} are of other settings or of an older checkpoint; they are replaced.")
+        return earlier == settings
+
+    def _drop_all(self) -> None:
+        """Nothing of an evaluation by other settings may outlive this one, should it fail."""
+        for name in (METRICS_FILE, COMPLETION_FILE, SOURCES_FILE, SETTINGS_FILE):
+            (self.folder / name).unlink(missing_ok=True)
+        for name in OF_CASES:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _changed_cases(self, sources: Mapping[str, Provenance]) -> set[str]:
+        if not sources or not (self.folder / METRICS_FILE).is_file():
+            return set()
+        known = _read_json(self.folder / SOURCES_FILE)
+        if known is None:
+            print(f"Nothing says which files the results in {self.folder} were made from; they are replaced.")
+            return set(sources)
+        changed = set()
+        for case, made in sources.items():
+            reason = made.difference(Provenance.from_json(known.get(case)))
+            if reason is not None:
+                changed.add(case)
+                self._drop_predictions(case)
+            if reason is not None and case in known:
+                print(f"Case '{case}' is evaluated again: {reason}.")
+        return changed
+
+    def _drop_predictions(self, case: str) -> None:
+        for file in (self.folder / "predictions").glob("*/*"):
+            if file.name.startswith(f"{case}."):
+                file.unlink()
 
     def __contains__(self, pair: Pair) -> bool:
         """Whether a case and subset are done."""
@@ -91,50 +139,34 @@ class ResultFiles:
         self._metrics.add(metrics)
 
 
-class _Table:
-    """A CSV file whose rows come in blocks, one for each case and subset."""
-
-    def __init__(self, file: Path, columns: Sequence[str], keep: bool, is_whole: Callable[[Pair, list[Row]], bool]):
-        self.file = file
-        self.columns = list(columns)
-        self.rows: dict[Pair, list[Row]] = {}
-        for row in self._read() if keep else ():
-            self.rows.setdefault(_pair(row), []).append(row)
-        self.rows = {pair: rows for pair, rows in self.rows.items() if is_whole(pair, rows)}
-        with self.file.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, self.columns, lineterminator="\n")
-            writer.writeheader()
-            for rows in self.rows.values():
-                writer.writerows(map(_as_text, rows))
-
-    def _read(self) -> list[Row]:
-        if not self.file.is_file():
-            return []
-        # A row without its line's end was cut off, perhaps within a number.
-        lines = [line for line in self.file.open(encoding="utf-8", newline="") if line.endswith("\n")]
-        reader = csv.DictReader(lines)
-        return [_from_text(row) for row in reader] if reader.fieldnames == self.columns else []
-
-    def add(self, rows: Sequence[Row]) -> None:
-        self.rows[_pair(rows[0])] = list(rows)
-        with self.file.open("a", newline="", encoding="utf-8") as stream:
-            csv.DictWriter(stream, self.columns, lineterminator="\n").writerows(map(_as_text, rows))
+def _read_json(file: Path) -> dict[str, Any] | None:
+    """Content of a file; None if it is not there or damaged."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
-def _pair(row: Row) -> Pair:
-    return row["case"], row["subset"]
+def _whole_pairs(metrics: RowBlocks, completion: RowBlocks | None, regions: Sequence[str]) -> set[Pair]:
+    """Cases and subsets all of whose rows are there, whatever a full disk, a kill or an editor has left of a file."""
+    whole = {pair for pair, rows in metrics.rows.items() if [row["region"] for row in rows] == list(regions)}
+    if completion is None:
+        return whole
+    having: dict[str, set[str]] = {}
+    tissues: set[str] = set()
+    for case, subset in whole:
+        rows = completion.rows.get((case, subset), [])
+        having.setdefault(case, set()).update(subset.split("+"), (row["modality"] for row in rows))
+        tissues.update(row["tissue"] for row in rows)
+    return {pair for pair in whole if _is_completed(pair, completion, having[pair[0]], tissues)}
 
 
-def _as_text(row: Row) -> Row:
-    return {key: "" if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-
-
-_TEXTS = ("case", "subset", "region", "modality", "tissue")
-
-
-def _from_text(row: dict[str, str]) -> Row:
-    read = {key: value if key in _TEXTS else float(value or "nan") for key, value in row.items()}
-    return {**read, "n_modalities": int(read["n_modalities"])}
+def _is_completed(pair: Pair, completion: RowBlocks, having: set[str], tissues: set[str]) -> bool:
+    """Whether every modality of a case outside of a subset has a row for each tissue."""
+    found = {(row["modality"], row["tissue"]) for row in completion.rows.get(pair, [])}
+    wanted = having - set(pair[1].split("+"))
+    return found == {(modality, tissue) for modality in wanted for tissue in tissues}
 
 
 def means_over_cases(rows: Iterable[Row], keys: Sequence[str], columns: Sequence[str]) -> list[Row]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 
 from nnunet_hetero.evaluation.sweep.results import ResultFiles, mean, means_over_cases
+from nnunet_hetero.io.provenance import Provenance
 
 PAIR = ("a", "T1")
 
@@ -33,8 +35,8 @@ def completed(case, subset="T1", psnr=30.5):
     ]
 
 
-def files(folder, settings=None, completion=False, columns=("dice", "hd95")) -> ResultFiles:
-    return ResultFiles(folder, settings or {"fold": 0}, ["whole", "core"], columns, completion)
+def files(folder, settings=None, completion=False, columns=("dice", "hd95"), sources=None) -> ResultFiles:
+    return ResultFiles(folder, settings or {"fold": 0}, ["whole", "core"], columns, completion, sources)
 
 
 class TestMetrics:
@@ -123,3 +125,91 @@ class TestMeans:
     def test_only_finite_numbers_count(self):
         assert mean([1, math.nan, 3, math.inf]) == 2
         assert math.isnan(mean([math.nan])) and math.isnan(mean([]))
+
+
+def made_from(folder, **contents) -> dict[str, Provenance]:
+    """Sources of the cases: one image each, with this content."""
+    for case, content in contents.items():
+        (folder / f"{case}.nii").write_text(content)
+    return {case: Provenance.of({"T1": folder / f"{case}.nii"}, {}) for case in contents}
+
+
+class TestWhatItIsMadeFrom:
+    def test_a_case_whose_file_changed_is_done_again(self, tmp_path, capsys):
+        out = tmp_path / "out"
+        results = files(out, sources=made_from(tmp_path, a="one", b="one"))
+        for case in "ab":
+            results.add(rows(case))
+        (out / "predictions" / "T1").mkdir(parents=True)
+        for case in ("a", "b", "a_1"):
+            (out / "predictions" / "T1" / f"{case}.nii.gz").touch()
+        again = files(out, sources=made_from(tmp_path, a="changed", b="one"))
+        assert PAIR not in again and ("b", "T1") not in again  # both files were written anew
+        again = files(out, sources=made_from(tmp_path, a="changed"))
+        assert "Case 'a' is evaluated again: T1 has changed" in capsys.readouterr().out
+        assert sorted(file.name for file in out.glob("predictions/T1/*")) == ["a_1.nii.gz"]
+
+    def test_others_stay(self, tmp_path):
+        sources = made_from(tmp_path, a="one", b="one")
+        results = files(tmp_path / "out", sources=sources)
+        for case in "ab":
+            results.add(rows(case))
+        assert PAIR in files(tmp_path / "out", sources={"a": sources["a"]})
+        again = files(tmp_path / "out", sources={**sources, **made_from(tmp_path, a="changed")})
+        assert PAIR not in again and ("b", "T1") in again
+
+    def test_results_of_an_earlier_version_are_replaced(self, tmp_path, capsys):
+        files(tmp_path / "out").add(rows("a"))
+        assert PAIR not in files(tmp_path / "out", sources=made_from(tmp_path, a="one"))
+        assert "Nothing says which files" in capsys.readouterr().out
+
+
+class TestLeftovers:
+    @pytest.mark.parametrize("content", ["", '{"fold"', "[]", "\0\xff"])
+    def test_damaged_settings(self, content, tmp_path, capsys):
+        files(tmp_path).add(rows("a"))
+        (tmp_path / "settings.json").write_text(content)
+        assert PAIR not in files(tmp_path)
+        assert "settings.json is damaged" in capsys.readouterr().out
+        assert PAIR not in files(tmp_path) and capsys.readouterr().out == ""
+
+    def test_rows_without_settings_are_no_ones(self, tmp_path):
+        files(tmp_path).add(rows("a"))
+        (tmp_path / "settings.json").unlink()
+        assert PAIR not in files(tmp_path)
+
+    @pytest.mark.parametrize("cut", [1, 10, 40, 60, 200])
+    def test_completion_that_was_cut_off_is_done_again(self, tmp_path, cut):
+        results = files(tmp_path, completion=True)
+        for case in "ab":
+            results.add(rows(case), completed(case))
+            results.add(rows(case, "T2"), [{**row, "modality": "T1"} for row in completed(case, "T2")])
+            results.add(rows(case, "T1+T2"))
+        file = tmp_path / "completion.csv"
+        file.write_text(file.read_text()[:-cut])
+        again = files(tmp_path, completion=True)
+        assert ("b", "T2") not in again and ("a", "T1") in again and ("a", "T1+T2") in again
+        for pair in [(case, subset) for case in "ab" for subset in ("T1", "T2", "T1+T2")]:
+            if pair in again and pair[1] != "T1+T2":
+                assert [row["tissue"] for row in again.completion_of(pair)] == ["brain", "tumour"]
+
+    def test_a_row_that_the_disk_did_not_take_is_not_half_there(self, tmp_path, monkeypatch):
+        results = files(tmp_path)
+        results.add(rows("a"))
+        before = (tmp_path / "metrics.csv").read_bytes()
+
+        def full(_descriptor):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            results.add(rows("b"))
+        assert (tmp_path / "metrics.csv").read_bytes() == before and ("b", "T1") not in results
+
+    def test_nothing_of_other_settings_outlives_a_failure(self, tmp_path):
+        files(tmp_path, completion=True).add(rows("a"), completed("a"))
+        for name in ("predictions/T1/a.nii.gz", "snapshots/a.npz", "report.html", "summary.json", "table.md"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        files(tmp_path, {"fold": 1})
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.csv", "settings.json"]
