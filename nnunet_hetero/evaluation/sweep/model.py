@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -114,19 +114,23 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
 def _require_free(folder: Path, request: EvaluationRequest, cases: Sequence[CaseGroup]) -> None:
     """Refuse an output folder among the images, the labels or the files of the model."""
     require_apart([folder], {"-i": request.images, "-l": request.labels})
-    entries = [entry for group in cases for entry in group.cases]
-    read = [file for entry in entries for file in (*entry.case.files, entry.label) if file is not None]
-    for place in sorted({os.path.dirname(file) for file in read}):
-        require_apart([folder], {"images or labels": place})
+    for entry in _entries(cases):
+        for place in {os.path.dirname(file) for file in (*entry.case.files, entry.label) if file is not None}:
+            require_apart([folder], {"images or labels": place})
     own = [file for file in (folder / "plans.json", folder / request.checkpoint_name) if file.exists()]
     if own:
         raise SettingsError(f"The output folder {folder} is the model's own: it holds {own[0].name}. Choose another.")
 
 
+def _entries(cases: Sequence[CaseGroup]) -> Iterator[LabelledCase]:
+    for group in cases:
+        yield from group.cases
+
+
 def _sources(cases: Sequence[CaseGroup], modalities: Modalities) -> dict[str, Provenance]:
     """What each case is evaluated from."""
     found = {}
-    for entry in (entry for group in cases for entry in group.cases):
+    for entry in _entries(cases):
         images = zip(modalities.names, entry.case.files, strict=False)  # a case with a problem may have any number
         found[entry.case.name] = Provenance.of({**dict(images), "label map": entry.label}, {})
     return found

@@ -166,7 +166,7 @@ def _is_completed(pair: Pair, completion: RowBlocks, having: set[str], tissues: 
     """Whether every modality of a case outside of a subset has a row for each tissue."""
     found = {(row["modality"], row["tissue"]) for row in completion.rows.get(pair, [])}
     wanted = having - set(pair[1].split("+"))
-    return found == {(modality, tissue) for modality in wanted for tissue in tissues}
+    return {modality for modality, _ in found} == wanted and len(found) == len(wanted) * len(tissues)
 
 
 def means_over_cases(rows: Iterable[Row], keys: Sequence[str], columns: Sequence[str]) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -41,7 +42,7 @@ class RowBlocks:
     def keep(self, wanted: Callable[[Pair, list[Row]], bool]) -> None:
         """Leave only some blocks in the file, which is replaced as a whole if that changes it, and made if need be."""
         self.rows = {pair: rows for pair, rows in self.rows.items() if wanted(pair, rows)}
-        content = self._as_text((row for rows in self.rows.values() for row in rows), header=True)
+        content = self._as_text(itertools.chain.from_iterable(self.rows.values()), header=True)
         if not self.file.is_file() or self.file.read_bytes() != content:
             replace_bytes(self.file, content)
 
