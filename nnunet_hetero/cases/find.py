@@ -108,7 +108,7 @@ def _numbered_patients(cases: list[Case], modalities: Modalities, kept: Subset) 
     if 0 not in kept or None in numbers:
         return cases
     question = doubt.numbered_patients(named[0].name, numbers[0], modalities)
-    if len(named) == 1 and not named[0].problem and numbers[0] > 1:
+    if len(named) == 1 and not named[0].problem and numbers[0] > 1 and doubt.is_name_of_cohort(named[0].name):
         return [replace(case, problem=case.problem or f"Case '{case.name}': {question}") for case in cases]
     print(f"WARNING: {question}")
     return cases

@@ -142,6 +142,11 @@ class TestDoubtfulNames:
         cases = find(tmp_path, "OTHER_0000.nii.gz")
         assert not any(case.problem for case in cases)
 
+    def test_name_with_the_number_of_a_patient_may_be_meant_so(self, tmp_path, capsys):
+        (case,) = find(tmp_path, *(f"BRATS_012_000{number}.nii.gz" for number in (1, 2, 3)))
+        assert case.problem is None
+        assert "WARNING: no file of case 'BRATS_012' is _0000 (T1)" in capsys.readouterr().out
+
     def test_one_file_or_several_cases_may_be_meant_so(self, tmp_path, capsys):
         (case,) = find(tmp_path, "a_0001.nii.gz")
         assert case.problem is None

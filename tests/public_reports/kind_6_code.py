@@ -298,13 +298,13 @@ def _renamed(place: Place) -> int:
     """A folder with the name of nnU-Net's trainer and our checkpoint: its predictor would take gaps for images."""
     model = place.own_model().folder
     model = model.rename(model.with_name(model.name.replace("HeteroModalVAETrainer", STOCK)))
-    write_case(place.images, "a", present=(1, 2))
+    write_case(place.images, "a1", present=(1, 2))
     return _predict_folder(place, model)
 
 
 def _segmented_without(place: Place) -> None:
     record = json.loads((place.out / "modalities.json").read_text())
-    assert set(record["a"]["absent"]) == {"T1", "FLAIR"}
+    assert set(record["a1"]["absent"]) == {"T1", "FLAIR"}
 
 
 MODEL = ("-d", "501", "-c", CONFIGURATION, "-f", "0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -100,6 +101,11 @@ def maybe_label(case: str, files: Sequence[str | None]) -> str:
         f"Case '{case}': {own[0]} is named as an image of it, and as the label map of another case in the "
         "folder. Move label maps out of the folder, or rename the case."
     )
+
+
+def is_name_of_cohort(case: str) -> bool:
+    """Whether a name has no number that a patient could have, but that of a year: ``BRATS``, ``ISLES2022``."""
+    return not re.search(r"\d", re.sub(r"(?<!\d)(?:19|20)\d\d(?!\d)", "", case))
 
 
 def numbered_patients(case: str, last: int, modalities: Modalities) -> str:

@@ -47,6 +47,14 @@ def test_lists_of_names(capsys):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "cohort"),
+    [("BRATS", True), ("ISLES2022", True), ("a", True), ("BRATS_012", False), ("P17", False), ("20220131", False)],
+)
+def test_names_of_cohorts_have_no_number_of_a_patient(name, cohort):
+    assert doubt.is_name_of_cohort(name) == cohort
+
+
 def test_folder_without_images():
     names = sort_names(["a_T1.nii", "b_0001.nrrd"], (), BRATS, ".nii.gz")
     said = doubt.no_images(Path("in"), names, BRATS, ".nii.gz")
