@@ -52,6 +52,7 @@ setup(
     packages=[
         *find_packages(include=["nnunet_hetero", "nnunet_hetero.*"]),
         "nnunet_hetero.dataset_conversion",
+        *(f"nnunet_hetero.dataset_conversion.{name}" for name in find_packages("dataset_conversion")),
     ],
     # The converters stand at the top level, as in nnU-Net, and are installed inside the package.
     package_dir={"nnunet_hetero.dataset_conversion": "dataset_conversion"},

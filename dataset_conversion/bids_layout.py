@@ -10,7 +10,7 @@ from pathlib import Path
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.tables import read_table
 
-from .cases import RawCase
+from .writing.cases import RawCase
 
 CHANNELS = ("T1", "T1c", "T2", "FLAIR")
 _SUFFIXES = {"T1w": "T1", "T2w": "T2", "FLAIR": "FLAIR"}

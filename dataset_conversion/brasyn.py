@@ -17,14 +17,14 @@ from pathlib import Path
 from nnunet_hetero.dataset_conversion.brats2023 import EXPECTED, preoperative_glioma
 from nnunet_hetero.dataset_conversion.brats_layout import BratsCohort, find_brats_cases
 from nnunet_hetero.dataset_conversion.brats_releases import CHANNELS, GLIOMA_2023, MENINGIOMA, METASTASES
-from nnunet_hetero.dataset_conversion.cases import RawCase
-from nnunet_hetero.dataset_conversion.command import (
+from nnunet_hetero.dataset_conversion.writing.cases import RawCase
+from nnunet_hetero.dataset_conversion.writing.command import (
     add_common_arguments,
     add_labels_argument,
     run_alone,
     run_conversion,
 )
-from nnunet_hetero.dataset_conversion.dataset import DatasetSpec
+from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec
 
 
 def find_cases(raw: str | Path) -> BratsCohort:

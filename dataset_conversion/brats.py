@@ -13,15 +13,15 @@ from pathlib import Path
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
 from nnunet_hetero.dataset_conversion.brats_layout import BratsCohort, find_brats_cases
 from nnunet_hetero.dataset_conversion.brats_releases import CHANNELS, RELEASES
-from nnunet_hetero.dataset_conversion.command import (
+from nnunet_hetero.dataset_conversion.writing.command import (
     add_common_arguments,
     add_labels_argument,
     run_alone,
     run_conversion,
 )
-from nnunet_hetero.dataset_conversion.common import DEFAULT_PROCESSES, convert_cohort
-from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme, dataset_folder
-from nnunet_hetero.dataset_conversion.summary import ConversionSummary
+from nnunet_hetero.dataset_conversion.writing.common import DEFAULT_PROCESSES, convert_cohort
+from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme, dataset_folder
+from nnunet_hetero.dataset_conversion.writing.summary import ConversionSummary
 
 # nnU-Net needs consecutive labels: enhancing tumour moves from 4 to 3, the others stay.
 LABEL_VALUES = {0: 0, 1: 1, 2: 2, 4: 3}

@@ -30,14 +30,14 @@ from nnunet_hetero.dataset_conversion.brats_releases import (
     walk,
 )
 from nnunet_hetero.dataset_conversion.brats_scan import SIDECARS, require_releases
-from nnunet_hetero.dataset_conversion.cases import RawCase
-from nnunet_hetero.dataset_conversion.command import (
+from nnunet_hetero.dataset_conversion.writing.cases import RawCase
+from nnunet_hetero.dataset_conversion.writing.command import (
     add_common_arguments,
     add_labels_argument,
     run_alone,
     run_conversion,
 )
-from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme
+from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
 
 # 1 necrosis and 3 non-enhancing core become one label, as in the later releases; 4 is enhancing tumour.
 LABEL_VALUES = {0: 0, 1: 1, 2: 2, 3: 1, 4: 3}

@@ -24,13 +24,13 @@ from nnunet_hetero.dataset_conversion.brats_releases import (
     PEDIATRIC,
     Release,
 )
-from nnunet_hetero.dataset_conversion.command import (
+from nnunet_hetero.dataset_conversion.writing.command import (
     add_common_arguments,
     add_labels_argument,
     run_alone,
     run_conversion,
 )
-from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme
+from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
 from nnunet_hetero.errors import DataError, SettingsError
 
 EXPECTED = (

@@ -20,7 +20,7 @@ from .brats_releases import (
     release_of,
 )
 from .brats_scan import SIDECARS, RawFile, RawFolder, meant_modality, require_releases, scan
-from .cases import RawCase
+from .writing.cases import RawCase
 
 # BraTS 2020 has the segmentation of BraTS20_Training_355 under its name at the clinic, W39_1998.09.19_Segm.nii.
 _SEGMENTATION_ELSEWISE = re.compile(r".*_segm", re.IGNORECASE)

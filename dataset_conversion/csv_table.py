@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
-from nnunet_hetero.dataset_conversion.cases import RawCase
-from nnunet_hetero.dataset_conversion.classes import add_classes_argument, read_classes
-from nnunet_hetero.dataset_conversion.command import add_common_arguments, run_alone, run_conversion
-from nnunet_hetero.dataset_conversion.dataset import DatasetSpec
+from nnunet_hetero.dataset_conversion.writing.cases import RawCase
+from nnunet_hetero.dataset_conversion.writing.classes import add_classes_argument, read_classes
+from nnunet_hetero.dataset_conversion.writing.command import add_common_arguments, run_alone, run_conversion
+from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.tables import Table, read_table
 from nnunet_hetero.modalities import NORMALISATIONS

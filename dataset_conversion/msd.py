@@ -15,14 +15,14 @@ from typing import Any
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
 from nnunet_hetero.cases.image_files import read_header
 from nnunet_hetero.dataset_conversion.brats import PLAIN_LABELS, REGIONS, REGIONS_CLASS_ORDER
-from nnunet_hetero.dataset_conversion.cases import RawCase
-from nnunet_hetero.dataset_conversion.command import (
+from nnunet_hetero.dataset_conversion.writing.cases import RawCase
+from nnunet_hetero.dataset_conversion.writing.command import (
     add_common_arguments,
     add_labels_argument,
     run_alone,
     run_conversion,
 )
-from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme
+from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
 from nnunet_hetero.errors import DataError
 
 FOLDER = "Task01_BrainTumour"

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nnunet_hetero.dataset_conversion.command import run_alone
-from nnunet_hetero.dataset_conversion.images import encode_nifti, write_atomically
 from nnunet_hetero.dataset_conversion.phantom_anatomy import FIELD_OF_VIEW, TISSUES, draw_anatomy
 from nnunet_hetero.dataset_conversion.phantom_signal import (
     SEQUENCE_SPREAD,
@@ -27,6 +25,8 @@ from nnunet_hetero.dataset_conversion.phantom_signal import (
     vary_sequence,
     vary_tissues,
 )
+from nnunet_hetero.dataset_conversion.writing.command import run_alone
+from nnunet_hetero.dataset_conversion.writing.images import encode_nifti, write_atomically
 from nnunet_hetero.errors import DataError
 
 MODALITIES = tuple(SEQUENCES)

@@ -84,7 +84,7 @@ class TestKilledConversion:
         script = Path(brats.__file__)
         command = [sys.executable, str(script), "-i", str(raw), "-d", "501", "-np", "1"]
         slow = (
-            "import runpy, sys, time\nfrom nnunet_hetero.dataset_conversion import common\n"
+            "import runpy, sys, time\nfrom nnunet_hetero.dataset_conversion.writing import common\n"
             "write = common.write_atomically\n"
             "common.write_atomically = lambda path, content: (time.sleep(0.05), write(path, content))\n"
             f"sys.argv = {command[1:]!r}; runpy.run_path(sys.argv[0], run_name='__main__')"

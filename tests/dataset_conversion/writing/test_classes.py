@@ -9,8 +9,8 @@ import pytest
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.dataset_conversion.brats import PLAIN_LABELS, REGIONS, REGIONS_CLASS_ORDER
-from nnunet_hetero.dataset_conversion.classes import read_classes
-from nnunet_hetero.dataset_conversion.dataset import LabelScheme
+from nnunet_hetero.dataset_conversion.writing.classes import read_classes
+from nnunet_hetero.dataset_conversion.writing.dataset import LabelScheme
 from nnunet_hetero.errors import SettingsError
 
 BRATS_REGIONS = ["whole_tumor=1+2+4", "tumor_core=1+4", "enhancing_tumor=4"]

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from nnunet_hetero.dataset_conversion import brats
-from nnunet_hetero.dataset_conversion.cases import CaseRecord, RawCase, read_case_table, write_case_table
-from nnunet_hetero.dataset_conversion.common import convert_cohort
-from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme
-from nnunet_hetero.dataset_conversion.images import read_image
+from nnunet_hetero.dataset_conversion.writing.cases import CaseRecord, RawCase, read_case_table, write_case_table
+from nnunet_hetero.dataset_conversion.writing.common import convert_cohort
+from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
+from nnunet_hetero.dataset_conversion.writing.images import read_image
 from nnunet_hetero.errors import DataError
 
 SITES = ("HGG/Brats18_CBICA_AQN_1", "HGG/Brats18_TCIA01_131_1", "LGG/Brats18_TCIA10_628_1", "LGG/Brats18_2013_0_1")

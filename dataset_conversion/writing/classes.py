@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_hetero.dataset_conversion.dataset import LabelScheme
+from nnunet_hetero.dataset_conversion.writing.dataset import LabelScheme
 from nnunet_hetero.errors import SettingsError
 
 IGNORE = "ignore"  # nnU-Net's class of voxels that count for nothing; it must have the highest value

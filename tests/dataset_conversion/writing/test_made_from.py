@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from nnunet_hetero.dataset_conversion import brats
-from nnunet_hetero.dataset_conversion.cases import RawCase
-from nnunet_hetero.dataset_conversion.dataset import DatasetSpec, LabelScheme
-from nnunet_hetero.dataset_conversion.made_from import made_from, read_record
+from nnunet_hetero.dataset_conversion.writing.cases import RawCase
+from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
+from nnunet_hetero.dataset_conversion.writing.made_from import made_from, read_record
 
 CASE = "BraTS20_Training_001"
 OTHER = "BraTS20_Training_002"
