@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from helpers.leftovers import leave_draft
 
-from nnunet_hetero.dataset_conversion import brats, common
+from nnunet_hetero.dataset_conversion import brats
+from nnunet_hetero.dataset_conversion.writing import common
 
 CASES = ("BraTS20_Training_001", "BraTS20_Training_002")
 REPOSITORY = Path(__file__).parents[2]

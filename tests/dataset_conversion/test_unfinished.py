@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
-from nnunet_hetero.dataset_conversion import brats, common
+from nnunet_hetero.dataset_conversion import brats
+from nnunet_hetero.dataset_conversion.writing import common
 
 CASES = [f"BraTS20_Training_00{index}" for index in range(1, 4)]
 
