@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
-from nnunet_hetero.dataset_conversion.bids_layout import CHANNELS, Choice, find_bids_cases
+from nnunet_hetero.dataset_conversion.bids_layout import Choice, find_bids_cases
+from nnunet_hetero.dataset_conversion.bids_names import CHANNELS
 from nnunet_hetero.dataset_conversion.writing.classes import add_classes_argument, read_classes
 from nnunet_hetero.dataset_conversion.writing.command import add_common_arguments, run_alone, run_conversion
 from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
@@ -69,6 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ENTITY",
         help="of several files take those with it, e.g. acq-highres",
     )
+    parser.add_argument(
+        "--modality-of",
+        nargs="+",
+        default=[],
+        metavar="END=MODALITY",
+        help=f"what files are whose names end so, e.g. acq-post_T1w=T1c; modalities are {', '.join(CHANNELS)}",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,21 +86,31 @@ def run(args: argparse.Namespace) -> int:
     wrong = [entity for entity in args.prefer if not re.fullmatch(r"[a-z]+-[A-Za-z0-9]+", entity)]
     if wrong:
         raise SettingsError(f"--prefer: '{wrong[0]}' is no entity such as acq-highres.")
+    named = dict(_named(entry) for entry in args.modality_of)
     raw = Path(args.input)
     labels = Path(args.labels) if args.labels else None
     if labels is not None and not labels.is_dir():
         labels = raw / labels
-    cohort = find_bids_cases(raw, labels, args.label_pattern, Choice(args.run_choice, tuple(args.prefer)))
+    cohort = find_bids_cases(raw, labels, args.label_pattern, Choice(args.run_choice, tuple(args.prefer), named))
     if args.classes:
         scheme = read_classes(args.classes)
     elif labels is not None:
         scheme = read_dseg_table(labels)
     else:
         raise SettingsError("Where are the segmentations, and what do they show? Say it with --labels and --classes.")
-    if cohort.ignored:
-        print(f"Ignored {len(cohort.ignored)} images of other kinds in anat folders, e.g. {cohort.ignored[0]}")
     spec = DatasetSpec(CHANNELS, replace(scheme, hint="Name all values with --classes."), f"BIDS folder {raw.name}")
-    return run_conversion(spec, cohort.cases, args)
+    return run_conversion(spec, cohort.cases, args, cohort.ignored)
+
+
+def _named(entry: str) -> tuple[str, str]:
+    end, _, name = entry.partition("=")
+    known = {channel.lower(): channel for channel in CHANNELS}
+    if not end or name.lower() not in known:
+        raise SettingsError(
+            f"--modality-of: '{entry}' is not END=MODALITY, such as acq-post_T1w=T1c; modalities are "
+            f"{', '.join(CHANNELS)}."
+        )
+    return end.removeprefix("_"), known[name.lower()]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -74,7 +74,7 @@ class TestConversion:
             ["sub-01_ses-pre", "sub-01", "A", ""],
             ["sub-A2", "sub-A2", "", ""],
         ]
-        assert "Ignored 3 images of other kinds in anat folders" in capsys.readouterr().out
+        assert "ignored 3 images that are no modality of a case" in capsys.readouterr().out
 
     def test_classes_from_the_table_of_bids(self, bids, nnunet_raw):
         table = bids / LABELS / "desc-manual_dseg.tsv"
@@ -212,3 +212,89 @@ class TestBadFolders:
         assert convert(tmp_path) == 1
         error = capsys.readouterr().err
         assert "none does not exist" in error and "has no image such as sub-01/anat/sub-01_T1w.nii.gz" in error
+
+
+class TestOtherNames:
+    """A modality that a case would lack while a file that could be it lies there."""
+
+    START = "sub-A2/anat/sub-A2"
+
+    @pytest.mark.parametrize("name", ["flair.nii.gz", "Flair.NII.GZ", "T2FLAIR.nii.gz", "acq-3d_FLAIR.nii"])
+    def test_what_is_common_is_read(self, name, bids, nnunet_raw):
+        write(bids / f"{self.START}_x.nii.gz", 3, "flair").rename(bids / f"{self.START}_{name}")
+        assert convert(bids) == 0
+        image = nibabel.load(nnunet_raw / "Dataset506_BIDS/imagesTr/sub-A2_0003.nii.gz")
+        np.testing.assert_array_equal(image.get_fdata(), phantom(3)["flair"])
+
+    @pytest.mark.parametrize(
+        "name",
+        ["fliar.nii.gz", "ce-gad_FLAIR.nii.gz", "FLAIR.mgz", "FLAIR(1).nii.gz", "../FLAIR.nii.gz", "x/FLAIR.nii"],
+    )
+    def test_what_may_be_it_is_refused_and_named(self, name, bids, nnunet_raw, capsys):
+        folder = bids / "sub-A2" / "anat"
+        file = (folder / Path(name).parent / f"sub-A2_{Path(name).name}").resolve()
+        file.parent.mkdir(exist_ok=True)
+        write(folder / "x.nii.gz", 3, "flair").rename(file)
+        assert convert(bids) == 1
+        error = capsys.readouterr().err
+        assert f"sub-A2: it lacks FLAIR, but has files that may be that: {file}. Rename them as BIDS asks" in error
+        assert not list((nnunet_raw / "Dataset506_BIDS/imagesTr").glob("sub-A2*"))
+
+    def test_after_contrast_or_after_surgery(self, bids, nnunet_raw, capsys):
+        old = bids / "sub-01/ses-pre/anat/sub-01_ses-pre_ce-gad_T1w.nii.gz"
+        new = old.rename(old.with_name("sub-01_ses-pre_acq-post_T1w.nii.gz"))
+        assert convert(bids) == 1
+        assert f"sub-01_ses-pre: it lacks T1c, but has files that may be that: {new}" in capsys.readouterr().err
+        assert convert(bids, *CLASSES, "--modality-of", "acq-post_T1w=t1c") == 0
+        image = nibabel.load(nnunet_raw / "Dataset506_BIDS/imagesTr/sub-01_ses-pre_0001.nii.gz")
+        np.testing.assert_array_equal(image.get_fdata(), phantom(1)["t1ce"])
+
+    @pytest.mark.parametrize("entry", ["acq-post_T1w", "=T1c", "acq-post_T1w=T3"])
+    def test_what_modality_of_takes(self, entry, bids, nnunet_raw, capsys):
+        assert convert(bids, *CLASSES, "--modality-of", entry) == 1
+        assert "is not END=MODALITY, such as acq-post_T1w=T1c" in capsys.readouterr().err
+
+    def test_another_kind_is_no_candidate(self, bids, nnunet_raw, capsys):
+        write(bids / f"{self.START}_T2starw.nii.gz", 3, "flair")
+        write(bids / f"{self.START}_UNIT1.nii.gz", 3, "t1")  # may be a T1, which is there
+        assert convert(bids) == 0
+        assert "ignored 5 images that are no modality of a case" in capsys.readouterr().out
+
+    def test_a_subject_of_doubtful_files_alone_is_not_dropped(self, bids, nnunet_raw, capsys):
+        write(bids / "sub-03/anat/sub-03_T1.nii.gz", 3, "t1")
+        assert convert(bids) == 1
+        assert "sub-03: it lacks T1, T1c, T2, FLAIR, but has files that may be" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("name", ["Sub-03", "sub_03", "subject03", "sub03"])
+    def test_a_folder_that_is_all_but_a_subject_is_not_dropped(self, name, bids, nnunet_raw, capsys):
+        write(bids / name / "anat/sub-03_T1w.nii.gz", 3, "t1")
+        assert convert(bids) == 1
+        assert f"{bids / name} is no folder of a BIDS subject" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("name", ["sub-A2_desc-manual_Dseg.nii.gz", "sub-A2_desc-manual_dseg.nii"])
+    def test_a_segmentation_that_is_all_but_named_so(self, name, bids, nnunet_raw, capsys):
+        file = bids / LABELS / "sub-A2/anat/sub-A2_desc-manual_dseg.nii.gz"
+        new = file.rename(file.with_name(name))
+        assert convert(bids, *CLASSES, "--unlabelled-to-imagesTs") == 1
+        assert f"sub-A2: it has no segmentation, but {new} is all but named like one" in capsys.readouterr().err
+
+
+class TestSecondRun:
+    """The choice is a setting: what it leads to is made again."""
+
+    def test_another_run(self, bids, nnunet_raw):
+        write(bids / "sub-A2/anat/sub-A2_T2w.nii.gz", 3, "t2").rename(bids / "sub-A2/anat/sub-A2_run-1_T2w.nii.gz")
+        write(bids / "sub-A2/anat/sub-A2_run-2_T2w.nii.gz", 3, "t1")
+        image = nnunet_raw / "Dataset506_BIDS/imagesTr/sub-A2_0002.nii.gz"
+        for choice, what in (("first", "t2"), ("last", "t1"), ("first", "t2")):
+            assert convert(bids, *CLASSES, "--run", choice) == 0
+            np.testing.assert_array_equal(nibabel.load(image).get_fdata(), phantom(3)[what])
+
+    def test_another_label_pattern(self, bids, nnunet_raw):
+        for start, (index, _) in SCANS.items():
+            other = np.where(phantom(index)["seg"] == 4, 0, phantom(index)["seg"])
+            save_nifti(other, phantom(index)["affine"], bids / LABELS / f"{start}_desc-auto_dseg.nii.gz")
+        label = nnunet_raw / "Dataset506_BIDS/labelsTr/sub-A2.nii.gz"
+        for who, highest in (("manual", 3), ("auto", 2), ("manual", 3)):
+            assert convert(bids, *CLASSES, "--label-pattern", f"*_desc-{who}_dseg.nii.gz") == 0
+            assert nibabel.load(label).get_fdata().max() == highest
