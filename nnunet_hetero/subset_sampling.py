@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,7 +35,8 @@ class PaperDraw:
     def weights(self, subsets: Sequence[Subset], present: Subset) -> np.ndarray:
         """See `Draw`."""
         sizes = [len(subset) for subset in subsets]
-        return np.array([1.0 / sizes.count(size) for size in sizes])
+        of_size = Counter(sizes)
+        return np.array([1.0 / of_size[size] for size in sizes])
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,17 @@ class SubsetSampler:
         self.distribution = draw or PaperDraw()
         self._random = np.random.default_rng(seed)
 
+    @property
+    def distribution(self) -> Draw:
+        """How likely each subset is for a case, up to a factor."""
+        return self._distribution
+
+    @distribution.setter
+    def distribution(self, draw: Draw) -> None:
+        self._distribution = draw
+        # With ten modalities a case has 1023 subsets, which are not to be weighed in every step.
+        self._options: dict[Subset, tuple[list[Subset], list[float]]] = {}
+
     def probabilities(self, present: Sequence[int] | None = None) -> dict[Subset, float]:
         """Probability of each subset for a case that has the modalities ``present`` (default: all)."""
         present = tuple(range(len(self.modalities))) if present is None else tuple(present)
@@ -151,11 +164,17 @@ class SubsetSampler:
         """
         drawn = np.zeros_like(present, dtype=bool)
         for row, has in enumerate(present):
-            options = self.probabilities(np.flatnonzero(has).tolist())
-            if options:
-                choice = self._random.choice(len(options), p=list(options.values()))
-                drawn[row] = mask_of(list(options)[choice], len(has))
+            subsets, probabilities = self._options_of(tuple(np.flatnonzero(has).tolist()))
+            if subsets:
+                choice = self._random.choice(len(subsets), p=probabilities)
+                drawn[row] = mask_of(subsets[choice], len(has))
         return drawn
+
+    def _options_of(self, present: Subset) -> tuple[list[Subset], list[float]]:
+        if present not in self._options:
+            found = self.probabilities(present)
+            self._options[present] = list(found), list(found.values())
+        return self._options[present]
 
     def state_dict(self) -> dict:
         """State of the random stream; `load_state_dict` continues it exactly."""

@@ -25,6 +25,7 @@ from nnunet_hetero.nnunet.pretrained_weights import load_through
 from nnunet_hetero.subset_sampling import BalancedDraw, SubsetSampler, read_draw
 from nnunet_hetero.training.augmentation import KeepAbsentZero
 from nnunet_hetero.training.checkpoints import require_continuable, save_with
+from nnunet_hetero.training.dead_ends import look_ahead
 from nnunet_hetero.training.history import History
 from nnunet_hetero.training.inputs import PreparedDatasets
 from nnunet_hetero.training.landmarks import input_rules
@@ -173,6 +174,7 @@ class HeteroTrainer(nnUNetTrainer):
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
         training, validation = super().get_tr_and_val_datasets()
         self.cohort = cohort = read_training_cohort(self, training, validation)
+        look_ahead(self, training)
         counts = cohort.subset_counts()
         draw = read_draw(self.hetero, self.modalities, counts)
         probabilities = None

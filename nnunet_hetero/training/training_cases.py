@@ -40,11 +40,18 @@ class Cohort:
             progress: Whether to show a progress bar.
 
         Raises:
-            DataError: If an image has values that are not finite.
+            DataError: If an image has values that are not finite, or a case another number of channels.
         """
         cases = {}
         for case in tqdm(dataset.identifiers, "Modalities of the training cases", disable=not progress):
             images = dataset.load_case(case)[0]
+            if images.shape[0] != len(modalities):
+                raise DataError(
+                    f"Case '{case}' has {images.shape[0]} channel(s) once preprocessed, and dataset.json names "
+                    f"{len(modalities)} modalities ({', '.join(modalities.names)}). Mend channel_names, or fill gaps "
+                    "with all-zero volumes (nnunet_hetero fill-gaps), and preprocess again "
+                    "(nnUNetv2_plan_and_preprocess)."
+                )
             for channel, name in enumerate(modalities.names):
                 # A z-score spreads one bad voxel over all of them, so that one slice tells.
                 if not np.isfinite(images[channel, images.shape[1] // 2]).all():
@@ -109,8 +116,8 @@ def read_training_cohort(trainer: nnUNetTrainer, training: nnUNetBaseDataset, va
     """Look at the cases that a fold trains on, and say in the log what they have.
 
     Raises:
-        DataError: If a training case has no modality or values that are not finite, or a modality is neither in a
-            training nor in a validation case.
+        DataError: If a training case has no modality, values that are not finite or another number of channels, or a
+            modality is neither in a training nor in a validation case.
     """
     modalities = Modalities.from_dataset_json(trainer.dataset_json)
     cohort = Cohort.read(modalities, training, progress=trainer.local_rank == 0)
