@@ -81,7 +81,8 @@ class HeteroModalConfig:
             epochs; None trains all epochs.
         subset: The only modalities that `SubsetTrainer` uses, by name (``"T1+T1c"``) or as a list of names or numbers.
         random_subsets: How many subsets `MVAESamplingTrainer` draws in a step, beside all and each single modality.
-        seed: Seed of the subset sampler and of the latents' noise; None draws one from the system.
+        seed: Seed of the weights, of the subset sampler and of the latents' noise; None draws one from the system, and
+            the log says which.
     """
 
     encoder_width: float = 0.5

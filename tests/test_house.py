@@ -204,7 +204,6 @@ UNFINISHED_MIRRORS = {
     "nnunet_hetero/training/hetero_trainer.py",
     "nnunet_hetero/training/optimizers.py",
     "nnunet_hetero/training/paper_trainer.py",
-    "nnunet_hetero/training/random_streams.py",
     "nnunet_hetero/training/sample_counts_figure.py",
     "nnunet_hetero/training/schedule.py",
 }

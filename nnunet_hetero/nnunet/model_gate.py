@@ -16,7 +16,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.checkpoints import TRUST_FLAG, load_checkpoint
+from nnunet_hetero.io.checkpoints import TRUST_FLAG, TRUST_VARIABLE, load_checkpoint
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.nnunet.plan_names import is_reader, named_by_plans
 
@@ -49,8 +49,8 @@ class _DatasetJson(TypedDict, total=False):
 
 _AGAIN = "Get it again from where the model comes from."
 
-PLANS = Document(_Plans, "the plans of a model, as nnU-Net writes them", _AGAIN, SettingsError)
-DATASET_JSON = Document(_DatasetJson, "dataset.json, as nnU-Net wants it", _AGAIN, SettingsError)
+NAMES_OF_PLANS = Document(_Plans, "the plans of a model, as nnU-Net writes them", _AGAIN, SettingsError)
+NAMES_OF_DATASET_JSON = Document(_DatasetJson, "dataset.json, as nnU-Net wants it", _AGAIN, SettingsError)
 
 
 def require_harmless_model(
@@ -85,7 +85,7 @@ def read_model_plans(file: str | os.PathLike, trusted: bool = False) -> dict[str
     Raises:
         SettingsError: If it is damaged, or names what is no part of a model.
     """
-    plans = PLANS.read(file)
+    plans = NAMES_OF_PLANS.read(file)
     if not trusted:
         require_plain_plans(plans, file)
     return plans
@@ -93,7 +93,7 @@ def read_model_plans(file: str | os.PathLike, trusted: bool = False) -> dict[str
 
 def read_model_dataset_json(file: str | os.PathLike, trusted: bool = False) -> dict[str, Any]:
     """The same for ``dataset.json``."""
-    dataset_json = DATASET_JSON.read(file)
+    dataset_json = NAMES_OF_DATASET_JSON.read(file)
     if not trusted:
         require_plain_dataset_json(dataset_json, file)
     return dataset_json
@@ -109,6 +109,7 @@ def require_plain_plans(plans: Mapping[str, Any], file: str | os.PathLike) -> No
     Raises:
         SettingsError: If so.
     """
+    NAMES_OF_PLANS.check(plans, file)
     for place, wanted, is_right, what in named_by_plans(plans):
         if wanted is not None and not is_right(wanted):
             raise SettingsError(
@@ -132,6 +133,7 @@ def require_plain_dataset_json(dataset_json: Mapping[str, Any], file: str | os.P
     Raises:
         SettingsError: If so.
     """
+    NAMES_OF_DATASET_JSON.check(dataset_json, file)
     _require_file_name(dataset_json.get("file_ending"), "file_ending", file)
     reader = dataset_json.get("overwrite_image_reader_writer")
     if reader not in (None, "None") and not is_reader(reader):
@@ -150,4 +152,7 @@ def _require_file_name(name: str | None, what: str, file: str | os.PathLike) -> 
 
 
 def _remedy() -> str:
-    return f"Get the model again from its source; if you trust whoever made it, add {TRUST_FLAG}."
+    return (
+        f"Get the model again from its source; if you trust whoever made it, add {TRUST_FLAG} (for commands without "
+        f"it, set the variable {TRUST_VARIABLE} to 1)."
+    )

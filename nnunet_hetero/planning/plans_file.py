@@ -12,7 +12,9 @@ from typing import Any
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.atomic_files import replace_json
+from nnunet_hetero.io.checkpoints import trusted_by_environment
 from nnunet_hetero.nnunet.json_files import DATASET_JSON, PLANS, checked_configuration
+from nnunet_hetero.nnunet.model_gate import require_plain_plans
 
 ORIGIN = "derived_from"
 """Key of the plans that we write: the plans that they come from. nnU-Net ignores it."""
@@ -32,7 +34,7 @@ def read_plans(folder: Path, name: str) -> dict[str, Any]:
         name: Identifier of the plans, e.g. ``nnUNetPlans``.
 
     Raises:
-        SettingsError: If there are none of that name, or the file is no plans file.
+        SettingsError: If there are none of that name, the file is no plans file, or it names code of others.
     """
     file = folder / f"{name}.json"
     if not file.is_file():
@@ -40,7 +42,10 @@ def read_plans(folder: Path, name: str) -> dict[str, Any]:
         dataset = folder.name[len("Dataset") :][:3].lstrip("0")
         there = f"There are: {', '.join(found)}." if found else f"Plan first: nnUNetv2_plan_and_preprocess -d {dataset}"
         raise SettingsError(f"There are no plans '{name}' in {folder}. {there}")
-    return PLANS.read(file)
+    plans = PLANS.read(file)
+    if not trusted_by_environment():
+        require_plain_plans(plans, file)
+    return plans
 
 
 def read_dataset_json(folder: Path) -> dict[str, Any]:

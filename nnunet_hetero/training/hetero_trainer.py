@@ -31,7 +31,12 @@ from nnunet_hetero.training.inputs import PreparedDatasets
 from nnunet_hetero.training.landmarks import input_rules
 from nnunet_hetero.training.optimizers import adaptive_optimizer
 from nnunet_hetero.training.pretrained_weights import load_pretrained
-from nnunet_hetero.training.random_streams import random_state, seed_everything, set_random_state
+from nnunet_hetero.training.random_streams import (
+    random_state,
+    seed_everything,
+    seed_of_training,
+    set_random_state,
+)
 from nnunet_hetero.training.sample_counts import Tally
 from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
 from nnunet_hetero.training.settings import require_subset, settle
@@ -94,8 +99,9 @@ class HeteroTrainer(nnUNetTrainer):
         # Five checkpoints at least, so that a short run can be resumed; nnU-Net's 50 for its 1000 epochs.
         self.save_every = max(1, min(self.save_every, self.num_epochs // 5))
         # Ranks draw apart: with one stream they would all train the same subsets.
-        seed = None if self.hetero.seed is None else self.hetero.seed + self.local_rank
-        self.sampler = SubsetSampler(self.modalities, read_draw(self.hetero, self.modalities), seed)
+        self.seed = seed_of_training(self.hetero.seed)
+        draw = read_draw(self.hetero, self.modalities)
+        self.sampler = SubsetSampler(self.modalities, draw, self.seed + self.local_rank)
         self.cohort: Cohort | None = None  # the training cases, once they are loaded
         self.tally = Tally(self.modalities)
         self._tally_of_epoch = Tally(self.modalities)
@@ -127,9 +133,8 @@ class HeteroTrainer(nnUNetTrainer):
         )
 
     def initialize(self) -> None:
-        """Build network, optimiser and loss; seed them if the settings ask for it."""
-        if self.hetero.seed is not None:
-            seed_everything(self.hetero.seed)
+        """Build network, optimiser and loss, all from the seed."""
+        seed_everything(self.seed)
         super().initialize()
         self.unwrapped_network.touch_absent_encoders = self.is_ddp
         self.unwrapped_network.modality_names = self.modalities.names
@@ -204,8 +209,10 @@ class HeteroTrainer(nnUNetTrainer):
         if state is not None:
             set_random_state(state)
             self._resumed_random_state = None
-        elif self.hetero.seed is not None:
-            seed_everything(self.hetero.seed + self.local_rank)
+        else:
+            drawn = "" if self.hetero.seed is not None else f", drawn by chance; {KEY}.seed sets one"
+            self.print_to_log_file(f"Seed of weights, subsets and noise: {self.seed}{drawn}.")
+            seed_everything(self.seed + self.local_rank)
 
     def run_training(self) -> None:
         """nnU-Net's training; it ends before the last epoch on a plateau, if the settings say what that is."""

@@ -294,6 +294,14 @@ def _training_plans(trainer: str) -> Callable[[Place], int]:
     return act
 
 
+def _planned(place: Place) -> int:
+    _module_of_the_user(place)
+    model = place.own_model()
+    change = _argument("norm_op", "module_of_the_user.Thing")
+    _change(model.preprocessed / model.dataset / "nnUNetPlans.json", change)
+    return place.run("plan", "-d", "501", "--out_plans", "new", "--set", "num_epochs=3")
+
+
 def _renamed(place: Place) -> int:
     """A folder with the name of nnU-Net's trainer and our checkpoint: its predictor would take gaps for images."""
     model = place.own_model().folder
@@ -365,5 +373,6 @@ SITUATIONS = [
     Situation("code 7p", "plans that name a module, from Python", _from_python, says=REFUSED, check=_nothing_ran),
     Situation("code 8", "plans of a data set that name code", _training_plans("HeteroModalVAETrainer"), says=REFUSED),
     Situation("code 8a", "the same for nnU-Net's trainer", _training_plans(STOCK), says=REFUSED, check=_nothing_ran),
+    Situation("code 8b", "plans to derive others from", _planned, says=("--trust_checkpoint",), check=_nothing_ran),
     Situation("code 9", "a renamed folder of a model", _renamed, exit_code=0, check=_segmented_without),
 ]
