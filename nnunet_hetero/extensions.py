@@ -43,9 +43,14 @@ def load_extension(entry: EntryPoint) -> object:
         return entry.load()
     except Exception as error:
         raise SettingsError(
-            f"'{entry.name}' of {origin(entry)} ({entry.group}) cannot be loaded from {entry.value}: "
+            f"{named(entry)} cannot be loaded from {entry.value}: "
             f"{type(error).__name__}: {error}. Mend or uninstall that package."
         ) from error
+
+
+def named(entry: EntryPoint) -> str:
+    """An entry point in an error's text."""
+    return f"'{entry.name}' of {origin(entry)} ({entry.group})"
 
 
 def origin(entry: EntryPoint) -> str:

@@ -6,6 +6,11 @@ import argparse
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.extensions import load_extension, named
 
 
 @dataclass(frozen=True)
@@ -19,10 +24,30 @@ class Command:
     Args:
         module: Import path of the module.
         summary: One line for the list of commands. It stands here so that the list needs no import.
+        extension: Where another package names the module; None for one of ours.
     """
 
     module: str
     summary: str
+    extension: EntryPoint | None = None
+
+    def load(self) -> Any:
+        """The module.
+
+        Raises:
+            SettingsError: If it is another package's and cannot be imported, or does not offer what it must.
+        """
+        if self.extension is None:
+            return importlib.import_module(self.module)
+        module = load_extension(self.extension)
+        wanted = ("run",) if getattr(module, "PASS_THROUGH", False) else ("add_arguments", "run")
+        for name in wanted:
+            if not callable(getattr(module, name, None)):
+                raise SettingsError(
+                    f"{named(self.extension)} names {self.module}, which has no function '{name}'. It must be a module "
+                    "with add_arguments(parser) and run(args)."
+                )
+        return module
 
 
 def dispatch(
@@ -57,7 +82,7 @@ def dispatch(
     chosen = parser.parse_args(argv)
 
     command = commands[chosen.command]
-    module = importlib.import_module(command.module)
+    module = command.load()
     if getattr(module, "PASS_THROUGH", False):
         return module.run(chosen)
     command_parser = argparse.ArgumentParser(

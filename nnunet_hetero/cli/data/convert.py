@@ -1,10 +1,12 @@
-"""``nnunet_hetero convert``: the converters, one sub-subcommand each."""
+"""``nnunet_hetero convert``: the converters, one sub-subcommand each, those of other packages among them."""
 
 from __future__ import annotations
 
 import argparse
 
 from nnunet_hetero.cli.dispatch import Command, dispatch
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.extensions import extensions, origin
 
 PASS_THROUGH = True
 HELP = "Write a data set as nnU-Net wants it, absent modalities as all-zero volumes."
@@ -26,6 +28,27 @@ CONVERTERS = {
 }
 
 
+GROUP = "nnunet_hetero.converters"
+"""Entry points that name a module each, which is built as those above."""
+
+
+def converters() -> dict[str, Command]:
+    """Every converter by its name, those of other packages last.
+
+    Raises:
+        SettingsError: If another package uses the name of one of ours.
+    """
+    found = dict(CONVERTERS)
+    for entry in extensions(GROUP):
+        if entry.name in CONVERTERS:
+            raise SettingsError(
+                f"{origin(entry)} offers a converter '{entry.name}' ({GROUP}), but there is one of this name already. "
+                "Uninstall it, or give its converter another name."
+            )
+        found[entry.name] = Command(entry.value, f"of {origin(entry)}", entry)
+    return found
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the converter that the arguments name."""
-    return dispatch("nnunet_hetero convert", HELP, CONVERTERS, args.arguments)
+    return dispatch("nnunet_hetero convert", HELP, converters(), args.arguments)

@@ -10,7 +10,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.scores.built_in import BUILT_IN
 from nnunet_hetero.evaluation.scores.metric import Metric
 from nnunet_hetero.evaluation.scores.score import Score
-from nnunet_hetero.extensions import extensions, load_extension, origin
+from nnunet_hetero.extensions import extensions, load_extension, named
 
 GROUP = "nnunet_hetero.metrics"
 
@@ -44,8 +44,8 @@ class _Registry:
                 metric = load_extension(entry)
                 if not isinstance(metric, Metric):
                     raise SettingsError(
-                        f"'{entry.name}' of {origin(entry)} ({GROUP}) is of type {type(metric).__name__}, not a "
-                        "Metric of nnunet_hetero.evaluation.scores.metric."
+                        f"{named(entry)} is of type {type(metric).__name__}, not a Metric of "
+                        "nnunet_hetero.evaluation.scores.metric."
                     )
                 self.add(metric)
             self._is_complete = True
