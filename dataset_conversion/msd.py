@@ -7,12 +7,13 @@ Channels, labels and regions come out as from ``convert brats``, so that models 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-# Absolute, so that the file also runs as a plain script, where it has no parent package.
+from pydantic import Field
+from typing_extensions import TypedDict
+
 from nnunet_hetero.cases.image_files import read_header
 from nnunet_hetero.dataset_conversion.brats import PLAIN_LABELS, REGIONS, REGIONS_CLASS_ORDER
 from nnunet_hetero.dataset_conversion.writing.cases import RawCase
@@ -25,11 +26,29 @@ from nnunet_hetero.dataset_conversion.writing.command import (
 from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
 from nnunet_hetero.errors import DataError
 
+# Absolute, so that the file also runs as a plain script, where it has no parent package.
+from nnunet_hetero.io.documents import Document
+
 FOLDER = "Task01_BrainTumour"
 # Their names of the volumes, in the order of our channels.
 CHANNELS = {"t1w": "T1", "t1gd": "T1c", "t2w": "T2", "flair": "FLAIR"}
 # Their names of the labels, and what these are in a converted BraTS dataset.
 LABELS = {"background": 0, "edema": 2, "non-enhancing tumor": 1, "enhancing tumour": 3}
+
+
+class _Training(TypedDict):
+    image: str
+    label: str
+
+
+class _Task(TypedDict):
+    modality: dict[Annotated[str, Field(pattern=r"^\d+$")], str]
+    labels: dict[Annotated[str, Field(pattern=r"^\d+$")], str]
+    training: list[_Training]
+    test: list[str]
+
+
+TASK = Document(_Task, f"the dataset.json of {FOLDER}", f"Give the folder {FOLDER}, as unpacked, with -i.")
 
 
 def find_msd_cases(raw: str | Path) -> tuple[list[RawCase], dict[int, int]]:
@@ -46,7 +65,7 @@ def find_msd_cases(raw: str | Path) -> tuple[list[RawCase], dict[int, int]]:
     """
     raw = Path(raw)
     raw = raw / FOLDER if (raw / FOLDER).is_dir() else raw
-    content = _read_json(raw / "dataset.json")
+    content = TASK.read(raw / "dataset.json")
     order = [name.lower() for _, name in sorted(content["modality"].items(), key=lambda item: int(item[0]))]
     if sorted(order) != sorted(CHANNELS):
         raise DataError(
@@ -69,19 +88,6 @@ def find_msd_cases(raw: str | Path) -> tuple[list[RawCase], dict[int, int]]:
         if (name := _stem(path)) not in training | test
     ]
     return sorted(cases, key=lambda case: case.name), {found[name]: value for name, value in LABELS.items()}
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise DataError(f"{file} is not there. Give the folder {FOLDER}, as unpacked, with -i.")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file} is not valid JSON ({error}). Unpack the archive again.") from error
-    for key, kind in (("modality", dict), ("labels", dict), ("training", list), ("test", list)):
-        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
-            raise DataError(f"{file} has no {kind.__name__} '{key}'; it is not the dataset.json of {FOLDER}.")
-    return content
 
 
 def _case(raw: Path, name: str, image: str, label: str | None, volumes: tuple[int, ...]) -> RawCase:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from nnunet_hetero.dataset_conversion.phantom_signal import (
 from nnunet_hetero.dataset_conversion.writing.command import run_alone
 from nnunet_hetero.dataset_conversion.writing.images import encode_nifti, write_atomically
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.io.documents import Document
 
 MODALITIES = tuple(SEQUENCES)
 MINIMAL_SIZE = 16  # below, a voxel is wider than the tumour's rim
@@ -179,16 +181,16 @@ def _require_range(index: int, size: int, seed: int, variation: float) -> None:
             raise DataError(f"The phantom's {what} is {value}; it must be at least {least}.")
 
 
+RECIPE = Document(dict[str, Any], "the recipe of a phantom cohort", "Choose another output folder.")
+
+
 def _claim_folder(out: Path, recipe: dict[str, Any]) -> None:
     """Make `out` a folder of phantoms of this recipe, or say why it cannot be one."""
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; the phantom cohort needs a folder.")
     recipe_file = out / RECIPE_FILE
-    if recipe_file.is_file():
-        try:
-            found = json.loads(recipe_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{recipe_file} is not valid JSON ({error}); choose another output folder.") from error
+    if os.path.lexists(recipe_file):
+        found = RECIPE.read(recipe_file)
         if found != recipe:
             raise DataError(
                 f"{out} holds a phantom cohort made with {found}, now asked for is {recipe}. "

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.io.tables import read_table
 
 TRAINING, TEST = "train", "test"
 
@@ -97,14 +98,11 @@ def read_case_table(dataset: str | Path) -> list[CaseRecord]:
         DataError: If the table is not there, or lacks columns.
     """
     file = Path(dataset) / CASE_TABLE
-    if not file.is_file():
-        raise DataError(f"{file} is not there; 'nnunet_hetero convert' writes it. Convert the raw data again.")
-    with open(file, newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if lacking:
-            raise DataError(f"{file} lacks the columns {', '.join(lacking)}; expected are {', '.join(COLUMNS)}.")
-        records = [CaseRecord(*((row[name] or "").strip() for name in COLUMNS)) for row in reader]
+    rows = [row for _, row in read_table(file, COLUMNS[0], COLUMNS).rows]
+    for name in COLUMNS:
+        if any(name not in row for row in rows[:1]):
+            raise DataError(f"{file} has no column '{name}'; 'nnunet_hetero convert' writes it. Convert again.")
+    records = [CaseRecord(*map(row.__getitem__, COLUMNS)) for row in rows]
     return [replace(record, modalities=tuple(record.modalities.split(";"))) for record in records]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from nnunet_hetero.dataset_conversion.writing.dataset import LabelScheme
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.documents import Document
 
 IGNORE = "ignore"  # nnU-Net's class of voxels that count for nothing; it must have the highest value
 
@@ -59,6 +59,14 @@ def read_classes(entries: Sequence[str]) -> LabelScheme:
     return LabelScheme({"background": 0, **nested}, label_of, order)
 
 
+CLASSES = Document(
+    dict[str, int | str | list[int | str]],
+    "names of classes and their values",
+    'Give --classes such a file, e.g. {"whole": [1, 2, 4], "core": [1, 4]}.',
+    SettingsError,
+)
+
+
 def _from_words(entries: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for entry in entries:
@@ -70,12 +78,7 @@ def _from_words(entries: Sequence[str]) -> dict[str, Any]:
 
 
 def _from_file(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"--classes: {file} cannot be read as JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"--classes: {file} holds no object of names and values.")
+    content = CLASSES.read(file)
     return {name: values if isinstance(values, list) else [values] for name, values in content.items()}
 
 

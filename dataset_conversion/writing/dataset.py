@@ -13,6 +13,7 @@ from typing import Any
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE, DATASET_JSON, MOVED_TEST_CASES
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import clear_drafts, is_draft
+from nnunet_hetero.io.documents import Document
 
 from .images import write_atomically
 from .summary import SUMMARY_FILE
@@ -153,11 +154,7 @@ def check_folder(folder: Path, spec: DatasetSpec, cases: Collection[str]) -> Non
 
 
 def _require_same_dataset(file: Path, expected: dict[str, Any], advice: str) -> None:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file} is not valid JSON ({error}). {advice}") from error
-    found = found if isinstance(found, dict) else {}
+    found = Document(dict[str, Any], "the dataset.json of an earlier conversion", advice).read(file)
     for key, value in expected.items():
         if key not in ("numTraining", "missing_modalities", "description") and found.get(key) != value:
             raise DataError(

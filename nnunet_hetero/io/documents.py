@@ -14,18 +14,21 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from nnunet_hetero.errors import DataError, HeteroError
 from nnunet_hetero.io.atomic_files import locked, replace_json
 
 LARGEST = 1 << 28
 """Bytes. No file of nnU-Net's or of ours comes near."""
+
+NUMBER_OR_BLANK = Annotated[float, BeforeValidator(lambda cell: cell or "nan")]
+"""Type of a column of a `CsvDocument`: a number, NaN for an empty cell."""
 
 ASIDE = ".damaged"
 """Ending of a file that was put aside."""
@@ -156,6 +159,7 @@ class CsvDocument:
         columns: Those that must be there; their type for pydantic, which reads it from the cell's text.
         what: See `Document`.
         remedy: See `Document`.
+        optional: Type of columns that may be there.
         other: Type of all other columns.
         error: See `Document`.
     """
@@ -163,12 +167,13 @@ class CsvDocument:
     columns: Mapping[str, Any]
     what: str
     remedy: str
+    optional: Mapping[str, Any] = field(default_factory=dict)
     other: Any = str
     error: type[HeteroError] = DataError
 
     @cached_property
     def _adapters(self) -> dict[str, TypeAdapter]:
-        return {name: TypeAdapter(kind) for name, kind in self.columns.items()}
+        return {name: TypeAdapter(kind) for name, kind in {**self.optional, **self.columns}.items()}
 
     @cached_property
     def _other(self) -> TypeAdapter:
@@ -200,9 +205,11 @@ class CsvDocument:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         header = next(reader, [])
         lacking = [name for name in self.columns if name not in header]
-        if lacking or len(set(header)) < len(header):
-            found = _shortened(", ".join(header))
-            raise ProblemError(f"begins with {found}; expected the columns {', '.join(self.columns)}, each once")
+        if lacking:
+            raise ProblemError(f"has no column '{lacking[0]}'; it begins with {_shortened(', '.join(header))}")
+        twice = [name for name in header if header.count(name) > 1]
+        if twice:
+            raise ProblemError(f"has two columns '{twice[0]}'")
         rows = []
         for cells in reader:
             if len(cells) != len(header):

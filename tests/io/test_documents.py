@@ -120,8 +120,8 @@ class TestCsvDocument:
         [
             (b"", "is empty"),
             (b"\xff\xfe", "is not text in UTF-8"),
-            (b"case,m\n", "begins with 'case, m'; expected the columns case, n, each once"),
-            (b"case,n,n\n", "each once"),
+            (b"case,m\n", "has no column 'n'; it begins with 'case, m'"),
+            (b"case,n,n\n", "has two columns 'n'"),
             (b"case,n\na,1\nb\n", "has 1 cells in line 3 and 2 columns"),
             (b"case,n\na,1.5\n", "has '1.5' in line 2, column 'n', not a whole number"),
             (b"case,n,x\na,1,high\n", "has 'high' in line 2, column 'x', not a number"),

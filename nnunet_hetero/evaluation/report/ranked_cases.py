@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
 
 from nnunet_hetero.evaluation.compare.statistics import known_mean
 from nnunet_hetero.evaluation.report.figures import OverlayRow, Picture
+from nnunet_hetero.evaluation.report.model_files import MODEL_LABELS, read_or_leave_out
 from nnunet_hetero.evaluation.sweep.run import Run
 from nnunet_hetero.evaluation.sweep.snapshots import Snapshot, load_snapshot
 from nnunet_hetero.nnunet.regions import Region
@@ -20,7 +20,7 @@ def region_labels(run: Run) -> dict[str, Region] | None:
     """Label values of each region, from the summary or the model's ``dataset.json``; None if both are out of reach."""
     labels = run.summary.labels
     if labels is None and run.model_folder is not None:
-        labels = json.loads((run.model_folder / "dataset.json").read_text(encoding="utf-8"))["labels"]
+        labels = read_or_leave_out(MODEL_LABELS, run.model_folder / "dataset.json").get("labels")
     if labels is None or any(region not in labels for region in run.regions):
         return None
     values = {region: np.atleast_1d(labels[region]).tolist() for region in run.regions}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import os
 from collections.abc import Iterable
@@ -14,11 +12,20 @@ from typing import Any
 from nnunet_hetero.evaluation.compare.gains import modality_gains
 from nnunet_hetero.evaluation.compare.statistics import known_mean
 from nnunet_hetero.evaluation.report.figures import gain_bars, heat_map, overlay_grid
+from nnunet_hetero.evaluation.report.model_files import MODEL_PLANS, configuration_of, read_or_leave_out
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_report
 from nnunet_hetero.evaluation.report.ranked_cases import ranked_overlays, region_labels
 from nnunet_hetero.evaluation.scores.metric_options import DICE
 from nnunet_hetero.evaluation.sweep.results import COMPLETION_FILE, mean
 from nnunet_hetero.evaluation.sweep.run import Run, read_run
+from nnunet_hetero.evaluation.sweep.summary import AGAIN
+from nnunet_hetero.io.documents import NUMBER_OR_BLANK, CsvDocument
+
+COMPLETION = CsvDocument(
+    {"tissue": str, "modality": str, "n_modalities": int, "psnr": NUMBER_OR_BLANK, "ssim": NUMBER_OR_BLANK},
+    "the scores of completed images",
+    AGAIN,
+)
 
 _PLANS = ("spacing", "patch_size", "batch_size", "normalization_schemes")
 
@@ -105,15 +112,11 @@ def conventions_of(run: Run) -> list[str]:
 def _plans_of(run: Run) -> dict[str, str]:
     if run.model_folder is None:
         return {}
-    plans = json.loads((run.model_folder / "plans.json").read_text(encoding="utf-8"))
-    name = run.model.split("__")[-1]
+    plans = read_or_leave_out(MODEL_PLANS, run.model_folder / "plans.json")
+    if not plans:
+        return {}
     facts = {"Data set": _text(plans.get("dataset_name")), "Plans": _text(plans.get("plans_name"))}
-    configuration: dict[str, Any] = {}
-    # A configuration may inherit from another one.
-    while name:
-        parent = plans.get("configurations", {}).get(name, {})
-        configuration = {**parent, **configuration}
-        name = parent.get("inherits_from")
+    configuration = configuration_of(plans, run.model.split("__")[-1])
     for key in _PLANS:
         if key in configuration:
             facts[key.replace("_", " ").capitalize()] = _text(configuration[key])
@@ -166,14 +169,15 @@ def _other_scores(run: Run) -> list[ExtraTable]:
 def _completion_table(run: Run) -> list[ExtraTable]:
     """PSNR and SSIM of completed images by modality, how many were given, and tissue."""
     file = run.folder / COMPLETION_FILE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return []
-    with file.open(newline="", encoding="utf-8") as stream:
-        lines = list(csv.DictReader(stream))
-    tissues = list(dict.fromkeys(line["tissue"] for line in lines))
-    groups: dict[tuple[int, int], dict[str, list[dict[str, str]]]] = {}
+    lines = COMPLETION.read(file)
     for line in lines:
-        key = run.modalities.index(line["modality"]), int(line["n_modalities"])
+        run.modalities.parse([line["modality"]], str(file))
+    tissues = list(dict.fromkeys(line["tissue"] for line in lines))
+    groups: dict[tuple[int, int], dict[str, list[dict[str, Any]]]] = {}
+    for line in lines:
+        key = run.modalities.index(line["modality"]), line["n_modalities"]
         groups.setdefault(key, {}).setdefault(line["tissue"], []).append(line)
     rows = [["completed", "given", *(f"{what}, {tissue}" for tissue in tissues for what in ("PSNR", "SSIM"))]]
     for (channel, given), by_tissue in sorted(groups.items()):
@@ -186,6 +190,6 @@ def _completion_table(run: Run) -> list[ExtraTable]:
     return [("Completed images", rows, note)] if lines else []
 
 
-def _mean_text(lines: Iterable[dict[str, str]], column: str, digits: int) -> str:
-    value = mean(float(line[column] or "nan") for line in lines)
+def _mean_text(lines: Iterable[dict[str, Any]], column: str, digits: int) -> str:
+    value = mean(line[column] for line in lines)
     return "–" if math.isnan(value) else f"{value:.{digits}f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +12,16 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunet_hetero.cases.find import Case, find_cases
 from nnunet_hetero.cases.naming.neighbours import meant_instead
+from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.json_files import SPLITS
 from nnunet_hetero.splits.record import held_out_names
 
 IMAGE_FOLDERS = ("imagesTr", "imagesTs")
+TRAINED_SPLITS = replace(
+    SPLITS, remedy="nnU-Net writes it when it trains the first fold; put it back as it was in the training."
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def validation_cases(dataset: str, fold: int | str, modalities: Modalities, data
             f"The raw dataset {raw} is not there, and evaluation reads the raw images. Put it back, or give folders of "
             "images and labels with -i and -l."
         )
-    files = get_filenames_of_train_images_and_targets(str(raw))
+    files = get_filenames_of_train_images_and_targets(str(raw), read_dataset_json(raw))
     names = list(files)
     if fold == "all":
         print(
@@ -73,9 +77,7 @@ def validation_cases(dataset: str, fold: int | str, modalities: Modalities, data
         )
     else:
         splits_file = _folder("nnUNet_preprocessed") / dataset / "splits_final.json"
-        if not splits_file.is_file():
-            raise DataError(f"{splits_file} is not there; nnU-Net writes it when it trains the first fold.")
-        splits = json.loads(splits_file.read_text(encoding="utf-8"))
+        splits = TRAINED_SPLITS.read(splits_file)
         if not str(fold).isdigit() or int(fold) >= len(splits):
             raise SettingsError(f"There is no fold {fold}; {splits_file} has the folds 0 to {len(splits) - 1}.")
         names = splits[int(fold)]["val"]
@@ -106,7 +108,7 @@ def held_out_cases(
             f"The folds {', '.join(map(str, folds))} have different test cases, which another one of them may have "
             "trained on. Evaluate each by itself, e.g. -f 0."
         )
-    files = get_filenames_of_train_images_and_targets(str(raw))
+    files = get_filenames_of_train_images_and_targets(str(raw), read_dataset_json(raw))
     if (raw / "imagesTs").is_dir():
         ending = dataset_json["file_ending"]
         for case in find_cases(raw / "imagesTs", modalities, ending):

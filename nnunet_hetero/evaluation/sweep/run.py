@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.evaluation.scores.metric_options import DICE
 from nnunet_hetero.evaluation.scores.registry import known_scores
 from nnunet_hetero.evaluation.scores.score import Score
 from nnunet_hetero.evaluation.sweep.results import METRICS_FILE
-from nnunet_hetero.evaluation.sweep.summary import Summary, read_json, read_summary
+from nnunet_hetero.evaluation.sweep.summary import AGAIN, SETTINGS, Summary, read_summary
+from nnunet_hetero.io.documents import NUMBER_OR_BLANK, CsvDocument
 from nnunet_hetero.modalities import Modalities, Subset, by_size
 
 COLUMNS = ("case", "subset", "region")
@@ -96,7 +97,7 @@ def read_run(path: str | os.PathLike, name: str | None = None) -> Run:
     """
     folder = find_evaluation(path)
     summary = read_summary(folder)
-    settings = read_json(folder / "settings.json", "Evaluate again.")
+    settings = SETTINGS.read(folder / "settings.json")
     modalities, regions = Modalities(summary.modalities), summary.regions
     rows, present = _read_rows(folder / METRICS_FILE, {**known_scores(), **summary.scores})
     for number, row in enumerate(rows, 2):
@@ -139,7 +140,7 @@ def find_evaluation(path: str | os.PathLike) -> Path:
         SettingsError: If there is none, or more than one.
     """
     path = Path(path)
-    if (path / METRICS_FILE).is_file():
+    if os.path.lexists(path / METRICS_FILE):
         return path
     found: list[Path] = []
     for pattern in ("evaluation", "evaluation_*", "fold_*/evaluation", "fold_*/evaluation_*"):
@@ -197,20 +198,9 @@ def join_runs(name: str, runs: Sequence[Run]) -> Run:
 
 def _read_rows(file: Path, known: Collection[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows with their scores as numbers (NaN for none), and which of the known scores there are."""
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        fields = reader.fieldnames or []
-        absent = [name for name in (*COLUMNS, "dice") if name not in fields]
-        if absent:
-            raise DataError(f"{file} has no column '{absent[0]}'; it has: {', '.join(fields)}. Evaluate again.")
-        rows = list(reader)
+    columns = {**dict.fromkeys(COLUMNS, str), DICE: NUMBER_OR_BLANK}
+    scores = dict.fromkeys(known, NUMBER_OR_BLANK)
+    rows = CsvDocument(columns, "the results of an evaluation", AGAIN, scores).read(file)
     if not rows:
-        raise DataError(f"{file} has no results. Evaluate again.")
-    present = [score for score in known if score in fields]
-    for number, row in enumerate(rows, 2):
-        for score in present:
-            try:
-                row[score] = float(row[score] or "nan")
-            except (TypeError, ValueError) as error:
-                raise DataError(f"{file}, line {number}: {score} is '{row[score]}', not a number.") from error
-    return rows, present
+        raise DataError(f"{file} has no results. {AGAIN}")
+    return rows, [score for score in known if score in rows[0]]

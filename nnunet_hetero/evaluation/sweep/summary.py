@@ -2,19 +2,101 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from nnunet_hetero.errors import DataError
+from pydantic import AfterValidator, ConfigDict
+from typing_extensions import NotRequired, TypedDict
+
 from nnunet_hetero.evaluation.scores.metric_options import DICE
 from nnunet_hetero.evaluation.scores.registry import known_scores
 from nnunet_hetero.evaluation.scores.score import Score
+from nnunet_hetero.io.documents import Document
 
 SUMMARY_FILE = "summary.json"
+
+AGAIN = "Evaluate again with the same command; what is measured already is kept."
+
+
+class _OneScore(TypedDict):
+    regions: dict[str, float | None]
+    mean: float | None
+
+
+class _Means(TypedDict):
+    dice: dict[str, float | None]
+    mean: float | None
+    metrics: NotRequired[dict[str, _OneScore]]
+
+
+class _SubsetMeans(_Means):
+    subset: str
+    available: list[bool]
+    cases: int
+
+
+class _SizeMeans(_Means):
+    n_modalities: int
+
+
+class _Shown(TypedDict):
+    title: str
+    unit: str
+    factor: NotRequired[float]
+    higher_is_better: NotRequired[bool]
+    absolute: NotRequired[bool]
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+class _Summary(TypedDict):
+    """What every version has had, and the types of what came later."""
+
+    modalities: list[str]
+    regions: list[str]
+    cases: int
+    convention: str
+    empty_regions: list[str]
+    subsets: list[_SubsetMeans]
+    sizes: list[_SizeMeans]
+    mean: _Means
+    scores: NotRequired[dict[str, _Shown]]
+    conventions: NotRequired[dict[str, str]]
+    postprocessing: NotRequired[str | None]
+    labels: NotRequired[dict[str, list[int]] | None]
+    subsets_without_results: NotRequired[list[str]]
+    skipped: NotRequired[dict[str, list[str]]]
+    failed: NotRequired[dict[str, str]]
+    completion: NotRequired[list[dict[str, Any]]]
+    folds: NotRequired[list[str | int] | None]
+    case_folds: NotRequired[dict[str, list[str]]]
+    settings: NotRequired[dict[str, Any]]
+
+
+def _is_whole(content: Any) -> Any:
+    regions = set(content["regions"])
+    for entry in (content["mean"], *content["subsets"], *content["sizes"]):
+        scores = [entry["dice"], *(one["regions"] for one in entry.get("metrics", {}).values())]
+        if any(regions - score.keys() for score in scores):
+            raise ValueError("a mean lacks one of the 'regions'")
+    if any(len(entry["available"]) != len(content["modalities"]) for entry in content["subsets"]):
+        raise ValueError("'available' of a subset has not one entry for each of the 'modalities'")
+    return content
+
+
+SUMMARY = Document(Annotated[_Summary, AfterValidator(_is_whole)], "the summary of a finished evaluation", AGAIN)
+
+
+class _Settings(TypedDict):
+    model: NotRequired[str]
+    version: NotRequired[str]
+    checkpoints: NotRequired[dict[str, Any]]
+
+
+SETTINGS = Document(_Settings, "the settings of an evaluation", AGAIN)
 
 
 def as_number(mean: float | None) -> float:
@@ -189,12 +271,7 @@ class Summary:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Summary:
-        """What `to_json` gave, or what ``summary.json`` of an earlier version holds.
-
-        Raises:
-            KeyError: If a part is not there that every version has had.
-            TypeError: If a part is of another kind.
-        """
+        """What `to_json` gave, or what ``summary.json`` of an earlier version holds, see `SUMMARY`."""
         overall = Means(Means.scores_from(content["mean"]))
         known = known_scores()
         scores = {name: Score.from_json(entry) for name, entry in content.get("scores", {}).items()}
@@ -228,35 +305,7 @@ def read_summary(folder: Path) -> Summary:
     Raises:
         DataError: If the evaluation is not finished, or the file is damaged.
     """
-    file = folder / SUMMARY_FILE
-    content = read_json(file, "The evaluation was interrupted; run the same command again.")
-    try:
-        return Summary.from_json(content)
-    except KeyError as error:
-        raise DataError(f"{file} has no {error}. Evaluate again.") from error
-    except (AttributeError, TypeError, ValueError) as error:
-        raise DataError(f"{file} is no summary of an evaluation ({error}). Evaluate again.") from error
-
-
-def read_json(file: Path, remedy: str) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Args:
-        file: Its path.
-        remedy: What to do if the file is not there.
-
-    Raises:
-        DataError: If it is not there, or is damaged.
-    """
-    if not file.is_file():
-        raise DataError(f"{file} is not there. {remedy}")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} is no valid JSON ({error}). Evaluate again.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{file} holds no object in JSON, but {type(content).__name__}. Evaluate again.")
-    return content
+    return Summary.from_json(SUMMARY.read(folder / SUMMARY_FILE))
 
 
 def shown_scores(summary: Summary) -> Sequence[str]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.checkpoint_content import CHECKPOINT, TrainedFold
+from nnunet_hetero.io.checkpoints import load_checkpoint
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.nnunet.json_files import DATASET_JSON, PLANS, checked_configuration
 
@@ -85,6 +86,30 @@ def require_as_trained(
             if harmless and (name, harmless) not in warned:
                 warned.add((name, harmless))
                 print(f"WARNING: {folder / name} is not that of the training; it does not matter here: {harmless}.")
+
+
+def require_whole_model(
+    folder: Path, checkpoints: Sequence[Path], trusted: bool = False, name: Path | None = None
+) -> None:
+    """Refuse a model folder of which a file is broken or is not that of the training, see `require_as_trained`.
+
+    Args:
+        folder: The model's.
+        checkpoints: Those of it that count.
+        trusted: Whether the user vouches for the checkpoints.
+        name: What errors call the folder, if not by its path.
+
+    Raises:
+        SettingsError: If so.
+    """
+    name = folder if name is None else name
+    plans = MODEL_PLANS.read(folder / "plans.json", name / "plans.json")
+    dataset_json = MODEL_DATASET_JSON.read(folder / "dataset.json", name / "dataset.json")
+    folds = []
+    for file in checkpoints:
+        content = load_checkpoint(file, trusted=trusted, mmap=True)
+        folds.append(TrainedFold.of(content, name / file.relative_to(folder)))
+    require_as_trained(name, plans, dataset_json, folds)
 
 
 def _require_one_model(folds: Sequence[TrainedFold]) -> None:

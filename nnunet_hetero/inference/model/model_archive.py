@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.model.as_trained import MODEL_DATASET_JSON, MODEL_PLANS, require_as_trained
-from nnunet_hetero.inference.model.checkpoint_content import TrainedFold
+from nnunet_hetero.inference.model.as_trained import require_whole_model
 from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.io.checkpoints import TRUST_FLAG, load_checkpoint
 from nnunet_hetero.nnunet.model_gate import read_model_dataset_json, read_model_plans
@@ -121,7 +120,8 @@ def _checked_models(folder: Path, trusted: bool) -> list[Path]:
     if not trusted:
         _require_harmless(folder, files)
     for model in models:
-        _require_as_trained(folder, model, trusted)
+        # Errors name the files as they are called in the archive.
+        require_whole_model(folder / model, sorted((folder / model).glob("fold_*/*.pth")), trusted, model)
     return models
 
 
@@ -140,18 +140,6 @@ def _require_harmless(folder: Path, files: Sequence[Path]) -> None:
             read_model_dataset_json(folder / file)
         elif file.suffix == ".pth":
             load_checkpoint(folder / file, mmap=True)
-
-
-def _require_as_trained(folder: Path, model: Path, trusted: bool) -> None:
-    """Whether the model's files are whole, and still those of its training."""
-    # Errors name the files as they are called in the archive.
-    plans = MODEL_PLANS.read(folder / model / "plans.json", model / "plans.json")
-    dataset_json = MODEL_DATASET_JSON.read(folder / model / "dataset.json", model / "dataset.json")
-    folds = []
-    for file in sorted((folder / model).glob("fold_*/*.pth")):
-        content = load_checkpoint(file, trusted=trusted, mmap=True)
-        folds.append(TrainedFold.of(content, file.relative_to(folder)))
-    require_as_trained(model, plans, dataset_json, folds)
 
 
 def _move(folder: Path, models: Sequence[Path], results: Path, overwrite: bool) -> None:

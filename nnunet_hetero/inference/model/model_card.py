@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
+
+from nnunet_hetero.inference.model.as_trained import MODEL_DATASET_JSON, MODEL_PLANS
+from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.json_files import checked_configuration
 
 CARD_NAME = "README.md"
 
@@ -60,16 +63,15 @@ def model_card(folder: Path, folds: Sequence[int | str], licence: str | None) ->
         folds: Those that are exported.
         licence: Name of the model's licence; None says that it is not stated.
     """
-    dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
+    dataset, plans = MODEL_DATASET_JSON.read(folder / "dataset.json"), MODEL_PLANS.read(folder / "plans.json")
     trainer, plans_name, configuration = folder.name.split("__")
-    settings = plans["configurations"].get(configuration, {})
-    completes = settings.get("hetero_modal", {}).get("image_decoders", True)
+    settings = checked_configuration(plans, configuration, folder / "plans.json", None, MODEL_PLANS)
+    completes = (settings.get("hetero_modal") or {}).get("image_decoders", True)
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(TEMPLATE).render(
         name=f"{plans['dataset_name']}, {trainer}",
         regions=_listed([name for name in dataset["labels"] if name not in ("background", "ignore")]),
-        modalities=_listed(list(dataset["channel_names"].values())),
+        modalities=_listed(list(Modalities.from_dataset_json(dataset).names)),
         completes="completes the others as images" if completes else "completes no images",
         trainer=trainer,
         plans=plans_name,

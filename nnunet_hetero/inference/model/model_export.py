@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.model.as_trained import require_whole_model
 from nnunet_hetero.inference.model.model_card import CARD_NAME, evaluation_tables, model_card
 from nnunet_hetero.io.atomic_files import replacing
 from nnunet_hetero.io.download import sha256_of
@@ -40,7 +41,7 @@ def export_model(
         SHA-256 of the file.
 
     Raises:
-        SettingsError: If the folder has not the name of a model's.
+        SettingsError: If the folder has not the name of a model's, or a file of it is broken or not as in training.
     """
     folder, archive = Path(folder).absolute(), Path(archive)
     if not folder.parent.name.startswith("Dataset") or len(folder.name.split("__")) != 3:
@@ -48,6 +49,7 @@ def export_model(
             f"{folder} is not named DATASET/TRAINER__PLANS__CONFIGURATION, which tells where a model is installed. "
             "Put it into folders of these names."
         )
+    require_whole_model(folder, [folder / f"fold_{fold}" / checkpoint_name for fold in folds])
     inside = Path(folder.parent.name, folder.name)
     with replacing(archive) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
         for file in files_of_model(folder, folds, checkpoint_name):

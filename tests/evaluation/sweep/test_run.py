@@ -55,14 +55,21 @@ class TestReading:
 
     def test_interrupted(self, folder):
         (folder / "summary.json").unlink()
-        with pytest.raises(DataError, match=r"summary\.json is not there\. The evaluation was interrupted"):
+        with pytest.raises(
+            DataError,
+            match=r"summary\.json is not there\. Expected: the summary of a finished evaluation\. Evaluate again",
+        ):
             read_run(folder)
 
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
             (",dice", ",dyce", "no column 'dice'"),
-            ("case_00,T1,1,whole_tumor,0.01", "case_00,T1,1,whole_tumor,abc", "line 2: dice is 'abc', not a number"),
+            (
+                "case_00,T1,1,whole_tumor,0.01",
+                "case_00,T1,1,whole_tumor,abc",
+                "has 'abc' in line 2, column 'dice', not a number",
+            ),
             ("case_00,T1,1,whole_tumor", "case_00,T1,1,edema", "line 2: region 'edema' is none of whole_tumor"),
         ],
     )
@@ -79,7 +86,7 @@ class TestReading:
         with pytest.raises(DataError, match="has no results"):
             read_run(folder)
         (folder / "settings.json").write_text("{", encoding="utf-8")
-        with pytest.raises(DataError, match=r"settings\.json is no valid JSON"):
+        with pytest.raises(DataError, match=r"settings\.json is not valid JSON"):
             read_run(folder)
 
 
