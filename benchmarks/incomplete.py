@@ -28,8 +28,10 @@ from nnunet_hetero.dataset_conversion.phantom import case_name, write_cohort
 from nnunet_hetero.demo.plans import write_derived_plans
 from nnunet_hetero.demo.settings import NARROW_FEATURES, PATCH
 from nnunet_hetero.demo.steps import Steps
-from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.atomic_files import read_json, replace_json, replace_text
+from nnunet_hetero.errors import HeteroError, SettingsError
+from nnunet_hetero.io.atomic_files import replace_json, replace_text
+from nnunet_hetero.io.documents import Document
+from nnunet_hetero.nnunet.json_files import DATASET_JSON
 
 DATASET, NAME, CONFIGURATION = 511, "PhantomWithGaps", "3d_fullres"
 PLANS, TRAINER = "nnUNetPlansIncomplete", "HeteroModalVAETrainer"
@@ -37,6 +39,7 @@ INCOMPLETE = 2 / 3
 HELD_OUT = 8
 TRAININGS = {"complete cases only": "0", "whole cohort": "1"}
 """What is compared, and its fold."""
+EXPERIMENT = Document(dict[str, int | float], "what the experiment of this folder is", "Name another --out.")
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def prepare(folder: Path, experiment: Experiment, seed: int, steps: Steps) -> No
     }
     preprocessed = folder / "nnUNet_preprocessed" / f"Dataset{DATASET}_{NAME}"
     write_derived_plans(preprocessed, PLANS, CONFIGURATION, training, NARROW_FEATURES, [PATCH] * 3)
-    gaps = read_json(preprocessed / "dataset.json")["missing_modalities"]
+    gaps = DATASET_JSON.read(preprocessed / "dataset.json")["missing_modalities"]
     cases = [case_name(index) for index in range(1, experiment.cases + 1)]
     held_out = [case_name(index) for index in range(experiment.cases + 1, experiment.cases + HELD_OUT + 1)]
     complete = [case for case in cases if case not in gaps]
@@ -202,12 +205,12 @@ def main() -> int:
         experiment = Experiment(args.cases, args.steps, args.size, args.variation, args.absent)
         out = args.out.resolve()
         out.mkdir(parents=True, exist_ok=True)
-        before = read_json(out / "experiment.json")
-        if before not in ({}, asdict(experiment)):
+        before = EXPERIMENT.read_if_there(out / "experiment.json")
+        if before not in (None, asdict(experiment)):
             raise SettingsError(f"{out} holds an experiment with {before}, asked for is {asdict(experiment)}.")
         replace_json(out / "experiment.json", asdict(experiment))
         rows = [row for seed in args.seeds for row in run_seed(out, experiment, seed)]
-    except SettingsError as error:
+    except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:

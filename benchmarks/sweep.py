@@ -43,6 +43,7 @@ from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import Modalities, all_subsets
 from nnunet_hetero.nnunet.environment import set_ext_trainer
+from nnunet_hetero.nnunet.json_files import DATASET_JSON
 from nnunet_hetero.nnunet.regions import regions_of
 
 LIMIT = 0.6
@@ -73,7 +74,7 @@ class Setup:
     @property
     def subsets(self) -> list[str]:
         """All of them, e.g. ``T1+FLAIR``."""
-        modalities = Modalities.from_dataset_json(json.loads((self.model / "dataset.json").read_text(encoding="utf-8")))
+        modalities = Modalities.from_dataset_json(DATASET_JSON.read(self.model / "dataset.json"))
         return [modalities.label(subset) for subset in all_subsets(len(modalities))]
 
     def fresh(self, name: str) -> Path:
@@ -208,7 +209,7 @@ def phantom_model(work: Path) -> tuple[Path, Path, Path]:
 
 def some_cases(setup: Setup, number: int) -> Setup:
     """The first cases only, as copies."""
-    ending = json.loads((setup.model / "dataset.json").read_text(encoding="utf-8"))["file_ending"]
+    ending = DATASET_JSON.read(setup.model / "dataset.json")["file_ending"]
     names = sorted(file.name for file in setup.labels.glob(f"*{ending}"))[:number]
     images, labels = setup.fresh("images"), setup.fresh("labels")
     for name in names:

@@ -34,8 +34,9 @@ from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.engine.network_steps import completes_images
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.io.atomic_files import read_json, replace_json
+from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.nnunet.folders import dataset_folders
+from nnunet_hetero.nnunet.json_files import SPLITS
 
 FROM_THE_MEAN = SamplingOptions(num_samples=0, save_completed="missing")
 
@@ -176,7 +177,7 @@ def score(model: str, fold: str, device: str) -> dict:
     if other_units:
         return {"rows": [], "note": other_units}
     _, preprocessed = dataset_folders(predictor.plans_manager.dataset_name)
-    splits = read_json(preprocessed / "splits_final.json")[int(fold)]
+    splits = SPLITS.read(preprocessed / "splits_final.json")[int(fold)]
     training, held_out = (
         cases_of(predictor, splits[part], what) for part, what in (("train", "Mean"), ("val", "Completion"))
     )

@@ -25,10 +25,11 @@ from measuring import compare, in_fresh_process, peak_bytes
 from tqdm import tqdm
 
 from head_to_head.data import CONFIGURATION, DATASET
+from head_to_head.records import COST_RECORD, COST_WORK
 from head_to_head.runs import TrainingRun
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.inference.engine.network_steps import completes_images
-from nnunet_hetero.io.atomic_files import read_json, replace_json
+from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.subset_sampling import TableDraw
 
 PLAIN = "plain U-Net"
@@ -128,7 +129,7 @@ def measured_cost(out: Path, steps: Steps, runs: Sequence[TrainingRun], device: 
     folder.mkdir(exist_ok=True)
     measured = sorted(folder.glob("*.measured.json"), key=lambda file: int(file.name.split(".")[0]))
     for file in reversed(measured):
-        content = read_json(file)
+        content = COST_RECORD.read(file)
         if content["work"] == work:
             print(f"    done before: {file}", flush=True)
             return content
@@ -137,7 +138,7 @@ def measured_cost(out: Path, steps: Steps, runs: Sequence[TrainingRun], device: 
     file = folder / f"{number}.measured.json"
     command = [sys.executable, "-m", "head_to_head.cost", str(folder / f"{number}.json"), str(file)]
     steps.run(f"cost_{number}", command, timed=True)
-    return read_json(file)
+    return COST_RECORD.read(file)
 
 
 def machine_of(device: str) -> str:
@@ -152,7 +153,7 @@ def main(models: str, file: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         # A trainer makes a log where models are kept. nnU-Net reads its variables when it is imported, later.
         os.environ |= {"nnUNet_results": scratch, "nnUNet_n_proc_DA": "0"}
-        work = read_json(models)
+        work = COST_WORK.read(models)
         replace_json(file, {"work": work, "machine": machine_of(work["device"]), "found": measure(work)})
 
 

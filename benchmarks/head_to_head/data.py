@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from head_to_head.records import CLAIM_RECORD
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.io.atomic_files import read_json, replace_json
+from nnunet_hetero.io.atomic_files import replace_json
 
 DATASET, NAME, CONFIGURATION = 501, "Benchmark", "3d_fullres"
 PHANTOM = "phantom"
@@ -64,7 +65,7 @@ def claim(out: Path, setup: Setup) -> Path:
     if out.exists() and not out.is_dir():
         raise SettingsError(f"--out {out} is a file; name a folder.")
     content = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
-    earlier, asked = read_json(out / CLAIM), setup.described()
+    earlier, asked = CLAIM_RECORD.read_if_there(out / CLAIM) or {}, setup.described()
     if content and not earlier:
         raise SettingsError(
             f"--out {out} has other content ({', '.join(content[:3])}{', ...' if len(content) > 3 else ''}). Name an "

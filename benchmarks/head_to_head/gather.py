@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from head_to_head.records import COMPLETION_RECORD
 from head_to_head.report import Findings
 from head_to_head.runs import COMPLETION, EVALUATION, TrainingRun
 from head_to_head.scores import ScoredRun
 from nnunet_hetero.evaluation.sweep.run import read_run
-from nnunet_hetero.io.atomic_files import read_json
 
 
 def gather(runs: Sequence[TrainingRun], cost: Mapping[str, Any]) -> Findings:
@@ -18,7 +18,7 @@ def gather(runs: Sequence[TrainingRun], cost: Mapping[str, Any]) -> Findings:
     for training in runs:
         key = {"method": training.method.name, "seed": training.seed, "fold": training.fold}
         scored.append(ScoredRun(*key.values(), read_run(training.folder / EVALUATION, training.method.name)))
-        images = read_json(training.folder / COMPLETION)
+        images = COMPLETION_RECORD.read(training.folder / COMPLETION)
         completion += [{**key, **row} for row in images["rows"]]
         if images["note"]:
             why_not.setdefault(images["note"], []).append(training.method.name)

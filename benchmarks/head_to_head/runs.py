@@ -10,9 +10,11 @@ from typing import Any
 
 from head_to_head.data import CONFIGURATION, DATASET, NAME, preprocessed_folder, refuse_changes
 from head_to_head.methods import Method, settled
+from head_to_head.records import TRAINING_RECORD
 from nnunet_hetero.demo.plans import write_derived_plans
 from nnunet_hetero.demo.steps import Steps
-from nnunet_hetero.io.atomic_files import read_json, replace_json
+from nnunet_hetero.evaluation.sweep.summary import SUMMARY
+from nnunet_hetero.io.atomic_files import replace_json
 
 RECORD, EVALUATION, COMPLETION = "run.json", "evaluation", "completion.json"
 CHECKPOINT = "checkpoint_final.pth"
@@ -77,7 +79,7 @@ class TrainingRun:
     @property
     def record(self) -> dict[str, Any]:
         """What it is: trainer, plan and all settings; empty before `begin`."""
-        return read_json(self.folder / RECORD)
+        return TRAINING_RECORD.read_if_there(self.folder / RECORD) or {}
 
     def begin(self) -> None:
         """Write the plans and what the run is, or see that it is the same as before.
@@ -116,7 +118,7 @@ class TrainingRun:
     @property
     def evaluated(self) -> bool:
         """Whether all cases are scored."""
-        summary = read_json(self.folder / EVALUATION / "summary.json")
+        summary = SUMMARY.read_if_there(self.folder / EVALUATION / "summary.json")
         return bool(summary) and not summary.get("failed")
 
     @property

@@ -57,7 +57,7 @@ class TestReading:
         (folder / "summary.json").unlink()
         with pytest.raises(
             DataError,
-            match=r"summary\.json is not there\. Expected: the summary of a finished evaluation\. Evaluate again",
+            match=r"summary\.json is not there\. Expected: the summary of a finished evaluation",
         ):
             read_run(folder)
 
@@ -68,7 +68,7 @@ class TestReading:
             (
                 "case_00,T1,1,whole_tumor,0.01",
                 "case_00,T1,1,whole_tumor,abc",
-                "has 'abc' in line 2, column 'dice', not a number",
+                "'abc' in line 2, column 'dice', not a number",
             ),
             ("case_00,T1,1,whole_tumor", "case_00,T1,1,edema", "line 2: region 'edema' is none of whole_tumor"),
         ],
