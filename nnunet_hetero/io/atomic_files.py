@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,14 +25,12 @@ __all__ = [
     "clear_drafts",
     "is_draft",
     "locked",
-    "read_json",
     "replace_bytes",
     "replace_json",
     "replace_text",
     "replacing",
     "replacing_by_name",
     "require_whole",
-    "update_json",
 ]
 
 
@@ -78,27 +76,3 @@ def replace_text(file: str | os.PathLike, text: str) -> None:
 def replace_json(file: str | os.PathLike, content: Any) -> None:
     """Write a JSON file as a whole, see `replace_text`."""
     replace_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(file: str | os.PathLike) -> dict:
-    """Content of a JSON file; empty if there is none."""
-    file = Path(file)
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-
-
-def update_json(file: str | os.PathLike, change: Callable[[dict], dict]) -> None:
-    """Change a JSON file that other processes change too, and replace it as a whole.
-
-    Args:
-        file: The file; one that is not there counts as empty.
-        change: From the present content to the new one. The file is not touched if they are equal, and removed if
-            nothing is left.
-    """
-    file = Path(file)
-    with locked(file.parent):
-        before = read_json(file)
-        after = change(dict(before))
-        if not after:
-            file.unlink(missing_ok=True)
-        elif after != before:
-            replace_json(file, after)

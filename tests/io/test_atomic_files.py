@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-from nnunet_hetero.io import atomic_files
-from nnunet_hetero.io.atomic_files import replace_text, replacing, update_json
+from nnunet_hetero.io.atomic_files import replace_text, replacing
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -53,10 +52,3 @@ class TestReplacing:
         processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "a"]) for _ in range(3)]
         assert [process.wait() for process in processes] == [0, 0, 0]
         assert names(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "x" * 10000
-
-
-def test_update_drops_an_empty_file(tmp_path):
-    update_json(tmp_path / "a.json", lambda _: {"one": 1})
-    assert atomic_files.read_json(tmp_path / "a.json") == {"one": 1}
-    update_json(tmp_path / "a.json", lambda _: {})
-    assert not names(tmp_path)
