@@ -10,10 +10,9 @@ from typing import Any
 
 from head_to_head.data import CONFIGURATION, DATASET, NAME, preprocessed_folder, refuse_changes
 from head_to_head.methods import Method, settled
-from head_to_head.records import TRAINING_RECORD
+from head_to_head.records import EVALUATED, TRAINING_RECORD
 from nnunet_hetero.demo.plans import write_derived_plans
 from nnunet_hetero.demo.steps import Steps
-from nnunet_hetero.evaluation.sweep.summary import SUMMARY
 from nnunet_hetero.io.atomic_files import replace_json
 
 RECORD, EVALUATION, COMPLETION = "run.json", "evaluation", "completion.json"
@@ -118,7 +117,7 @@ class TrainingRun:
     @property
     def evaluated(self) -> bool:
         """Whether all cases are scored."""
-        summary = SUMMARY.read_if_there(self.folder / EVALUATION / "summary.json")
+        summary = EVALUATED.read_if_there(self.folder / EVALUATION / "summary.json")
         return bool(summary) and not summary.get("failed")
 
     @property

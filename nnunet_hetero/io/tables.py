@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.io.documents import ProblemError, read_text
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,15 @@ def read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         DataError: If the file cannot be read.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")  # Excel's byte order mark is not part of the first name
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read as a table in UTF-8 ({error}).") from error
+        text = read_text(file).removeprefix("\ufeff")  # Excel's byte order mark is not part of the first name
+    except ProblemError as error:
+        raise DataError(f"{file} {error}. Expected: a table with commas, semicolons or tabs, in UTF-8.") from error
     first = text.split("\n", 1)[0]
     delimiter = "\t" if file.suffix == ".tsv" else ";" if first.count(";") > first.count(",") else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, [cell.strip() for cell in cells]
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise DataError(f"{file}, row {reader.line_num}: this is no table ({error}).") from error

@@ -171,7 +171,7 @@ class TestBadCases:
 FOLDERS = {
     "other task": ({"modality": {"0": "CT"}}, "names the modalities ct; expected FLAIR, T1w, t1gd and T2w"),
     "other labels": ({"labels": {"0": "background", "1": "liver"}}, "names the labels background, liver; expected"),
-    "no list": ({"training": None}, "has no list 'training'"),
+    "no list": ({"training": None}, "'training' is null, not a list"),
 }
 
 
@@ -189,4 +189,6 @@ class TestBadFolders:
         (task / "dataset.json").unlink()
         assert _convert(task) == 1
         error = capsys.readouterr().err
-        assert "is not valid JSON" in error and "is not there. Give the folder Task01_BrainTumour" in error
+        assert (
+            "is not valid JSON" in error and "is not there" in error and "Give the folder Task01_BrainTumour" in error
+        )

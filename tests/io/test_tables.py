@@ -37,7 +37,7 @@ class TestReadTable:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", "first row of column names with 'case'"),
+            ("", "is empty"),
             ("name,site\n", "first row of column names with 'case'"),
             ("case,T1,t1\n", "column 'T1' has no name, or another column has the same"),
             ("case,,T1\n", "column '' has no name"),
@@ -52,7 +52,7 @@ class TestReadTable:
             read(tmp_path, text)
 
     def test_other_encoding_and_no_file(self, tmp_path):
-        with pytest.raises(DataError, match="cannot be read as a table in UTF-8"):
+        with pytest.raises(DataError, match="is not text in UTF-8"):
             read(tmp_path, "case,T1\nä,b\n", encoding="latin-1")
         with pytest.raises(DataError, match=r"none\.csv cannot be read"):
             read_table(tmp_path / "none.csv", "case")

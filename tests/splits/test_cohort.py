@@ -65,7 +65,7 @@ class TestPatients:
             ("name,site\na,X\n", "first row of column names with 'case'"),
             ("case,site\na,X\na,Y\n", "case 'a' stands in the rows 2 and 3"),
             ("case,site\na\n", "row 2: 1 cells, the first row has 2 columns"),
-            ("", "first row of column names"),
+            ("", "is empty"),
         ],
     )
     def test_bad_table(self, text, message, write_dataset, tmp_path):
@@ -75,7 +75,7 @@ class TestPatients:
             read_cohort(write_dataset(["a"]), table)
 
     def test_table_that_is_not_there(self, write_dataset, tmp_path):
-        with pytest.raises(DataError, match=r"none\.csv cannot be read"):
+        with pytest.raises(DataError, match=r"none\.csv is not there"):
             read_cohort(write_dataset(["a"]), tmp_path / "none.csv")
 
 

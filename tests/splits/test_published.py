@@ -58,7 +58,7 @@ BAD = {
     "case twice": (f"{CASES[0]},Training\nHGG_{CASES[0]},Inference\n", "subjects .* are both case 'Brats18_2013_2_1'"),
     "no validation": (f"{CASES[0]},Training\n", "1 are for training and 0 for validation"),
     "only a header": ("subject,part\n", "has no row such as"),
-    "empty": ("", "has no row such as"),
+    "empty": ("", "split.csv is empty"),
 }
 
 

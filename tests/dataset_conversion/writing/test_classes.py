@@ -60,7 +60,7 @@ class TestClasses:
             (["a=1", "ignore=2+3"], "'ignore' takes one value"),
             (["core=1", "whole=1+2"], "of the values of 'core', 0 are in no later region"),
             (["whole=1+2+3", "core=1"], "of the values of 'whole', 2 are in no later region"),
-            (["none.json"], "none.json cannot be read as JSON"),
+            (["none.json"], "none.json is not there"),
         ],
     )
     def test_bad_entries(self, entries, message):
