@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nnunet_hetero.cases.image_values import absence, require_usable
+from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
 
 NO_FILE = "no file"
@@ -34,6 +36,48 @@ class CaseImages:
     data: np.ndarray
     properties: tuple[dict | None, ...]
     absent: dict[int, str]
+
+    @classmethod
+    def of_arrays(
+        cls, name: str, modalities: Modalities, images: Mapping[int, np.ndarray], properties: dict, kept: Subset
+    ) -> CaseImages:
+        """Images that were not read from files, checked as files are.
+
+        Args:
+            name: Case identifier.
+            modalities: The dataset's modalities.
+            images: By channel, ``(z, y, x)`` each; what is not given is absent.
+            properties: Of the grid, as nnU-Net's readers give them; at least ``spacing``.
+            kept: Channels that may be used.
+
+        Raises:
+            DataError: If shapes differ, values cannot be computed with, or no modality is left.
+        """
+        shape = next(iter(images.values())).shape
+        data = np.zeros((len(modalities), *shape), np.float32)
+        absent = {}
+        for channel, modality in enumerate(modalities.names):
+            what = f"Case '{name}': the array of {modality}"
+            image = images.get(channel)
+            if image is None:
+                absent[channel] = NO_FILE
+                continue
+            if image.ndim != 3 or image.shape != shape:
+                raise DataError(f"{what} has shape {image.shape}; all must be 3D and of one shape, here {shape}.")
+            if channel not in kept:
+                absent[channel] = SWITCHED_OFF
+                continue
+            require_usable(image, what)
+            reason = absence(image)
+            if reason is None:
+                data[channel] = image
+            else:
+                absent[channel] = reason
+        if len(absent) == len(modalities):
+            reasons = ", ".join(f"{modalities.names[channel]}: {reason}" for channel, reason in absent.items())
+            raise DataError(f"Case '{name}' has no modality left ({reasons}).")
+        grids = tuple(None if channel in absent else properties for channel in range(len(modalities)))
+        return cls(name, modalities, data, grids, absent)
 
     @property
     def used(self) -> Subset:

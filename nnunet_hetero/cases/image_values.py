@@ -18,6 +18,9 @@ ROUNDING = 1e-6
 """An image whose values differ by no more than this share of the largest one is constant: about ten steps of float32,
 left over from arithmetic. Z-scored, they would become an image of noise."""
 
+RESAMPLING = 1e-4
+"""How far resampling may move the voxels of a constant image, as a share of the constant."""
+
 LARGEST_SUM_OF_SQUARES = float(np.finfo(np.float32).max) / 4
 """Squared deviations from a mean add up to at most four times the squares, and nnU-Net adds them in float32."""
 
@@ -49,6 +52,12 @@ def absence(image: np.ndarray) -> str | None:
     if not largest:
         return EMPTY
     return CONSTANT if high - low <= ROUNDING * largest else None
+
+
+def is_flat(values: np.ndarray) -> bool:
+    """Whether a preprocessed image has one value throughout, which is not zero: what was normalised was constant."""
+    largest = float(np.abs(values).max())
+    return largest > 0 and float(np.ptp(values)) <= RESAMPLING * largest
 
 
 def is_two_valued(image: np.ndarray) -> bool:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nnunet_hetero.cases.case_images import NO_FILE, SWITCHED_OFF, CaseImages
+from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import Case
-from nnunet_hetero.cases.image_values import absence, require_usable
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_prediction import millilitres_per_voxel, predict_preprocessed
@@ -144,35 +143,10 @@ def _read(model: LoadedModel, images: Mapping[str, Image], spacing: Sequence[flo
 def _from_arrays(
     model: LoadedModel, by_channel: dict[int, np.ndarray], spacing: Sequence[float] | None, case: str
 ) -> CaseImages:
-    modalities = model.modalities
     if spacing is None or len(spacing) != 3 or not all(edge > 0 for edge in spacing):
         raise SettingsError(
             f"The spacing is {spacing}. With arrays, give the edges of a voxel in mm, in the order of the axes, e.g. "
             "spacing=(1.0, 1.0, 1.0)."
         )
-    shape = next(iter(by_channel.values())).shape
-    data = np.zeros((len(modalities), *shape), np.float32)
-    absent = {}
-    for channel in range(len(modalities)):
-        what = f"Case '{case}': the array of {modalities.names[channel]}"
-        image = by_channel.get(channel)
-        if image is None:
-            absent[channel] = NO_FILE
-            continue
-        if image.ndim != 3 or image.shape != shape:
-            raise DataError(f"{what} has shape {image.shape}; all must be 3D and of one shape, here {shape}.")
-        if channel not in model.kept:
-            absent[channel] = SWITCHED_OFF
-            continue
-        require_usable(image, what)
-        reason = absence(image)
-        if reason is None:
-            data[channel] = image
-        else:
-            absent[channel] = reason
-    if len(absent) == len(modalities):
-        reasons = ", ".join(f"{modalities.names[channel]}: {reason}" for channel, reason in absent.items())
-        raise DataError(f"Case '{case}' has no modality left ({reasons}).")
     grid = {"spacing": [float(edge) for edge in spacing]}
-    properties = tuple(None if channel in absent else grid for channel in range(len(modalities)))
-    return CaseImages(case, modalities, data, properties, absent)
+    return CaseImages.of_arrays(case, model.modalities, by_channel, grid, model.kept)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from nnunetv2.configuration import default_num_processes
-from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from nnunetv2.utilities.helpers import empty_cache
 from torch._dynamo import OptimizedModule
@@ -28,6 +27,7 @@ from nnunet_hetero.inference.engine.model import LoadedModel, Tiles
 from nnunet_hetero.inference.engine.network_steps import is_stochastic, required_modalities
 from nnunet_hetero.inference.from_python import Image, Prediction, predict_images
 from nnunet_hetero.inference.model.model_folder import TrainedModel, checked_folds, load_model
+from nnunet_hetero.inference.nnunet_arrays import ArrayEntryPoints, require_prepared
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import describe, record
 from nnunet_hetero.inference.output.run_record import describe_run
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from nnunet_hetero.inference.options import PredictionOptions
 
 
-class HeteroModalPredictor(nnUNetPredictor):
+class HeteroModalPredictor(ArrayEntryPoints):
     """Predicts with any subset of the modalities, otherwise as nnU-Net does.
 
     A case's subset is settled once, before the sliding window: a tile in which a present modality happens to be zero is
@@ -212,23 +212,23 @@ class HeteroModalPredictor(nnUNetPredictor):
             properties: Those of the preprocessed case.
             case: Its name; with the seed it settles the draws.
         """
-        return predict_case(self.model, data, properties, case)
+        model = self.model
+        require_prepared(model, data, properties, case)
+        return predict_case(model, data, properties, case)
 
     def predict_logits_from_preprocessed_data(self, data: torch.Tensor) -> torch.Tensor:
-        """Logits whose softmax (or sigmoid) is the mean probability of all folds, ``(K, *spatial)``.
-
-        Args:
-            data: As in `predict_case`.
-        """
-        return torch.from_numpy(predict_preprocessed(self.model, data, "", self._segmentation_only()).logits)
+        """Logits whose softmax (or sigmoid) is the mean probability of all folds, ``(K, *spatial)``."""
+        return self._logits(self.model, data)
 
     def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
         """The same for the weights that the network has at present."""
         model = dataclasses.replace(self.model, parameters=(_unwrapped(self.network).state_dict(),))
-        return torch.from_numpy(predict_preprocessed(model, input_image, "", self._segmentation_only()).logits)
+        return self._logits(model, input_image)
 
-    def _segmentation_only(self) -> SamplingOptions:
-        return SamplingOptions(self.sampling.num_samples, self.sampling.seed)
+    def _logits(self, model: LoadedModel, data: torch.Tensor) -> torch.Tensor:
+        require_prepared(model, data, {}, "")
+        sampling = SamplingOptions(self.sampling.num_samples, self.sampling.seed)
+        return torch.from_numpy(predict_preprocessed(model, data, "", sampling).logits)
 
     # -- files in, files out ------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.case_sampling import probabilities_of_datasets
 from nnunet_hetero.nnunet.model_gate import require_plain_plans
 from nnunet_hetero.nnunet.pretrained_weights import load_through
+from nnunet_hetero.nnunet.stock_predictor import refuse_stock_predictor
 from nnunet_hetero.subset_sampling import BalancedDraw, SubsetSampler, read_draw
 from nnunet_hetero.training.augmentation import KeepAbsentZero
 from nnunet_hetero.training.checkpoints import require_continuable, save_with
@@ -127,7 +128,8 @@ class HeteroTrainer(nnUNetTrainer):
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> torch.nn.Module:
-        """Build the network from the plans; nnU-Net calls this for training and for prediction."""
+        """Build the network from the plans; nnU-Net calls this for training, its own predictor is refused."""
+        refuse_stock_predictor(cls.__name__)
         return cls.network_class.from_plans(
             configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )

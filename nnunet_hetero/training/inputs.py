@@ -16,12 +16,10 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
 from nnunet_hetero.cases.histogram import standardise
+from nnunet_hetero.cases.image_values import is_flat
 
 TOLERANCE = 1e-3
 """How far resampling may move the voxels of a constant image, in normalised units."""
-
-RELATIVE_TOLERANCE = 1e-4
-"""The same for a constant of any size, as a share of it."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,12 @@ class InputRules:
 
     def flat_channels(self, images) -> tuple[int, ...]:
         """Channels of a preprocessed case that have one value throughout, not zero: their images were constant."""
-        return tuple(channel for channel in range(images.shape[0]) if _throughout(images, channel, _is_flat))
+        return tuple(channel for channel in range(images.shape[0]) if _throughout(images, channel, is_flat))
 
 
 def _throughout(images, channel: int, holds: Callable[[np.ndarray], bool]) -> bool:
     # Nearly every image has content in its middle; the rest of a compressed file need not be read then.
     return holds(np.asarray(images[channel, images.shape[1] // 2])) and holds(np.asarray(images[channel]))
-
-
-def _is_flat(values: np.ndarray) -> bool:
-    largest = float(np.abs(values).max())
-    return largest > 0 and float(np.ptp(values)) <= RELATIVE_TOLERANCE * largest
 
 
 def normalised_zeros(configuration_manager, intensities: Mapping[str, dict]) -> dict[int, float]:

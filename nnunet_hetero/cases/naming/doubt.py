@@ -104,8 +104,8 @@ def maybe_label(case: str, files: Sequence[str | None]) -> str:
 
 
 def is_name_of_cohort(case: str) -> bool:
-    """Whether a name has no number that a patient could have, but that of a year: ``BRATS``, ``ISLES2022``."""
-    return not re.search(r"\d", re.sub(r"(?<!\d)(?:19|20)\d\d(?!\d)", "", case))
+    """Whether a name is a word without the number of a patient, but perhaps of a year: ``BRATS``, ``ISLES2022``."""
+    return bool(re.fullmatch(r"[^\d]{3,}(?:(?:19|20)\d\d)?[^\d]*", case))
 
 
 def numbered_patients(case: str, last: int, modalities: Modalities) -> str:

@@ -49,7 +49,15 @@ def test_lists_of_names(capsys):
 
 @pytest.mark.parametrize(
     ("name", "cohort"),
-    [("BRATS", True), ("ISLES2022", True), ("a", True), ("BRATS_012", False), ("P17", False), ("20220131", False)],
+    [
+        ("BRATS", True),
+        ("ISLES2022", True),
+        ("case_", True),
+        ("a", False),
+        ("BRATS_012", False),
+        ("P17", False),
+        ("20220131", False),
+    ],
 )
 def test_names_of_cohorts_have_no_number_of_a_patient(name, cohort):
     assert doubt.is_name_of_cohort(name) == cohort

@@ -1,0 +1,180 @@
+"""nnU-Net's Python entry points for arrays: through the preparation of this package, or refused.
+
+nnU-Net's own preprocessing knows no absent modality: it makes a constant of an absent CT, which the network would take
+for an image, and it does not standardise histograms.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+from nnunet_hetero.cases.case_images import FOREGROUND, CaseImages
+from nnunet_hetero.cases.image_values import is_flat
+from nnunet_hetero.cases.preparation import standardises
+from nnunet_hetero.cases.preprocess import preprocess
+from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.inference.engine.model import LoadedModel
+from nnunet_hetero.inference.output.modality_record import record
+
+INSTEAD = (
+    "Let this predictor prepare the images: predict, predict_from_files, predict_single_npy_array or "
+    "predict_from_list_of_npy_arrays."
+)
+READERS_NOTES = {"SimpleITK": "sitk_stuff", "Nibabel": "nibabel_stuff"}
+"""What nnU-Net's readers, by the beginning of their names, keep in a case's properties, and its writers need."""
+
+
+class ArrayEntryPoints(nnUNetPredictor):
+    """nnU-Net's methods for arrays, for a predictor that has a `model`."""
+
+    model: LoadedModel
+    failed: dict[str, str]
+
+    def get_data_iterator_from_raw_npy_data(
+        self,
+        image_or_list_of_images: np.ndarray | list[np.ndarray],
+        segs_from_prev_stage_or_list_of_segs_from_prev_stage: Any,
+        properties_or_list_of_properties: dict | list[dict],
+        truncated_ofname: str | list[str] | None,
+        num_processes: int = 3,
+    ) -> Iterator[dict[str, Any]]:
+        """See nnU-Net; prepares the images one after the other in this process, whatever ``num_processes``.
+
+        Raises:
+            SettingsError: If a previous stage is given, lists have different lengths, or properties do not do.
+            DataError: If an image cannot be used, once it is its turn.
+        """
+        images = image_or_list_of_images
+        images = list(images) if isinstance(images, (list, tuple)) else [images]
+        properties = properties_or_list_of_properties
+        properties = [properties] if isinstance(properties, dict) else list(properties)
+        outputs: Sequence[str | None] = (
+            [truncated_ofname] if isinstance(truncated_ofname, str) else truncated_ofname or [None] * len(images)
+        )
+        _refuse_previous_stage(segs_from_prev_stage_or_list_of_segs_from_prev_stage)
+        if not len(images) == len(properties) == len(outputs):
+            raise SettingsError(
+                f"There are {len(images)} image(s), {len(properties)} properties and {len(outputs)} output file(s). "
+                "Give one of each for every case."
+            )
+        for of_case, output in zip(properties, outputs, strict=True):
+            _require_properties(self.model, of_case, output)
+            if output is not None:
+                os.makedirs(os.path.dirname(output) or os.curdir, exist_ok=True)
+        return _prepared(self.model, images, properties, outputs)
+
+    def predict_single_npy_array(
+        self,
+        input_image: np.ndarray,
+        image_properties: dict,
+        segmentation_previous_stage: np.ndarray | None = None,
+        output_file_truncated: str | None = None,
+        save_or_return_probabilities: bool = False,
+    ) -> Any:
+        """See nnU-Net; ``input_image`` has one channel per modality, ``(M, z, y, x)``, zeros for an absent one.
+
+        Raises:
+            SettingsError: As in `get_data_iterator_from_raw_npy_data`.
+            DataError: If the image cannot be used, or not written.
+        """
+        items = self.get_data_iterator_from_raw_npy_data(
+            input_image, segmentation_previous_stage, image_properties, output_file_truncated
+        )
+        self.failed = {}
+        results = self.predict_from_data_iterator(items, save_or_return_probabilities, 0)
+        for reason in self.failed.values():
+            raise DataError(reason)
+        return results[0]
+
+
+def _refuse_previous_stage(segmentations: Any) -> None:
+    given = segmentations if isinstance(segmentations, (list, tuple)) else [segmentations]
+    if any(segmentation is not None for segmentation in given):
+        raise SettingsError(
+            "A previous stage's segmentation is given, but hetero-modal models are no cascades: it is no modality that "
+            "could be missing. Leave it out."
+        )
+
+
+def _require_properties(model: LoadedModel, properties: dict, output: str | None) -> None:
+    if "spacing" not in properties or len(properties["spacing"]) != 3:
+        raise SettingsError(
+            f"The properties of an image have no 'spacing' of three numbers (mm, in the order of its axes): "
+            f"{properties}."
+        )
+    reader = type(model.preparation.reader()).__name__
+    needed = next((note for begin, note in READERS_NOTES.items() if reader.startswith(begin)), None)
+    if output is not None and needed is not None and needed not in properties:
+        raise SettingsError(
+            f"The properties of {output} have no '{needed}', without which {reader} cannot write the result. Give "
+            "what the reader gave, or no output file."
+        )
+
+
+def _prepared(
+    model: LoadedModel, images: Sequence[np.ndarray], properties: Sequence[dict], outputs: Sequence[str | None]
+) -> Iterator[dict[str, Any]]:
+    for image, of_case, output in zip(images, properties, outputs, strict=True):
+        name = "" if output is None else os.path.basename(output)
+        _require_channels(model, image.shape, name)
+        channels = dict(enumerate(np.asarray(image)))
+        read = CaseImages.of_arrays(name, model.modalities, channels, of_case, model.kept)
+        prepared = preprocess(read, model.preparation)
+        yield {
+            "data": torch.from_numpy(prepared.data),
+            "data_properties": prepared.properties,
+            "ofile": output,
+            "name": name,
+            "record": record(prepared, model.modalities),
+        }
+
+
+def _require_channels(model: LoadedModel, shape: Sequence[int], case: str) -> None:
+    names = model.modalities.names
+    if len(shape) != 4 or shape[0] != len(names):
+        raise DataError(
+            f"Case '{case}' has the shape {tuple(shape)}; expected is (channel, z, y, x) with {len(names)} channels: "
+            f"{', '.join(names)}. An absent modality is a channel of zeros."
+        )
+
+
+def require_prepared(model: LoadedModel, data: torch.Tensor, properties: dict, case: str) -> None:
+    """Refuse input that nnU-Net has prepared, where that is not what the network knows.
+
+    Args:
+        model: The model.
+        data: ``(M, *spatial)``.
+        properties: Those of the case; what this package has prepared is known by them, and taken.
+        case: Its name.
+
+    Raises:
+        DataError: If the number of channels is wrong, or a channel is constant: an absent modality that nnU-Net's
+            normalisation has shifted.
+        SettingsError: If the model standardises histograms, or a modality is there that its options switch off.
+    """
+    _require_channels(model, data.shape, case)
+    if FOREGROUND in properties:
+        return
+    flat = [channel for channel, image in enumerate(data) if is_flat(image.cpu().numpy())]
+    if flat:
+        raise DataError(
+            f"Case '{case}': {model.modalities.label(flat)} has one value throughout, not 0. So nnU-Net's "
+            f"normalisation leaves an absent modality, which is a channel of zeros for the network. {INSTEAD}"
+        )
+    if standardises(model.preparation.configuration_manager):
+        raise SettingsError(
+            f"Case '{case}': the model was trained on images with standardised histograms, and nobody can tell whether "
+            f"these are. {INSTEAD}"
+        )
+    switched_off = [channel for channel, image in enumerate(data) if channel not in model.kept and bool(image.any())]
+    if switched_off:
+        raise SettingsError(
+            f"Case '{case}': {model.modalities.label(switched_off)} is switched off, but the images were prepared with "
+            f"it: it has taken part in cropping and normalisation. {INSTEAD}"
+        )
