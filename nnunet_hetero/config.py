@@ -7,12 +7,32 @@ The settings live in nnU-Net's plans, in the chosen configuration, under the key
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.setting_rules import (
+    NAME_OR_CHANNEL,
+    NAMES,
+    NULL,
+    NUMBER,
+    SEED,
+    STRICTLY_WHOLE,
+    SWITCH,
+    TABLE,
+    Rule,
+    exactly,
+    list_of,
+    named,
+    number_above,
+    number_from,
+    one_of,
+    whole_from,
+)
+
+if TYPE_CHECKING:
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 KEY = "hetero_modal"
 
@@ -21,16 +41,38 @@ PLAN = "plan"
 
 ELEMENTS, LEVELS = "elements", "levels"
 
-CHOICES = {
-    "kl_average": (ELEMENTS, LEVELS),
-    "optimizer": ("SGD", "Adam", "AdamW", "Muon"),
-    "lr_schedule": ("poly", "step"),
-}
+COHORT = "cohort"
+"""Value of the setting ``alpha`` that stands for the frequencies of the training cases themselves."""
+
+OUR_FUSIONS = ("product_of_gaussians", "moments")
+FUSIONS_GROUP = "nnunet_hetero.fusions"
+
+SGD = "SGD"
+"""nnU-Net's own optimiser."""
+
+OUR_OPTIMIZERS = ("Adam", "AdamW", "Muon")
+OPTIMIZERS_GROUP = "nnunet_hetero.optimizers"
+
+
+def setting(default: Any, rule: Rule, hashed: bool = True) -> Any:
+    """A setting of `HeteroModalConfig`.
+
+    Args:
+        default: Where the plans say nothing.
+        rule: What a value may be.
+        hashed: Whether values can be hashed.
+    """
+    return field(default=default, hash=hashed, metadata={"rule": rule})
+
+
+def rule_of(entry: dataclasses.Field[Any]) -> Rule:
+    """What a value of a setting may be."""
+    return entry.metadata["rule"]
 
 
 @dataclass(frozen=True)
 class HeteroModalConfig:
-    """Settings of network, loss and training.
+    """Settings of network, loss and training; what a value may be stands beside its default.
 
     Network (see `nnunet_hetero.network.widths` for how widths follow from the plan):
         encoder_width: Features of each modality's encoder, as a fraction of the plan's ``features_per_stage``.
@@ -43,6 +85,8 @@ class HeteroModalConfig:
         image_decoder_width: Features of the image decoder, as a fraction of the plan's features.
         finest_image_width: The same for the finest level alone.
         image_decoders: Whether the model completes images at all.
+        fusion: How modalities become one at every level, by name, see `nnunet_hetero.network.fusions`; None is the
+            network's own way.
         max_abs_log_variance: Clamp of |log σ²|; exp overflows float16 at 11.1, so 10.
         initial_log_variance: log σ² before the first step in the channels of a latent that a modality speaks for, every
             M-th.
@@ -70,8 +114,8 @@ class HeteroModalConfig:
         num_val_iterations_per_epoch: nnU-Net's 50.
         patch_size: Voxels along every axis, or one number for all; ``"plan"`` is nnU-Net's own.
         batch_size: ``"plan"`` is nnU-Net's own.
-        optimizer: ``SGD`` (Nesterov, momentum 0.99, nnU-Net's), ``Adam``, ``AdamW`` or ``Muon``, see
-            `nnunet_hetero.training.muon`.
+        optimizer: ``SGD`` (Nesterov, momentum 0.99, nnU-Net's), ``Adam``, ``AdamW``, ``Muon``, see
+            `nnunet_hetero.training.muon`, or one of another package, see `nnunet_hetero.training.optimizers`.
         initial_lr: nnU-Net's 0.01.
         lr_schedule: ``poly``, nnU-Net's decay to 0 over all epochs, or ``step``.
         lr_step_iterations: With ``step``, after how many training steps the learning rate is divided.
@@ -85,101 +129,62 @@ class HeteroModalConfig:
             the log says which.
     """
 
-    encoder_width: float = 0.5
-    finest_width: float = 1.0
-    finest_convolutions: int | str = 1
-    finest_norm: bool = False
-    latent_width: float = 0.5
-    image_decoder_width: float = 0.5
-    finest_image_width: float = 1.0
-    image_decoders: bool = True
-    max_abs_log_variance: float = 10.0
-    initial_log_variance: float = -6.0
-    initial_log_variance_elsewhere: float = -3.0
-    reconstruction_weight: float = 0.1
-    kl_weight: float = 0.03
-    kl_average: str = ELEMENTS
-    alpha: dict[str, float] | str | None = field(default=None, hash=False)
-    presence: dict[str, float] | None = field(default=None, hash=False)
-    balance_subsets: bool = True
-    balance_modalities: bool = False
-    histogram_standardisation: bool = False
-    num_epochs: int = 1000
-    num_iterations_per_epoch: int = 250
-    num_val_iterations_per_epoch: int = 50
-    patch_size: int | list[int] | str = field(default=PLAN, hash=False)
-    batch_size: int | str = PLAN
-    optimizer: str = "SGD"
-    initial_lr: float = 1e-2
-    lr_schedule: str = "poly"
-    lr_step_iterations: int = 10_000
-    lr_step_divisor: float = 4.0
-    weight_decay: float = 3e-5
-    early_stopping_epochs: int | None = None
-    subset: str | list[str | int] | None = field(default=None, hash=False)
-    random_subsets: int = 1
-    seed: int | None = None
+    encoder_width: float = setting(0.5, number_above(0))
+    finest_width: float = setting(1.0, number_above(0))
+    finest_convolutions: int | str = setting(1, exactly(PLAN) | whole_from(1))
+    finest_norm: bool = setting(False, SWITCH)
+    latent_width: float = setting(0.5, number_above(0))
+    image_decoder_width: float = setting(0.5, number_above(0))
+    finest_image_width: float = setting(1.0, number_above(0))
+    image_decoders: bool = setting(True, SWITCH)
+    fusion: str | None = setting(None, NULL | named(*OUR_FUSIONS, group=FUSIONS_GROUP))
+    max_abs_log_variance: float = setting(10.0, number_above(0))
+    initial_log_variance: float = setting(-6.0, NUMBER)
+    initial_log_variance_elsewhere: float = setting(-3.0, NUMBER)
+    reconstruction_weight: float = setting(0.1, number_from(0))
+    kl_weight: float = setting(0.03, number_from(0))
+    kl_average: str = setting(ELEMENTS, one_of(ELEMENTS, LEVELS))
+    alpha: dict[str, float] | str | None = setting(None, NULL | exactly(COHORT) | TABLE, hashed=False)
+    presence: dict[str, float] | None = setting(None, NULL | TABLE, hashed=False)
+    balance_subsets: bool = setting(True, SWITCH)
+    balance_modalities: bool = setting(False, SWITCH)
+    histogram_standardisation: bool = setting(False, SWITCH)
+    num_epochs: int = setting(1000, whole_from(1))
+    num_iterations_per_epoch: int = setting(250, whole_from(1))
+    num_val_iterations_per_epoch: int = setting(50, whole_from(1))
+    patch_size: int | list[int] | str = setting(
+        PLAN, exactly(PLAN) | STRICTLY_WHOLE | list_of(STRICTLY_WHOLE, "them, one for each axis"), hashed=False
+    )
+    batch_size: int | str = setting(PLAN, exactly(PLAN) | whole_from(1))
+    optimizer: str = setting(SGD, named(SGD, *OUR_OPTIMIZERS, group=OPTIMIZERS_GROUP))
+    initial_lr: float = setting(1e-2, number_above(0))
+    lr_schedule: str = setting("poly", one_of("poly", "step"))
+    lr_step_iterations: int = setting(10_000, whole_from(1))
+    lr_step_divisor: float = setting(4.0, number_from(1))
+    weight_decay: float = setting(3e-5, number_from(0))
+    early_stopping_epochs: int | None = setting(None, NULL | whole_from(1))
+    subset: str | list[str | int] | None = setting(
+        None, NULL | NAMES | list_of(NAME_OR_CHANNEL, "names or channel numbers"), hashed=False
+    )
+    random_subsets: int = setting(1, whole_from(0))
+    seed: int | None = setting(None, NULL | SEED)
 
     def __post_init__(self) -> None:
-        widths = ("encoder_width", "finest_width", "latent_width", "image_decoder_width", "finest_image_width")
-        for name in (*widths, "max_abs_log_variance", "initial_lr"):
-            self._require(name, lambda value: value > 0, "a number above 0")
-        self._require("lr_step_divisor", lambda value: value >= 1, "a number, 1 or more")
-        for name in ("reconstruction_weight", "kl_weight", "weight_decay"):
-            self._require(name, lambda value: value >= 0, "a number, 0 or more")
-        counts = ["num_epochs", "num_iterations_per_epoch", "num_val_iterations_per_epoch", "lr_step_iterations"]
-        counts += ["early_stopping_epochs"] if self.early_stopping_epochs is not None else []
-        counts += [name for name in ("batch_size", "finest_convolutions") if getattr(self, name) != PLAN]
-        for name in counts:
-            self._require(name, lambda value: value == int(value) and value >= 1, "a whole number, 1 or more")
-        self._require("random_subsets", lambda value: value == int(value) and value >= 0, "a whole number, 0 or more")
+        for entry in dataclasses.fields(self):
+            self._require(entry.name, rule_of(entry))
         bound = self.max_abs_log_variance
+        within = Rule(lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
         for name in ("initial_log_variance", "initial_log_variance_elsewhere"):
-            self._require(name, lambda value: abs(value) <= bound, f"a number from -{bound} to {bound}")
-        if self.seed is not None:
-            self._require("seed", lambda value: isinstance(value, int) and value >= 0, "null or a whole number from 0")
-        switches = (
-            "finest_norm",
-            "image_decoders",
-            "balance_subsets",
-            "balance_modalities",
-            "histogram_standardisation",
-        )
-        for name in switches:
-            if not isinstance(getattr(self, name), bool):
-                raise SettingsError(f"{KEY}.{name} is {getattr(self, name)!r}; it must be true or false.")
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise SettingsError(f"{KEY}.{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}.")
-        sizes = self.patch_size if isinstance(self.patch_size, list) else [self.patch_size]
-        whole = all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in sizes)
-        if self.patch_size != PLAN and not (sizes and whole):
-            raise SettingsError(
-                f'{KEY}.patch_size is {self.patch_size!r}; it must be "{PLAN}", a whole number, or a list of them, one '
-                "for each axis."
-            )
-        if not (self.subset is None or isinstance(self.subset, (str, list))) or self.subset in ("", []):
-            raise SettingsError(
-                f'{KEY}.subset is {self.subset!r}; it must be null, names joined with "+", or a list of names.'
-            )
-        if not (self.alpha is None or self.alpha == "cohort" or isinstance(self.alpha, Mapping)):
-            raise SettingsError(
-                f'{KEY}.alpha is {self.alpha!r}; it must be null, "cohort", or a table of subset names and weights.'
-            )
-        if self.presence is not None and not isinstance(self.presence, Mapping):
-            raise SettingsError(
-                f"{KEY}.presence is {self.presence!r}; it must be null or a table of modalities and probabilities."
-            )
+            self._require(name, within)
         if self.alpha is not None and self.presence is not None:
             raise SettingsError(
                 f"{KEY}.alpha and {KEY}.presence are both set; each is a draw of its own. Set one of them to null."
             )
 
-    def _require(self, name: str, holds, expected: str) -> None:
+    def _require(self, name: str, rule: Rule) -> None:
         value = getattr(self, name)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not holds(value):
-            raise SettingsError(f"{KEY}.{name} is {value!r}; it must be {expected}.")
+        if not rule.holds(value):
+            raise SettingsError(f"{KEY}.{name} is {value!r}; it must be {rule.expected}.")
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> HeteroModalConfig:
@@ -199,6 +204,6 @@ class HeteroModalConfig:
         return cls(**settings)
 
     @classmethod
-    def from_plans(cls, configuration_manager) -> HeteroModalConfig:
+    def from_plans(cls, configuration_manager: ConfigurationManager) -> HeteroModalConfig:
         """Read the settings from nnU-Net's ``ConfigurationManager``."""
         return cls.from_dict(configuration_manager.configuration.get(KEY) or {})

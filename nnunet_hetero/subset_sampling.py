@@ -9,12 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.config import COHORT, KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets, mask_of
-
-COHORT = "cohort"
-"""Value of the setting ``alpha`` that stands for the frequencies of the training cases themselves."""
 
 
 class Draw(Protocol):

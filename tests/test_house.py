@@ -25,7 +25,7 @@ from helpers.house import (
 )
 
 FLOORS = (
-    ("errors", "extensions", "config", "modalities", "subset_sampling"),
+    ("errors", "extensions", "registry", "setting_rules", "config", "modalities", "subset_sampling"),
     ("io", "nnunet", "cases"),
     ("network", "fill_gaps", "splits", "dataset_conversion"),
     ("training", "inference"),
@@ -181,13 +181,6 @@ UNFINISHED_MIRRORS = {
     "nnunet_hetero/integration/checks.py",
     "nnunet_hetero/integration/probe.py",
     "nnunet_hetero/io/atomic_files.py",
-    "nnunet_hetero/network/early_fusion.py",
-    "nnunet_hetero/network/hemis.py",
-    "nnunet_hetero/network/hetero_network.py",
-    "nnunet_hetero/network/per_modality.py",
-    "nnunet_hetero/network/u_hemis.py",
-    "nnunet_hetero/network/uhved_paper.py",
-    "nnunet_hetero/network/variational.py",
     "nnunet_hetero/nnunet/case_sampling.py",
     "nnunet_hetero/nnunet/environment.py",
     "nnunet_hetero/nnunet/folders.py",
@@ -265,7 +258,6 @@ UNFINISHED_NESTED = {
     "nnunet_hetero/integration/probe.py",
     "nnunet_hetero/io/checkpoints.py",
     "nnunet_hetero/modalities.py",
-    "nnunet_hetero/network/per_modality.py",
     "nnunet_hetero/planning/derive.py",
     "nnunet_hetero/planning/settings.py",
     "nnunet_hetero/splits/cohort.py",

@@ -31,7 +31,6 @@ from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.image_quality import z_scored
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
-from nnunet_hetero.inference.engine.network_steps import completes_images
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.atomic_files import replace_json
@@ -171,7 +170,7 @@ def why_other_units(configuration) -> str:
 def score(model: str, fold: str, device: str) -> dict:
     """Rows of `compare_with_mean`, or a note why there are none."""
     predictor = HeteroModalPredictor.from_model_folder(model, [fold], device, use_mirroring=False)
-    if not completes_images(predictor.network):
+    if not predictor.model.network.completes_images:
         return {"rows": [], "note": "The method has no image decoders."}
     other_units = why_other_units(predictor.configuration_manager)
     if other_units:

@@ -16,7 +16,6 @@ from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_prediction import millilitres_per_voxel, predict_preprocessed
 from nnunet_hetero.inference.engine.model import LoadedModel
-from nnunet_hetero.inference.engine.network_steps import completes_images
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.volumes import PERCENTILES, region_volumes
 
@@ -83,7 +82,7 @@ def predict_images(
     """
     modalities = model.modalities
     prepared = preprocess(_read(model, images, spacing, case), model.preparation)
-    completes = "missing" if completes_images(model.network) else None
+    completes = "missing" if model.network.completes_images else None
     sampling = dataclasses.replace(
         model.sampling, save_completed=model.sampling.save_completed or completes, save_uncertainty=True
     )

@@ -14,7 +14,6 @@ from nnunetv2.configuration import default_num_processes
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from nnunetv2.utilities.helpers import empty_cache
 from torch._dynamo import OptimizedModule
-from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_hetero.cases.find import Case, find_cases, kept_modalities
 from nnunet_hetero.cases.preparation import Preparation
@@ -23,8 +22,7 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.batch import Batch, BatchItem, make_ready, still_to_do, write_settings
 from nnunet_hetero.inference.engine.case_prediction import predict_case, predict_preprocessed, require_image_decoders
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
-from nnunet_hetero.inference.engine.model import LoadedModel, Tiles
-from nnunet_hetero.inference.engine.network_steps import is_stochastic, required_modalities
+from nnunet_hetero.inference.engine.model import LoadedModel, Tiles, unwrapped
 from nnunet_hetero.inference.from_python import Image, Prediction, predict_images
 from nnunet_hetero.inference.model.model_folder import TrainedModel, checked_folds, load_model
 from nnunet_hetero.inference.nnunet_arrays import ArrayEntryPoints, require_prepared
@@ -32,7 +30,6 @@ from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import describe, record
 from nnunet_hetero.inference.output.run_record import describe_run
 from nnunet_hetero.modalities import Modalities, Subset
-from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 if TYPE_CHECKING:
@@ -131,15 +128,16 @@ class HeteroModalPredictor(ArrayEntryPoints):
     def _settle_modalities(self) -> None:
         missing, available = (self.options.missing, self.options.available) if self.options else ((), ())
         kept = kept_modalities(self.modalities, missing, available)
-        required = required_modalities(self.network)
+        network = unwrapped(self.network)
+        required = network.required
         if required is not None and not set(required) <= set(kept):
             raise SettingsError(
                 f"The model needs {self.modalities.label(required)}, but --missing or --available leave "
                 f"{self.modalities.label(kept)}. A network for one subset cannot do without a part of it."
             )
         self.kept = kept if required is None else required
-        require_image_decoders(self.network, self.sampling)
-        if self.options and self.options.sampling.num_samples and not is_stochastic(self.network):
+        require_image_decoders(network, self.sampling)
+        if self.options and self.options.sampling.num_samples and not network.stochastic:
             print("The model has no latents to draw: --num_samples does nothing, and there is no volumes.csv.")
 
     @property
@@ -151,7 +149,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
     def sampling(self) -> SamplingOptions:
         """Draws of the latents, none for a network that has none, and what to keep besides the segmentation."""
         chosen = self.options.sampling if self.options else SamplingOptions()
-        return chosen if is_stochastic(self.network) else dataclasses.replace(chosen, num_samples=0)
+        return chosen if unwrapped(self.network).stochastic else dataclasses.replace(chosen, num_samples=0)
 
     @property
     def model(self) -> LoadedModel:
@@ -159,7 +157,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         landmarks, intensity = (self._trained.landmarks, self._trained.intensity) if self._trained else (None, None)
         axes = self.allowed_mirroring_axes if self.use_mirroring else None
         return LoadedModel(
-            _unwrapped(self.network),
+            unwrapped(self.network),
             tuple(self.list_of_parameters or ()),
             Preparation(self.plans_manager, self.configuration_manager, self.dataset_json, landmarks),
             self.kept,
@@ -222,7 +220,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
 
     def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
         """The same for the weights that the network has at present."""
-        model = dataclasses.replace(self.model, parameters=(_unwrapped(self.network).state_dict(),))
+        model = dataclasses.replace(self.model, parameters=(unwrapped(self.network).state_dict(),))
         return self._logits(model, input_image)
 
     def _logits(self, model: LoadedModel, data: torch.Tensor) -> torch.Tensor:
@@ -392,9 +390,3 @@ class HeteroModalPredictor(ArrayEntryPoints):
         compute_gaussian.cache_clear()
         empty_cache(self.device)
         return results
-
-
-def _unwrapped(network: torch.nn.Module) -> HeteroNetwork:
-    if isinstance(network, DistributedDataParallel):
-        network = network.module
-    return network._orig_mod if isinstance(network, OptimizedModule) else network

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.modalities import Subset
-from nnunet_hetero.network.hetero_network import HeteroNetwork
-from nnunet_hetero.network.parts import require_no_cascade
+from nnunet_hetero.network.hetero_network import EncodedModality, HeteroNetwork, Level
+from nnunet_hetero.network.planned import require_no_cascade
+
+
+class _AsItIs(nn.Module):
+    """The encoder of a modality that is not encoded apart."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [x]
 
 
 class EarlyFusionUNet(HeteroNetwork):
@@ -26,9 +35,16 @@ class EarlyFusionUNet(HeteroNetwork):
         super().__init__(num_modalities)
         self.unet = unet
         self.required = subset
+        self.encoders = nn.ModuleList(_AsItIs() for _ in range(num_modalities))
 
     @classmethod
-    def from_plans(cls, configuration_manager, num_modalities: int, num_outputs: int, deep_supervision: bool):
+    def from_plans(
+        cls,
+        configuration_manager: ConfigurationManager,
+        num_modalities: int,
+        num_outputs: int,
+        deep_supervision: bool,
+    ) -> EarlyFusionUNet:
         """Build the plans' network, for the setting ``subset`` if there is one.
 
         Raises:
@@ -49,30 +65,25 @@ class EarlyFusionUNet(HeteroNetwork):
         return cls(unet, num_modalities, subset)
 
     @property
-    def decoder(self) -> nn.Module:
+    def decoder(self) -> nn.Module:  # type: ignore[override]  # a second name would put its weights into files twice
         """The U-Net's; nnU-Net switches deep supervision at ``network.decoder.deep_supervision``."""
         return self.unet.decoder
 
-    def forward(self, x: Tensor, available: Tensor | None = None) -> Tensor | list[Tensor]:
-        """Segment from the available modalities.
+    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
+        """One level: the images ``(B, M, *spatial)``, those that are not encoded zero."""
+        parameter = next(self.parameters())
+        dtype = encoded[0].features[0].dtype if encoded else parameter.dtype
+        images = parameter.new_zeros((batch_size, self.num_modalities, *spatial), dtype=dtype)
+        for channel, features, samples in encoded:
+            images[samples, channel] = features[0][:, 0]
+        return [images]
 
-        Args:
-            x: Preprocessed images, ``(B, M, *spatial)``, absent channels zero.
-            available: ``(B, M)`` bool, what each sample is segmented from; None takes the channels as they are.
+    def decode(self, levels: Sequence[Tensor]) -> Tensor | list[Tensor]:
+        """The U-Net on the images."""
+        (images,) = levels
+        return self.unet(images if self.required is None else images[:, list(self.required)])
 
-        Returns:
-            Segmentation logits ``(B, K, *spatial)``, or a list, finest first, with deep supervision.
-
-        Raises:
-            SettingsError: If x has another number of channels than the model has modalities.
-        """
-        self.require_channels(x)
-        if available is not None:
-            shown = available.to(x.device).view(*available.shape, *[1] * (x.ndim - 2))
-            x = x.where(shown, 0)
-        return self.unet(x if self.required is None else x[:, list(self.required)])
-
-    def compile_parts(self, **kwargs) -> None:
+    def compile_parts(self, **kwargs: Any) -> None:
         """torch.compile the U-Net in place; it is the same for all subsets."""
         self.unet.compile(**kwargs)
 

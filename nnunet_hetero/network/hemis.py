@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import moments
-from nnunet_hetero.network.parts import FeatureEncoder, require_no_cascade
-from nnunet_hetero.network.per_modality import EncodedModality, EncoderPerModality
+from nnunet_hetero.network.hetero_network import EncodedModality
+from nnunet_hetero.network.per_modality import EncoderPerModality, FeatureEncoder
+from nnunet_hetero.network.planned import require_no_cascade
 
 BACK_END_FEATURES, FRONT_END_FEATURES = 48, 16
 KERNEL, LAST_KERNEL = 5, 21
@@ -81,7 +83,13 @@ class HeMIS(EncoderPerModality):
                 nn.init.zeros_(module.bias)
 
     @classmethod
-    def from_plans(cls, configuration_manager, num_modalities: int, num_outputs: int, deep_supervision: bool):
+    def from_plans(
+        cls,
+        configuration_manager: ConfigurationManager,
+        num_modalities: int,
+        num_outputs: int,
+        deep_supervision: bool,
+    ) -> HeMIS:
         """Build the network for a 2D configuration of nnU-Net's plans, of which nothing else matters.
 
         Raises:

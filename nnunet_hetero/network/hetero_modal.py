@@ -13,17 +13,16 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
+from nnunet_hetero.network.fast_cpu import quickened
 from nnunet_hetero.network.image_decoder import ImageDecoder
-from nnunet_hetero.network.parts import (
-    FeatureEncoder,
-    LatentDecoder,
+from nnunet_hetero.network.latent_decoder import LatentDecoder
+from nnunet_hetero.network.per_modality import FeatureEncoder, level_shapes
+from nnunet_hetero.network.planned import (
     PlannedNetwork,
     at_most,
     decoder_plan,
     initialise_as_nnunet,
-    level_shapes,
     planned_backbone,
-    quicken,
     remove_norms,
 )
 from nnunet_hetero.network.variational import HeteroModalOutput, VariationalNetwork
@@ -91,7 +90,9 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         latent_channels = scaled_widths(features, config.latent_width)
         widths = encoder_widths(features, config)
         encoders = [
-            ModalityEncoder(planned_backbone(architecture, widths, config.finest_convolutions), latent_channels)
+            ModalityEncoder(
+                quickened(planned_backbone(architecture, widths, config.finest_convolutions)), latent_channels
+            )
             for _ in range(num_modalities)
         ]
         plan = decoder_plan(architecture, encoders[0].backbone)
@@ -100,8 +101,7 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             num_modalities,
             latent_channels,
             plan.strides,
-            config.max_abs_log_variance,
-            config.kl_average,
+            config,
             completion_gradient,
         )
         self.encoders = nn.ModuleList(encoders)
@@ -122,7 +122,7 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             self.image_decoder = ImageDecoder(
                 plan, latent_channels, image_decoder_widths(features, config), num_modalities
             )
-        initialise_as_nnunet(self)
+        initialise_as_nnunet(*(part for part in (self.encoders, self.decoder, self.image_decoder) if part is not None))
         self.finest_norm = config.finest_norm
         if not self.finest_norm:
             for part in self._finest_parts():
@@ -131,7 +131,7 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             encoder.reset_heads(
                 config.initial_log_variance, config.initial_log_variance_elsewhere, channel, num_modalities
             )
-        quicken(self)
+        quickened(self)
 
     def _finest_parts(self) -> Iterator[nn.Module]:
         """Layers of encoders and image decoder at the finest level."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from nnunet_hetero.network.parts import LatentDecoder
+from nnunet_hetero.network.latent_decoder import LatentDecoder
 
 
 class SubsetOutput(nn.Module):

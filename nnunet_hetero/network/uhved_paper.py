@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nnunet_hetero.config import HeteroModalConfig
-from nnunet_hetero.network.parts import FeatureEncoder, compute_again, require_no_cascade
+from nnunet_hetero.network.per_modality import FeatureEncoder, compute_again
+from nnunet_hetero.network.planned import require_no_cascade
 from nnunet_hetero.network.variational import VariationalNetwork
 
 FEATURES = (8, 16, 32, 64)
@@ -139,7 +141,7 @@ class PaperUHVED(VariationalNetwork):
         dimension: 2 or 3.
         num_modalities: M, the number of input channels.
         num_outputs: K, the number of segmentation heads.
-        config: Clamp of the log-variance, and whether there are image decoders.
+        config: Fusion, clamp of the log-variance, and whether there are image decoders.
     """
 
     segmentation_output = re.compile(r"decoder\.output\..*")
@@ -147,7 +149,7 @@ class PaperUHVED(VariationalNetwork):
     def __init__(self, dimension: int, num_modalities: int, num_outputs: int, config: HeteroModalConfig | None = None):
         config = config or HeteroModalConfig()
         strides = [[1] * dimension, *[[2] * dimension] * (len(FEATURES) - 1)]
-        super().__init__(num_modalities, LATENTS, strides, config.max_abs_log_variance, config.kl_average)
+        super().__init__(num_modalities, LATENTS, strides, config)
         self.encoders = nn.ModuleList(PaperEncoder(dimension) for _ in range(num_modalities))
         self.decoder = PaperDecoder(dimension, num_outputs)
         if config.image_decoders:
@@ -159,7 +161,13 @@ class PaperUHVED(VariationalNetwork):
                     nn.init.zeros_(module.bias)
 
     @classmethod
-    def from_plans(cls, configuration_manager, num_modalities: int, num_outputs: int, deep_supervision: bool):
+    def from_plans(
+        cls,
+        configuration_manager: ConfigurationManager,
+        num_modalities: int,
+        num_outputs: int,
+        deep_supervision: bool,
+    ) -> PaperUHVED:
         """Build the network for a configuration of nnU-Net's plans, of which only the number of dimensions matters.
 
         Raises:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.network.fusion import Expert, Gaussian, kl_to_standard_normal, product_of_gaussians
-from nnunet_hetero.network.parts import compute_again
-from nnunet_hetero.network.per_modality import EncodedModality, EncoderPerModality, restricted
+from nnunet_hetero.config import HeteroModalConfig
+from nnunet_hetero.network.fusion import Gaussian, kl_to_standard_normal
+from nnunet_hetero.network.fusions import PRODUCT_OF_GAUSSIANS, GaussianFusion, Part, fusion_of
+from nnunet_hetero.network.hetero_network import EncodedModality
+from nnunet_hetero.network.per_modality import EncoderPerModality, compute_again, restricted
 
 
 class HeteroModalOutput(NamedTuple):
@@ -41,8 +42,7 @@ class VariationalNetwork(EncoderPerModality):
         num_modalities: M, the number of input channels.
         latent_channels: Channels of the latent of every level, finest first.
         strides: Stride of every level.
-        max_abs_log_variance: Clamp of each modality's |log σ²|.
-        kl_average: See `kl_to_standard_normal`.
+        config: The settings, of which ``fusion`` and ``kl_average`` count here, and what the fusion takes.
         completion_gradient: What of the image decoder's gradient the latents get, see `_ScaledGradient`.
     """
 
@@ -53,40 +53,24 @@ class VariationalNetwork(EncoderPerModality):
         num_modalities: int,
         latent_channels: Sequence[int],
         strides: Sequence[Sequence[int]],
-        max_abs_log_variance: float,
-        kl_average: str,
+        config: HeteroModalConfig,
         completion_gradient: float = 1.0,
     ):
         super().__init__(num_modalities, latent_channels, strides)
-        self.max_abs_log_variance = max_abs_log_variance
-        self.kl_average = kl_average
+        self.kl_average = config.kl_average
         self.completion_gradient = completion_gradient
+        fusion = fusion_of(config.fusion, GaussianFusion, PRODUCT_OF_GAUSSIANS, type(self).__name__)
+        self.fusions = nn.ModuleList(
+            fusion(channels, num_modalities, len(strides[0]), config) for channels in latent_channels
+        )
 
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
-        """The product of the modalities' posteriors and the prior; without any modality the prior."""
-        experts = [
-            Expert(self.encoders[part.channel].posterior(level, part.features[level]), part.samples) for part in encoded
-        ]
-        return product_of_gaussians(experts, shape, next(self.parameters()).device, self.max_abs_log_variance)
-
-    def complete(self, latents: Sequence[Tensor], available: Tensor, modalities: Sequence[int] | None = None) -> Tensor:
-        """Decode images from latents.
-
-        Args:
-            latents: z of every level, finest first.
-            available: ``(B, M)`` bool, what they were fused from.
-            modalities: Which modalities; default all.
-
-        Returns:
-            ``(B, len(modalities), *spatial)``, in the units of the preprocessed input.
-
-        Raises:
-            SettingsError: If the model was built without an image decoder.
-        """
-        if self.image_decoder is None:
-            raise SettingsError("This model has no image decoders (hetero_modal.image_decoders is false in its plans).")
-        images = self.image_decoder(latents, available)
-        return images if modalities is None else images[:, list(modalities)]
+        """What the fusion makes of the modalities' posteriors; ours: their product with the prior."""
+        parts = []
+        for channel, features, samples in encoded:
+            posterior = self.encoders[channel].posterior(level, features[level])
+            parts.append(Part(channel, posterior, samples))
+        return self.fusions[level](parts, shape, next(self.parameters()).device)
 
     def forward(
         self,

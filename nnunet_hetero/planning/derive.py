@@ -11,7 +11,7 @@ from typing import Any
 
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
-from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.config import COHORT, KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.network.widths import WIDTHS
@@ -32,7 +32,7 @@ from nnunet_hetero.planning.settings import (
     draw_table,
     settings_of,
 )
-from nnunet_hetero.subset_sampling import COHORT, SubsetSampler, read_draw
+from nnunet_hetero.subset_sampling import SubsetSampler, read_draw
 from nnunet_hetero.training.training_cases import Cohort
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.config import COHORT, KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import Modalities, Subset
-from nnunet_hetero.subset_sampling import COHORT, read_draw
+from nnunet_hetero.subset_sampling import read_draw
 
 PAPER = "paper"
 COLUMNS = ("subset", "weight")

@@ -10,8 +10,8 @@ from torch import Tensor
 from nnunet_hetero.config import PLAN
 from nnunet_hetero.modalities import mask_of
 from nnunet_hetero.network.early_fusion import EarlyFusionUNet
+from nnunet_hetero.network.feature_fusion import UHeMIS
 from nnunet_hetero.network.hemis import HeMIS
-from nnunet_hetero.network.u_hemis import UHeMIS
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 

@@ -14,7 +14,7 @@ from torch import Tensor, autocast
 from torch import distributed as dist
 
 from nnunet_hetero.cases.histogram import Landmarks
-from nnunet_hetero.config import KEY
+from nnunet_hetero.config import KEY, SGD
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets
@@ -30,7 +30,7 @@ from nnunet_hetero.training.dead_ends import look_ahead
 from nnunet_hetero.training.history import History
 from nnunet_hetero.training.inputs import PreparedDatasets
 from nnunet_hetero.training.landmarks import input_rules
-from nnunet_hetero.training.optimizers import adaptive_optimizer
+from nnunet_hetero.training.optimizers import OPTIMIZERS
 from nnunet_hetero.training.pretrained_weights import load_pretrained
 from nnunet_hetero.training.random_streams import (
     random_state,
@@ -157,8 +157,9 @@ class HeteroTrainer(nnUNetTrainer):
     def configure_optimizers(self):
         """Optimiser and schedule of the settings."""
         optimizer, schedule = super().configure_optimizers()
-        if self.hetero.optimizer != "SGD":
-            optimizer = adaptive_optimizer(self.hetero.optimizer, self.network, self.initial_lr, self.weight_decay)
+        if self.hetero.optimizer != SGD:
+            make = OPTIMIZERS.get(self.hetero.optimizer)
+            optimizer = make(self.network, self.initial_lr, self.weight_decay)
             schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
         if self.hetero.lr_schedule == "step":
             every, divisor = self.hetero.lr_step_iterations, self.hetero.lr_step_divisor

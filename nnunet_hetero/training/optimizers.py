@@ -1,31 +1,54 @@
-"""The optimisers of the setting ``optimizer`` that nnU-Net does not bring along."""
+"""The optimisers of the setting ``optimizer``: ours, and those of other packages.
+
+Another package offers one by an entry point of the group ``nnunet_hetero.optimizers``, a script by
+``OPTIMIZERS.register``: a function of a network, a learning rate and a weight decay.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
+from nnunet_hetero.config import OPTIMIZERS_GROUP
+from nnunet_hetero.registry import Registry
 from nnunet_hetero.training.muon import Muon
 
+MakeOptimizer = Callable[[nn.Module, float, float], torch.optim.Optimizer]
+"""From what is trained, the learning rate and the weight decay (as the optimiser understands it) to the optimiser."""
 
-def adaptive_optimizer(name: str, network: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """An optimiser of all weights of a network.
 
-    Args:
-        name: ``Muon``, or one of torch's that has a fused form, ``Adam`` or ``AdamW``.
-        network: What is trained.
-        lr: Learning rate.
-        weight_decay: As the optimiser understands it.
-    """
-    if name == "Muon":
-        optimizer = Muon(network, lr, weight_decay)
-    else:
-        kind = getattr(torch.optim, name)
-        optimizer = kind(network.parameters(), lr, weight_decay=weight_decay, fused=True)
-    optimizer.register_load_state_dict_pre_hook(_stay_fused)
+def fused(kind: type[torch.optim.Optimizer], network: nn.Module, lr: float, weight_decay: float) -> Any:
+    """One of torch's optimisers that have a fused form, of all weights of a network."""
+    optimizer = kind(network.parameters(), lr=lr, weight_decay=weight_decay, fused=True)  # type: ignore[call-arg]  # of those two
+    return staying_fused(optimizer)
+
+
+def muon(network: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """See `nnunet_hetero.training.muon`."""
+    return staying_fused(Muon(network, lr, weight_decay))
+
+
+adam, adam_w = partial(fused, torch.optim.Adam), partial(fused, torch.optim.AdamW)
+
+OPTIMIZERS: Registry[MakeOptimizer] = Registry(
+    OPTIMIZERS_GROUP,
+    "optimiser",
+    {"Adam": f"{__name__}:adam", "AdamW": f"{__name__}:adam_w", "Muon": f"{__name__}:muon"},
+    callable,
+    "a function of network, learning rate and weight decay",
+)
+"""All but nnU-Net's own, by the name that the setting ``optimizer`` has for each."""
+
+
+def staying_fused(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Let an optimiser be fused whatever a checkpoint says: half fused it fails under mixed precision."""
+    optimizer.register_load_state_dict_pre_hook(_fuse)
     return optimizer
 
 
-def _stay_fused(optimizer: torch.optim.Optimizer, state: dict) -> dict:
-    """An optimiser's state from a checkpoint, fused there or not: half fused it fails under mixed precision."""
+def _fuse(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "param_groups": [{**group, "fused": True} for group in state["param_groups"]]}

@@ -16,7 +16,7 @@ import pytest
 
 from nnunet_hetero.cli.data.convert import CONVERTERS
 from nnunet_hetero.cli.main import COMMANDS
-from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.config import KEY, HeteroModalConfig, rule_of
 from nnunet_hetero.demo.settings import BARS
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.inference.options import split_prediction_flags
@@ -140,11 +140,17 @@ def test_inline_commands_exist():
 # -- settings and files -----------------------------------------------------------------------------------------------
 
 
-def test_settings_table_is_complete_and_has_the_defaults():
+def test_settings_table_is_complete_with_defaults_and_what_values_may_be():
     text = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
-    documented = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", text, re.MULTILINE))
-    defaults = {entry.name: json.dumps(getattr(HeteroModalConfig(), entry.name)) for entry in fields()}
-    assert documented == defaults
+    documented = re.findall(r"^\| `(\w+)` \| `([^`]+)` \| (.+?) \| (.+?) \|", text, re.MULTILINE)
+    config = HeteroModalConfig()
+    written = [(entry.name, json.dumps(getattr(config, entry.name)), rule_of(entry).expected) for entry in fields()]
+    assert [(name, default, may_be) for name, default, may_be, _ in documented] == written
+
+
+def test_settings_have_a_line_where_they_are_defined():
+    described = re.findall(r"^        (\w+): ", HeteroModalConfig.__doc__, re.MULTILINE)
+    assert described == [entry.name for entry in fields()]
 
 
 def fields():

@@ -74,6 +74,21 @@ def tiny_network(
     return network
 
 
+def configured(configuration: dict, size, **settings) -> ConfigurationManager:
+    """A configuration of the plans whose patch has as many axes as the images of a test."""
+    manager = tiny_configuration(**configuration, **settings)
+    manager.configuration["patch_size"] = list(size)
+    return manager
+
+
+def build(kind, configuration: dict, size, modalities=4, deep_supervision=False, **settings):
+    """A network of any class with seeded weights, in evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        manager = configured(configuration, size, **settings)
+        return kind.from_plans(manager, modalities, 3, deep_supervision).eval()
+
+
 def random_images(batch: int = 2, modalities: int = 4, shape=(8, 8, 8), seed: int = 0) -> torch.Tensor:
     """Images without a zero channel, ``(batch, modalities, *shape)``."""
     return torch.randn(batch, modalities, *shape, generator=torch.Generator().manual_seed(seed))

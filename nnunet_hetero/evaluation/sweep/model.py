@@ -21,7 +21,6 @@ from nnunet_hetero.evaluation.sweep.request import EvaluationRequest, Fold
 from nnunet_hetero.evaluation.sweep.results import COMPLETION_COLUMNS, ResultFiles, means_over_cases
 from nnunet_hetero.evaluation.sweep.summary import SUMMARY_FILE, Summary
 from nnunet_hetero.evaluation.sweep.table import markdown_table
-from nnunet_hetero.inference.engine.network_steps import completes_images, required_modalities
 from nnunet_hetero.inference.model.model_folder import checked_folds
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
@@ -77,7 +76,7 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
     _load(predictor, request, groups[0])
     regions = regions_of(predictor.label_manager)
     scoring = _scoring(request, predictor, regions)
-    subsets = parse_subsets(predictor.modalities, request.subsets, required_modalities(predictor.network))
+    subsets = parse_subsets(predictor.modalities, request.subsets, predictor.model.network.required)
     cases = _cases(request, predictor, groups)
     settings = request.settings(folds, predictor.sampling.num_samples)
     folder = request.output_folder(folds)
@@ -151,7 +150,7 @@ def _load(predictor: HeteroModalPredictor, request: EvaluationRequest, folds: Se
 
 
 def _scoring(request: EvaluationRequest, predictor: HeteroModalPredictor, regions: Mapping[str, Region]) -> Scoring:
-    if request.completion and not completes_images(predictor.network):
+    if request.completion and not predictor.model.network.completes_images:
         raise SettingsError(
             "--completion: the model has no image decoders (its trainer has none, or hetero_modal.image_decoders is "
             "false in its plans). Leave the flag out."

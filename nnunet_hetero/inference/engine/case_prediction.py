@@ -13,18 +13,18 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_entropy, draws_of
 from nnunet_hetero.inference.engine.model import LoadedModel, Weights
-from nnunet_hetero.inference.engine.network_steps import completes_images, required_modalities
 from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
+from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.regions import RegionDecoder
 
 
-def require_image_decoders(network: torch.nn.Module, sampling: SamplingOptions) -> None:
+def require_image_decoders(network: HeteroNetwork, sampling: SamplingOptions) -> None:
     """Refuse to complete with a model that cannot.
 
     Raises:
         SettingsError: If completion is asked for and the model has no image decoders.
     """
-    if sampling.save_completed and not completes_images(network):
+    if sampling.save_completed and not network.completes_images:
         raise SettingsError(
             "Completion is asked for, but the model was trained without image decoders (its trainer has none, or "
             "hetero_modal.image_decoders is false in its plans). Leave --save_completed out, or train a model with "
@@ -38,7 +38,7 @@ def require_modalities(model: LoadedModel, available: Sequence[bool], case: str)
     Raises:
         DataError: If it does.
     """
-    required = required_modalities(model.network) or ()
+    required = model.network.required or ()
     absent = [channel for channel in required if not available[channel]]
     if absent:
         label = model.modalities.label

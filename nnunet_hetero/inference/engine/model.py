@@ -10,9 +10,12 @@ import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from torch import Tensor
+from torch._dynamo import OptimizedModule
+from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_hetero.cases.intensity_scale import IntensityScale, Moments, intensity_scales
 from nnunet_hetero.cases.preparation import Preparation
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.network.hetero_network import HeteroNetwork
@@ -113,3 +116,21 @@ class LoadedModel:
             properties,
             return_probabilities,
         )
+
+
+def unwrapped(network: torch.nn.Module) -> HeteroNetwork:
+    """The network without what distributed training and torch.compile wrap it in.
+
+    Raises:
+        SettingsError: If it is none that can handle missing modalities.
+    """
+    if isinstance(network, DistributedDataParallel):
+        network = network.module
+    if isinstance(network, OptimizedModule):
+        network = network._orig_mod
+    if not isinstance(network, HeteroNetwork):
+        raise SettingsError(
+            f"The network is a {type(network).__name__}, which cannot handle missing modalities; it must be built on "
+            "nnunet_hetero's HeteroNetwork. Choose a model of a hetero-modal trainer."
+        )
+    return network

@@ -15,7 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nnunet_hetero.inference.engine.latent_draws import Draw, View
-from nnunet_hetero.inference.engine.network_steps import latents, parts_of
+from nnunet_hetero.inference.engine.network_steps import encode_for_all, fuse_subset, latents
+from nnunet_hetero.network.hetero_network import HeteroNetwork
 
 AT_ONCE = 2
 """Samples per pass of the network. torch's CPU path for one sample of a small 3D convolution is slower than that for
@@ -63,7 +64,7 @@ class SlidingWindow:
     """How a case is cut into tiles, and where its parts are computed.
 
     Args:
-        network: In evaluation mode, on ``device``; see `nnunet_hetero.inference.engine.network_steps`.
+        network: In evaluation mode, on ``device``.
         nonlinearity: From logits of one sample ``(K, *spatial)`` to probabilities.
         slicers: nnU-Net's tiles; each indexes ``(channels, *spatial)``.
         weights: Weight of each voxel of a tile, ``(*tile)`` float32 on ``results_device``.
@@ -74,7 +75,7 @@ class SlidingWindow:
         progress: Whether to show a progress bar.
     """
 
-    network: torch.nn.Module
+    network: HeteroNetwork
     nonlinearity: Callable[[Tensor], Tensor]
     slicers: Sequence[Slicer]
     weights: Tensor
@@ -83,9 +84,6 @@ class SlidingWindow:
     results_device: torch.device
     noise: Noise
     progress: bool = False
-
-    def __post_init__(self) -> None:
-        self._parts = parts_of(self.network)
 
     def run(
         self, data: Tensor, available: Tensor, draws: Sequence[Draw], num_outputs: int, completed: Sequence[int]
@@ -121,7 +119,7 @@ class SlidingWindow:
         jobs = [(view, tile) for view in views for tile in range(len(self.slicers))]
         for batch in batches(jobs, AT_ONCE):
             x = torch.stack([_flip(data[self.slicers[tile]].to(self.device), self.views[view]) for view, tile in batch])
-            encoded = self._parts.encode(x, available)
+            encoded = encode_for_all(self.network, x, available)
             for items in batches(self._items(batch, x, encoded, maps), AT_ONCE):
                 self._decode(items)
             if on_progress is not None:
@@ -132,7 +130,7 @@ class SlidingWindow:
         for one in maps:
             by_subset.setdefault(tuple(one.subset.tolist()), []).append(one)
         for group in by_subset.values():
-            levels = self._parts.fuse(encoded, group[0].subset, x)
+            levels = fuse_subset(self.network, encoded, group[0].subset, x)
             for row, (view, tile) in enumerate(batch):
                 for one in group:
                     for draw in one.draws:
@@ -143,7 +141,7 @@ class SlidingWindow:
     def _decode(self, items: Sequence[_Item]) -> None:
         z = [torch.cat(level) for level in zip(*(item.latents for item in items), strict=True)]
         if items[0].maps.segmentation.shape[0]:
-            for item, logits in zip(items, self._parts.decode(self._enough(z)), strict=False):
+            for item, logits in zip(items, self.network.decode(self._enough(z)), strict=False):
                 self._blend(item.maps.segmentation, self.nonlinearity(logits), item)
         for channel in sorted({channel for item in items for channel in item.maps.completed}):
             rows = [row for row, item in enumerate(items) if channel in item.maps.completed]

@@ -12,7 +12,6 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from torch import nn
 
 from nnunet_hetero.cases.histogram import Landmarks, mean_landmarks
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
@@ -22,6 +21,7 @@ from nnunet_hetero.inference.model.as_trained import require_as_trained
 from nnunet_hetero.inference.model.checkpoint_content import TrainedFold
 from nnunet_hetero.io.checkpoints import load_checkpoint
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.model_gate import read_model_dataset_json, read_model_plans
 
 
@@ -85,7 +85,7 @@ class TrainedModel:
 
     folder: str
     configuration: str
-    network: nn.Module
+    network: HeteroNetwork
     plans_manager: PlansManager
     configuration_manager: ConfigurationManager
     parameters: list[dict]
@@ -147,7 +147,7 @@ def load_model(
         plans_manager.get_label_manager(dataset_json).num_segmentation_heads,
         enable_deep_supervision=False,
     )
-    if "available" not in inspect.signature(network.forward).parameters:
+    if not isinstance(network, HeteroNetwork):
         raise _not_ours(first.trainer, folder)
     for file, checkpoint in reversed(list(zip(files, checkpoints, strict=True))):
         try:

@@ -10,13 +10,14 @@ from helpers.tiny_network import random_images
 
 from nnunet_hetero.inference.engine import sliding_window
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
-from nnunet_hetero.inference.engine.network_steps import WholeNetwork, is_stochastic, latents, parts_of
+from nnunet_hetero.inference.engine.network_steps import latents
 from nnunet_hetero.inference.engine.sliding_window import batches
 from nnunet_hetero.inference.engine.subset_prediction import Target, predict_subsets
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import all_subsets
 from nnunet_hetero.network.fusion import Gaussian
+from nnunet_hetero.network.hetero_network import HeteroNetwork
 
 
 @pytest.fixture(autouse=True)
@@ -24,43 +25,59 @@ def _environment(nnunet_folders):
     pass
 
 
-class ChannelsOfZeros(torch.nn.Module):
-    """A U-Net's first layer, in the place of one: mixes all modalities at once, and knows which it was given."""
+class OneByOne(HeteroNetwork):
+    """A network whose images are not encoded apart."""
+
+    def __init__(self):
+        super().__init__(4)
+        self.encoders = torch.nn.ModuleList(AsItIs() for _ in range(4))
+        self.decoder = torch.nn.Identity()
+        self.seen = []
+
+    @classmethod
+    def from_plans(cls, configuration_manager, num_modalities, num_outputs, deep_supervision):
+        return cls()
+
+    def encode(self, x, available):
+        self.seen.append(len(x))
+        return super().encode(x, available)
+
+
+class AsItIs(torch.nn.Module):
+    def forward(self, x):
+        return [x]
+
+
+class ChannelsOfZeros(OneByOne):
+    """A U-Net's first layer, in the place of one: mixes all modalities, and knows which it was given."""
 
     def __init__(self):
         super().__init__()
         self.layer = torch.nn.Conv3d(4, 3, 3, padding=1)
 
-    def forward(self, x, available=None):
-        assert available.shape == x.shape[:2]
-        assert (x[~available] == 0).all()
-        return self.layer(x) + available.sum(1).view(-1, 1, 1, 1, 1)
+    def fuse(self, encoded, batch_size, spatial):
+        images = torch.zeros(batch_size, 4, *spatial)
+        for channel, features, samples in encoded:
+            images[samples, channel] = features[0][:, 0]
+        return [images, torch.full((batch_size, 1), float(len(encoded)))]
+
+    def decode(self, levels):
+        images, number = levels
+        return self.layer(images) + number.view(-1, 1, 1, 1, 1)
 
 
-class Moments(torch.nn.Module):
+class Moments(OneByOne):
     """A network with encoders whose fusion is no distribution: the mean of the present modalities."""
-
-    stochastic = False
 
     def __init__(self):
         super().__init__()
-        self.layer = torch.nn.Conv3d(1, 3, 3, padding=1)
-        self.seen = []
+        self.decoder = torch.nn.Conv3d(1, 3, 3, padding=1)
 
-    def decoder(self, levels):
-        return self.layer(levels[0])
+    def fuse(self, encoded, batch_size, spatial):
+        return [torch.stack([part.features[0] for part in encoded]).mean(0)]
 
-    def encode(self, x, available):
-        self.seen.append(len(x))
-        return [_Part(channel, x[:, channel : channel + 1]) for channel in range(4) if available[:, channel].all()]
-
-    def fuse(self, parts, batch_size, spatial):
-        return torch.stack([part.features for part in parts]).mean(0)[None]
-
-
-class _Part:
-    def __init__(self, channel, features):
-        self.channel, self.features = channel, features
+    def decode(self, levels):
+        return self.decoder(levels[0])
 
 
 @pytest.fixture
@@ -126,6 +143,22 @@ class TestSameAsAlone:
                 chosen = [expected.completed.index(channel) for channel in target.completed]
                 np.testing.assert_allclose(one.completion, expected.completion[chosen], atol=1e-4)
 
+    def test_one_modality_completed_from_several_subsets_at_once(self, predictor):
+        """The image decoder is told the subset of each sample; samples of several subsets are decoded together."""
+        model, data = predictor(), images(absent=())
+        subsets = [(0,), (0, 1, 2), (1, 2), (2,)]
+        found = list(
+            predict_subsets(
+                model.model, data, "a", [Target(subset, (3,)) for subset in subsets], SamplingOptions(0, seed=3)
+            )
+        )
+        model.options = options(0, save_completed="missing")
+        for subset, one in zip(subsets, found, strict=True):
+            only = torch.zeros_like(data)
+            only[list(subset)] = data[list(subset)]
+            expected = model.predict_case(only, PROPERTIES, "a")
+            np.testing.assert_allclose(one.completion[0], expected.completion[expected.completed.index(3)], atol=1e-4)
+
     def test_tiles_are_encoded_once(self, predictor, monkeypatch):
         model, data = predictor(mirroring=True), images(absent=())
         encoded = []
@@ -177,17 +210,9 @@ class TestOtherNetworks:
     def test_they_have_no_draws(self, predictor, network):
         model = predictor(network=network())
         model.options = options(5)
-        assert not is_stochastic(model.network) and model.sampling.num_samples == 0
+        assert not model.network.stochastic and model.sampling.num_samples == 0
         found = model.predict_case(images(absent=()), PROPERTIES, "a")
         assert (found.draws, found.volumes) == (0, None)
-
-    def test_a_whole_network_sees_zeros_and_which_modalities_there_are(self):
-        parts = parts_of(ChannelsOfZeros())
-        assert isinstance(parts, WholeNetwork)
-        x = random_images()
-        levels = parts.fuse(parts.encode(x, torch.ones(4)), torch.tensor([True, False, False, True]), x)
-        assert (levels[0][:, [0, 3]] == x[:, [0, 3]]).all() and not levels[0][:, 1:3].any()
-        assert parts.decode(levels).shape == (2, 3, 8, 8, 8)
 
     def test_latents_of_tensors_are_their_rows(self):
         tensor = random_images(3)

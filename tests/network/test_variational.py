@@ -77,7 +77,7 @@ class TestRecomputation:
         for recompute in (True, False):
             if not recompute:
                 monkeypatch.setattr(
-                    "nnunet_hetero.network.parts.checkpoint", lambda function, *args, **_: function(*args)
+                    "nnunet_hetero.network.per_modality.checkpoint", lambda function, *args, **_: function(*args)
                 )
             network, elements = tiny_network(deep_supervision=True, latent_width=1.0), {}
 
@@ -126,3 +126,26 @@ class TestCompile:
         assert len(graphs) <= seen + 4
         assert all(torch.isfinite(p.grad).all() for p in network.encoders.parameters())
         torch._dynamo.reset()
+
+
+class TestSeveralSubsetsAtOnce:
+    def test_as_one_after_the_other(self):
+        network, x = tiny_network(deep_supervision=True), random_images(3)
+        subsets = torch.stack([masks((0, 1, 2, 3), (0, 1), (3,)), masks((0,), (0,), (3,)), masks((2, 3), (1,), (3,))])
+        found = network(x, subsets, full=True)
+        for output, available in zip(found, subsets, strict=True):
+            alone = network(x, available, full=True)
+            for one, other in zip(output.segmentation, alone.segmentation, strict=True):
+                torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(output.completion, alone.completion, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(output.kl, alone.kl)
+            for one, other in zip(output.posterior, alone.posterior, strict=True):
+                torch.testing.assert_close(one.mean, other.mean, rtol=1e-4, atol=1e-5)
+
+    def test_each_modality_is_encoded_once(self):
+        network, x = tiny_network(), random_images(2)
+        calls = []
+        for encoder in network.encoders:
+            encoder.register_forward_hook(lambda *_: calls.append(1))
+        network(x, torch.stack([masks(subset, subset) for subset in all_subsets(4)]), full=True)
+        assert len(calls) == 4

@@ -1,4 +1,4 @@
-"""The finest level of encoders and image decoder: fewer convolutions, no norm."""
+"""What the plan becomes: at the finest level of encoders and image decoder fewer convolutions and no norm."""
 
 from __future__ import annotations
 

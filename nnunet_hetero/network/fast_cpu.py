@@ -1,0 +1,128 @@
+"""Layers that compute the same another way, where torch's own is slow on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A convolution with a kernel of one voxel, on a CPU as a matrix product: up to three times faster."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _as_product(super()._conv_forward, input, weight, bias)
+
+
+class PointwiseConv3d(nn.Conv3d):
+    """See `PointwiseConv2d`."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _as_product(super()._conv_forward, input, weight, bias)
+
+
+def _as_product(
+    convolve: Callable[[Tensor, Tensor, Tensor | None], Tensor], x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    if x.device.type != "cpu":
+        return convolve(x, weight, bias)
+    constant = weight.new_zeros(1) if bias is None else bias
+    weight = weight.flatten(1).expand(len(x), -1, -1)
+    return torch.baddbmm(constant[None, :, None], weight, x.flatten(2)).unflatten(2, x.shape[2:])
+
+
+class RowwiseNorm2d(nn.InstanceNorm2d):
+    """An instance norm, on a CPU as a group norm of a group per channel: with its activation up to 2.5 times faster.
+
+    torch's instance norm returns a view, and an activation in place of a view copies all of it several times.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise ``(n, C, H, W)``."""
+        return _by_rows(self, input) if input.device.type == "cpu" else super().forward(input)
+
+
+class RowwiseNorm3d(nn.InstanceNorm3d):
+    """See `RowwiseNorm2d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise ``(n, C, D, H, W)``."""
+        return _by_rows(self, input) if input.device.type == "cpu" else super().forward(input)
+
+
+def _by_rows(norm: _InstanceNorm, x: Tensor) -> Tensor:
+    return nn.functional.group_norm(x, norm.num_features, norm.weight, norm.bias, norm.eps)
+
+
+POINTWISE: dict[type[nn.Module], type[_ConvNd]] = {nn.Conv2d: PointwiseConv2d, nn.Conv3d: PointwiseConv3d}
+ROWWISE: dict[type[nn.Module], type[_InstanceNorm]] = {
+    nn.InstanceNorm2d: RowwiseNorm2d,
+    nn.InstanceNorm3d: RowwiseNorm3d,
+}
+
+
+def quickened(network: nn.Module) -> nn.Module:
+    """Put other layers in the place of instance norms, and of convolutions with kernels of one voxel.
+
+    They have the parameters of those that they replace, under the same names.
+
+    Args:
+        network: Changed in place, unless it is such a layer itself.
+
+    Returns:
+        The network.
+    """
+    replacements: dict[nn.Module, nn.Module] = {}
+    for module in network.modules():
+        quick = _quick(module)
+        if quick is not None:
+            replacements[module] = quick
+    for parent in list(network.modules()):
+        # nnU-Net's blocks have a layer under several names.
+        for name, child in list(parent._modules.items()):
+            if child in replacements:
+                setattr(parent, name, replacements[child])
+    return replacements.get(network, network)
+
+
+def _quick(module: nn.Module) -> nn.Module | None:
+    """The faster layer for a layer, None if there is none."""
+    # On the device "meta" nothing is drawn for weights that are thrown away.
+    if isinstance(module, _ConvNd) and type(module) in POINTWISE and {*module.kernel_size, *module.stride} == {1}:
+        convolution = POINTWISE[type(module)](
+            module.in_channels, module.out_channels, 1, bias=module.bias is not None, device="meta"
+        )
+        return _with_parameters_of(module, convolution)
+    if isinstance(module, _InstanceNorm) and type(module) in ROWWISE and not module.track_running_stats:
+        norm = ROWWISE[type(module)](module.num_features, module.eps, affine=module.affine, device="meta")
+        return _with_parameters_of(module, norm)
+    return None
+
+
+def _with_parameters_of(module: nn.Module, quick: nn.Module) -> nn.Module:
+    for name, parameter in module.named_parameters(recurse=False):
+        setattr(quick, name, parameter)
+    return quick.train(module.training)
+
+
+def never_small_and_alone(backbone: nn.Module) -> None:
+    """Let convolutions of a single sample compute two.
+
+    On a CPU torch runs the small 3D convolutions of a single sample by a path three times slower than for two.
+
+    Args:
+        backbone: Whoever calls it drops what there is too much of.
+    """
+    for module in backbone.modules():
+        if isinstance(module, tuple(POINTWISE)):
+            module.register_forward_pre_hook(_doubled)
+
+
+def _doubled(convolution: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    """What is small is in torch's ``use_mkldnn`` (aten/src/ATen/native/Convolution.cpp)."""
+    (x,) = inputs
+    small = convolution.in_channels > 1 and len(x) == 1 and x.shape[:4].numel() <= 20480
+    return (x.expand(2, *x.shape[1:]),) if small and x.device.type == "cpu" else None
