@@ -6,10 +6,10 @@ whole, and a run that was stopped at any moment can be continued.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,16 @@ import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.utilities.helpers import empty_cache
 
-from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.prepare import Failure
+from nnunet_hetero.inference.earlier_run import MADE_FROM, forget
 from nnunet_hetero.inference.engine.case_result import CasePrediction
-from nnunet_hetero.inference.output.case_writer import TABLES, CaseWriter
-from nnunet_hetero.inference.output.modality_record import read_record, write_record
+from nnunet_hetero.inference.output.case_writer import CaseWriter
+from nnunet_hetero.inference.output.modality_record import write_record
 from nnunet_hetero.inference.output.run_record import PeakMemory, record_case, record_failure
-from nnunet_hetero.inference.output.volumes import Row, drop_row, has_row, write_row
-from nnunet_hetero.io.atomic_files import Unfinished, clear_drafts, locked, replace_text
-from nnunet_hetero.io.documents import Document
+from nnunet_hetero.inference.output.volumes import Row, write_row
+from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.io.processes import Workers, in_words
-
-ARGUMENTS_NAME = "predict_from_raw_data_args.json"
-
-BESIDE = Document(dict[str, Any], "what nnU-Net writes beside its predictions", "Predict the cases again.")
-"""It is written anew by every run: a damaged one is put aside."""
+from nnunet_hetero.io.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,7 @@ class BatchItem:
         output: Path of its files without ending; None returns the result instead.
         record: Its entry in ``modalities.json``, None if the case came from no files.
         seconds: How long each step took.
+        made_from: Its files and the settings; None if the case came from no files.
     """
 
     name: str
@@ -55,6 +51,7 @@ class BatchItem:
     output: str | None
     record: dict | None = None
     seconds: dict[str, float] | None = None
+    made_from: Provenance | None = None
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> BatchItem:
@@ -65,7 +62,7 @@ class BatchItem:
             os.remove(file)
         name = item.get("name") or ("" if output is None else os.path.basename(output))
         seconds = {"preprocessing": item["seconds"]} if "seconds" in item else {}
-        return cls(name, data, item["data_properties"], output, item.get("record"), seconds)
+        return cls(name, data, item["data_properties"], output, item.get("record"), seconds, item.get("made_from"))
 
     @property
     def folder(self) -> str:
@@ -201,6 +198,8 @@ class Batch:
                 )
             except OSError as reason:  # most likely the disk is full
                 error = in_words(reason)
+                with contextlib.suppress(OSError):
+                    forget([item.output], self.writer)  # some of its files may be in place
         unfinished.drop()
         self._open.remove(unfinished)
         if error is not None:
@@ -216,6 +215,8 @@ class Batch:
         if item.record is not None:
             write_record(item.folder, item.file_name, item.record)
             measured = {"modalities": item.record["used"], **measured}
+        if item.made_from is not None:
+            measured = {**measured, MADE_FROM: item.made_from.to_json()}
         if self.run is not None:
             record_case(item.folder, item.file_name, self.run, measured)
 
@@ -237,71 +238,3 @@ def _note_failure(output: str, failure: Failure | None) -> None:
         record_failure(folder or os.curdir, case, failure)
     except OSError as error:  # a full disk; the other cases go on
         print(f"failed.json could not be written: {error}", flush=True)
-
-
-def is_whole(output: str, writer: CaseWriter) -> bool:
-    """Whether an earlier run has written everything that is asked of a case.
-
-    Args:
-        output: Path of its files without ending.
-        writer: Knows what is asked.
-    """
-    folder, case = os.path.split(output)
-    entry = read_record(folder or os.curdir, case)
-    return (
-        entry is not None
-        and all(os.path.isfile(os.path.join(folder, name)) for name in writer.expected(case, entry["absent"]))
-        and all(has_row(os.path.join(folder, table), case) for table in writer.tables())
-    )
-
-
-def still_to_do(
-    cases: Sequence[Case], outputs: Sequence[str | None], writer: CaseWriter
-) -> tuple[list[Case], list[str | None]]:
-    """The cases that an earlier run has not finished; the drafts that it left are cleared away.
-
-    Args:
-        cases: All cases.
-        outputs: Path of each case's files without ending; None is never done.
-        writer: Knows what is asked.
-    """
-    todo = []
-    for case, output in zip(cases, outputs, strict=True):
-        if output is None or not is_whole(output, writer):
-            todo.append((case, output))
-    for folder in {os.path.dirname(output) or os.curdir for output in outputs if output is not None}:
-        clear_drafts(folder)
-    print(f"{len(cases) - len(todo)} of them are predicted already.")
-    return [case for case, _ in todo], [output for _, output in todo]
-
-
-def make_ready(output: str, writer: CaseWriter) -> None:
-    """Remove what a killed run left of a case, and what of an earlier run would pass for results of this one.
-
-    That is its segmentation and its rows in tables; should the case fail now, they would stay.
-    """
-    folder, case = os.path.split(output)
-    clear_drafts(folder or os.curdir)
-    Path(folder, writer.segmentation(case)).unlink(missing_ok=True)
-    for table in TABLES:
-        drop_row(os.path.join(folder, table), case)
-
-
-def write_settings(folder: str, arguments: dict[str, Any], dataset_json: dict, plans: dict) -> None:
-    """Write what nnU-Net writes beside its predictions, each file as a whole.
-
-    Runs that differ only in which part they are, or in whether they continue, leave each other's arguments in place.
-    """
-    os.makedirs(folder, exist_ok=True)
-    arguments = json.loads(json.dumps(arguments, default=str))
-    files = {"dataset.json": dataset_json, "plans.json": plans, ARGUMENTS_NAME: arguments}
-    own = dict.fromkeys(("overwrite", "part_id"))
-    with locked(folder):
-        for name, content in files.items():
-            file = Path(folder, name)
-            before = BESIDE.or_aside(file)
-            if name == ARGUMENTS_NAME and before is not None and before | own == content | own:
-                continue
-            text = json.dumps(content, sort_keys=name == ARGUMENTS_NAME, indent=4)
-            if before is None or json.dumps(before, indent=4) != text:
-                replace_text(file, text)

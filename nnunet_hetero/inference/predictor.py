@@ -19,7 +19,8 @@ from nnunet_hetero.cases.find import Case, find_cases, kept_modalities
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.prepare import Failure, prepare_cases
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.batch import Batch, BatchItem, make_ready, still_to_do, write_settings
+from nnunet_hetero.inference.batch import Batch, BatchItem
+from nnunet_hetero.inference.earlier_run import MadeFrom, forget
 from nnunet_hetero.inference.engine.case_prediction import predict_case, predict_preprocessed, require_image_decoders
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel, Tiles, unwrapped
@@ -29,6 +30,7 @@ from nnunet_hetero.inference.nnunet_arrays import ArrayEntryPoints, require_prep
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import describe, record
 from nnunet_hetero.inference.output.run_record import describe_run
+from nnunet_hetero.inference.output_folder import checked_outputs, still_to_do, write_settings
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 
@@ -263,6 +265,9 @@ class HeteroModalPredictor(ArrayEntryPoints):
             # nnU-Net would take any other type than str and list for "return the results".
             outputs = str(outputs)
         self.failed = {}
+        cases, todo, _ = self._manage_input_and_output_lists(
+            source, outputs, None, overwrite, part_id, num_parts, save_probabilities
+        )
         if outputs is not None:
             arguments = {
                 "list_of_lists_or_source_folder": source,
@@ -277,19 +282,13 @@ class HeteroModalPredictor(ArrayEntryPoints):
             }
             folder = outputs if isinstance(outputs, str) else os.path.dirname(outputs[0]) or os.curdir
             write_settings(folder, arguments, self.dataset_json, self.plans_manager.plans)
-        cases, outputs, _ = self._manage_input_and_output_lists(
-            source, outputs, None, overwrite, part_id, num_parts, save_probabilities
-        )
         if not cases:
             return None
         writer = CaseWriter.of_model(self.model, save_probabilities)
-        for output in outputs:
-            if output is not None:
-                make_ready(output, writer)
-        items = self._internal_get_data_iterator_from_lists_of_filenames(
-            cases, None, outputs, num_processes_preprocessing
-        )
-        result = self.predict_from_data_iterator(items, save_probabilities, num_processes_segmentation_export)
+        forget([output for output in todo if output is not None], writer)
+        items = self._internal_get_data_iterator_from_lists_of_filenames(cases, None, todo, num_processes_preprocessing)
+        with contextlib.closing(items):
+            result = self.predict_from_data_iterator(items, save_probabilities, num_processes_segmentation_export)
         if len(self.failed) == len(cases):
             reasons = "\n".join(f"  {reason}" for reason in self.failed.values())
             raise DataError(f"None of the {len(cases)} case(s) could be predicted:\n{reasons}")
@@ -326,26 +325,26 @@ class HeteroModalPredictor(ArrayEntryPoints):
     ) -> tuple[list[Case], list[str] | None, None]:
         """nnU-Net's hook: the cases of this part that are still to do, and their output files without ending."""
         ending = self.dataset_json["file_ending"]
-        cases = find_cases(list_of_lists_or_source_folder, self.modalities, ending, self.kept)[part_id::num_parts]
-        outputs = output_folder_or_list_of_truncated_output_files
-        if outputs is None:
-            outputs = [None] * len(cases)
-        elif isinstance(outputs, str):
-            outputs = [os.path.join(outputs, case.name) for case in cases]
-        else:
-            outputs = outputs[part_id::num_parts]
+        cases = find_cases(list_of_lists_or_source_folder, self.modalities, ending, self.kept)
+        writer = CaseWriter.of_model(self.model, save_probabilities)
+        outputs = checked_outputs(
+            output_folder_or_list_of_truncated_output_files, list_of_lists_or_source_folder, cases, writer
+        )
+        cases, outputs = cases[part_id::num_parts], outputs[part_id::num_parts]
         print(f"{len(cases)} case(s) to predict (part {part_id} of {num_parts}).")
         if not overwrite:
-            cases, outputs = still_to_do(cases, outputs, CaseWriter.of_model(self.model, save_probabilities))
+            cases, outputs = still_to_do(cases, outputs, self.model, writer)
         return cases, outputs, None
 
     def _internal_get_data_iterator_from_lists_of_filenames(
         self, cases: list[Case], _previous_stage: None, outputs: list[str | None], num_processes: int
     ) -> Iterator[dict]:
         """nnU-Net's hook: the preprocessed cases, as its prediction loop takes them, and what is wrong with others."""
+        # Before a file is read, so that no later change is missed.
+        made_from = list(map(MadeFrom(self.model), cases))
         prepared_cases = prepare_cases(cases, self.model.preparation, self.kept, num_processes)
         modalities = self.modalities
-        for output, (case, prepared, seconds) in zip(outputs, prepared_cases, strict=True):
+        for output, made, (case, prepared, seconds) in zip(outputs, made_from, prepared_cases, strict=True):
             if isinstance(prepared, Failure):
                 yield {"name": case.name, "ofile": output, "failure": prepared}
                 continue
@@ -358,7 +357,20 @@ class HeteroModalPredictor(ArrayEntryPoints):
                 "name": case.name,
                 "record": entry,
                 "seconds": seconds,
+                "made_from": made,
             }
+
+    def describe_run(self, save_probabilities: bool = False) -> dict | None:
+        """What ``run.json`` says of a call; None for a model that was not loaded from its folder."""
+        if self._trained is None:
+            return None
+        flags = {
+            **(dataclasses.asdict(self.options) if self.options else {}),
+            "step_size": self.tile_step_size,
+            "mirroring": self.use_mirroring,
+            "save_probabilities": save_probabilities,
+        }
+        return describe_run(self._trained.description, self._trained.checkpoints, flags, self.device)
 
     def predict_from_data_iterator(
         self,
@@ -368,15 +380,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
     ) -> list:
         """See nnU-Net; with 0 processes the export happens in this one. A bad case does not stop the others."""
         writer = CaseWriter.of_model(self.model, save_probabilities)
-        run = None
-        if self._trained is not None:
-            flags = {
-                **(dataclasses.asdict(self.options) if self.options else {}),
-                "step_size": self.tile_step_size,
-                "mirroring": self.use_mirroring,
-                "save_probabilities": save_probabilities,
-            }
-            run = describe_run(self._trained.description, self._trained.checkpoints, flags, self.device)
+        run = self.describe_run(save_probabilities)
         with Batch(self.predict_case, self.device, writer, run, num_processes_segmentation_export) as batch:
             try:
                 for item in data_iterator:

@@ -202,12 +202,14 @@ class TestNnunetsOptions:
         write_case(tmp_path / "images", "a")
         predict(predictors(missing=["t1"]), tmp_path / "images", tmp_path / "out")
         (tmp_path / "out" / "a.nii.gz").write_bytes(b"kept")
-        write_case(tmp_path / "images", "b", present=(0,))
-        predictors().predict_from_files_sequential(str(tmp_path / "images"), str(tmp_path / "out"), overwrite=False)
+        write_case(tmp_path / "images", "b", present=(0, 1))
+        predictors(missing=["t1"]).predict_from_files_sequential(
+            str(tmp_path / "images"), str(tmp_path / "out"), overwrite=False
+        )
         assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b"kept"
         assert {case: entry["used"] for case, entry in modalities_json(tmp_path / "out").items()} == {
             "a": ["T1c", "T2", "FLAIR"],
-            "b": ["T1"],
+            "b": ["T1c"],
         }
 
     def test_continue_needs_the_probabilities_if_asked_for(self, tmp_path, predictors):

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         tile_step_size=args.step_size,
         allow_tqdm=not args.disable_progress_bar,
     )
-    failed = complete_cases(predictor.model, args.i, args.o, not args.continue_prediction, args.npp)
+    overwrite, run = not args.continue_prediction, predictor.describe_run()
+    failed = complete_cases(predictor.model, args.i, args.o, overwrite, args.npp, run)
     print(f"Written to {args.o}/completed.")
     return 1 if failed else 0

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,21 +92,21 @@ def write_row(file: str | os.PathLike, case: str, used: Sequence[str], row: Row)
         _write(file, columns, [rows[name] for name in sorted(rows)])
 
 
-def drop_row(file: str | os.PathLike, case: str) -> None:
-    """Remove the row of one case from a CSV file that `write_row` wrote."""
+def drop_rows(file: str | os.PathLike, cases: Collection[str]) -> None:
+    """Remove the rows of some cases from a CSV file that `write_row` wrote."""
     file = Path(file)
     if not os.path.lexists(file):
         return
     with locked(file.parent):
         rows = TABLE.or_aside(file)
-        others = [row for row in rows if row["case"] != case]
+        others = [row for row in rows if row["case"] not in cases]
         if len(others) < len(rows):
             _write(file, list(rows[0]), others)
 
 
-def has_row(file: str | os.PathLike, case: str) -> bool:
-    """Whether a CSV file is there and has a row of this case."""
-    return any(row["case"] == case for row in TABLE.or_aside(file))
+def cases_with_row(file: str | os.PathLike) -> set[str]:
+    """The cases of a CSV file that `write_row` wrote; none if it is not there."""
+    return {row["case"] for row in TABLE.or_aside(file)}
 
 
 def _write(file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:

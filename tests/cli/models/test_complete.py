@@ -47,6 +47,7 @@ class TestFiles:
             "completed/a_0003.json",
             "completed/a_0003.nii.gz",
             "modalities.json",
+            "run.json",
         ]
         options = PredictionOptions(sampling=SamplingOptions(2, save_completed="missing"))
         predictor = HeteroModalPredictor.from_model_folder(
