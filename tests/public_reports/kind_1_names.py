@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import nibabel
 import numpy as np
-from helpers.tiny_model import SHAPE, read_array, write_case, write_image
-from public_reports.situation import Place, Situation
+import torch
+from helpers.tiny_model import SHAPE, read_array, write_case, write_image, write_tiny_model
+from public_reports.situation import MODEL, Place, Situation
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
+CPU = ("-device", "cpu")
 
 
 def _no_image_left(place: Place) -> int:
@@ -51,6 +58,10 @@ def _only_the_good_case(place: Place) -> None:
     ]
 
 
+def _nothing_segmented(place: Place) -> None:
+    assert not [file for file in place.written() if file.endswith(".gz")]
+
+
 def _of_another_patient(place: Place) -> int:
     """ITK takes the header from X_0000.nii.gz and the voxels from X_0000.nii."""
     write_case(place.images, "X")
@@ -63,9 +74,6 @@ def _of_another_patient(place: Place) -> int:
 
 def _mixture_from_python(place: Place) -> int:
     """A list of files does not look at names, the reader does."""
-    from nnunet_hetero.errors import DataError
-    from nnunet_hetero.inference.predictor import HeteroModalPredictor
-
     _of_another_patient_files(place)
     predictor = HeteroModalPredictor.from_model_folder(place.model.folder, folds=0, device="cpu")
     try:
@@ -84,7 +92,7 @@ def _of_another_patient_files(place: Place) -> None:
 def _complete(place: Place) -> int:
     write_case(place.images, "X")
     _rename_t1c(place.images, "X_0001.nii")
-    flags = ("-d", "501", "-c", "3d_fullres", "-f", "0", "-device", "cpu")
+    flags = (*MODEL, *CPU)
     return place.run("complete", "-i", place.images, "-o", place.out, *flags, "-npp", "0")
 
 
@@ -92,7 +100,7 @@ def _evaluate(place: Place, rename: Callable[[Path, Path], None]) -> int:
     labels = place.folder / "labels"
     write_case(place.images, "X", labels=labels)
     rename(place.images, labels)
-    flags = ("-d", "501", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "--subsets", "T1", "--disable_tta")
+    flags = (*MODEL, *CPU, "--subsets", "T1", "--disable_tta")
     return place.run("evaluate", "-i", place.images, "-l", labels, "-o", place.out, *flags)
 
 
@@ -113,7 +121,7 @@ def _validation_case(place: Place) -> int:
     with gzip.open(file) as stream:
         file.with_suffix("").write_bytes(stream.read())
     file.unlink()
-    flags = ("-d", "501", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "--subsets", "T1", "--disable_tta")
+    flags = (*MODEL, *CPU, "--subsets", "T1", "--disable_tta")
     return place.run("evaluate", "-o", place.out, *flags)
 
 
@@ -175,6 +183,43 @@ def _value(place: Place, value: float, dtype: type) -> int:
     image[7, 8, 9] = value
     nibabel.save(nibabel.Nifti1Image(image, stored.affine), file)
     return place.predict()
+
+
+# -- 5 ----------------------------------------------------------------------------------------------------------------
+
+
+def _by_nnunets_command(place: Place) -> int:
+    """``nnunet_hetero env`` alone: nnU-Net finds our trainer, and predicts with its own predictor."""
+    from nnunetv2.inference.predict_from_raw_data import predict_entry_point
+
+    write_case(place.images, "a", present=(0, 2))
+    argv = ["nnUNetv2_predict", "-i", place.images, "-o", place.out, *MODEL, "-tr", "HeteroModalVAETrainer", *CPU]
+    place.monkeypatch.setattr(sys, "argv", [str(word) for word in argv])
+    try:
+        predict_entry_point()
+    except SystemExit as end:
+        print(end.code)
+        return int(end.code is not None)
+    return 0
+
+
+def _arrays_prepared_by_nnunet(place: Place) -> int:
+    """An absent CT is a constant once nnU-Net has normalised it."""
+    model = write_tiny_model(place.folder / "ct", channels=("CT", "T1"), scheme="CTNormalization")
+    predictor = HeteroModalPredictor.from_model_folder(model.folder, folds=0, device="cpu")
+    image = np.random.default_rng(0).uniform(1, 9, (2, *SHAPE)).astype(np.float32)
+    image[0] = 0
+    preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
+    managers = predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json
+    data, _, properties = preprocessor.run_case_npy(image, None, {"spacing": [1.0] * 3}, *managers)
+    try:
+        predictor.predict_from_data_iterator(
+            [{"data": torch.from_numpy(data), "data_properties": properties, "ofile": None}], False, 0
+        )
+    except DataError as error:
+        print(error)
+        return 1
+    return 0
 
 
 RENAMED = (
@@ -251,5 +296,18 @@ SITUATIONS = [
         "a value that flattens all others",
         partial(_value, value=1e12, dtype=np.float32),
         says=("voxel (7, 8, 9) is 1e+12",),
+    ),
+    Situation(
+        "5",
+        "nnUNetv2_predict without activation",
+        _by_nnunets_command,
+        says=("nnU-Net's own predictor cannot predict", "nnunet_hetero predict", "nnunet_hetero activate"),
+        check=_nothing_segmented,
+    ),
+    Situation(
+        "5b",
+        "images that nnU-Net has prepared",
+        _arrays_prepared_by_nnunet,
+        says=("CT has one value throughout", "Let this predictor prepare the images"),
     ),
 ]
