@@ -1,4 +1,4 @@
-"""The images of a case as they were read, absent ones as zeros, and where they show something."""
+"""The images of a case as they were read, absent ones as zeros."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from nnunet_hetero.modalities import Modalities, Subset
 
 NO_FILE = "no file"
 SWITCHED_OFF = "switched off"
-
-FOREGROUND = "nnunet_hetero_foreground"
-"""Key of `packed_foreground` in the properties of a preprocessed case."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +94,3 @@ class CaseImages:
         properties = tuple(None if channel in channels else entry for channel, entry in enumerate(self.properties))
         absent = {**self.absent, **dict.fromkeys(channels, reason)}
         return CaseImages(self.name, self.modalities, data, properties, absent)
-
-
-def packed_foreground(images: np.ndarray) -> np.ndarray:
-    """Where at least one image is not zero, eight voxels to a byte: kept from reading to writing, for completed images.
-
-    Args:
-        images: Those that the case is segmented from, ``(C, *spatial)``, on the case's own grid.
-    """
-    return np.packbits((images != 0).any(axis=0))
-
-
-def unpacked_foreground(properties: dict, shape: Sequence[int]) -> np.ndarray:
-    """What `packed_foreground` was made from, a bool array of ``shape``."""
-    return np.unpackbits(properties[FOREGROUND], count=int(np.prod(shape))).reshape(shape).astype(bool)

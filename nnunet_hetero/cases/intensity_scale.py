@@ -24,11 +24,13 @@ class IntensityScale:
         mean: Added last.
         sd: Factor.
         units: What the numbers then are.
+        background: What the image has where there is nothing to see.
     """
 
     mean: float = 0.0
     sd: float = 1.0
     units: str = NORMALISED_UNITS
+    background: float = 0.0
 
 
 def intensity_scales(
@@ -56,7 +58,9 @@ def intensity_scales(
             scales.append(IntensityScale(moments["mean"], moments["sd"], COHORT_UNITS))
         elif scheme == "CTNormalization":
             properties = foreground[str(channel)]
-            scales.append(IntensityScale(properties["mean"], properties["std"], COHORT_UNITS))
+            # The network has seen no darker air than this, and zero is water.
+            air = properties["percentile_00_5"]
+            scales.append(IntensityScale(properties["mean"], properties["std"], COHORT_UNITS, air))
         elif scheme == "RGBTo01Normalization":
             scales.append(IntensityScale(0.0, 255.0, COHORT_UNITS))
         elif scheme == "NoNormalization":

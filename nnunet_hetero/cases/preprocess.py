@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import nibabel
 import numpy as np
 
-from nnunet_hetero.cases.case_images import FOREGROUND, NO_FILE, SWITCHED_OFF, CaseImages, packed_foreground
+from nnunet_hetero.cases.case_images import NO_FILE, SWITCHED_OFF, CaseImages
 from nnunet_hetero.cases.find import Case
-from nnunet_hetero.cases.flat_images import require_tissue, without_flat
 from nnunet_hetero.cases.geometry import SHEARED, header_doubts, reader_geometry
 from nnunet_hetero.cases.histogram import image_statistics, standardise_case
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole
 from nnunet_hetero.cases.image_values import absence, is_two_valued, require_usable
 from nnunet_hetero.cases.naming.neighbours import refuse_mixture
 from nnunet_hetero.cases.preparation import Preparation
+from nnunet_hetero.cases.tissue import background_notes, require_tissue, without_flat
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
 
@@ -207,5 +207,5 @@ def preprocess(images: CaseImages, preparation: Preparation) -> PreparedCase:
             "resampled, so that it would count as absent. Mend the image, or predict without: --missing "
             f"{images.modalities.names[lost[0]]}"
         )
-    properties[FOREGROUND] = packed_foreground(images.data[list(used)])
+    properties |= background_notes(images.data[list(used)], used, preparation)
     return PreparedCase(images.name, data.astype(np.float32, copy=False), properties, used, images.absent)

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-from nnunet_hetero.cases.case_images import FOREGROUND, CaseImages
+from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.image_values import is_flat
 from nnunet_hetero.cases.preparation import standardises
 from nnunet_hetero.cases.preprocess import preprocess
+from nnunet_hetero.cases.tissue import FOREGROUND
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.modality_record import record

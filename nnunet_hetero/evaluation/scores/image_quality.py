@@ -13,26 +13,29 @@ WINDOW = 7
 TISSUES = ("brain", "tumour", "healthy")
 
 CONVENTION = (
-    "Both images are z-scored inside the brain (voxels where the real image is not zero) first, since the intensities "
-    "of MR images have no unit; the data range of PSNR and SSIM is the real image's range there. SSIM is the mean of "
-    "its map (7×7×7 windows) over the voxels of the mask."
+    "Both images are z-scored inside the brain (voxels where the real image is not zero; of CT, where it is no air) "
+    "first, since the intensities of MR images have no unit; the data range of PSNR and SSIM is the real image's range "
+    "there. SSIM is the mean of its map (7×7×7 windows) over the voxels of the mask."
 )
 
 
-def image_quality(completed: np.ndarray, real: np.ndarray, tumour: np.ndarray) -> dict[str, float]:
+def image_quality(
+    completed: np.ndarray, real: np.ndarray, tumour: np.ndarray, brain: np.ndarray | None = None
+) -> dict[str, float]:
     """PSNR in dB and SSIM of a completed image, by `CONVENTION`.
 
     Args:
         completed: ``(D, H, W)``.
         real: The image that was not given to the model, same shape.
         tumour: Mask of the tumour, same shape.
+        brain: Where the real image shows tissue, bool, same shape; None is where it is not zero.
 
     Returns:
         ``psnr`` and ``ssim`` by place: ``psnr_brain``, ``psnr_tumour``, ``psnr_healthy`` and the same with ``ssim``;
         NaN for an empty place or a constant image.
     """
-    completed, real, tumour = (np.squeeze(image) for image in (completed, real, tumour))
-    brain = real != 0
+    brain = real != 0 if brain is None else brain
+    completed, real, tumour, brain = (np.squeeze(image) for image in (completed, real, tumour, brain))
     # Filters need the neighbourhood of the brain only.
     window = min(WINDOW, *(size - 1 + size % 2 for size in real.shape))
     box = bounding_box(brain, margin=WINDOW)
@@ -52,15 +55,18 @@ def image_quality(completed: np.ndarray, real: np.ndarray, tumour: np.ndarray) -
     return result
 
 
-def completion_scores(completed: np.ndarray, real: np.ndarray, tumour: np.ndarray) -> list[dict[str, str | float]]:
+def completion_scores(
+    completed: np.ndarray, real: np.ndarray, tumour: np.ndarray, brain: np.ndarray | None = None
+) -> list[dict[str, str | float]]:
     """The same as rows of ``completion.csv``: ``tissue`` (one of `TISSUES`), ``psnr`` and ``ssim``.
 
     Args:
         completed: ``(D, H, W)``.
         real: The image that was not given to the model, same shape.
         tumour: Mask of the tumour, same shape.
+        brain: Where the real image shows tissue, bool, same shape; None is where it is not zero.
     """
-    found = image_quality(completed, real, tumour)
+    found = image_quality(completed, real, tumour, brain)
     return [{"tissue": name, "psnr": found[f"psnr_{name}"], "ssim": found[f"ssim_{name}"]} for name in TISSUES]
 
 

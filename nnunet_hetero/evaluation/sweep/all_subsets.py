@@ -13,6 +13,7 @@ from tqdm import tqdm
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.labels import dataset_labels, known_labels, raw_labels
 from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
+from nnunet_hetero.cases.tissue import tissue_masks
 from nnunet_hetero.cases.written_image import write_label_map
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, completion_scores
@@ -151,22 +152,29 @@ class _Sweep:
         images = read_case(entry.case, model.modalities, model.kept, self.reader)
         truth = _read_truth(entry, images, self.reader, model.preparation.dataset_json)
         own = [subset for subset in subsets if set(subset) <= set(images.used)]
+        tissue = tissue_masks(images.data, range(len(images.data)), model.preparation)
         for shared in shared_inputs(images, own, model.preparation):
             targets = [Target(subset, self._completed(subset, images)) for subset in shared.subsets]
             seen = _Percentage(bar, images.name)
             data = torch.from_numpy(shared.prepared.data)
             found = predict_subsets(model, data, images.name, targets, model.sampling, seen)
             for target, prediction in zip(targets, found, strict=True):
-                self._score(target.subset, prediction, shared, images, truth)
+                self._score(target.subset, prediction, shared, images, truth, tissue)
                 bar.update()
 
     def _completed(self, subset: Subset, images: CaseImages) -> tuple[int, ...]:
         return tuple(channel for channel in images.used if self.scoring.completion and channel not in subset)
 
     def _score(
-        self, subset: Subset, found: CasePrediction, shared: SharedInput, images: CaseImages, truth: np.ndarray
+        self,
+        subset: Subset,
+        found: CasePrediction,
+        shared: SharedInput,
+        images: CaseImages,
+        truth: np.ndarray,
+        tissue: np.ndarray,
     ) -> None:
-        properties = shared.properties_of(subset, images)
+        properties = shared.properties_of(subset, images, self.model.preparation)
         prediction = self.model.to_segmentation(found.logits, properties)
         if self.scoring.removal is not None:
             prediction = self.scoring.removal(prediction)
@@ -177,7 +185,7 @@ class _Sweep:
                 write_label_map(prediction, path, properties, self.reader)
         label = self.model.modalities.label(subset)
         spacing = properties["spacing"]
-        save_snapshot(self.results.folder, images.name, label, images.data, truth, prediction, spacing)
+        save_snapshot(self.results.folder, images.name, label, images.data, truth, prediction, spacing, tissue)
         ignore = self.model.label_manager.ignore_label
         scores = measure(prediction, truth, self.regions, spacing, self.scoring.metrics, ignore)
         pair = {"case": images.name, "subset": label, "n_modalities": len(subset)}
@@ -185,12 +193,12 @@ class _Sweep:
         if found.completed:
             names = [self.model.modalities.names[channel] for channel in found.completed]
             completed = self.writer.completed_images(found, properties)
-            real = images.data[list(found.completed)]
+            channels = list(found.completed)
             tumour = np.isin(truth, [0] if ignore is None else [0, ignore], invert=True)
             completion = [
                 {**pair, "modality": name, **row}
-                for name, *both in zip(names, completed, real, strict=True)
-                for row in completion_scores(*both, tumour)
+                for name, *both, brain in zip(names, completed, images.data[channels], tissue[channels], strict=True)
+                for row in completion_scores(*both, tumour, brain)
             ]
         # The case and subset are done with these rows.
         self.results.add([{**pair, "region": region, **row} for region, row in scores.items()], completion)

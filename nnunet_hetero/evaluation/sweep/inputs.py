@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnunet_hetero.cases.case_images import FOREGROUND, CaseImages, packed_foreground
-from nnunet_hetero.cases.flat_images import require_tissue
+from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import PreparedCase, preprocess
+from nnunet_hetero.cases.tissue import background_notes, require_tissue
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.geometry import bounding_box
 from nnunet_hetero.modalities import Subset
@@ -28,10 +28,10 @@ class SharedInput(NamedTuple):
     prepared: PreparedCase
     subsets: list[Subset]
 
-    def properties_of(self, subset: Subset, images: CaseImages) -> dict:
+    def properties_of(self, subset: Subset, images: CaseImages, preparation: Preparation) -> dict:
         """What the export of this subset's prediction needs: the grid is that of its own first image."""
-        own = {**images.properties[subset[0]], FOREGROUND: packed_foreground(images.data[list(subset)])}
-        return {**self.prepared.properties, **own}
+        own = background_notes(images.data[list(subset)], subset, preparation)
+        return {**self.prepared.properties, **images.properties[subset[0]], **own}
 
 
 def shared_inputs(images: CaseImages, subsets: Sequence[Subset], preparation: Preparation) -> Iterator[SharedInput]:

@@ -45,6 +45,7 @@ def save_snapshot(
     truth: np.ndarray,
     prediction: np.ndarray,
     spacing: tuple[float, float, float],
+    tissue: np.ndarray | None = None,
 ) -> Path:
     """Keep the axial slice with the largest true foreground of a case (with none: the largest slice of the head).
 
@@ -58,6 +59,7 @@ def save_snapshot(
         truth: True label map, ``(Z, Y, X)``.
         prediction: Predicted label map, ``(Z, Y, X)``.
         spacing: Of the voxels, (z, y, x), mm.
+        tissue: Where each image shows something, ``(M, Z, Y, X)`` bool; None is where it is not zero.
 
     Returns:
         The file.
@@ -67,11 +69,13 @@ def save_snapshot(
     """
     if not images.shape[1:] == truth.shape == prediction.shape:
         raise ValueError(f"Shapes differ: images {images.shape[1:]}, truth {truth.shape}, {prediction.shape}.")
+    tissue = images != 0 if tissue is None else tissue
     areas = (truth > 0).sum(axis=(1, 2))
-    position = int((areas if areas.any() else (images != 0).any(axis=0).sum(axis=(1, 2))).argmax())
-    window = _window((images[:, position] != 0).any(axis=0) | (truth[position] > 0))
+    position = int((areas if areas.any() else tissue.any(axis=0).sum(axis=(1, 2))).argmax())
+    window = _window(tissue[:, position].any(axis=0) | (truth[position] > 0))
+    part = (slice(None), position, *window)
     snapshot = Snapshot(
-        np.stack([_to_uint8(image[position][window]) for image in images]),
+        np.stack([_to_uint8(*pair) for pair in zip(images[part], tissue[part], strict=True)]),
         _labels(truth[position][window]),
         {subset: _labels(prediction[position][window])},
         tuple(size * part.step for size, part in zip(spacing[1:], window, strict=True)),
@@ -145,9 +149,8 @@ def _window(inside: np.ndarray, margin: int = 2) -> tuple[slice, slice]:
     return tuple(slice(first, last, step) for first, last in parts)
 
 
-def _to_uint8(image: np.ndarray) -> np.ndarray:
-    """Grey values 1 to 255 between the 1st and the 99th percentile; what is exactly zero stays zero."""
-    inside = image != 0
+def _to_uint8(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Grey values 1 to 255 between the 1st and the 99th percentile, 0 outside of the tissue."""
     if not inside.any():
         return np.zeros(image.shape, np.uint8)
     low, high = np.percentile(image[inside], [1, 99])

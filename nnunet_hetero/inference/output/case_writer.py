@@ -15,9 +15,9 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from scipy.ndimage import binary_fill_holes
 
-from nnunet_hetero.cases.case_images import FOREGROUND, unpacked_foreground
 from nnunet_hetero.cases.intensity_scale import IntensityScale
 from nnunet_hetero.cases.preparation import Preparation
+from nnunet_hetero.cases.tissue import FOREGROUND, NOT_ZERO, unpacked
 from nnunet_hetero.cases.written_image import require_written, write_label_map
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel
@@ -209,11 +209,11 @@ class CaseWriter:
         return restored(images, [self.scales[channel] for channel in prediction.completed], properties)
 
     def _share_of_foreground(self, properties: dict, preprocessed_shape: Sequence[int]) -> np.ndarray:
-        """How much of each voxel comes from the foreground, once resampled to the preprocessed grid and back."""
+        """How much of each voxel comes from inside nnU-Net's mask, once resampled to the preprocessed grid and back."""
         resample, plans = self.preparation.configuration_manager.resampling_fn_data, self.preparation.plans_manager
         shape = [properties["shape_before_cropping"][axis] for axis in plans.transpose_backward]
         # Holes are inside for nnU-Net, too.
-        foreground = binary_fill_holes(unpacked_foreground(properties, shape))
+        foreground = binary_fill_holes(unpacked(properties.get(NOT_ZERO, properties[FOREGROUND]), shape))
         foreground = foreground.transpose(plans.transpose_forward)
         cropped = foreground[tuple(slice(*limits) for limits in properties["bbox_used_for_cropping"])]
         own, preprocessed = self._spacings(properties)

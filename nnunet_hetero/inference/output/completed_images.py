@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_hetero.cases.case_images import FOREGROUND, unpacked_foreground
 from nnunet_hetero.cases.intensity_scale import IntensityScale
+from nnunet_hetero.cases.tissue import FOREGROUND, unpacked
 
 
 def restored(images: np.ndarray, scales: Sequence[IntensityScale], properties: dict) -> np.ndarray:
@@ -17,12 +17,15 @@ def restored(images: np.ndarray, scales: Sequence[IntensityScale], properties: d
     Args:
         images: On the case's own grid, in the network's units.
         scales: One per image.
-        properties: Those of the preprocessed case. Zero is what is zero in all images that it was segmented from.
+        properties: Those of the preprocessed case. Background is what shows no tissue in any image that it was
+            segmented from.
     """
     shape = images.shape[1:]
     result = np.stack([image * scale.sd + scale.mean for image, scale in zip(images, scales, strict=True)])
     if FOREGROUND in properties:
-        result[:, ~unpacked_foreground(properties, shape)] = 0
+        outside = ~unpacked(properties[FOREGROUND], shape)
+        for image, scale in zip(result, scales, strict=True):
+            image[outside] = scale.background
     return result.astype(np.float32, copy=False)
 
 

@@ -15,7 +15,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
 from scipy.ndimage import binary_erosion, binary_fill_holes
 
-from nnunet_hetero.cases.case_images import FOREGROUND, CaseImages, packed_foreground
+from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.intensity_scale import (
     COHORT_UNITS,
     NORMALISED_UNITS,
@@ -24,6 +24,7 @@ from nnunet_hetero.cases.intensity_scale import (
     mean_moments,
 )
 from nnunet_hetero.cases.preprocess import preprocess
+from nnunet_hetero.cases.tissue import FOREGROUND
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.output.case_writer import CaseWriter
@@ -45,10 +46,11 @@ def _environment(nnunet_folders):
 
 class TestIntensities:
     def test_each_scheme_is_undone_where_it_can_be(self):
-        foreground = {"1": {"mean": 40.0, "std": 20.0}}
+        foreground = {"1": {"mean": 40.0, "std": 20.0, "percentile_00_5": -80.0}}
         scales = intensity_scales(SCHEMES, MODALITIES, foreground, {"T1": {"mean": 5.0, "sd": 2.0}})
         assert [(scale.mean, scale.sd) for scale in scales] == [(5, 2), (40, 20), (0, 255), (0, 1), (0, 1), (0, 1)]
         assert [scale.units for scale in scales] == [COHORT_UNITS] * 4 + [NORMALISED_UNITS] * 2
+        assert [scale.background for scale in scales] == [0, -80, 0, 0, 0, 0]
 
     def test_mean_over_folds(self):
         folds = [{"T1": {"mean": 1.0, "sd": 2.0}, "T2": {"mean": 7.0, "sd": 1.0}}, {"T1": {"mean": 3.0, "sd": 4.0}}]
@@ -61,10 +63,11 @@ class TestIntensities:
         present = np.zeros((2, 3, 4, 5), np.float32)
         present[0, 1:, 1:, 1:] = 3
         present[1, 0, 0, 0] = -1
-        scales = intensity_scales(SCHEMES[:2], Modalities(("T1", "CT")), {"1": {"mean": 1.0, "std": 2.0}}, None)
-        found = restored(images, scales, {FOREGROUND: packed_foreground(present)})
+        of_ct = {"mean": 1.0, "std": 2.0, "percentile_00_5": -70.0}
+        scales = intensity_scales(SCHEMES[:2], Modalities(("T1", "CT")), {"1": of_ct}, None)
         inside = (present != 0).any(axis=0)
-        assert found.dtype == np.float32 and (found[:, ~inside] == 0).all()
+        found = restored(images, scales, {FOREGROUND: np.packbits(inside)})
+        assert found.dtype == np.float32 and (found[0][~inside] == 0).all() and (found[1][~inside] == -70).all()
         np.testing.assert_allclose(found[1][inside], images[1][inside] * 2 + 1)
 
 

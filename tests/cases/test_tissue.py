@@ -1,4 +1,4 @@
-"""Images that normalisation would flatten leave no trace, or are refused."""
+"""Where images show tissue; images that normalisation would flatten leave no trace, or are refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_hetero.cases.find import find_cases
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import PreparedCase, preprocess, read_case
+from nnunet_hetero.cases.tissue import FOREGROUND, NOT_ZERO, background_notes, tissue, unpacked
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
 
@@ -17,13 +18,64 @@ BRATS = Modalities(("T1", "T1c", "T2", "FLAIR"))
 ALL = (0, 1, 2, 3)
 
 
-def prepare(folder, kept=ALL, scheme="ZScoreNormalization", masked=True) -> PreparedCase:
-    (case,) = find_cases(folder, BRATS, ".nii.gz")
+CT = {"percentile_00_5": -950.0}
+
+
+def chest() -> np.ndarray:
+    """Air, a body of 0 to 60 HU with a lung in it, whose middle is exactly 0."""
+    image = np.full((16, 16, 16), -1000.0, np.float32)
+    image[2:14, 2:14, 2:14] = np.random.default_rng(0).uniform(1, 60, (12, 12, 12))
+    image[5:8, 5:8, 5:8] = -980
+    image[10:12, 10:12, 10:12] = 0
+    return image
+
+
+class TestTissue:
+    def test_zero_is_background_of_mr(self):
+        image = chest()
+        assert np.array_equal(tissue(image, "ZScoreNormalization", {}), image != 0)
+
+    @pytest.mark.parametrize("low", [-950.0, -17.0, 10.0])
+    def test_ct_has_no_holes_in_the_body(self, low):
+        expected = np.zeros((16, 16, 16), bool)
+        expected[2:14, 2:14, 2:14] = True
+        assert np.array_equal(tissue(chest(), "CTNormalization", {"percentile_00_5": low}), expected)
+
+    def test_fat_is_tissue_even_if_the_model_clips_it(self):
+        image = chest()
+        image[2:14, 2:14, 2] = -100
+        assert tissue(image, "CTNormalization", {"percentile_00_5": -17.0})[5, 5, 2]
+
+    def test_ct_of_a_skull_stripped_brain(self):
+        image = np.maximum(chest(), 0)
+        expected = np.zeros((16, 16, 16), bool)
+        expected[2:14, 2:14, 2:14] = True
+        assert np.array_equal(tissue(image, "CTNormalization", CT), expected)
+
+    @pytest.mark.parametrize("scheme", ["ZScoreNormalization", "CTNormalization"])
+    def test_notes(self, scheme):
+        preparation = Preparation(*managers(scheme), tiny_dataset_json())
+        image = np.pad(chest(), 2)  # outside of the scanner's field
+        notes = background_notes(image[None], (1,), preparation)
+        inside = unpacked(notes[FOREGROUND], image.shape)
+        if scheme == "ZScoreNormalization":
+            assert np.array_equal(inside, image != 0) and NOT_ZERO not in notes
+        else:
+            assert inside[4:16, 4:16, 4:16].all() and inside.sum() == 12**3
+            assert np.array_equal(unpacked(notes[NOT_ZERO], image.shape), image != 0)
+
+
+def managers(scheme, masked=True):
     content = tiny_plans(scheme=scheme)
     content["configurations"]["3d_fullres"]["use_mask_for_norm"] = [masked] * 4
     plans = PlansManager(content)
-    images = read_case(case, BRATS, kept, plans.image_reader_writer_class())
-    return preprocess(images, Preparation(plans, plans.get_configuration("3d_fullres"), tiny_dataset_json()))
+    return plans, plans.get_configuration("3d_fullres")
+
+
+def prepare(folder, kept=ALL, scheme="ZScoreNormalization", masked=True) -> PreparedCase:
+    (case,) = find_cases(folder, BRATS, ".nii.gz")
+    preparation = Preparation(*managers(scheme, masked), tiny_dataset_json())
+    return preprocess(read_case(case, BRATS, kept, preparation.reader()), preparation)
 
 
 def assert_same(one: PreparedCase, other: PreparedCase) -> None:
