@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from itertools import chain
 from pathlib import Path
 
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
@@ -133,8 +134,9 @@ def choose_challenge(cohort: BratsCohort, asked: str | None) -> str:
             )
         return asked
     if len(fitting) > 1:
-        folders = [str(cohort.raw.resolve()), *(str(path) for case in cohort.cases for path in case.sources)]
-        fitting = [name for name in fitting if any(_PEDIATRIC_FOLDERS[name].search(folder) for folder in folders)]
+        sources = chain.from_iterable(case.sources for case in cohort.cases)
+        folders = [str(cohort.raw.resolve()), *map(str, sources)]
+        fitting = [name for name in fitting if any(map(_PEDIATRIC_FOLDERS[name].search, folders))]
     if len(fitting) != 1:
         raise DataError(
             f"{cohort.raw} holds {release.title}, but the names do not tell the year, and the years have other labels: "

@@ -218,7 +218,11 @@ def _read_mapping(file: Path) -> dict[str, dict[str, str]]:
     """Rows of ``name_mapping.csv`` by each of the case names in them."""
     with open(file, newline="", encoding="utf-8-sig", errors="replace") as stream:
         rows = list(csv.DictReader(stream))
-    return {name: row for row in rows for name in row.values() if isinstance(name, str) and release_of(name)}
+    by_name = {}
+    for row in rows:
+        names = [name for name in row.values() if isinstance(name, str) and release_of(name)]
+        by_name |= dict.fromkeys(names, row)
+    return by_name
 
 
 def _to_case(name: str, found: Found, mapping: dict[str, dict[str, str]]) -> RawCase:

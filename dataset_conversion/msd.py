@@ -114,7 +114,7 @@ def _shape_problem(file: Path, expected: int) -> str | None:
 
 def _files(raw: Path) -> list[Path]:
     """All images there are; the archive is full of hidden companions of macOS, ``._BRATS_001.nii.gz``."""
-    found = [path for folder in ("imagesTr", "imagesTs") for path in (raw / folder).glob("*.nii.gz")]
+    found = [*(raw / "imagesTr").glob("*.nii.gz"), *(raw / "imagesTs").glob("*.nii.gz")]
     return sorted(path for path in found if not path.name.startswith("."))
 
 

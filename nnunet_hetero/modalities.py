@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -106,7 +106,8 @@ class Modalities:
         Raises:
             SettingsError: If a modality is unknown or named twice.
         """
-        found = [self.index(part) for name in names for part in self._split(str(name))]
+        parts = chain.from_iterable(self._split(str(name)) for name in names)
+        found = [self.index(part) for part in parts]
         for channel in found:
             if found.count(channel) > 1:
                 raise SettingsError(f"{what}: modality '{self.names[channel]}' is named more than once. Name it once.")
@@ -124,7 +125,7 @@ class Modalities:
 
 def all_subsets(number: int) -> list[Subset]:
     """The 2^M - 1 non-empty subsets of ``number`` modalities, by size, then by channel numbers."""
-    return [subset for size in range(1, number + 1) for subset in combinations(range(number), size)]
+    return list(chain.from_iterable(combinations(range(number), size) for size in range(1, number + 1)))
 
 
 def by_size(subsets: Iterable[Subset]) -> tuple[Subset, ...]:

@@ -100,13 +100,17 @@ class BalancedDraw:
         weights = np.array([self._weights[subset] for subset in subsets])
         return weights if weights.any() else self.draw.weights(subsets, present)
 
+    def _share_of(self, case: Subset) -> float:
+        """Weight of all subsets of what a case has."""
+        return sum(weight for subset, weight in self._weights.items() if set(subset) <= set(case))
+
     def case_probabilities(self, cases: Sequence[Subset]) -> np.ndarray:
         """How often each case is sampled; one of which a complete one would show no subset as often as without balance.
 
         Args:
             cases: What each has.
         """
-        shares = np.array([sum(w for subset, w in self._weights.items() if set(subset) <= set(case)) for case in cases])
+        shares = np.array([self._share_of(case) for case in cases])
         used = shares > 0
         uniform = np.full(len(cases), 1 / len(cases))
         return np.where(used, used.mean() * shares / shares.sum(), uniform) if used.any() else uniform

@@ -100,7 +100,7 @@ def read_case_table(dataset: str | Path) -> list[CaseRecord]:
     file = Path(dataset) / CASE_TABLE
     rows = [row for _, row in read_table(file, COLUMNS[0], COLUMNS).rows]
     for name in COLUMNS:
-        if any(name not in row for row in rows[:1]):
+        if rows and name not in rows[0]:
             raise DataError(f"{file} has no column '{name}'; 'nnunet_hetero convert' writes it. Convert again.")
     records = [CaseRecord(*map(row.__getitem__, COLUMNS)) for row in rows]
     return [replace(record, modalities=tuple(record.modalities.split(";"))) for record in records]

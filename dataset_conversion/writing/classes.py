@@ -45,9 +45,9 @@ def read_classes(entries: Sequence[str]) -> LabelScheme:
     if not set(classes) - {IGNORE}:
         raise SettingsError("--classes names no class.")
     ignore = classes.get(IGNORE, [])
-    raw = sorted({value for values in classes.values() for value in values} - set(ignore)) + ignore
+    raw = sorted(set().union(*classes.values()) - set(ignore)) + ignore
     label_of = {value: number for number, value in enumerate([0, *raw])}
-    regions = {name: [label_of[value] for value in values] for name, values in classes.items()}
+    regions = {name: list(map(label_of.__getitem__, values)) for name, values in classes.items()}
     if all(len(values) == 1 for values in regions.values()):
         labels: dict[str, int | list[int]] = {name: values[0] for name, values in regions.items()}
         if len(set(labels.values())) < len(labels):

@@ -106,15 +106,14 @@ def select_modalities(
     channels = [known.index(name.lower()) for name in names]
     if len(set(channels)) < len(channels):
         raise SettingsError(f"--modalities: a name stands twice in {' '.join(names)}.")
-    reduced = [
-        replace(
-            case,
-            images=tuple(case.images[channel] for channel in channels),
-            volumes=case.volumes and tuple(case.volumes[channel] for channel in channels),
-        )
-        for case in cases
-    ]
-    return replace(spec, channel_names=tuple(spec.channel_names[channel] for channel in channels)), reduced
+    reduced = replace(spec, channel_names=tuple(spec.channel_names[channel] for channel in channels))
+    return reduced, [_with_channels(case, channels) for case in cases]
+
+
+def _with_channels(case: RawCase, channels: Sequence[int]) -> RawCase:
+    images = tuple(case.images[channel] for channel in channels)
+    volumes = case.volumes and tuple(case.volumes[channel] for channel in channels)
+    return replace(case, images=images, volumes=volumes)
 
 
 def run_alone(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def convert_cohort(
         if gap:
             raise DataError(gap)
     if not dry_run:
-        begin(folder, spec, {"imagesTr", "labelsTr", *(path.parent.name for job in jobs for path in _targets(job))})
+        targets = chain.from_iterable(map(_targets, jobs))
+        begin(folder, spec, {"imagesTr", "labelsTr", *(path.parent.name for path in targets)})
 
     summary = ConversionSummary(folder, spec.channel_names)
     outcomes = run_in_parallel(convert_case, jobs, processes)
@@ -147,7 +149,7 @@ def convert_case(job: _Job) -> _Outcome:
     case, folder = job.case, job.folder
     targets, record_at = _targets(job), record_file(job.folder, job.case.name)
     # What an earlier run put elsewhere, before the case got or lost its label.
-    stale = [path for test in (False, True) for path in _places(job, test) if path not in targets]
+    stale = [path for path in (*_places(job, False), *_places(job, True)) if path not in targets]
     try:
         if case.problem is not None:
             raise DataError(case.problem)

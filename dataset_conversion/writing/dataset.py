@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,8 @@ def _is_ours(name: str) -> bool:
 
 
 def _converted_files(folder: Path) -> list[Path]:
-    return [path for name in SUBFOLDERS if (folder / name).is_dir() for path in (folder / name).iterdir()]
+    subfolders = (folder / name for name in SUBFOLDERS)
+    return list(chain.from_iterable(path.iterdir() for path in subfolders if path.is_dir()))
 
 
 def begin(folder: Path, spec: DatasetSpec, subfolders: Collection[str]) -> None:

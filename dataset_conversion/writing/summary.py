@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from nnunet_hetero.cases.raw_dataset import RARE
@@ -129,8 +130,9 @@ def _counts(records: Sequence[CaseRecord], channel_names: Sequence[str]) -> list
         sum(record.subset == TEST for record in records),
         len({record.patient for record in records}),
         sum(len(record.modalities) == len(channel_names) for record in records),
-        *(sum(name in record.modalities for record in records) for name in channel_names),
     ]
+    there = Counter(chain.from_iterable(record.modalities for record in records))
+    numbers += [there[name] for name in channel_names]
     return [str(number) for number in numbers]
 
 

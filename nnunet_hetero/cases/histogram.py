@@ -11,6 +11,7 @@ background is exactly zero.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -155,5 +156,7 @@ def standardised_channels(channels, configuration_manager) -> list[int]:
 
 def mean_landmarks(folds: Sequence[Landmarks]) -> Landmarks:
     """The standard scale of an ensemble: the mean over those of its folds that have the modality."""
-    names = dict.fromkeys(name for fold in folds for name in fold)
-    return {name: np.mean([fold[name] for fold in folds if name in fold], axis=0).tolist() for name in names}
+    found: Landmarks = {}
+    for name in dict.fromkeys(chain.from_iterable(folds)):
+        found[name] = np.mean([fold[name] for fold in folds if name in fold], axis=0).tolist()
+    return found

@@ -171,9 +171,9 @@ def case_statistics(
         for case, entry in get_filenames_of_train_images_and_targets(str(raw.folder), dataset_json).items()
     }
     cases = [case for case in cases if case in files]
-    stamps = {
-        case: [CACHE_VERSION, list(raw.masked), *(os.stat(file).st_mtime for file in files[case])] for case in cases
-    }
+    stamps = {}
+    for case in cases:
+        stamps[case] = [CACHE_VERSION, list(raw.masked), *(os.stat(file).st_mtime for file in files[case])]
     known = CACHE.or_aside(cache) or {}
     todo = [case for case in cases if known.get(case, {}).get("stamp") != stamps[case]]
     # Readers decompress outside of Python's lock, so threads do.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -73,8 +74,8 @@ def intensity_scales(
 def mean_moments(moments: Sequence[Moments]) -> Moments:
     """Mean of the means and of the standard deviations, by modality, over those that have it."""
     result = {}
-    for name in dict.fromkeys(name for entry in moments for name in entry):
+    for name in dict.fromkeys(chain.from_iterable(moments)):
         having = [entry[name] for entry in moments if name in entry]
-        result[name] = {key: float(np.mean([entry[key] for entry in having])) for key in ("mean", "sd")}
-        result[name]["cases"] = len(having)
+        means, sds = [entry["mean"] for entry in having], [entry["sd"] for entry in having]
+        result[name] = {"mean": float(np.mean(means)), "sd": float(np.mean(sds)), "cases": len(having)}
     return result

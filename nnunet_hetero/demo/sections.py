@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,11 +74,8 @@ def load(path: Path) -> np.ndarray:
 
 def completion(files: DemoFiles) -> tuple[Figure, Table]:
     """Completed images of the first case, and how close those of all cases are to the real ones."""
-    wanted = {
-        f"{name} from {RUNS[run]}": (run, name)
-        for run, names in (("without_T1c", ["T1c"]), ("only_FLAIR", ["T1", "T1c", "T2"]))
-        for name in names
-    }
+    shown = (("without_T1c", "T1c"), ("only_FLAIR", "T1"), ("only_FLAIR", "T1c"), ("only_FLAIR", "T2"))
+    wanted = {f"{name} from {RUNS[run]}": (run, name) for run, name in shown}
     case = files.cases[0]
     panel = completion_panel(
         {title: (files.image(case, name), files.completed(run, case, name)) for title, (run, name) in wanted.items()},
@@ -91,12 +89,14 @@ def completion(files: DemoFiles) -> tuple[Figure, Table]:
             image_quality(files.completed(run, case, name), files.image(case, name), files.truth(case) > 0)
             for case in files.cases
         ]
-        mean = {key: float(np.nanmean([entry[key] for entry in found])) for key in found[0]}
-        cells = [f"{mean[f'psnr_{place}']:.1f}" for place in places] + [
-            f"{mean[f'ssim_{place}']:.3f}" for place in places
-        ]
-        rows.append([title, *cells])
+        psnr = [f"{_mean_of(found, f'psnr_{place}'):.1f}" for place in places]
+        ssim = [f"{_mean_of(found, f'ssim_{place}'):.3f}" for place in places]
+        rows.append([title, *psnr, *ssim])
     return panel, ("Completed images", rows, f"Mean over the held-out cases. {CONVENTION}")
+
+
+def _mean_of(rows: Sequence[Mapping[str, float | str]], column: str) -> float:
+    return float(np.nanmean([float(row[column]) for row in rows]))
 
 
 def uncertainty(files: DemoFiles) -> tuple[Figure, Table]:
@@ -118,8 +118,7 @@ def uncertainty(files: DemoFiles) -> tuple[Figure, Table]:
     rows = [["made from", *(f"disagreement, {name}" for name in _SPOKEN)]]
     for run, subset in RUNS.items():
         entries = _csv(files.out / "predictions" / run / "uncertainty" / "uncertainty.csv")
-        means = [np.mean([float(entry[f"{name}_disagreement"]) for entry in entries]) for name in REGIONS]
-        rows.append([subset, *(f"{mean:.3f}" for mean in means)])
+        rows.append([subset, *(f"{_mean_of(entries, f'{name}_disagreement'):.3f}" for name in REGIONS)])
     note = "1 - Dice between the draws of the latents and the segmentation of their mean; mean over the held-out cases."
     return panel, ("Uncertainty", rows, note)
 
@@ -127,7 +126,9 @@ def uncertainty(files: DemoFiles) -> tuple[Figure, Table]:
 def volumes(files: DemoFiles) -> Table:
     """Millilitres of each held-out case, segmented without T1c, next to the truth."""
     run = "without_T1c"
-    rows = [["case", *(text for name in _SPOKEN for text in (f"{name} [ml]", "2.5 to 97.5 %", "truth"))]]
+    rows = [["case"]]
+    for name in _SPOKEN:
+        rows[0] += [f"{name} [ml]", "2.5 to 97.5 %", "truth"]
     for entry in _csv(files.out / "predictions" / run / "volumes.csv"):
         spacing = nibabel.load(files.test / "labelsTr" / f"{entry['case']}.nii.gz").header.get_zooms()
         true = region_volumes(files.truth(entry["case"]), REGIONS, spacing)

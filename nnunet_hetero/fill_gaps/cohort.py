@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
@@ -151,7 +152,7 @@ def _no_image(case: str) -> str:
 
 
 def _claimed_twice(cases: Iterable[Case]) -> list[str]:
-    claims = Counter(file for case in cases for file in case.files if file)
+    claims = Counter(filter(None, chain.from_iterable(case.files for case in cases)))
     return [
         f"{DATASET_JSON} lists {file} {count} times. An image is one channel of one case."
         for file, count in claims.items()
@@ -168,14 +169,11 @@ def _label_problems(cohort: Cohort, cases: Sequence[str]) -> list[str]:
             instead = "".join(f" There is {file}; is it that?" for file in meant_instead(label)[:1])
             problems.append(f"Case '{case}' has no label: expected {label}.{instead} Add it, or remove the case.")
     if cohort.listed is None and labels.is_dir():
-        known = set(cases)
+        files = sorted(path.name for path in labels.iterdir() if not path.name.startswith("."))
+        names = [file.removesuffix(cohort.ending) for file in files if file.endswith(cohort.ending)]
         problems += [
             f"{_no_image(name)} Its label is {labels / (name + cohort.ending)}; or is this the label of another case?"
-            for name in sorted(
-                path.name.removesuffix(cohort.ending)
-                for path in labels.iterdir()
-                if path.name.endswith(cohort.ending) and not path.name.startswith(".")
-            )
-            if name not in known
+            for name in names
+            if name not in set(cases)
         ]
     return problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from tqdm import tqdm
 
@@ -53,7 +54,7 @@ def fill_gaps(cohort: Cohort, dry_run: bool = False, processes: int = 4, progres
         DataError: If a case cannot be used, or a modality is nowhere.
     """
     cases = find(cohort)
-    reader = cohort.reader(next(file for case in cases for file in case.files if file))
+    reader = cohort.reader(next(filter(None, chain.from_iterable(case.files for case in cases))))
     earlier = Record.load(cohort.folder) or Record(listed_before=cohort.dataset_json.get(MISSING))
     record = earlier.without(file for file in earlier.paths if _is_image(cohort, file, reader))
     written = {str(cohort.folder / file) for file in record.paths}

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from pydantic import ConfigDict
@@ -66,16 +67,17 @@ class Record:
     @property
     def paths(self) -> set[str]:
         """All files, relative to the folder of the record."""
-        return {file for files in self.files.values() for file in files.values()}
+        return set(chain.from_iterable(files.values() for files in self.files.values()))
 
     def without(self, paths: Iterable[str]) -> Record:
         """The record without some files."""
         paths = set(paths)
-        files = {
-            case: {modality: file for modality, file in entry.items() if file not in paths}
-            for case, entry in self.files.items()
-        }
-        return dataclasses.replace(self, files={case: entry for case, entry in files.items() if entry})
+        files = {}
+        for case, entry in self.files.items():
+            left = {modality: file for modality, file in entry.items() if file not in paths}
+            if left:
+                files[case] = left
+        return dataclasses.replace(self, files=files)
 
     def with_files(self, case: str, files: dict[str, str]) -> Record:
         """The record with more files of a case."""

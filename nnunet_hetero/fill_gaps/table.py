@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 
 from nnunet_hetero.fill_gaps.fill import Gaps
 
@@ -20,7 +21,7 @@ def describe(gaps: Gaps, dry_run: bool) -> str:
         f"{gaps.cohort.folder}: {len(gaps.cases)} case(s), {len(gaps.missing)} of them with gaps; "
         f"{gaps.written} all-zero volume(s) {what}."
     ]
-    lacking = Counter(name for names in gaps.missing.values() for name in names)
+    lacking = Counter(chain.from_iterable(gaps.missing.values()))
     there = {name: len(gaps.cases) - lacking[name] for name in gaps.cohort.modalities.names}
     lines += _table(("modality", "there", "missing"), {name: (count, lacking[name]) for name, count in there.items()})
     patterns = Counter("+".join(names) for names in gaps.missing.values())
@@ -33,5 +34,7 @@ def describe(gaps: Gaps, dry_run: bool) -> str:
 def _table(header: tuple[str, ...], rows: Mapping[str, tuple[int, ...]]) -> list[str]:
     first, *others = header
     width = max(map(len, (first, *rows)))
-    cells = [(first, others), *((name, map(str, numbers)) for name, numbers in rows.items())]
-    return ["", *(f"{name:<{width}}  " + "  ".join(f"{n:>7}" for n in numbers) for name, numbers in cells)]
+    lines = [""]
+    for name, numbers in {first: others, **rows}.items():
+        lines.append("  ".join([name.ljust(width), *(str(number).rjust(7) for number in numbers)]))
+    return lines

@@ -103,7 +103,9 @@ def _predict_with_ours(
     with _replaced(sys, "argv", [sys.argv[0], *rest]), _replaced(module, "nnUNetPredictor", PredictorOfThisCall):
         result = original()
 
-    failed = {case: reason for predictor in predictors for case, reason in predictor.failed.items()}
+    failed: dict[str, str] = {}
+    for predictor in predictors:
+        failed.update(predictor.failed)
     if failed:
         reasons = "".join(f"\n  {case}: {reason}" for case, reason in failed.items())
         print(f"error: {len(failed)} case(s) could not be predicted:{reasons}", file=sys.stderr)

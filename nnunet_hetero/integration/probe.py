@@ -69,7 +69,8 @@ def device() -> dict[str, Any]:
 def _main_memory() -> dict[str, int | None]:
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
-            kilobytes = {key: int(rest.split()[0]) for key, rest in (line.split(":") for line in lines)}
+            pairs = dict(line.split(":", 1) for line in lines)
+        kilobytes = {key: int(rest.split()[0]) for key, rest in pairs.items()}
         return {"free": kilobytes["MemAvailable"] * 1024, "total": kilobytes["MemTotal"] * 1024}
     except OSError:  # not Linux
         return {"free": None, "total": None}

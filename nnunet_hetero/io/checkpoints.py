@@ -64,11 +64,9 @@ def trusted_by_environment() -> bool:
 def _allowed() -> list:
     """What a checkpoint may name besides torch's own list: numpy's numbers and arrays of them."""
     functions = {"scalar": _number, "_reconstruct": _empty_array}
-    named = [
-        (function, f"numpy.{core}.multiarray.{name}")
-        for core in ("core", "_core")  # before and since numpy 2
-        for name, function in functions.items()
-    ]
+    named = []
+    for core in ("core", "_core"):  # before and since numpy 2
+        named += [(function, f"numpy.{core}.multiarray.{name}") for name, function in functions.items()]
     dtypes = {type(np.dtype(code)) for code in (np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?")}
     return [*named, np.ndarray, np.dtype, *dtypes]
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Annotated, Any
 
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from pydantic import AfterValidator, Field
 from typing_extensions import NotRequired, TypedDict
 
@@ -150,6 +149,9 @@ def checked_configuration(
         HeteroError: Of the document's class, if there is no such configuration, it inherits from one that is not there
             or from itself, or it lacks what training and prediction need.
     """
+    # Late: converters read data sets by this module, and their processes must not load torch.
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
     about = dataclasses.replace(
         document,
         schema=Annotated[_ResolvedConfiguration, AfterValidator(_dimensions_fit)],

@@ -78,7 +78,8 @@ def read_cohort(
     entries = read_table(file, "case", ("patient", "site", "grade")).rows if table or file.is_file() else []
     rows = {row["case"]: row for _, row in entries}
     if table:
-        unknown = [name for name in rows if name not in {case.name for case in cases}]
+        known_names = {case.name for case in cases}
+        unknown = [name for name in rows if name not in known_names]
         if unknown:
             raise DataError(
                 f"{table} names {len(unknown)} case(s) that the dataset in {raw} does not have, e.g. '{unknown[0]}'. "
@@ -103,7 +104,8 @@ def _training_files(raw: Path, dataset_json: dict, modalities: Modalities) -> li
     if "dataset" not in dataset_json:
         return find_cases(raw / "imagesTr", modalities, ending)
     listed = sorted(dataset_json["dataset"].items())
-    cases = find_cases([[raw / file for file in entry["images"]] for _, entry in listed], modalities, ending)
+    images = (entry["images"] for _, entry in listed)
+    cases = find_cases([list(map(raw.joinpath, files)) for files in images], modalities, ending)
     return [Case(name, case.files, case.problem) for (name, _), case in zip(listed, cases, strict=True)]
 
 

@@ -125,7 +125,7 @@ def plan_splits(raw: Path, preprocessed: Path, options: SplitOptions, overwrite:
             f"nnU-Net has planned {raw.name} already, with the test cases among the others. To keep them out of its "
             f"sight, remove {preprocessed}, split, then plan and preprocess; or accept that with --keep-test."
         )
-    in_sight = {name for fold in folds for name in fold.test} - set(to_move)
+    in_sight = set().union(*(fold.test for fold in folds)) - set(to_move)
     if in_sight:
         why = "" if shared else "; each fold has others, so they cannot be moved"
         notes.append(

@@ -124,7 +124,9 @@ def _match(subject: str, by_name: dict[str, str]) -> str | None:
 
 
 def _require_whole_patients(file: Path, parts: dict[str, list[str]], cohort: Sequence[CohortCase]) -> None:
-    part_of = {case: part for part, cases in parts.items() for case in cases}
+    part_of: dict[str, str] = {}
+    for part, cases in parts.items():
+        part_of |= dict.fromkeys(cases, part)
     seen: dict[str, CohortCase] = {}
     for case in (case for case in cohort if case.name in part_of):
         other = seen.setdefault(case.patient, case)

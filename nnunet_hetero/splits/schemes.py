@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -70,14 +71,15 @@ def k_folds(cohort: Sequence[CohortCase], number: int = 5, test: float = 0.0, se
     if test:
         held_out, cohort = balanced_parts(cohort, [test, 1 - test], random)
     parts = balanced_parts(cohort, [1 / number] * number, random)
-    return [
-        _fold(
-            train=[case.name for other in parts if other is not part for case in other],
-            val=[case.name for case in part],
-            test=[case.name for case in held_out],
-        )
-        for part in parts
-    ]
+    folds = []
+    for part in parts:
+        others = chain.from_iterable(other for other in parts if other is not part)
+        folds.append(_fold(train=_names(others), val=_names(part), test=_names(held_out)))
+    return folds
+
+
+def _names(cases: Iterable[CohortCase]) -> list[str]:
+    return [case.name for case in cases]
 
 
 def balanced_parts(
@@ -99,12 +101,12 @@ def balanced_parts(
         SettingsError: If a part would be empty.
     """
     patients = _patients(cohort)
-    names = sorted({attribute for case in cohort for attribute in case.attributes()})
+    names = sorted(set().union(*(case.attributes() for case in cohort)))
     # One row per patient: number of scans, and in how many of them each attribute occurs.
     counts = np.zeros((len(patients), 1 + len(names)))
     for row, cases in zip(counts, patients, strict=True):
         row[0] = len(cases)
-        for attribute in (attribute for case in cases for attribute in case.attributes()):
+        for attribute in chain.from_iterable(case.attributes() for case in cases):
             row[1 + names.index(attribute)] += 1
     weights = 1 / counts.sum(axis=0)
     share = np.asarray(shares)[:, None]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from .cohort import CohortCase
 from .schemes import Fold
@@ -16,10 +17,10 @@ def describe_folds(folds: Sequence[Fold], cohort: Sequence[CohortCase]) -> str:
     columns = [[_count(cohort)]]
     for fold in folds:
         parts = [fold.train, fold.val, fold.test] if with_test else [fold.train, fold.val]
-        columns.append([_count([by_name[name] for name in names]) for names in parts])
+        columns.append([_count(map(by_name.__getitem__, names)) for names in parts])
     rows = [["", "all", *(f"fold {number}" for number in range(len(folds)))]]
     for kind in sorted(columns[0][0], key=_order):
-        rows.append([kind, *("/".join(str(counts[kind]) for counts in parts) for parts in columns)])
+        rows.append([kind, *(_slashed(parts, kind) for parts in columns)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     return "\n".join([*lines, f"Each fold: training/validation{'/test' if with_test else ''}."])
@@ -30,16 +31,24 @@ def unsupervised_modalities(
 ) -> list[str]:
     """Say which modalities no training case of a fold has."""
     missing = {case.name: case.missing for case in cohort}
-    return [
-        f"fold {number} trains on no case with {modality}; it cannot learn from that modality."
-        for number, fold in enumerate(folds)
-        for modality in modalities
-        if all(modality in missing[name] for name in fold.train)
-    ]
+    notes = []
+    for number, fold in enumerate(folds):
+        nowhere = set(modalities).intersection(*(missing[name] for name in fold.train))
+        notes += [
+            f"fold {number} trains on no case with {modality}; it cannot learn from that modality."
+            for modality in modalities
+            if modality in nowhere
+        ]
+    return notes
 
 
-def _count(cases: Sequence[CohortCase]) -> Counter[str]:
-    counts = Counter(attribute for case in cases for attribute in case.attributes())
+def _slashed(parts: Sequence[Counter[str]], kind: str) -> str:
+    return "/".join(str(counts[kind]) for counts in parts)
+
+
+def _count(cases: Iterable[CohortCase]) -> Counter[str]:
+    cases = list(cases)
+    counts = Counter(chain.from_iterable(case.attributes() for case in cases))
     return counts + Counter(cases=len(cases), patients=len({case.patient for case in cases}))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from typing_extensions import TypedDict
@@ -71,7 +72,7 @@ def move_test_cases(raw: Path, cases: Sequence[str]) -> None:
     without = [case for case in cases if not (raw / "labelsTr" / f"{case}{ending}").is_file()]
     if without:
         raise DataError(f"Case '{without[0]}' has no label map in {raw / 'labelsTr'}, so it can be no test case.")
-    moves = [pair for case in cases for pair in _moves(raw, case, ending)]
+    moves = list(chain.from_iterable(_moves(raw, case, ending) for case in cases))
     for _, target in moves:
         if target.exists():
             raise DataError(f"{target} is there already; the test case of that name would replace it. Remove it first.")
@@ -90,7 +91,8 @@ def undo_move(raw: Path) -> list[str]:
     cases = (MOVED.read_if_there(raw / JOURNAL) or {}).get("cases", [])
     if cases:
         ending = read_dataset_json(raw)["file_ending"]
-        _move([(target, source) for case in cases for source, target in _moves(raw, case, ending, back=True)])
+        moves = chain.from_iterable(_moves(raw, case, ending, back=True) for case in cases)
+        _move([(target, source) for source, target in moves])
         _count_training_cases(raw, ending)
         (raw / JOURNAL).unlink()
         for _, folder in _PLACES:

@@ -101,6 +101,19 @@ class TestKFolds:
         assert [sum(name < "05" for name in fold.val) for fold in folds] == [1] * 5
         assert [len(fold.val) for fold in folds] == [8] * 5
 
+    def test_a_rare_attribute_counts_as_much_as_a_common_one(self):
+        """Five of sixty patients are of one site; their gaps and grades, which many share, must not decide alone."""
+        for seed in range(10):
+            random = np.random.default_rng(seed)
+            cases = []
+            for number in range(60):
+                site = "rare" if number < 5 else "A" if number % 2 else "B"
+                grade = "HGG" if random.random() < 0.5 else "LGG"
+                missing = tuple(name for name in MODALITIES[:3] if random.random() < 0.4)
+                cases.append(CohortCase(f"{number:02d}", f"{number:02d}", site, grade, missing))
+            folds = k_folds(cases, seed=seed)
+            assert [sum(name < "05" for name in fold.val) for fold in folds] == [1] * 5
+
     def test_repeats_with_a_seed_and_differs_between_seeds(self):
         cases = cohort()
         assert k_folds(cases, seed=3) == k_folds(cases[::-1], seed=3)

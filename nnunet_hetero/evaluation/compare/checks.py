@@ -17,7 +17,8 @@ def in_order_of(reference: Run, run: Run) -> Run:
         DataError: If modalities, regions, the regions' labels or the folds are others.
     """
     differences = []
-    ours, theirs = ([name.lower() for name in each.modalities.names] for each in (reference, run))
+    ours = [name.lower() for name in reference.modalities.names]
+    theirs = [name.lower() for name in run.modalities.names]
     for what, one, two in (
         ("modalities", sorted(ours), sorted(theirs)),
         ("regions", sorted(reference.regions), sorted(run.regions)),
@@ -32,7 +33,7 @@ def in_order_of(reference: Run, run: Run) -> Run:
         raise _not_comparable(reference, run, differences)
     channels = [theirs.index(name) for name in ours]
     regions = [run.regions.index(name) for name in reference.regions]
-    subsets = tuple(tuple(sorted(channels.index(channel) for channel in subset)) for subset in run.subsets)
+    subsets = tuple(tuple(sorted(map(channels.index, subset))) for subset in run.subsets)
     return replace(
         run,
         modalities=reference.modalities,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class ComparedRow:
     def is_mean(self) -> bool:
         """Whether this is a mean over subsets."""
         return len(self.subsets) > 1
+
+    @property
+    def all_cells(self) -> tuple[Cell, ...]:
+        """Those of all regions, one after the other."""
+        return tuple(chain.from_iterable(self.cells.values()))
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ def _groups(subsets: Sequence[Subset]) -> list[tuple[str, tuple[Subset, ...]]]:
 
 def _row(runs: Sequence[Run], subsets: tuple[Subset, ...], label: str, score: str, seed: int) -> ComparedRow:
     # (method, subset, case, region)
-    values = np.stack([run.values(score)[[run.subsets.index(subset) for subset in subsets]] for run in runs])
+    values = np.stack([run.values(score)[list(map(run.subsets.index, subsets))] for run in runs])
     cells = {}
     for number, region in enumerate(runs[0].regions):
         reference, *others = values[..., number]
@@ -171,15 +177,25 @@ def _compare(method: np.ndarray, reference: np.ndarray, seed: int) -> PairedResu
 
 def _with_holm(rows: Sequence[ComparedRow]) -> list[ComparedRow]:
     """The rows with p values corrected as one family."""
-    results = [cell.result for row in rows for cells in row.cells.values() for cell in cells]
-    p_values = [result.p for result in results if result is not None and result.p is not None]
-    corrected = iter(holm(p_values))
+    corrected = iter(holm(tests_of(rows)))
 
     def correct(cell: Cell) -> Cell:
         if cell.result is None or cell.result.p is None:
             return cell
         return replace(cell, result=replace(cell.result, p_holm=next(corrected)))
 
-    return [
-        replace(row, cells={region: tuple(map(correct, cells)) for region, cells in row.cells.items()}) for row in rows
-    ]
+    found = []
+    for row in rows:
+        cells = {region: tuple(map(correct, of_region)) for region, of_region in row.cells.items()}
+        found.append(replace(row, cells=cells))
+    return found
+
+
+def tests_of(rows: Sequence[ComparedRow]) -> list[float]:
+    """The p values of some rows, uncorrected, in their order."""
+    found = []
+    for row in rows:
+        for cell in row.all_cells:
+            if cell.result is not None and cell.result.p is not None:
+                found.append(cell.result.p)
+    return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import chain
 
-from nnunet_hetero.evaluation.compare.comparison import ComparedRow, Comparison
+from nnunet_hetero.evaluation.compare.comparison import ComparedRow, Comparison, tests_of
 from nnunet_hetero.evaluation.compare.statistics import LEVEL, smallest_p
+from nnunet_hetero.modalities import by_size
 
 NOT_SAID = ("checkpoint_name", "checkpoints", "completion", "metrics", "model", "version", "versions")
 """Settings that differ between two models anyway, or do not touch the scores."""
@@ -28,7 +29,7 @@ def notes_on(comparison: Comparison) -> list[str]:
 def how_tested(comparison: Comparison) -> str:
     """One paragraph on the table: its numbers, the test, the correction."""
     score, reference = comparison.score, comparison.methods[0]
-    number, means = (len(_tests(rows)) for rows in _families(comparison))
+    number, means = (len(tests_of(rows)) for rows in _families(comparison))
     better = "higher" if score.higher_is_better else "lower"
     text = f"{score.heading}, mean ± standard deviation over {len(comparison.cases)} case(s); {better} is better. "
     if not number:
@@ -46,17 +47,7 @@ def how_tested(comparison: Comparison) -> str:
 
 
 def _families(comparison: Comparison) -> tuple[list[ComparedRow], list[ComparedRow]]:
-    return tuple([row for row in comparison.rows if row.is_mean is is_mean] for is_mean in (False, True))
-
-
-def _tests(rows: Sequence[ComparedRow]) -> list[float]:
-    return [
-        cell.result.p
-        for row in rows
-        for cells in row.cells.values()
-        for cell in cells
-        if cell.result is not None and cell.result.p is not None
-    ]
+    return [row for row in comparison.rows if not row.is_mean], [row for row in comparison.rows if row.is_mean]
 
 
 def _one_case(comparison: Comparison) -> list[str]:
@@ -69,7 +60,7 @@ def _power(comparison: Comparison) -> list[str]:
     cases = len(comparison.cases)
     notes = []
     for what, rows in zip(("subsets", "mean rows"), _families(comparison), strict=True):
-        number = len(_tests(rows))
+        number = len(tests_of(rows))
         if number and number * smallest_p(cases) >= LEVEL:
             enough = next(count for count in range(cases, 64) if number * smallest_p(count) < LEVEL)
             notes.append(
@@ -82,7 +73,7 @@ def _power(comparison: Comparison) -> list[str]:
 
 
 def _left_out(comparison: Comparison) -> list[str]:
-    every = sorted({subset for run in comparison.runs for subset in run.subsets}, key=lambda one: (len(one), one))
+    every = by_size(chain.from_iterable(run.subsets for run in comparison.runs))
     notes = []
     for run in comparison.runs:
         absent = [run.modalities.label(subset) for subset in every if subset not in run.subsets]
@@ -92,19 +83,23 @@ def _left_out(comparison: Comparison) -> list[str]:
 
 
 def _empty(comparison: Comparison) -> list[str]:
-    return [
-        f"{region}: no value in any case, as the region is empty in all of them; no mean and no test."
-        for region in comparison.regions
-        if all(cell.mean is None for row in comparison.rows for cell in row.cells[region])
-    ]
+    notes = []
+    for region in comparison.regions:
+        cells = chain.from_iterable(row.cells[region] for row in comparison.rows)
+        if all(cell.mean is None for cell in cells):
+            notes.append(f"{region}: no value in any case, as the region is empty in all of them; no mean and no test.")
+    return notes
 
 
 def _without_partner(comparison: Comparison) -> list[str]:
     rows, _ = _families(comparison)
     notes = []
-    for number, name in enumerate(comparison.methods[1:], 1):
-        pairs = [(cells[0].cases, cells[number]) for row in rows for cells in row.cells.values()]
-        alone = sum(cases + cell.cases - 2 * cell.result.pairs for cases, cell in pairs)
+    for number, name in enumerate(comparison.methods[1:]):
+        alone = 0
+        for reference, *others in chain.from_iterable(row.cells.values() for row in rows):
+            cell = others[number]
+            pairs = cell.result.pairs if cell.result is not None else 0
+            alone += reference.cases + cell.cases - 2 * pairs
         if alone:
             notes.append(
                 f"{alone} value(s) of {comparison.methods[0]} or {name} have no partner: a region that is empty in the "

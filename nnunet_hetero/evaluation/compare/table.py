@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from nnunet_hetero.evaluation.compare.comparison import Cell, Comparison
 from nnunet_hetero.evaluation.compare.published import PublishedMethod
@@ -54,6 +55,11 @@ class TableRow:
     available: tuple[bool, ...] | None
     cells: tuple[tuple[TableCell, ...], ...]
 
+    @property
+    def all_cells(self) -> tuple[TableCell, ...]:
+        """Those of all regions, one after the other."""
+        return tuple(chain.from_iterable(self.cells))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -77,15 +83,13 @@ def lay_out(comparison: Comparison, published: Sequence[PublishedMethod] = ()) -
     modalities = comparison.modalities
     rows = []
     for row in comparison.rows:
-        cells = tuple(
-            (
-                *_cells(row.cells[region], comparison.score),
-                *(TableCell(f"{method.mean(row.subsets, region):.1f}", published=True) for method in published),
-            )
-            for region in comparison.regions
-        )
+        cells = []
+        for region in comparison.regions:
+            means = [method.mean(row.subsets, region) for method in published]
+            theirs = (TableCell(f"{mean:.1f}", published=True) for mean in means)
+            cells.append((*_cells(row.cells[region], comparison.score), *theirs))
         available = None if row.is_mean else tuple(channel in row.subsets[0] for channel in range(len(modalities)))
-        rows.append(TableRow(row.label, available, cells))
+        rows.append(TableRow(row.label, available, tuple(cells)))
     names = (*comparison.methods, *(f"{method.name} (paper)" for method in published))
     return Table(modalities.names, comparison.regions, names, tuple(rows))
 
@@ -116,16 +120,14 @@ def markdown(table: Table) -> str:
     """The table in Markdown, readable as plain text too; the second line of the header is the first of the body."""
     dots = len(table.modalities)
     number = len(table.methods)
-    lines = [
-        [*table.modalities, *(name if place == 0 else "" for name in table.regions for place in range(number))],
-        [*[""] * dots, *table.methods * len(table.regions)],
-    ]
+    regions = chain.from_iterable([name, *[""] * (number - 1)] for name in table.regions)
+    lines = [[*table.modalities, *regions], [*[""] * dots, *table.methods * len(table.regions)]]
     for row in table.rows:
         if row.available is None:
             head = [row.label, *[""] * (dots - 1)]
         else:
             head = [PRESENT if there else ABSENT for there in row.available]
-        lines.append([*head, *(cell.text for cells in row.cells for cell in cells)])
+        lines.append([*head, *(cell.text for cell in row.all_cells)])
     return markdown_of(lines, dots) + "\n"
 
 
@@ -140,7 +142,7 @@ def table_csv(table: Table) -> str:
     writer.writerow(header)
     for row in table.rows:
         head = [""] * len(table.modalities) if row.available is None else [int(there) for there in row.available]
-        numbers = [part for cells in row.cells for cell in cells for part in (_number(cell.mean), cell.sd, cell.mark)]
+        numbers = chain.from_iterable((_number(cell.mean), cell.sd, cell.mark) for cell in row.all_cells)
         writer.writerow([row.label, *head, *numbers])
     return stream.getvalue()
 
@@ -220,7 +222,7 @@ def latex(table: Table, caption: str) -> str:
             head = rf"\multicolumn{{{dots}}}{{l}}{{{_escape(row.label)}}}"
         else:
             head = " & ".join(r"$\bullet$" if there else r"$\circ$" for there in row.available)
-        lines.append(f"{head} & {' & '.join(_latex_cell(cell) for cells in row.cells for cell in cells)} \\\\")
+        lines.append(f"{head} & {' & '.join(map(_latex_cell, row.all_cells))} \\\\")
         previous = row
     lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]
     return "\n".join(lines) + "\n"

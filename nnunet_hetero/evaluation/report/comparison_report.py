@@ -33,7 +33,10 @@ from nnunet_hetero.evaluation.compare.table import (
 from nnunet_hetero.evaluation.report.figures import difference_map, method_bars
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
 from nnunet_hetero.evaluation.report.run_report import conventions_of
+from nnunet_hetero.evaluation.scores.score import Score
+from nnunet_hetero.evaluation.sweep.summary import as_number
 from nnunet_hetero.io.atomic_files import replace_text
+from nnunet_hetero.modalities import mask_of
 
 FILES = ("table.md", "table.csv", "table.tex", "statistics.csv", "report.html")
 
@@ -93,29 +96,30 @@ def comparison_figures(comparison: Comparison) -> list[NamedFigure]:
     score = comparison.score
     subsets = [row for row in comparison.rows if not row.is_mean]
     modalities = comparison.modalities.names
-    available = [[channel in row.subsets[0] for channel in range(len(modalities))] for row in subsets]
+    available = [mask_of(row.subsets[0], len(modalities)).tolist() for row in subsets]
     figures: list[NamedFigure] = []
     for number, method in enumerate(comparison.methods[1:], 1):
-        cells = [[row.cells[region][number] for region in comparison.regions] for row in subsets]
-        values = np.array([[_difference(cell) * score.factor for cell in row] for row in cells])
-        texts = [[_signed(cell, comparison) for cell in row] for row in cells]
+        values = np.empty((len(subsets), len(comparison.regions)))
+        texts = []
+        for place, row in enumerate(subsets):
+            cells = [row.cells[region][number] for region in comparison.regions]
+            values[place] = [_difference(cell) * score.factor for cell in cells]
+            texts.append([_signed(cell, comparison) for cell in cells])
         what = f"{method} minus {comparison.methods[0]}"
         unit = "percentage points" if score.unit == "%" else score.unit
         caption = f"{what}: mean difference of the {score.title}, blue is better for {method}; * and † as in the table."
         below = f"{what},\n{score.title} in {unit}"
         figure = difference_map(modalities, available, comparison.regions, values, texts, below, score.higher_is_better)
         figures.append((f"difference_{number}", caption, figure))
-    values = {
-        region: np.array(
-            [
-                [np.nan if cell.mean is None else cell.mean * score.factor for cell in row.cells[region]]
-                for row in subsets
-            ]
-        )
-        for region in comparison.regions
-    }
-    bars = method_bars(modalities, available, comparison.methods, values, score.heading)
+    means = {}
+    for region in comparison.regions:
+        means[region] = np.array([_shown_means(row.cells[region], score) for row in subsets])
+    bars = method_bars(modalities, available, comparison.methods, means, score.heading)
     return [*figures, ("methods", f"{score.heading} of every method, mean over cases.", bars)]
+
+
+def _shown_means(cells: Sequence[Cell], score: Score) -> list[float]:
+    return [score.factor * as_number(cell.mean) for cell in cells]
 
 
 def _published(comparison: Comparison) -> list[PublishedMethod]:
@@ -196,9 +200,13 @@ def _averages(comparison: Comparison) -> ExtraTable:
     rows += [list(row.values()) for row in averages()]
     return (
         "Means over the 15 subsets, yours and published",
-        [[cell or "–" for cell in row] for row in rows],
+        [_with_dashes(row) for row in rows],
         "Dice in %. Cases, splits and conventions differ between papers, and from yours. " + AS_PRINTED,
     )
+
+
+def _with_dashes(row: Sequence[str]) -> list[str]:
+    return [cell or "–" for cell in row]
 
 
 def _facts(comparison: Comparison) -> dict[str, str]:

@@ -178,7 +178,8 @@ def _hyphenated(name: str) -> str:
 def _table(title: str, lines: Sequence[Sequence[str]], note: str) -> dict[str, Any]:
     """A table as the template needs it; columns with words are set to the left, those with numbers to the right."""
     header, *rows = lines
-    words = [any(re.search("[A-Za-z]{2}", row[column]) for row in rows) for column in range(len(header))]
+    columns = list(zip(*rows, strict=True)) or [()] * len(header)
+    words = [re.search("[A-Za-z]{2}", " 0 ".join(column)) is not None for column in columns]
     return {"title": title, "header": header, "rows": rows, "note": note, "words": [True, *words[1:]]}
 
 

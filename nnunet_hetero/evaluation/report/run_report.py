@@ -6,12 +6,15 @@ import math
 import os
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnunet_hetero.evaluation.compare.gains import modality_gains
 from nnunet_hetero.evaluation.compare.statistics import known_mean
-from nnunet_hetero.evaluation.report.figures import gain_bars, heat_map, overlay_grid
+from nnunet_hetero.evaluation.report.figures import OverlayRow, gain_bars, heat_map, overlay_grid
 from nnunet_hetero.evaluation.report.model_files import MODEL_PLANS, configuration_of, read_or_leave_out
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_report
 from nnunet_hetero.evaluation.report.ranked_cases import ranked_overlays, region_labels
@@ -138,10 +141,12 @@ def _numbers(values: Iterable[Any]) -> bool:
     return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
 
 
-def _label_values(rows) -> dict[str, tuple[int, ...]]:
+def _label_values(rows: Iterable[OverlayRow]) -> dict[str, tuple[int, ...]]:
     """Each label by its value, where nobody says which regions they make."""
-    found = {int(value) for row in rows for picture in row.pictures for value in set(picture.truth.flat) if value}
-    return {f"label {value}": (value,) for value in sorted(found)}
+    found: set[int] = set()
+    for picture in chain.from_iterable(row.pictures for row in rows):
+        found |= set(np.unique(picture.truth).tolist())
+    return {f"label {value}": (value,) for value in sorted(found - {0})}
 
 
 def _failures(run: Run) -> list[str]:
@@ -179,7 +184,9 @@ def _completion_table(run: Run) -> list[ExtraTable]:
     for line in lines:
         key = run.modalities.index(line["modality"]), line["n_modalities"]
         groups.setdefault(key, {}).setdefault(line["tissue"], []).append(line)
-    rows = [["completed", "given", *(f"{what}, {tissue}" for tissue in tissues for what in ("PSNR", "SSIM"))]]
+    rows = [["completed", "given"]]
+    for tissue in tissues:
+        rows[0] += [f"PSNR, {tissue}", f"SSIM, {tissue}"]
     for (channel, given), by_tissue in sorted(groups.items()):
         row = [run.modalities.names[channel], str(given)]
         for tissue in tissues:

@@ -43,7 +43,8 @@ def image_quality(
     first, second = z_scored(completed, brain), z_scored(real, brain)
     data_range = float(np.ptp(second[brain]))
     if not data_range:  # a constant image
-        return {f"{score}_{name}": float("nan") for score in ("psnr", "ssim") for name in TISSUES}
+        columns = [f"psnr_{name}" for name in TISSUES] + [f"ssim_{name}" for name in TISSUES]
+        return dict.fromkeys(columns, float("nan"))
     _, similarity = structural_similarity(second, first, data_range=data_range, win_size=window, full=True)
     error = (first - second) ** 2
     result = {}

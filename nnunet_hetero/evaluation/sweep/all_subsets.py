@@ -195,11 +195,10 @@ class _Sweep:
             completed = self.writer.completed_images(found, properties)
             channels = list(found.completed)
             tumour = np.isin(truth, [0] if ignore is None else [0, ignore], invert=True)
-            completion = [
-                {**pair, "modality": name, **row}
-                for name, *both, brain in zip(names, completed, images.data[channels], tissue[channels], strict=True)
-                for row in completion_scores(*both, tumour, brain)
-            ]
+            of_channels = zip(names, completed, images.data[channels], tissue[channels], strict=True)
+            for name, image, real, brain in of_channels:
+                scored = completion_scores(image, real, tumour, brain)
+                completion += [{**pair, "modality": name, **row} for row in scored]
         # The case and subset are done with these rows.
         self.results.add([{**pair, "region": region, **row} for region, row in scores.items()], completion)
 

@@ -69,7 +69,7 @@ def shared_inputs(images: CaseImages, subsets: Sequence[Subset], preparation: Pr
 
 
 def _shared(images: CaseImages, group: list[Subset], preparation: Preparation) -> SharedInput:
-    channels = sorted({channel for subset in group for channel in subset})
+    channels = sorted(set().union(*group))
     prepared = preprocess(images.restricted_to(channels), preparation)
     return SharedInput(prepared, [subset for subset in group if set(subset) <= set(prepared.used)])
 

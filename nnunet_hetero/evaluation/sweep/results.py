@@ -150,7 +150,7 @@ def _read_json(file: Path) -> dict[str, Any] | None:
 
 def _whole_pairs(metrics: RowBlocks, completion: RowBlocks | None, regions: Sequence[str]) -> set[Pair]:
     """Cases and subsets all of whose rows are there, whatever a full disk, a kill or an editor has left of a file."""
-    whole = {pair for pair, rows in metrics.rows.items() if [row["region"] for row in rows] == list(regions)}
+    whole = {pair for pair, rows in metrics.rows.items() if _regions_of(rows) == list(regions)}
     if completion is None:
         return whole
     having: dict[str, set[str]] = {}
@@ -160,6 +160,10 @@ def _whole_pairs(metrics: RowBlocks, completion: RowBlocks | None, regions: Sequ
         having.setdefault(case, set()).update(subset.split("+"), (row["modality"] for row in rows))
         tissues.update(row["tissue"] for row in rows)
     return {pair for pair in whole if _is_completed(pair, completion, having[pair[0]], tissues)}
+
+
+def _regions_of(rows: Sequence[Row]) -> list[str]:
+    return [row["region"] for row in rows]
 
 
 def _is_completed(pair: Pair, completion: RowBlocks, having: set[str], tissues: set[str]) -> bool:
@@ -180,10 +184,13 @@ def means_over_cases(rows: Iterable[Row], keys: Sequence[str], columns: Sequence
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
-    return [
-        dict(zip(keys, group, strict=True)) | {column: mean([row[column] for row in own]) for column in columns}
-        for group, own in groups.items()
-    ]
+    means = []
+    for group, own in groups.items():
+        found = dict(zip(keys, group, strict=True))
+        for column in columns:
+            found[column] = mean([row[column] for row in own])
+        means.append(found)
+    return means
 
 
 def mean(numbers: Iterable[float]) -> float:

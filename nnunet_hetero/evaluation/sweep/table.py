@@ -27,7 +27,7 @@ def table_rows(summary: Summary) -> list[list[str]]:
 
 def _cells(entry: Means, summary: Summary, column: str = DICE) -> list[str]:
     means, score = entry.scores[column], summary.scores[column]
-    return [score.text(value) for value in (*(means.regions[region] for region in summary.regions), means.mean)]
+    return [*(score.text(means.regions[region]) for region in summary.regions), score.text(means.mean)]
 
 
 def score_rows(summary: Summary) -> list[list[str]]:
@@ -71,7 +71,7 @@ def markdown_of(rows: Sequence[Sequence[str]], texts: int) -> str:
         rows: The header first.
         texts: Number of columns, the first ones, that stand to the left; numbers stand to the right.
     """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
         padded = [

@@ -74,10 +74,18 @@ class TestFigures:
         assert (shown == images["FLAIR"][2]).all()
 
     def test_case_without_tumour(self, case):
+        """All images are shown in their first slice, and nothing is tinted or outlined."""
         images, truth = case
-        overlay_panel(images, np.zeros_like(truth), {"T1": np.zeros_like(truth)}, REGIONS).savefig(
-            "/dev/null", format="png"
-        )
+        figure = overlay_panel(images, np.zeros_like(truth), {"T1": np.zeros_like(truth)}, REGIONS)
+        figure.draw_without_rendering()
+        of_case, of_subset = np.array(figure.axes).reshape(2, len(images) + 1)
+        for axes, image in zip(of_case, images.values(), strict=False):
+            shown = axes.images[0].get_array()
+            assert shown.any() and np.isin(shown, image[0]).all()
+        for axes in (of_case[-1], of_subset[-1]):
+            background, tint = axes.images
+            assert background.get_array().any() and not tint.get_array().any()
+            assert not axes.collections
 
 
 class TestReport:

@@ -118,6 +118,10 @@ class TestStatistics:
         assert first.number == 6 and (first.voxels() == whole.voxels()).all()
         torch.testing.assert_close(first.mean_probability(), whole.mean_probability())
         torch.testing.assert_close(first.disagreement(), whole.disagreement())
+        entropy = binary_entropy(whole.mean_probability())
+        information = whole.mutual_information(entropy)
+        assert 0.01 < information.mean() < 0.5 * entropy.mean()  # neither of the bounds that it is clamped to
+        torch.testing.assert_close(first.mutual_information(entropy), information)
 
     def test_draws_that_agree(self):
         statistics = DrawStatistics(regions(), True, True)

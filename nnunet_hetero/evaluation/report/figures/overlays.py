@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -67,8 +68,9 @@ def overlay_grid(rows: Sequence[OverlayRow], columns: Sequence[str], regions: Ma
     """
     blocks = min(_BLOCKS, len(rows))
     lines = -(-len(rows) // blocks)
-    tallest = max(p.image.shape[0] * p.aspect / p.image.shape[1] for row in rows for p in row.pictures)
-    longest = max(len(name) for row in rows for name in row.subset.split("+"))
+    pictures = chain.from_iterable(row.pictures for row in rows)
+    tallest = max(picture.image.shape[0] * picture.aspect / picture.image.shape[1] for picture in pictures)
+    longest = max(map(len, chain.from_iterable(row.subset.split("+") for row in rows)))
     label = max(0.75, 0.2 + 0.1 * longest)
     figure = Figure(
         figsize=(blocks * (label + _INCHES * len(columns)), lines * (_INCHES * min(tallest, 1.6) + 0.3) + 0.75),
