@@ -16,6 +16,7 @@ from nnunet_hetero.cases.naming.neighbours import meant_instead
 from nnunet_hetero.cases.raw_dataset import DATASET_JSON, read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.model_gate import require_plain_dataset_json
 
 LISTED = 20
 """Problems that an error names one by one."""
@@ -92,8 +93,9 @@ class Cohort:
         """nnU-Net's class that reads and writes these images.
 
         Raises:
-            SettingsError: If nnU-Net has none.
+            SettingsError: If nnU-Net has none, or dataset.json names one that is none.
         """
+        require_plain_dataset_json(self.dataset_json, "dataset.json")
         try:
             return determine_reader_writer_from_dataset_json(self.dataset_json, example, verbose=False)()
         except RuntimeError as error:

@@ -13,6 +13,8 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
 from nnunet_hetero.config import COHORT, KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.checkpoints import trusted_by_environment
+from nnunet_hetero.io.pickles import require_plain_pickle
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.network.widths import WIDTHS
 from nnunet_hetero.nnunet.folders import dataset_folders
@@ -133,5 +135,7 @@ def _cohort_counts(preprocessed: Path, modalities: Modalities) -> Counter[Subset
     """How many preprocessed cases have exactly each subset; None if nothing is preprocessed."""
     if not preprocessed.is_dir():
         return None
-    dataset_class = infer_dataset_class(str(preprocessed))
-    return Cohort.read(modalities, dataset_class(str(preprocessed))).subset_counts()
+    dataset = infer_dataset_class(str(preprocessed))(str(preprocessed))
+    for case in dataset.identifiers:
+        require_plain_pickle(preprocessed / f"{case}.pkl", trusted_by_environment())
+    return Cohort.read(modalities, dataset).subset_counts()

@@ -126,7 +126,9 @@ def _is_absent(file: str, case: str, dataset_json: dict) -> bool:
     from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 
     from nnunet_hetero.cases.preprocess import read_image
+    from nnunet_hetero.nnunet.model_gate import require_plain_dataset_json
 
+    require_plain_dataset_json(dataset_json, "dataset.json")
     reader = determine_reader_writer_from_dataset_json(dataset_json, file, verbose=False)()
     image, _ = read_image(file, f"Case '{case}': {file}", lambda path: reader.read_images([path]))
     return absence(image) is not None

@@ -17,6 +17,8 @@ from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
 from nnunet_hetero.cases.histogram import standardise
 from nnunet_hetero.cases.image_values import is_flat
+from nnunet_hetero.io.checkpoints import trusted_by_environment
+from nnunet_hetero.io.pickles import require_plain_pickle
 
 TOLERANCE = 1e-3
 """How far resampling may move the voxels of a constant image, in normalised units."""
@@ -140,7 +142,13 @@ class PreparedDataset(nnUNetBaseDataset):
         self._absent: dict[str, tuple[int, ...]] = {}
 
     def load_case(self, identifier: str) -> tuple:
-        """What nnU-Net's dataset loads, its images prepared."""
+        """What nnU-Net's dataset loads, its images prepared.
+
+        Raises:
+            SettingsError: If nnU-Net's pickle of the case could run code.
+        """
+        if identifier not in self._absent:
+            require_plain_pickle(Path(self.source_folder) / f"{identifier}.pkl", trusted_by_environment())
         images, segmentation, previous, properties = self.dataset.load_case(identifier)
         if identifier not in self._absent:
             self._absent[identifier] = self.rules.absent_channels(images)

@@ -10,8 +10,10 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
-from helpers.tiny_model import CONFIGURATION, write_case
+from helpers.tiny_model import CONFIGURATION, SHAPE, write_case
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetNumpy
 from public_reports.situation import QUICK, Place, Situation
 
 STOCK = "nnUNetTrainer"
@@ -302,6 +304,22 @@ def _planned(place: Place) -> int:
     return place.run("plan", "-d", "501", "--out_plans", "new", "--set", "num_epochs=3")
 
 
+def _preprocessed_by_others(trainer: str) -> Callable[[Place], int]:
+    """nnU-Net keeps a pickle beside each preprocessed case."""
+
+    def act(place: Place) -> int:
+        model = place.own_model()
+        folder = model.preprocessed / model.dataset / f"nnUNetPlans_{CONFIGURATION}"
+        folder.mkdir()
+        for file in model.images.glob("*_0000.nii.gz"):
+            case = str(folder / file.name.removesuffix("_0000.nii.gz"))
+            data = np.random.default_rng(0).normal(size=(4, *SHAPE)).astype(np.float32)
+            nnUNetDatasetNumpy.save_case(data, np.zeros((1, *SHAPE), np.int8), {"a": _CreatesFile(_trap(place))}, case)
+        return place.run("train", "501", CONFIGURATION, "0", "-device", "cpu", "-tr", trainer)
+
+    return act
+
+
 def _renamed(place: Place) -> int:
     """A folder with the name of nnU-Net's trainer and our checkpoint: its predictor would take gaps for images."""
     model = place.own_model().folder
@@ -374,5 +392,12 @@ SITUATIONS = [
     Situation("code 8", "plans of a data set that name code", _training_plans("HeteroModalVAETrainer"), says=REFUSED),
     Situation("code 8a", "the same for nnU-Net's trainer", _training_plans(STOCK), says=REFUSED, check=_nothing_ran),
     Situation("code 8b", "plans to derive others from", _planned, says=("--trust_checkpoint",), check=_nothing_ran),
+    Situation(
+        "code 8c",
+        "preprocessed cases of others",
+        _preprocessed_by_others("HeteroModalVAETrainer"),
+        says=REFUSED,
+        check=_nothing_ran,
+    ),
     Situation("code 9", "a renamed folder of a model", _renamed, exit_code=0, check=_segmented_without),
 ]
