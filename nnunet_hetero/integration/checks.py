@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.activation import activation_files
 from nnunet_hetero.integration.probe import run_probe
@@ -22,6 +24,9 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 PREDICT_COMMAND = "nnUNetv2_predict"
 PREDICT_TARGET = "nnunetv2.inference.predict_from_raw_data:predict_entry_point"
 GIGABYTE = 1e9
+SOUND_LOADING = Version("2.10")
+"""The first torch without the known flaws of ``torch.load(..., weights_only=True)``."""
+
 LOW_DISK = 20 * GIGABYTE
 """Preprocessed 3D data and checkpoints of a mid-sized data set need about this much."""
 
@@ -49,6 +54,7 @@ def all_checks() -> Iterator[Check]:
     yield from packages()
     probe = run_probe()
     yield torch_and_torchvision(probe["torch"])
+    yield safe_loading(probe["torch"])
     yield libraries(probe["libraries"])
     yield trainers(probe["trainers"])
     yield predict_command()
@@ -104,6 +110,22 @@ def torch_and_torchvision(outcome: dict[str, Any]) -> Check:
             "(add the --index-url that torch came from, e.g. https://download.pytorch.org/whl/cpu).",
         )
     return Check(name, FAIL, error, "pip install --force-reinstall torch torchvision")
+
+
+def safe_loading(outcome: dict[str, Any]) -> Check:
+    """Whether torch's loading of checkpoints that may be anybody's is as safe as it says."""
+    name = "loading of checkpoints"
+    if "error" in outcome:
+        return Check(name, WARN, "torch cannot be imported", "Mend torch first, see above.")
+    if Version(outcome["torch"]) < SOUND_LOADING:
+        return Check(
+            name,
+            WARN,
+            f"torch {outcome['torch']} has a flaw (CVE-2026-24747) by which a checkpoint of somebody else's can run "
+            "code although we look at it",
+            f'pip install --upgrade "torch>={SOUND_LOADING}" torchvision; until then load your own checkpoints only.',
+        )
+    return Check(name, OK, "torch has no flaw that we know of")
 
 
 def libraries(outcome: dict[str, Any]) -> Check:

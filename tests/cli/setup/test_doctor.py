@@ -18,7 +18,7 @@ from nnunet_hetero.nnunet.environment import EXT_TRAINER, trainer_folder
 
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 HEALTHY = {
-    "torch": {"torch": "2.9", "torchvision": "0.24"},
+    "torch": {"torch": "2.10.0+cpu", "torchvision": "0.25"},
     "libraries": {"imported": ["acvl_utils"]},
     "trainers": {"found": ["HeteroModalVAETrainer"]},
     "device": {"kind": "cuda", "name": "A GPU", "free": 20e9, "total": 24e9},
@@ -86,6 +86,14 @@ def test_folders_that_cannot_be_written_to(healthy, capsys, monkeypatch):
     assert code == 1
     # Training only reads the raw data.
     assert [found[name]["status"] for name in FOLDERS] == ["warn", "fail", "fail"]
+
+
+@pytest.mark.parametrize("version", ["2.6", "2.9.1+cu128"])
+def test_torch_whose_loading_has_a_flaw(healthy, capsys, monkeypatch, version):
+    monkeypatch.setattr(checks, "run_probe", lambda: {**HEALTHY, "torch": {"torch": version, "torchvision": "0.24"}})
+    code, found = report(capsys)
+    assert code == 0 and found["loading of checkpoints"]["status"] == "warn"
+    assert version in found["loading of checkpoints"]["found"] and "2.10" in found["loading of checkpoints"]["mend"]
 
 
 def test_torchvision_that_does_not_match(healthy, capsys, monkeypatch):
