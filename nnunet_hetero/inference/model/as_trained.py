@@ -31,7 +31,7 @@ CONFIGURATION_THAT_MATTERS = (
     *("resampling_fn_probabilities", "resampling_fn_probabilities_kwargs"),
 )
 SETTINGS_THAT_MATTER = (
-    *("encoder_width", "finest_width", "finest_convolutions", "finest_norm", "latent_width"),
+    *("fusion", "encoder_width", "finest_width", "finest_convolutions", "finest_norm", "latent_width"),
     *("image_decoder_width", "finest_image_width", "image_decoders", "max_abs_log_variance"),
     *("histogram_standardisation", "subset"),
 )
