@@ -54,5 +54,5 @@ class TestReadTable:
     def test_other_encoding_and_no_file(self, tmp_path):
         with pytest.raises(DataError, match="is not text in UTF-8"):
             read(tmp_path, "case,T1\nä,b\n", encoding="latin-1")
-        with pytest.raises(DataError, match=r"none\.csv cannot be read"):
+        with pytest.raises(DataError, match=r"none\.csv is not there"):
             read_table(tmp_path / "none.csv", "case")
