@@ -30,6 +30,7 @@ from nnunet_hetero.dataset_conversion.writing.command import run_alone
 from nnunet_hetero.dataset_conversion.writing.images import encode_nifti, write_atomically
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.documents import Document
+from nnunet_hetero.nnunet.arguments import number_between, seed, whole_number
 
 MODALITIES = tuple(SEQUENCES)
 MINIMAL_SIZE = 16  # below, a voxel is wider than the tumour's rim
@@ -213,28 +214,34 @@ def _claim_folder(out: Path, recipe: dict[str, Any]) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``nnunet_hetero convert phantom``."""
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write, in the raw BraTS layout")
-    parser.add_argument("--cases", type=int, default=DEFAULT_CASES, metavar="N", help="number of cases (%(default)s)")
     parser.add_argument(
-        "--size", type=int, default=DEFAULT_SIZE, metavar="S", help="edge of the image cube in voxels (%(default)s)"
+        "--cases", type=whole_number(1), default=DEFAULT_CASES, metavar="N", help="number of cases (%(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="K", help="random seed (%(default)s)")
+    parser.add_argument(
+        "--size",
+        type=whole_number(1),
+        default=DEFAULT_SIZE,
+        metavar="S",
+        help="edge of the image cube in voxels (%(default)s)",
+    )
+    parser.add_argument("--seed", type=seed, default=DEFAULT_SEED, metavar="K", help="random seed (%(default)s)")
     parser.add_argument(
         "--first-index",
-        type=int,
+        type=whole_number(),
         default=1,
         metavar="I",
         help="number of the first case (%(default)s); case I is the same whatever the number of cases",
     )
     parser.add_argument(
         "--variation",
-        type=float,
+        type=number_between(0, from_limit=True),
         default=1.0,
         metavar="X",
         help="how much tissues and sequences differ between patients, relative to the default; 3 is hard (%(default)s)",
     )
     parser.add_argument(
         "--incomplete",
-        type=float,
+        type=number_between(0, 1, from_limit=True),
         default=0.0,
         metavar="SHARE",
         help="share of cases that lack one or more modalities, 0 to 1 (%(default)s)",

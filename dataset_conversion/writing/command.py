@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
+from nnunet_hetero.io.console import make_printable
 from nnunet_hetero.io.processes import stopped_by_user
+from nnunet_hetero.nnunet.arguments import whole_number
 
 from .cases import RawCase
 from .common import DEFAULT_PROCESSES, convert_cohort
@@ -30,7 +32,12 @@ def add_common_arguments(
     """
     parser.add_argument("-i", "--input", required=True, metavar="RAW", help=input_help)
     parser.add_argument(
-        "-d", "--dataset-id", required=True, type=int, metavar="ID", help="nnU-Net dataset ID, 1 to 999"
+        "-d",
+        "--dataset-id",
+        required=True,
+        type=whole_number(1, 999),
+        metavar="ID",
+        help="nnU-Net dataset ID, 1 to 999",
     )
     parser.add_argument("--name", default=default_name, help="dataset name after DatasetXXX_ (%(default)s)")
     parser.add_argument(
@@ -46,7 +53,12 @@ def add_common_arguments(
             help="put cases without segmentation into imagesTs; otherwise they are reported as errors",
         )
     parser.add_argument(
-        "-np", dest="processes", type=int, default=DEFAULT_PROCESSES, metavar="N", help="processes (%(default)s)"
+        "-np",
+        dest="processes",
+        type=whole_number(1),
+        default=DEFAULT_PROCESSES,
+        metavar="N",
+        help="processes (%(default)s)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="read and check everything, say what would be written, write nothing"
@@ -132,6 +144,7 @@ def run_alone(
         run: Does the work, returns the exit code.
         argv: The arguments; None reads ``sys.argv``.
     """
+    make_printable()
     parser = argparse.ArgumentParser(prog=prog, description=description)
     add_arguments(parser)
     try:

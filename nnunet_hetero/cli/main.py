@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from nnunet_hetero import __version__
 from nnunet_hetero.cli.dispatch import Command, dispatch
 from nnunet_hetero.errors import HeteroError, os_error_in_words
+from nnunet_hetero.io.console import make_printable
 
 COMMANDS = {
     "activate": Command("nnunet_hetero.cli.setup.activate", "make nnU-Net's own commands know our trainers and flags"),
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 1 for an error that the user can mend (printed as ``error: ...``), or 130 after Ctrl-C.
     """
+    make_printable()
     try:
         return dispatch(
             "nnunet_hetero",
@@ -55,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a full disk, a folder that may not be written to
         print(f"error: {os_error_in_words(error)}", file=sys.stderr)

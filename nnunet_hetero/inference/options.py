@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nnunet_hetero.inference.engine.case_result import COMPLETED_CHOICES, SamplingOptions
+from nnunet_hetero.nnunet.arguments import seed, whole_number
 from nnunet_hetero.nnunet.environment import OUR_TRAINERS
 
 
@@ -100,7 +101,7 @@ def add_sampling_arguments(parser: argparse.ArgumentParser, num_samples: int = S
     """
     parser.add_argument(
         "--num_samples",
-        type=_whole_number,
+        type=whole_number(),
         default=num_samples,
         metavar="S",
         help="Draws of the latents to average; with mirroring they are spread over the mirrored views. 0: one pass, "
@@ -108,17 +109,11 @@ def add_sampling_arguments(parser: argparse.ArgumentParser, num_samples: int = S
     )
     parser.add_argument(
         "--seed",
-        type=_whole_number,
+        type=seed,
         default=SamplingOptions.seed,
         metavar="N",
         help="Seed of the draws; together with the case's name it settles them. Default: %(default)s",
     )
-
-
-def _whole_number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number, 0 or more")
-    return int(text)
 
 
 def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOptions, list[str]]:

@@ -23,6 +23,7 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 from nnunet_hetero.errors import HeteroError, os_error_in_words
+from nnunet_hetero.io.console import make_printable
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -194,6 +195,7 @@ def _unheard_interrupts() -> Iterator[None]:
 def _end_with_parent() -> None:
     """End this process when the one that started it does, even by SIGKILL; it would wait for jobs forever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    make_printable()
     parent = multiprocessing.parent_process()
 
     def watch():

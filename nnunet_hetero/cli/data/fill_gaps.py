@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.nnunet.arguments import whole_number
 from nnunet_hetero.nnunet.folders import dataset_folders
 
 HELP = """Write an all-zero volume, on the grid of the case's other images, for every CASE_XXXX file that a data set in
@@ -23,15 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", metavar="MODEL", type=Path, help="With -i: folder of a model, which knows the channels.")
     parser.add_argument("--dry-run", action="store_true", help="Check all and print the gaps, write nothing.")
     parser.add_argument("--undo", action="store_true", help="Delete what was written, and restore dataset.json.")
-    parser.add_argument("-np", type=int, default=4, help="Cases read at a time. Default: %(default)s")
+    parser.add_argument("-np", type=whole_number(1), default=4, help="Cases read at a time. Default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
     """Fill, or undo."""
     if args.dry_run and args.undo:
         raise SettingsError("--dry-run and --undo exclude each other.")
-    if args.np < 1:
-        raise SettingsError(f"-np is {args.np}; it must be at least 1.")
     if args.m is not None and args.i is None:
         raise SettingsError("-m says which channels the cases in -i have. A data set of its own is filled by -d.")
     if (args.d is None) == (args.m is None):

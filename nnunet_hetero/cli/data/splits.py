@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.nnunet.arguments import number_between, seed, whole_number
 from nnunet_hetero.nnunet.folders import dataset_folders
 
 HELP = """Divide a converted data set into folds, written as nnU-Net's splits_final.json. Call it before planning: test
@@ -23,10 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("-d", required=True, metavar="ID", help="Dataset name or ID.")
     parser.add_argument("--scheme", choices=("kfold", "paper", "import"), help="Default: kfold; import with --csv.")
-    parser.add_argument("--folds", type=int, default=5, help="Number of folds of kfold. Default: %(default)s")
-    parser.add_argument("--test", type=float, default=0.0, help="Share of test cases of kfold, e.g. 0.2. Default: none")
-    parser.add_argument("--repeats", type=int, default=3, help="Number of folds of paper. Default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="Of kfold and paper. Default: %(default)s")
+    parser.add_argument(
+        "--folds", type=whole_number(2), default=5, help="Number of folds of kfold. Default: %(default)s"
+    )
+    parser.add_argument(
+        "--test",
+        type=number_between(0, 1, from_limit=True),
+        default=0.0,
+        help="Share of test cases of kfold, e.g. 0.2. Default: none",
+    )
+    parser.add_argument(
+        "--repeats", type=whole_number(1), default=3, help="Number of folds of paper. Default: %(default)s"
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="Of kfold and paper. Default: %(default)s")
     parser.add_argument("--csv", nargs="+", type=Path, default=[], metavar="FILE", help="Published tables to import.")
     parser.add_argument("--names", type=Path, metavar="FILE", help="CSV 'name,folder': what the subjects are called.")
     parser.add_argument(

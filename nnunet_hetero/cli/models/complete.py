@@ -13,6 +13,7 @@ from nnunet_hetero.inference.options import (
     add_subset_arguments,
     add_trust_argument,
 )
+from nnunet_hetero.nnunet.arguments import DEVICES, fold, step_size, usable_device, whole_number
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 from nnunet_hetero.nnunet.folders import model_folder
 
@@ -29,17 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", help="Dataset name or ID.")
     parser.add_argument("-c", help="Configuration, e.g. 3d_fullres.")
     parser.add_argument("-m", metavar="MODEL", help="Folder of the model, instead of -d, -c, -tr and -p.")
-    parser.add_argument("-f", nargs="+", help="Fold(s), an ensemble. Default: all that are trained.")
+    parser.add_argument("-f", nargs="+", type=fold, help="Fold(s), an ensemble. Default: all that are trained.")
     parser.add_argument("-tr", default=DEFAULT_TRAINER, help="Trainer. Default: %(default)s")
     parser.add_argument("-p", default="nnUNetPlans", help="Plans identifier. Default: %(default)s")
     parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")
     add_subset_arguments(parser)
     add_sampling_arguments(parser)
     add_completion_argument(parser, default="missing")
-    parser.add_argument("-device", default="cuda", choices=["cuda", "cpu", "mps"], help="Default: %(default)s")
+    parser.add_argument("-device", default="cuda", choices=DEVICES, help="Default: %(default)s")
     parser.add_argument("--disable_tta", action="store_true", help="No mirroring: faster, slightly less accurate.")
-    parser.add_argument("-step_size", type=float, default=0.5, help="Of the sliding window. Default: %(default)s")
-    parser.add_argument("-npp", type=int, default=3, help="Processes for preprocessing. Default: %(default)s")
+    parser.add_argument("-step_size", type=step_size, default=0.5, help="Of the sliding window. Default: %(default)s")
+    parser.add_argument(
+        "-npp", type=whole_number(), default=3, help="Processes for preprocessing. Default: %(default)s"
+    )
     parser.add_argument(
         "--continue_prediction", "--c", action="store_true", help="Leave what an earlier run has completed."
     )
@@ -52,18 +55,15 @@ def run(args: argparse.Namespace) -> int:
     if args.m is None and (args.d is None or args.c is None):
         raise SettingsError("Which model? Name it by -d and -c (and -tr, -p), or its folder by -m.")
     # Late, so that -h answers at once.
-    import torch
-
     from nnunet_hetero.inference.complete_cases import complete_cases
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
+    device = usable_device(args.device)
     sampling = SamplingOptions(args.num_samples, args.seed, args.save_completed)
     predictor = HeteroModalPredictor.from_model_folder(
         args.m or model_folder(args.d, args.tr, args.p, args.c),
         args.f,
-        args.device,
+        device,
         args.chk,
         options=PredictionOptions(tuple(args.missing), tuple(args.available), sampling, args.trust_checkpoint),
         use_mirroring=not args.disable_tta,

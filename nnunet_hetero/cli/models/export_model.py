@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.nnunet.arguments import fold
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 from nnunet_hetero.nnunet.folders import model_folder
 
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", help="Dataset name or ID.")
     parser.add_argument("-c", help="Configuration, e.g. 3d_fullres.")
     parser.add_argument("-m", metavar="MODEL", help="Folder of the model, instead of -d, -c, -tr and -p.")
-    parser.add_argument("-f", nargs="+", help="Fold(s). Default: all that are trained.")
+    parser.add_argument("-f", nargs="+", type=fold, help="Fold(s). Default: all that are trained.")
     parser.add_argument("-tr", default=DEFAULT_TRAINER, help="Trainer. Default: %(default)s")
     parser.add_argument("-p", default="nnUNetPlans", help="Plans identifier. Default: %(default)s")
     parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")

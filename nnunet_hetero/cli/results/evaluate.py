@@ -11,6 +11,7 @@ from nnunet_hetero.evaluation.scores.registry import all_metrics
 from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import add_sampling_arguments, add_trust_argument
+from nnunet_hetero.nnunet.arguments import DEVICES, fold, number_between, step_size, usable_device
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, require_variables
 
@@ -28,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; those that nnU-Net has mean the same as there."""
     parser.add_argument("-d", required=True, help="Dataset name or ID.")
     parser.add_argument("-c", required=True, help="Configuration, e.g. 3d_fullres.")
-    parser.add_argument("-f", nargs="+", help="Fold(s). Default: all that are trained. With -i they form an ensemble.")
+    parser.add_argument(
+        "-f", nargs="+", type=fold, help="Fold(s). Default: all that are trained. With -i they form an ensemble."
+    )
     parser.add_argument("-tr", default=DEFAULT_TRAINER, help="Trainer. Default: %(default)s")
     parser.add_argument("-p", default="nnUNetPlans", help="Plans identifier. Default: %(default)s")
     parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")
@@ -44,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subsets", nargs="+", metavar="SUBSET", help='Subsets by name, e.g. "T1+FLAIR" T1c. Default: all.'
     )
-    parser.add_argument("-device", default="cuda", choices=["cuda", "cpu", "mps"], help="Default: %(default)s")
+    parser.add_argument("-device", default="cuda", choices=DEVICES, help="Default: %(default)s")
     parser.add_argument("--disable_tta", action="store_true", help="No mirroring: faster, slightly less accurate.")
-    parser.add_argument("-step_size", type=float, default=0.5, help="Of the sliding window. Default: %(default)s")
+    parser.add_argument("-step_size", type=step_size, default=0.5, help="Of the sliding window. Default: %(default)s")
     add_sampling_arguments(parser, num_samples=0)
     known, default = all_metrics(), default_names()
     parser.add_argument(
@@ -59,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--nsd_tolerance",
-        type=float,
+        type=number_between(0, from_limit=True),
         default=MetricOptions.tolerance,
         metavar="MM",
         help="Distance up to which surfaces agree, for the normalised surface Dice. Default: %(default)s",
@@ -97,13 +100,10 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"--remove_small: '{args.remove_small[1]}' is no number of voxels. Give REGION VOXELS.")
     request = _request(args)
     # Late, so that -h answers at once.
-    import torch
-
     from nnunet_hetero.evaluation.report.run_report import write_run_report
     from nnunet_hetero.evaluation.sweep.model import evaluate_model
 
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("There is no CUDA device that torch can use. Choose another one, e.g. -device cpu.")
+    usable_device(args.device)
     set_ext_trainer()
     result = evaluate_model(request)
     print(f"\n{result.table}")
