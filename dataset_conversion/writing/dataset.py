@@ -15,6 +15,7 @@ from nnunet_hetero.cases.raw_dataset import CASE_TABLE, DATASET_JSON, MOVED_TEST
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import clear_drafts, is_draft
 from nnunet_hetero.io.documents import Document
+from nnunet_hetero.nnunet.folders import require_variables
 
 from .images import write_atomically
 from .summary import SUMMARY_FILE
@@ -82,6 +83,8 @@ def dataset_folder(dataset_id: int, name: str, dry_run: bool = False) -> Path:
             "The environment variable nnUNet_raw is not set; it names the folder of nnU-Net's raw datasets. "
             "Set it, for example: export nnUNet_raw=/data/nnUNet_raw"
         )
+    if root:
+        require_variables(RAW_VARIABLE)
     folder = Path(root or f"${RAW_VARIABLE}") / f"Dataset{dataset_id:03d}_{name}"
     # nnU-Net looks a number up in all three folders, and stops when it finds two names for it.
     for variable in (RAW_VARIABLE, "nnUNet_preprocessed", "nnUNet_results"):

@@ -10,6 +10,7 @@ from nnunet_hetero import __version__
 from nnunet_hetero.cli.dispatch import Command, dispatch
 from nnunet_hetero.errors import HeteroError, os_error_in_words
 from nnunet_hetero.io.console import make_printable
+from nnunet_hetero.nnunet.folders import require_numbers
 
 COMMANDS = {
     "activate": Command("nnunet_hetero.cli.setup.activate", "make nnU-Net's own commands know our trainers and flags"),
@@ -47,12 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for an error that the user can mend (printed as ``error: ...``), or 130 after Ctrl-C.
     """
     make_printable()
+    arguments = sys.argv[1:] if argv is None else list(argv)
     try:
+        if arguments[:1] != ["doctor"]:  # which says so itself
+            require_numbers()
         return dispatch(
             "nnunet_hetero",
             "Segmentation with missing modalities (U-HVED) inside nnU-Net v2.",
             COMMANDS,
-            sys.argv[1:] if argv is None else list(argv),
+            arguments,
             version=f"nnunet_hetero {__version__}",
         )
     except HeteroError as error:

@@ -18,6 +18,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.activation import activation_files
 from nnunet_hetero.integration.probe import run_probe
 from nnunet_hetero.nnunet.environment import EXT_TRAINER, is_in_ext_trainer
+from nnunet_hetero.nnunet.folders import NUMBERS, problem_with_folder, require_numbers
 from nnunet_hetero.nnunet.versions import problem_with, requirements
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -62,6 +63,7 @@ def all_checks() -> Iterator[Check]:
     yield nnunet_folder("nnUNet_raw", needs_writing=False)
     yield nnunet_folder("nnUNet_preprocessed", needs_writing=True)
     yield nnunet_folder("nnUNet_results", needs_writing=True)
+    yield numbers()
     yield device(probe["device"])
     yield disk()
 
@@ -209,12 +211,25 @@ def nnunet_folder(variable: str, needs_writing: bool) -> Check:
     value = os.environ.get(variable)
     if not value:
         return Check(variable, FAIL, "not set", f"export {variable}=/path/to/{variable}")
+    problem = problem_with_folder(value)
+    if problem:
+        return Check(variable, FAIL, f"'{value}' {problem.split(';')[0]}", f"export {variable}=/path/to/{variable}")
     if not os.path.isdir(value):
         return Check(variable, FAIL, f"{value} is not a folder", f'mkdir -p "{value}"')
     if not os.access(value, os.W_OK):
         status = FAIL if needs_writing else WARN
         return Check(variable, status, f"{value} cannot be written to", "Set it to a folder of yours.")
     return Check(variable, OK, value)
+
+
+def numbers() -> Check:
+    """nnU-Net's variables that are numbers of processes; it ends in a traceback on others."""
+    set_now = [f"{name}={os.environ[name]}" for name in NUMBERS if name in os.environ]
+    try:
+        require_numbers()
+    except SettingsError as error:
+        return Check("processes", FAIL, str(error), f"unset {' '.join(NUMBERS)}")
+    return Check("processes", OK, ", ".join(set_now) or "as nnU-Net chooses")
 
 
 def device(outcome: dict[str, Any]) -> Check:

@@ -17,8 +17,10 @@ from typing import Any
 
 from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
 from nnunet_hetero.inference.options import PredictionOptions, prediction_flags_help, split_prediction_flags
+from nnunet_hetero.integration.nnunet_arguments import require_possible_prediction
 from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
 from nnunet_hetero.io.checkpoints import TRUST_FLAG
+from nnunet_hetero.io.console import make_printable
 from nnunet_hetero.io.processes import stopped_by_user
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, OUR_TRAINERS
 from nnunet_hetero.nnunet.folders import model_folder
@@ -59,6 +61,8 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any], safely: 
                 f"{', '.join(unknown)}. Predict with a model of one of its trainers, e.g. -tr {DEFAULT_TRAINER}, or "
                 "leave the flag out."
             )
+        if safely:
+            require_possible_prediction(rest)
         if safely and not options.trust_checkpoint:
             _require_harmless_model(rest, trainer or STOCK_TRAINER)
     except HeteroError as error:
@@ -88,6 +92,8 @@ def _predict_with_ours(
     module: ModuleType, original: Callable[[], Any], options: PredictionOptions, rest: list[str]
 ) -> Any:
     require_supported_nnunet()
+    make_printable()
+    require_possible_prediction(rest)
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
     predictors: list[HeteroModalPredictor] = []

@@ -13,6 +13,9 @@ VARIABLES = {
     "nnUNet_results": "the trained models",
 }
 
+NUMBERS = ("nnUNet_def_n_proc", "nnUNet_n_proc_DA", "nnUNet_npp", "nnUNet_nps")
+"""nnU-Net's variables that are numbers of processes."""
+
 
 def require_variables(*names: str) -> None:
     """Refuse to begin without the variables that a command needs.
@@ -21,13 +24,54 @@ def require_variables(*names: str) -> None:
         names: Of `VARIABLES`.
 
     Raises:
-        SettingsError: If one is not set.
+        SettingsError: If one is not set, or is no path that nnU-Net understands as it is meant.
     """
     unset = [name for name in names if not os.environ.get(name)]
     if unset:
         folders = ", ".join(f"{name} (the folder of {VARIABLES[name]})" for name in unset)
         example = f"export {unset[0]}=/path/to/{unset[0]}"
         raise SettingsError(f"nnU-Net's environment variables are not set: {folders}. Set them, e.g. {example}")
+    for name in names:
+        problem = problem_with_folder(os.environ[name])
+        if problem:
+            raise SettingsError(f"The environment variable {name} is '{os.environ[name]}', which {problem}.")
+
+
+def problem_with_folder(value: str) -> str | None:
+    """What is wrong with the value of one of `VARIABLES`, in words that follow it; None if nothing is.
+
+    nnU-Net takes a value as it is: no shell expands it, no blank is cut off. So it would look for, and make, another
+    folder than the one that was meant.
+
+    Examples:
+        >>> problem_with_folder("~/nnUNet_raw")
+        "begins with '~', and nnU-Net does not put your home folder for it; write the whole path"
+    """
+    if value.strip() != value:
+        return "has blanks at its ends; take them out"
+    if value[0] in "\"'" or value[-1] in "\"'":
+        return "has quotation marks in it; take them out"
+    if value.startswith("~"):
+        return "begins with '~', and nnU-Net does not put your home folder for it; write the whole path"
+    if "$" in value and not os.path.exists(value):
+        return "has a '$' that no shell has replaced; write the whole path"
+    if not os.path.isabs(value):
+        return "is another folder in every working directory; write the whole path"
+    if os.path.lexists(value) and not os.path.isdir(value):
+        return "is no folder; set it to a folder"
+    return None
+
+
+def require_numbers() -> None:
+    """Refuse values of nnU-Net's other variables on which it would end in a traceback when it is imported.
+
+    Raises:
+        SettingsError: If one is no whole number.
+    """
+    for name in NUMBERS:
+        value = os.environ.get(name)
+        if value is not None and not (value.strip().isascii() and value.strip().isdigit()):
+            raise SettingsError(f"The environment variable {name} is '{value}'; it must be a whole number, 0 or more.")
 
 
 def dataset_folders(dataset: str) -> tuple[Path, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 from typing import Any
 
@@ -17,6 +18,7 @@ from nnunet_hetero.cases.histogram import Landmarks
 from nnunet_hetero.config import KEY, SGD
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
+from nnunet_hetero.io.console import make_printable, printable, say_errors_in_words
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.case_sampling import probabilities_of_datasets
@@ -84,6 +86,8 @@ class HeteroTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net compares signatures by name
     ):
+        make_printable()
+        say_errors_in_words()
         if not trusted_by_environment():
             require_plain_plans(plans, f"The plans '{plans.get('plans_name')}'")
         self.modalities = Modalities.from_dataset_json(dataset_json)
@@ -133,6 +137,11 @@ class HeteroTrainer(nnUNetTrainer):
         return cls.network_class.from_plans(
             configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )
+
+    def print_to_log_file(self, *args, **keywords) -> None:
+        """nnU-Net's; its file has the encoding of the system, which may not know all letters."""
+        encoding = locale.getpreferredencoding(False)
+        super().print_to_log_file(*(printable(str(arg), encoding) for arg in args), **keywords)
 
     def initialize(self) -> None:
         """Build network, optimiser and loss, all from the seed."""

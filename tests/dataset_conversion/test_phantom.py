@@ -173,7 +173,6 @@ class TestCohort:
         [
             (["--seed", "1"], "Mixing them would make an inconsistent cohort"),
             (["--size", "17"], "Mixing them would make an inconsistent cohort"),
-            (["--cases", "0"], "number of cases is 0"),
             (["--first-index", "0"], "index is 0; it must be at least 1"),
             (["--size", "8"], "size is 8; it must be at least 16"),
         ],

@@ -149,7 +149,6 @@ class TestCommand:
             (["-d", "501", "-m", "MODEL"], "-m says which channels"),
             (["-i", "IN"], "Which data set?"),
             (["-d", "501", "--undo", "--dry-run"], "exclude each other"),
-            (["-d", "501", "-np", "0"], "-np is 0"),
             (["-d", "77"], "dataset with the ID 77"),
             (["-i", "NOWHERE", "-d", "501"], "input folder NOWHERE does not exist"),
         ],

@@ -20,6 +20,12 @@ CALL = ["-i", "IN", "-o", "OUT", "-d", "501", "-c", "3d_fullres"]
 STOCK_PREDICTOR = nnunet_module.nnUNetPredictor
 
 
+@pytest.fixture(autouse=True)
+def any_arguments(monkeypatch):
+    """The arguments here are placeholders: no folders, and a device that may not be there."""
+    monkeypatch.setattr(predict_command, "require_possible_prediction", lambda _: None)
+
+
 class Recorder:
     """Stands in for nnU-Net's entry point: notes what that would find."""
 

@@ -123,7 +123,7 @@ class TestFolds:
             (["--scheme", "paper", "--test", "0.2"], "--test belongs to --scheme kfold, not to paper"),
             (["--scheme", "kfold", "--csv", "x.csv"], "--csv belongs to --scheme import"),
             (["--names", "x.csv"], "--names belongs to --scheme import"),
-            (["--csv", "no_such.csv"], "no_such.csv cannot be read"),
+            (["--csv", "no_such.csv"], "no_such.csv is not there"),
         ],
     )
     def test_flags_that_do_not_fit(self, arguments, message, write_dataset, preprocessed, capsys):

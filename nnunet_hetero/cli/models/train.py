@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.integration.nnunet_arguments import require_possible_training
 from nnunet_hetero.integration.nnunet_flags import (
     DEFAULT_TRAINER_NOTE,
     train_arguments,
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if not wants_help(arguments):
         require_variables("nnUNet_preprocessed", "nnUNet_results")
         _require_harmless(arguments)
+        require_possible_training(arguments)
     # nnU-Net reads sys.argv, and usage lines begin with its first entry.
     sys.argv = ["nnunet_hetero train", *arguments]
 

@@ -11,7 +11,7 @@ from nnunet_hetero.evaluation.scores.registry import all_metrics
 from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import add_sampling_arguments, add_trust_argument
-from nnunet_hetero.nnunet.arguments import DEVICES, fold, number_between, step_size, usable_device
+from nnunet_hetero.nnunet.arguments import DEVICES, fold, step_size, usable_device
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, require_variables
 
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--nsd_tolerance",
-        type=number_between(0, from_limit=True),
+        type=float,
         default=MetricOptions.tolerance,
         metavar="MM",
         help="Distance up to which surfaces agree, for the normalised surface Dice. Default: %(default)s",

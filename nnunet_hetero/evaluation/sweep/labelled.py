@@ -15,6 +15,7 @@ from nnunet_hetero.cases.naming.neighbours import meant_instead
 from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.folders import require_variables
 from nnunet_hetero.nnunet.json_files import SPLITS
 from nnunet_hetero.splits.record import held_out_names
 
@@ -155,7 +156,5 @@ def _require_labels(cases: Sequence[LabelledCase]) -> list[LabelledCase]:
 
 
 def _folder(variable: str) -> Path:
-    value = os.environ.get(variable)
-    if not value:
-        raise SettingsError(f"The environment variable {variable} is not set. It must name nnU-Net's folder.")
-    return Path(value)
+    require_variables(variable)
+    return Path(os.environ[variable])

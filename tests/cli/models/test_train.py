@@ -10,6 +10,7 @@ import pytest
 from nnunetv2.run import run_training
 
 from nnunet_hetero.cli.main import main
+from nnunet_hetero.cli.models import train
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, EXT_TRAINER, is_in_ext_trainer
 
 
@@ -19,7 +20,8 @@ def called_with(monkeypatch):
     found = []
     monkeypatch.delenv(EXT_TRAINER, raising=False)
     for name in ("nnUNet_preprocessed", "nnUNet_results"):
-        monkeypatch.setenv(name, "anywhere")
+        monkeypatch.setenv(name, "/anywhere")
+    monkeypatch.setattr(train, "require_possible_training", lambda _: None)
     monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
     monkeypatch.setattr(
         run_training,
