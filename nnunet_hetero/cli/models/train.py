@@ -21,6 +21,9 @@ from nnunet_hetero.nnunet.folders import model_folder, plans_file, require_varia
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
 PASS_THROUGH = True
+TRUST_NOTE = (
+    "--trust_checkpoint loads plans and checkpoints whatever they bring along; only for files whose origin you know."
+)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         run_training_entry()
     except SystemExit as end:
         if not end.code:  # nnU-Net has printed its help
-            print(DEFAULT_TRAINER_NOTE)
+            print(f"{DEFAULT_TRAINER_NOTE}\n{TRUST_NOTE}")
         raise
     return 0
 

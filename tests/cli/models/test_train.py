@@ -11,6 +11,7 @@ from nnunetv2.run import run_training
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.cli.models import train
+from nnunet_hetero.io.checkpoints import TRUST_VARIABLE, trusted_by_environment
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, EXT_TRAINER, is_in_ext_trainer
 
 
@@ -46,6 +47,19 @@ def test_a_trainer_that_the_user_names_stays(called_with, given):
 def test_plans_are_not_taken_for_pretrained_weights(called_with):
     assert main(["train", "501", "3d_fullres", "0", "-p", "nnUNetPlansOfMine", "-tr", "nnUNetTrainer"]) == 0
     assert called_with[0][0][3:5] == ["-p", "nnUNetPlansOfMine"]
+
+
+def test_trust_reaches_the_training_by_a_variable(called_with, monkeypatch):
+    monkeypatch.setenv(TRUST_VARIABLE, "0")  # is put back after the test
+    assert not trusted_by_environment()
+    assert main(["train", "501", "3d_fullres", "0", "-pretrained_weights", "nowhere.pth", "--trust_checkpoint"]) == 0
+    assert called_with[0][0][:5] == ["501", "3d_fullres", "0", "-pretrained_weights", "nowhere.pth"]
+    assert trusted_by_environment()
+
+
+def test_without_trust_a_file_is_looked_at(called_with, capsys):
+    assert main(["train", "501", "3d_fullres", "0", "-pretrained_weights", "nowhere.pth"]) == 1
+    assert called_with == [] and "nowhere.pth" in capsys.readouterr().err
 
 
 def test_help_is_that_of_nnunet_and_names_our_default(monkeypatch, capsys):
