@@ -30,9 +30,10 @@ from nnunet_hetero.evaluation.scores.overlap import dice_per_region
 from nnunet_hetero.evaluation.sweep.labelled import folder_cases
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
-from nnunet_hetero.inference.output.volumes import region_volumes
+from nnunet_hetero.inference.output.volumes import region_sizes
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import all_subsets
+from nnunet_hetero.nnunet.extent import MILLILITRES, voxel_size
 from nnunet_hetero.nnunet.regions import regions_of
 
 PROBABILITY_BINS, ENTROPY_BINS = 10, 500
@@ -98,7 +99,8 @@ def measure(predictor: HeteroModalPredictor, images: str, labels: str) -> tuple[
         truth, grid = reader.read_seg(entry.label)
         brain = reader.read_images([next(file for file in entry.case.files if file)])[0][0] != 0
         dice = dice_per_region(result.segmentation, truth[0], regions)
-        true_volumes = region_volumes(truth[0], regions, grid["spacing"])
+        voxel = voxel_size(grid)
+        true_volumes = region_sizes(truth[0], regions, voxel) if voxel.unit == MILLILITRES else {}
         for place, (name, region) in enumerate(regions.items()):
             channel = place if predictor.label_manager.has_regions else region
             predicted, real = (
@@ -116,7 +118,7 @@ def measure(predictor: HeteroModalPredictor, images: str, labels: str) -> tuple[
                     "ml": volume.millilitres,
                     "ml_p2.5": volume.low,
                     "ml_p97.5": volume.high,
-                    "true_ml": true_volumes[name],
+                    "true_ml": true_volumes.get(name),
                 }
             )
     return rows, voxels
@@ -128,7 +130,8 @@ def summarise(rows: list[dict], voxels: dict[str, Voxels]) -> dict[str, dict]:
     for name, counts in voxels.items():
         own = [row for row in rows if row["region"] == name and not np.isnan(row["dice"])]
         correlation = spearmanr([row["disagreement"] for row in own], [row["dice"] for row in own])
-        covered = [row["ml_p2.5"] <= row["true_ml"] <= row["ml_p97.5"] for row in own]
+        # 2D images have no volume.
+        covered = [row["ml_p2.5"] <= row["true_ml"] <= row["ml_p97.5"] for row in own if row["true_ml"] is not None]
         summary[name] = {
             "predictions": len(own),
             "spearman_disagreement_dice": float(correlation.statistic),
@@ -136,7 +139,7 @@ def summarise(rows: list[dict], voxels: dict[str, Voxels]) -> dict[str, dict]:
             "expected_calibration_error": counts.calibration_error,
             "error_rate": float(counts.wrong.sum() / counts.by_entropy.sum()),
             "error_rate_by_entropy": counts.error_by_entropy(),
-            "volume_interval_coverage": float(np.mean(covered)),
+            "volume_interval_coverage": float(np.mean(covered)) if covered else None,
         }
     return summary
 

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from nnunet_hetero.evaluation.report.figures import completion_panel, uncertainty_panel
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, image_quality
-from nnunet_hetero.inference.output.volumes import region_volumes
+from nnunet_hetero.inference.output.volumes import region_sizes
+from nnunet_hetero.nnunet.extent import voxel_size
 from nnunet_hetero.training.sample_counts_figure import modalities_figure
 
 REGIONS = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
@@ -131,7 +132,7 @@ def volumes(files: DemoFiles) -> Table:
         rows[0] += [f"{name} [ml]", "2.5 to 97.5 %", "truth"]
     for entry in _csv(files.out / "predictions" / run / "volumes.csv"):
         spacing = nibabel.load(files.test / "labelsTr" / f"{entry['case']}.nii.gz").header.get_zooms()
-        true = region_volumes(files.truth(entry["case"]), REGIONS, spacing)
+        true = region_sizes(files.truth(entry["case"]), REGIONS, voxel_size({"spacing": spacing}))
         cells = [entry["case"]]
         for name in REGIONS:
             low, high = (float(entry[f"{name}_ml_p{level}"]) for level in ("2.5", "97.5"))

@@ -14,10 +14,11 @@ from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.engine.case_prediction import millilitres_per_voxel, predict_preprocessed
+from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed, preprocessed_voxel_size
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.volumes import PERCENTILES, region_volumes
+from nnunet_hetero.inference.output.volumes import PERCENTILES, region_sizes
+from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES, voxel_size
 
 Image = str | os.PathLike | np.ndarray
 
@@ -27,12 +28,27 @@ class Volume:
     """Volume of a region, millilitres.
 
     Args:
-        millilitres: Of the segmentation.
+        millilitres: Of the segmentation; None for a 2D image, which has none.
         low: 2.5th percentile over the draws; None without draws.
         high: 97.5th percentile over the draws; None without draws.
     """
 
-    millilitres: float
+    millilitres: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Area:
+    """Area of a region of a 2D image, mm².
+
+    Args:
+        square_millimetres: Of the segmentation.
+        low: 2.5th percentile over the draws; None without draws.
+        high: 97.5th percentile over the draws; None without draws.
+    """
+
+    square_millimetres: float
     low: float | None = None
     high: float | None = None
 
@@ -50,6 +66,7 @@ class Prediction:
         entropy: Predictive entropy by region, in nats.
         mutual_information: What the draws disagree about, by region, in nats; empty without draws.
         volumes: By region.
+        areas: By region, of a 2D image whose file says how large its pixels are; else empty.
         disagreement: 1 - Dice between the draws and the segmentation of their mean, by region; empty without draws.
         properties: What nnU-Net's reader said about the grid, and what its preprocessing did.
     """
@@ -61,6 +78,7 @@ class Prediction:
     entropy: dict[str, np.ndarray]
     mutual_information: dict[str, np.ndarray]
     volumes: dict[str, Volume]
+    areas: dict[str, Area]
     disagreement: dict[str, float]
     properties: dict
 
@@ -87,7 +105,7 @@ def predict_images(
         model.sampling, save_completed=model.sampling.save_completed or completes, save_uncertainty=True
     )
     properties, data = prepared.properties, torch.from_numpy(prepared.data)
-    voxel_volume = millilitres_per_voxel(properties, data.shape[1:])
+    voxel_volume = preprocessed_voxel_size(properties, data.shape[1:])
     found = predict_preprocessed(model, data, case, sampling, voxel_volume)
     segmentation, probabilities = model.to_segmentation(found.logits, properties, return_probabilities=True)
     writer = CaseWriter.of_model(model)
@@ -97,14 +115,18 @@ def predict_images(
         return {} if maps is None else dict(zip(regions, writer.on_case_grid(maps, properties), strict=True))
 
     completed = writer.completed_images(found, properties) if found.completed else ()
-    millilitres = region_volumes(segmentation, regions, properties["spacing"])
-    if found.volumes is None:
-        volumes = {name: Volume(value) for name, value in millilitres.items()}
-    else:
+    voxel = voxel_size(properties)
+    sizes = region_sizes(segmentation, regions, voxel)
+    limits = [()] * len(sizes)
+    if found.volumes is not None:
         limits = np.percentile(found.volumes, PERCENTILES, axis=0).T.tolist()
-        volumes = {
-            name: Volume(value, *limit) for (name, value), limit in zip(millilitres.items(), limits, strict=True)
-        }
+    measured = dict(zip(sizes, zip(sizes.values(), limits, strict=True), strict=True))
+    volumes = dict.fromkeys(sizes, Volume(None))
+    areas = {}
+    if voxel.unit == MILLILITRES:
+        volumes = {name: Volume(size, *limit) for name, (size, limit) in measured.items()}
+    elif voxel.unit == SQUARE_MILLIMETRES:
+        areas = {name: Area(size, *limit) for name, (size, limit) in measured.items()}
     disagreement = {} if found.disagreement is None else dict(zip(regions, found.disagreement.tolist(), strict=True))
     return Prediction(
         tuple(modalities.names[channel] for channel in found.used),
@@ -114,6 +136,7 @@ def predict_images(
         by_region(found.entropy),
         by_region(found.mutual_information),
         volumes,
+        areas,
         disagreement,
         properties,
     )

@@ -80,6 +80,7 @@ HD95 = Metric(
         ),
     ),
     _hd95,
+    needs_spacing=True,
     by_default=True,
 )
 
@@ -87,6 +88,7 @@ NSD = Metric(
     "nsd",
     (Column("nsd", Score("Normalised surface Dice", "%", 100), _surface_convention),),
     _surface_dice,
+    needs_spacing=True,
     by_default=True,
 )
 

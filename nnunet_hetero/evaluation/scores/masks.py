@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ class RegionMasks:
     Args:
         prediction: ``(z, y, x)`` bool; a 2D image has one slice.
         truth: ``(z, y, x)`` bool.
-        spacing: Edges of a voxel along the axes, mm.
+        spacing: Edges of a voxel along the axes, mm; NaN where nobody knows.
     """
 
     prediction: np.ndarray
@@ -53,6 +54,11 @@ class RegionMasks:
     def is_volume(self) -> bool:
         """Whether this is a 3D image, not a single slice."""
         return len(self.axes) == 3
+
+    @property
+    def has_spacing(self) -> bool:
+        """Whether the size of a voxel is known, along the axes that have more than one."""
+        return all(math.isfinite(self.spacing[axis]) for axis in self.axes)
 
     @property
     def voxel(self) -> float:

@@ -44,6 +44,7 @@ class Metric:
         columns: Its numbers, in the order of what ``compute`` returns.
         compute: How its numbers come about.
         needs_volume: Whether it means nothing on a 2D image; its numbers are NaN there, and it is not computed.
+        needs_spacing: The same for an image whose voxels have an unknown size, such as a PNG.
         by_default: Whether it is measured if the user names no metrics.
 
     Raises:
@@ -54,6 +55,7 @@ class Metric:
     columns: tuple[Column, ...]
     compute: Compute
     needs_volume: bool = False
+    needs_spacing: bool = False
     by_default: bool = False
 
     def __post_init__(self) -> None:
@@ -89,7 +91,7 @@ class Metric:
             SettingsError: If ``compute`` does not return a number per column.
         """
         names = [column.name for column in self.columns]
-        if self.needs_volume and not masks.is_volume:
+        if (self.needs_volume and not masks.is_volume) or (self.needs_spacing and not masks.has_spacing):
             return dict.fromkeys(names, math.nan)
         values = self.compute(masks, settings)
         numbers = values if isinstance(values, Sequence) else (values,)

@@ -30,6 +30,7 @@ from nnunet_hetero.inference.engine.subset_prediction import Target, predict_sub
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.io.atomic_files import replacing_by_name
 from nnunet_hetero.modalities import Subset
+from nnunet_hetero.nnunet.extent import spacing_in_mm
 
 
 @dataclass
@@ -187,7 +188,7 @@ class _Sweep:
         spacing = properties["spacing"]
         save_snapshot(self.results.folder, images.name, label, images.data, truth, prediction, spacing, tissue)
         ignore = self.model.label_manager.ignore_label
-        scores = measure(prediction, truth, self.regions, spacing, self.scoring.metrics, ignore)
+        scores = measure(prediction, truth, self.regions, spacing_in_mm(properties), self.scoring.metrics, ignore)
         pair = {"case": images.name, "subset": label, "n_modalities": len(subset)}
         completion = []
         if found.completed:

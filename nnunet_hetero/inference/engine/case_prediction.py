@@ -15,6 +15,7 @@ from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_e
 from nnunet_hetero.inference.engine.model import LoadedModel, Weights
 from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
 from nnunet_hetero.network.hetero_network import HeteroNetwork
+from nnunet_hetero.nnunet.extent import voxel_size
 from nnunet_hetero.nnunet.regions import RegionDecoder
 
 
@@ -55,8 +56,8 @@ def channels_to_complete(sampling: SamplingOptions, available: Sequence[bool]) -
     return tuple(channel for channel, has in enumerate(available) if sampling.save_completed == "all" or not has)
 
 
-def millilitres_per_voxel(properties: dict, spatial: Sequence[int]) -> float:
-    """Volume of a voxel of the preprocessed grid.
+def preprocessed_voxel_size(properties: dict, spatial: Sequence[int]) -> float:
+    """Size of a voxel of the preprocessed grid: millilitres, or of a 2D image mm²; NaN if nobody knows.
 
     From the grid's real extent: nnU-Net rounds shapes, so its voxels are not exactly of the plan's spacing.
 
@@ -64,8 +65,8 @@ def millilitres_per_voxel(properties: dict, spatial: Sequence[int]) -> float:
         properties: Those of the preprocessed case.
         spatial: Shape of the preprocessed case.
     """
-    before = np.prod(properties["spacing"]) * np.prod(properties["shape_after_cropping_and_before_resampling"])
-    return float(before / np.prod(spatial) / 1000)
+    voxels = np.prod(properties["shape_after_cropping_and_before_resampling"])
+    return float(voxel_size(properties).size * voxels / np.prod(spatial))
 
 
 @torch.inference_mode()
@@ -85,7 +86,7 @@ def predict_preprocessed(
         data: ``(M, *spatial)``; the modalities whose channel is not identically zero are available, in every tile.
         case: Name of the case; with the seed it settles the draws.
         sampling: Number of draws, what to complete, whether to keep uncertainty; default the model's.
-        voxel_volume: Millilitres; None leaves volumes and disagreement out.
+        voxel_volume: Of a voxel, see `preprocessed_voxel_size`; None leaves volumes and disagreement out.
         segment: Whether to segment at all; completion alone is faster. Without, the logits have no channel.
     """
     sampling = sampling or model.sampling
@@ -148,4 +149,4 @@ def predict_case(model: LoadedModel, data: Tensor, properties: dict, case: str) 
         properties: Those of the preprocessed case.
         case: Its name; with the seed it settles the draws.
     """
-    return predict_preprocessed(model, data, case, voxel_volume=millilitres_per_voxel(properties, data.shape[1:]))
+    return predict_preprocessed(model, data, case, voxel_volume=preprocessed_voxel_size(properties, data.shape[1:]))

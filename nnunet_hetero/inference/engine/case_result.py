@@ -55,7 +55,8 @@ class CasePrediction:
         entropy: ``(R, *spatial)`` float32, predictive entropy in nats; None if not asked for.
         mutual_information: ``(R, *spatial)`` float32, what the draws disagree about, in nats, at most the entropy;
             None if not asked for, or without draws.
-        volumes: ``(draws, R)``, millilitres per draw and region; None without draws.
+        volumes: ``(draws, R)``, millilitres per draw and region, of a 2D image mm², or NaN if nobody knows the size of
+            a pixel; None without draws.
         disagreement: ``(R,)``, 1 - Dice between the draws and the segmentation of their mean; None without draws.
     """
 

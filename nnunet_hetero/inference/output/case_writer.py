@@ -25,8 +25,9 @@ from nnunet_hetero.inference.output.completed_images import description, restore
 from nnunet_hetero.inference.output.uncertainty import FILE_NAME as UNCERTAINTY_NAME
 from nnunet_hetero.inference.output.uncertainty import uncertainty_row
 from nnunet_hetero.inference.output.volumes import FILE_NAME as VOLUMES_NAME
-from nnunet_hetero.inference.output.volumes import Row, plain_name, region_volumes, volumes_row
+from nnunet_hetero.inference.output.volumes import Row, plain_name, region_sizes, volumes_row
 from nnunet_hetero.io.atomic_files import replace_json, require_whole
+from nnunet_hetero.nnunet.extent import is_two_dimensional, voxel_size
 from nnunet_hetero.nnunet.regions import Region
 
 COMPLETED_FOLDER = "completed"
@@ -223,8 +224,9 @@ class CaseWriter:
     def _rows(self, prediction: CasePrediction, properties: dict, label_map: np.ndarray) -> dict[str, Row]:
         rows = {}
         if prediction.volumes is not None:
-            volumes = region_volumes(label_map, self.regions, properties["spacing"])
-            rows[VOLUMES_NAME] = volumes_row(volumes, prediction.volumes)
+            voxel = voxel_size(properties)
+            sizes = region_sizes(label_map, self.regions, voxel)
+            rows[VOLUMES_NAME] = volumes_row(sizes, prediction.volumes, voxel.unit)
         if prediction.disagreement is not None and self.sampling.save_uncertainty:
             rows[UNCERTAINTY_TABLE] = uncertainty_row(self.regions, prediction.disagreement)
         return rows
@@ -277,7 +279,8 @@ def write_image(file: str | os.PathLike, image: np.ndarray, properties: dict) ->
         nibabel.save(nifti, file)
         require_written(file, np.asanyarray(nifti.dataobj), lambda path: np.asanyarray(nibabel.load(path).dataobj))
         return
-    stored = properties.get("sitk_stuff", {"spacing": [float(edge) for edge in properties["spacing"][::-1]]})
+    edges = properties["spacing"][1:] if is_two_dimensional(properties) else properties["spacing"]
+    stored = properties.get("sitk_stuff", {"spacing": [float(edge) for edge in edges[::-1]]})
     if len(stored["spacing"]) == 2:
         image = image[0]
     itk_image = sitk.GetImageFromArray(image)

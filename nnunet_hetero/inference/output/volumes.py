@@ -14,6 +14,7 @@ from nnunetv2.evaluation.evaluate_predictions import region_or_label_to_mask
 
 from nnunet_hetero.io.atomic_files import locked, replace_text
 from nnunet_hetero.io.documents import CsvDocument
+from nnunet_hetero.nnunet.extent import MILLILITRES, VoxelSize
 from nnunet_hetero.nnunet.regions import Region
 
 FILE_NAME = "volumes.csv"
@@ -25,17 +26,17 @@ TABLE = CsvDocument({"case": str, "modalities": str}, "a table with a row for ea
 Row = dict[str, str | float | None]
 
 
-def region_volumes(label_map: np.ndarray, regions: Mapping[str, Region], spacing: Sequence[float]) -> dict[str, float]:
-    """Millilitres of each region.
+def region_sizes(label_map: np.ndarray, regions: Mapping[str, Region], voxel: VoxelSize) -> dict[str, float]:
+    """Size of each region in the unit of the voxel's; the number of pixels if nobody knows how large they are.
 
     Args:
         label_map: On the case's own grid.
         regions: Label values by name.
-        spacing: Edges of a voxel, mm.
+        voxel: Of that grid.
     """
-    voxel = float(np.prod(spacing)) / 1000
+    size = 1.0 if voxel.unit is None else voxel.size
     return {
-        name: float(np.count_nonzero(region_or_label_to_mask(label_map, region))) * voxel
+        name: float(np.count_nonzero(region_or_label_to_mask(label_map, region))) * size
         for name, region in regions.items()
     }
 
@@ -52,25 +53,28 @@ def enhancing_ratio(volumes: Mapping[str, float]) -> float | None:
     return enhancing / whole if enhancing is not None and whole else None
 
 
-def volumes_row(volumes: Mapping[str, float], draws: np.ndarray | None) -> Row:
+def volumes_row(sizes: Mapping[str, float], draws: np.ndarray | None, unit: str | None = MILLILITRES) -> Row:
     """The numbers of one case, by column.
 
     Args:
-        volumes: Millilitres of the exported segmentation by region.
-        draws: Millilitres per draw and region, ``(draws, R)``; None without draws, which leaves the percentiles empty.
+        sizes: Of the exported segmentation by region, see `region_sizes`.
+        draws: The same per draw and region, ``(draws, R)``; None without draws, which leaves the percentiles empty.
+        unit: Of the sizes; None if nobody knows the size of a pixel.
 
     Returns:
-        Per region ``NAME_ml``, ``NAME_ml_p2.5`` and ``NAME_ml_p97.5``. The percentiles are those of single draws; the
-        segmentation is that of their mean, so for a region that few draws see its volume may lie outside of them.
+        Per region ``NAME_ml``, ``NAME_ml_p2.5`` and ``NAME_ml_p97.5``; of a 2D image ``NAME_mm2`` and so on; without
+        a unit the columns of a volume are there, and empty. The percentiles are those of single draws; the segmentation
+        is that of their mean, so for a region that few draws see its volume may lie outside of them.
     """
-    limits = None if draws is None else np.percentile(draws, PERCENTILES, axis=0)
+    limits = None if draws is None or unit is None else np.percentile(draws, PERCENTILES, axis=0)
     row: Row = {"draws": 0 if draws is None else len(draws)}
-    for place, (name, volume) in enumerate(volumes.items()):
-        row[f"{plain_name(name)}_ml"] = volume
+    for place, (name, size) in enumerate(sizes.items()):
+        column = f"{plain_name(name)}_{unit or MILLILITRES}"
+        row[column] = None if unit is None else size
         for percentile, level in enumerate(PERCENTILES):
-            row[f"{plain_name(name)}_ml_p{level}"] = None if limits is None else float(limits[percentile, place])
-    ratio = enhancing_ratio(volumes)
-    return row if ratio is None and not _has_ratio(volumes) else {**row, "enhancing_to_whole": ratio}
+            row[f"{column}_p{level}"] = None if limits is None else float(limits[percentile, place])
+    ratio = enhancing_ratio(sizes)
+    return row if ratio is None and not _has_ratio(sizes) else {**row, "enhancing_to_whole": ratio}
 
 
 def _has_ratio(volumes: Mapping[str, float]) -> bool:

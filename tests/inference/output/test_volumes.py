@@ -11,8 +11,9 @@ from helpers.tiny_model import REGIONS, read_array, write_case
 
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
-from nnunet_hetero.inference.output.volumes import enhancing_ratio, region_volumes, volumes_row, write_row
+from nnunet_hetero.inference.output.volumes import enhancing_ratio, region_sizes, volumes_row, write_row
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.nnunet.extent import SQUARE_MILLIMETRES, voxel_size
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ class TestNumbers:
     def test_millilitres(self):
         label_map = np.array([[[0, 1, 2], [3, 3, 0]]])
         regions = {"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": 3}
-        found = region_volumes(label_map, regions, (5.0, 2.0, 10.0))
+        found = region_sizes(label_map, regions, voxel_size({"spacing": (5.0, 2.0, 10.0)}))
         assert found == pytest.approx({"whole tumor": 0.4, "tumor core": 0.3, "enhancing tumor": 0.2})
 
     def test_percentiles_of_the_draws(self):
@@ -45,6 +46,14 @@ class TestNumbers:
             "a_tumour_ml_p97.5": 7.0,
         }
         assert volumes_row({"liver": 50.0}, None)["liver_ml_p2.5"] is None
+
+    def test_areas_under_their_own_name_and_pictures_without_any(self):
+        draws = np.full((3, 1), 7.0)
+        row = volumes_row({"liver": 7.0}, draws, SQUARE_MILLIMETRES)
+        assert row == {"draws": 3, "liver_mm2": 7.0, "liver_mm2_p2.5": 7.0, "liver_mm2_p97.5": 7.0}
+        row = volumes_row({"whole": 8.0, "enhancing": 2.0}, np.full((3, 2), np.nan), None)
+        assert row.pop("enhancing_to_whole") == 0.25 and row.pop("draws") == 3
+        assert set(row.values()) == {None} and "whole_ml" in row
 
     @pytest.mark.parametrize(
         ("volumes", "expected"),
