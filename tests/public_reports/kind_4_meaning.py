@@ -68,6 +68,7 @@ def _two_dimensional_model(place: Place, ending: str) -> TinyModel:
     write_json(model.folder / "plans.json", plans)
     write_json(model.folder / "dataset.json", dataset_json)
     checkpoint = tiny_checkpoint(plans, dataset_json, "HeteroModalVAETrainer")
+    checkpoint["inference_allowed_mirroring_axes"] = (0, 1)
     torch.save(checkpoint, model.folder / "fold_0" / "checkpoint_final.pth")
     for name, value in model.environment().items():
         place.monkeypatch.setenv(name, value)
