@@ -53,7 +53,7 @@ def load_checkpoint(file: str | os.PathLike, *, trusted: bool = False, mmap: boo
         ) from error
     if not isinstance(checkpoint, Mapping):
         raise SettingsError(f"{file} holds a {type(checkpoint).__name__}, not a checkpoint of nnU-Net. Check -chk.")
-    return checkpoint
+    return dict(checkpoint)
 
 
 def trusted_by_environment() -> bool:

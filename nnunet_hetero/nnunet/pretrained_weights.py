@@ -17,6 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 Load = Callable[[nn.Module, str], None]
 
+_MARK = "replaced_by_nnunet_hetero"
+
 
 def load_through(kind: type[nn.Module], load: Load) -> None:
     """Let nnU-Net load pretrained weights of one kind of networks through us; a second call changes nothing.
@@ -26,7 +28,7 @@ def load_through(kind: type[nn.Module], load: Load) -> None:
         load: Loads the weights of a file into such a network.
     """
     original = nnunet.load_pretrained_weights
-    if hasattr(original, "replaced_by_nnunet_hetero"):
+    if hasattr(original, _MARK):
         return
 
     @wraps(original)
@@ -38,6 +40,6 @@ def load_through(kind: type[nn.Module], load: Load) -> None:
         else:
             original(network, fname, verbose)
 
-    load_pretrained_weights.replaced_by_nnunet_hetero = True
+    setattr(load_pretrained_weights, _MARK, True)
     # The command has its own name for it.
     nnunet.load_pretrained_weights = run_training.load_pretrained_weights = load_pretrained_weights
