@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import PreparedCase, preprocess, read_case
+from nnunet_hetero.cases.tissue import warn_of_odd_backgrounds
 from nnunet_hetero.io.processes import Workers, in_words
 from nnunet_hetero.modalities import Subset
 
@@ -62,6 +63,7 @@ def _prepare(case: Case, preparation: Preparation, kept: Subset) -> PreparedCase
     step = "reading"
     try:
         images = read_case(case, preparation.modalities, kept, preparation.reader())
+        warn_of_odd_backgrounds(images, preparation)
         step = "preprocessing"
         return preprocess(images, preparation)
     except Exception as error:  # the other cases go on

@@ -13,7 +13,7 @@ from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from scipy.ndimage import binary_fill_holes, label
 
 from nnunet_hetero.cases.case_images import CaseImages
-from nnunet_hetero.cases.image_values import CONSTANT, absence, is_two_valued
+from nnunet_hetero.cases.image_values import CONSTANT, ROUNDING, absence, is_two_valued
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.errors import DataError
 
@@ -24,6 +24,9 @@ SHIFTING_SCHEMES = ("ZScoreNormalization", "RescaleTo01Normalization")
 
 AIR = -300.0
 """HU; fat, the lightest tissue but lung, has about -100. What is darker is tissue too where a model tells it apart."""
+
+LEAST_BACKGROUND = 0.05
+"""An image with one value in all corners is told of if at least this share of its voxels has it too."""
 
 FOREGROUND = "nnunet_hetero_foreground"
 """Key of `background_notes` in the properties of a preprocessed case: where its images show tissue."""
@@ -111,6 +114,33 @@ def require_tissue(images: CaseImages, preparation: Preparation) -> None:
                 f"{image.max():g}, but the model tells apart what is between {low:g} and {high:g} only. Is it a CT in "
                 "Hounsfield units, as the training images? Convert it, or predict without: --missing "
                 f"{images.modalities.names[channel]}"
+            )
+
+
+def warn_of_odd_backgrounds(images: CaseImages, preparation: Preparation) -> None:
+    """Tell of images that have another value than zero all around, such as -1000 around an MR image.
+
+    nnU-Net's cropping and the z-score take that for tissue. The value is that of all eight corners.
+
+    Args:
+        images: The case.
+        preparation: That of the model.
+    """
+    schemes = preparation.configuration_manager.normalization_schemes
+    for channel in images.used:
+        image = images.data[channel]
+        corners = image[np.ix_(*([0, -1] for _ in image.shape))]
+        value = float(corners.flat[0])
+        if schemes[channel] not in SHIFTING_SCHEMES or not value or absence(corners) is None:
+            continue
+        share = float(np.mean(np.abs(image - value) <= ROUNDING * abs(value)))
+        if share >= LEAST_BACKGROUND:
+            # At once: a background process may end without its turn to write.
+            print(
+                f"WARNING: case '{images.name}': {images.modalities.names[channel]} is {value:g} in all corners and in "
+                f"{100 * share:.0f} % of its voxels. Is that its background? nnU-Net takes what is not 0 for tissue, "
+                "when it crops and normalises; set it to 0, if the training images have it so.",
+                flush=True,
             )
 
 

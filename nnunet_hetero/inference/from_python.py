@@ -13,6 +13,7 @@ import torch
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.preprocess import preprocess, read_case
+from nnunet_hetero.cases.tissue import warn_of_odd_backgrounds
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed, preprocessed_voxel_size
 from nnunet_hetero.inference.engine.model import LoadedModel
@@ -99,7 +100,9 @@ def predict_images(
         DataError: If an image cannot be used.
     """
     modalities = model.modalities
-    prepared = preprocess(_read(model, images, spacing, case), model.preparation)
+    read = _read(model, images, spacing, case)
+    warn_of_odd_backgrounds(read, model.preparation)
+    prepared = preprocess(read, model.preparation)
     completes = "missing" if model.network.completes_images else None
     sampling = dataclasses.replace(
         model.sampling, save_completed=model.sampling.save_completed or completes, save_uncertainty=True

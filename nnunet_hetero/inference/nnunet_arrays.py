@@ -18,7 +18,7 @@ from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.image_values import is_flat
 from nnunet_hetero.cases.preparation import standardises
 from nnunet_hetero.cases.preprocess import preprocess
-from nnunet_hetero.cases.tissue import FOREGROUND
+from nnunet_hetero.cases.tissue import FOREGROUND, warn_of_odd_backgrounds
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.modality_record import record
@@ -126,6 +126,7 @@ def _prepared(
         _require_channels(model, image.shape, name)
         channels = dict(enumerate(np.asarray(image)))
         read = CaseImages.of_arrays(name, model.modalities, channels, of_case, model.kept)
+        warn_of_odd_backgrounds(read, model.preparation)
         prepared = preprocess(read, model.preparation)
         yield {
             "data": torch.from_numpy(prepared.data),

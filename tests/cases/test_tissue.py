@@ -10,7 +10,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_hetero.cases.find import find_cases
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import PreparedCase, preprocess, read_case
-from nnunet_hetero.cases.tissue import FOREGROUND, NOT_ZERO, background_notes, tissue, unpacked
+from nnunet_hetero.cases.tissue import FOREGROUND, NOT_ZERO, background_notes, tissue, unpacked, warn_of_odd_backgrounds
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
 
@@ -147,6 +147,23 @@ def test_nothing_but_masks(tmp_path):
     write_image(tmp_path / "a_0000.nii.gz", box(tmp_path))
     with pytest.raises(DataError, match="constant, there is nothing to segment"):
         prepare(tmp_path)
+
+
+@pytest.mark.parametrize(("scheme", "told"), [("ZScoreNormalization", True), ("CTNormalization", False)])
+def test_background_that_is_not_zero_is_told(tmp_path, capsys, scheme, told):
+    write_case(tmp_path, "a", present=(0, 1))
+    preparation = Preparation(*managers(scheme), tiny_dataset_json())
+
+    def printed() -> str:
+        (case,) = find_cases(tmp_path, BRATS, ".nii.gz")
+        warn_of_odd_backgrounds(read_case(case, BRATS, ALL, preparation.reader()), preparation)
+        return capsys.readouterr().out
+
+    assert printed() == ""
+    file = tmp_path / "a_0001.nii.gz"
+    image = read_array(file)
+    write_image(file, np.where(image == 0, np.float32(-1000), image))
+    assert printed().startswith("WARNING: case 'a': T1c is -1000 in all corners and in") == told
 
 
 @pytest.mark.parametrize("shift", [1e4, -1e4])

@@ -222,12 +222,27 @@ def _arrays_prepared_by_nnunet(place: Place) -> int:
     return 0
 
 
+def _background(place: Place) -> int:
+    write_case(place.images, "a")
+    file = place.images / "a_0001.nii.gz"
+    image = read_array(file)
+    write_image(file, np.where(image == 0, np.float32(-1000), image))
+    return place.predict()
+
+
 RENAMED = (
     *("X_0001.nii", "X_0001.NII.GZ", "X_1.nii.gz", "X_001.nii.gz", "X-0001.nii.gz", "X_0001 (1).nii.gz"),
     *("x_0001.nii", "X_T1c.nii.gz", "X_t1ce.nii.gz", "X_0001.nrrd", "X_0001.nii.gz.part", "X_0001/"),
 )
 
 SITUATIONS = [
+    Situation(
+        "background",
+        "an image whose background is -1000",
+        _background,
+        0,
+        says=("WARNING: case 'a': T1c is -1000 in all corners",),
+    ),
     Situation("1", "the only image is switched off", _no_image_left, says=("no modality left", "switched off")),
     *(
         Situation(

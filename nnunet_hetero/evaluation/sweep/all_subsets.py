@@ -13,7 +13,7 @@ from tqdm import tqdm
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.labels import dataset_labels, known_labels, raw_labels
 from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
-from nnunet_hetero.cases.tissue import tissue_masks
+from nnunet_hetero.cases.tissue import tissue_masks, warn_of_odd_backgrounds
 from nnunet_hetero.cases.written_image import write_label_map
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, completion_scores
@@ -151,6 +151,7 @@ class _Sweep:
         """Add the rows of one case to the results, except for subsets that the case does not have."""
         model = self.model
         images = read_case(entry.case, model.modalities, model.kept, self.reader)
+        warn_of_odd_backgrounds(images, model.preparation)
         truth = _read_truth(entry, images, self.reader, model.preparation.dataset_json)
         own = [subset for subset in subsets if set(subset) <= set(images.used)]
         tissue = tissue_masks(images.data, range(len(images.data)), model.preparation)
