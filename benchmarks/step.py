@@ -23,7 +23,7 @@ from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.subset_sampling import SubsetSampler, TableDraw
-from nnunet_hetero.training.losses import masked_l2
+from nnunet_hetero.training.optimization.losses import masked_l2
 
 MODALITIES = Modalities(("T1", "T1c", "T2", "FLAIR"))
 OUTPUTS = 3

@@ -106,7 +106,7 @@ class HeteroModalConfig:
         balance_subsets: Whether a cohort with gaps practises each subset as often as one without, see
             `nnunet_hetero.subset_sampling.BalancedDraw`.
         balance_modalities: Instead of that, whether cases with rare modalities are sampled more often, see
-            `nnunet_hetero.training.training_cases`.
+            `nnunet_hetero.training.data.training_cases`.
         histogram_standardisation: Whether MR images are standardised to the histogram landmarks of the training images,
             see `nnunet_hetero.cases.histogram`; the paper does, nnU-Net does not.
         num_epochs: nnU-Net's 1000.
@@ -115,7 +115,8 @@ class HeteroModalConfig:
         patch_size: Voxels along every axis, or one number for all; ``"plan"`` is nnU-Net's own.
         batch_size: ``"plan"`` is nnU-Net's own.
         optimizer: ``SGD`` (Nesterov, momentum 0.99, nnU-Net's), ``Adam``, ``AdamW``, ``Muon``, see
-            `nnunet_hetero.training.muon`, or one of another package, see `nnunet_hetero.training.optimizers`.
+            `nnunet_hetero.training.optimization.muon`, or one of another package, see
+            `nnunet_hetero.training.optimization.optimizers`.
         initial_lr: nnU-Net's 0.01.
         lr_schedule: ``poly``, nnU-Net's decay to 0 over all epochs, or ``step``.
         lr_step_iterations: With ``step``, after how many training steps the learning rate is divided.

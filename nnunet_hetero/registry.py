@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.extensions import extensions, load_extension, origin
@@ -36,16 +36,24 @@ class Registry(Generic[Thing]):
         ours: Where each of ours is, as ``module:attribute``.
         is_right: Whether something is such a thing.
         expected: What it must be, for errors.
+        own_name: The name that a thing has by itself, which must be the one that it goes by; None if it has none.
     """
 
     def __init__(
-        self, group: str, what: str, ours: Mapping[str, str], is_right: Callable[[object], bool], expected: str
+        self,
+        group: str,
+        what: str,
+        ours: Mapping[str, str],
+        is_right: Callable[[object], bool],
+        expected: str,
+        own_name: Callable[[Thing], str] | None = None,
     ):
         self.group = group
         self.what = what
         self.ours = dict(ours)
         self.is_right = is_right
         self.expected = expected
+        self.own_name = own_name
 
     def register(self, name: str, thing: Thing) -> Thing:
         """Make a thing known in this process.
@@ -56,7 +64,7 @@ class Registry(Generic[Thing]):
         Raises:
             SettingsError: If it is none, or its name is taken.
         """
-        self._require_right(thing, f"The {self.what} '{name}'")
+        self._right(thing, name, f"The {self.what} '{name}'")
         known = _IN_THIS_PROCESS.setdefault(self.group, {})
         if name in self.names() and known.get(name) is not thing:
             raise SettingsError(f"There is a {self.what} '{name}' already. Give yours another name.")
@@ -92,17 +100,19 @@ class Registry(Generic[Thing]):
             return getattr(import_module(module), attribute)
         in_process = _IN_THIS_PROCESS.get(self.group, {})
         if name in in_process:
-            return in_process[name]  # type: ignore[return-value]  # `register` has looked at it
+            return self._right(in_process[name], name, f"The {self.what} '{name}'")
         for entry in extensions(self.group):
             if entry.name == name:
-                thing = load_extension(entry)
-                self._require_right(thing, f"'{name}' of {origin(entry)} ({self.group})")
-                return thing  # type: ignore[return-value]  # that is what was looked at
+                return self._right(load_extension(entry), name, f"'{name}' of {origin(entry)} ({self.group})")
         raise SettingsError(
             f"There is no {self.what} '{name}'. Known are {', '.join(self.names())}. One of another package is known "
             f"while that is installed (its entry points are in the group {self.group})."
         )
 
-    def _require_right(self, thing: object, where: str) -> None:
+    def _right(self, thing: object, name: str, where: str) -> Thing:
         if not self.is_right(thing):
             raise SettingsError(f"{where} is {thing!r}; it must be {self.expected}.")
+        right = cast(Thing, thing)
+        if self.own_name is not None and self.own_name(right) != name:
+            raise SettingsError(f"{where} calls itself '{self.own_name(right)}'. It must go by that name.")
+        return right

@@ -66,7 +66,7 @@ def test_nothing_imports_upwards():
     assert not upwards
 
 
-UNFINISHED_CIRCLES = {"nnunet_hetero.training.hetero_trainer", "nnunet_hetero.training.landmarks"}
+UNFINISHED_CIRCLES: set[str] = set()
 
 
 def test_no_circles():
@@ -118,6 +118,7 @@ def test_private_names_of_ours_stay_in_their_module():
 
 WITHOUT_MIRROR = {
     "nnunet_hetero/errors.py": "classes without a body",
+    "nnunet_hetero/nnunet/protocols.py": "classes without a body",
 }
 """Modules whose tests stand elsewhere, and why."""
 
@@ -189,10 +190,10 @@ UNFINISHED_MIRRORS = {
     "nnunet_hetero/splits/table.py",
     "nnunet_hetero/splits/test_set.py",
     "nnunet_hetero/training/hetero_trainer.py",
-    "nnunet_hetero/training/optimizers.py",
+    "nnunet_hetero/training/optimization/optimizers.py",
     "nnunet_hetero/training/paper_trainer.py",
-    "nnunet_hetero/training/sample_counts_figure.py",
-    "nnunet_hetero/training/schedule.py",
+    "nnunet_hetero/training/record/sample_counts_figure.py",
+    "nnunet_hetero/training/optimization/schedule.py",
 }
 
 
@@ -217,9 +218,9 @@ UNFINISHED_NESTED = {
     "nnunet_hetero/planning/settings.py",
     "nnunet_hetero/training/comparators.py",
     "nnunet_hetero/training/hetero_trainer.py",
-    "nnunet_hetero/training/history.py",
-    "nnunet_hetero/training/landmarks.py",
-    "nnunet_hetero/training/sample_counts.py",
+    "nnunet_hetero/training/record/history.py",
+    "nnunet_hetero/training/data/landmarks.py",
+    "nnunet_hetero/training/record/sample_counts.py",
     "nnunet_hetero/training/settings.py",
 }
 

@@ -67,6 +67,14 @@ def test_not_what_it_must_be(functions, package):
         functions.get("number")
 
 
+def test_a_thing_that_has_a_name_goes_by_it(monkeypatch):
+    monkeypatch.setattr(registry, "_IN_THIS_PROCESS", {})
+    functions = Registry(GROUP, "function", {}, callable, "a function", lambda function: function.__name__)
+    assert functions.register("max", max) is max
+    with pytest.raises(SettingsError, match=r"'smallest' calls itself 'min'"):
+        functions.register("smallest", min)
+
+
 def test_nobody_takes_a_name_of_ours(functions, package):
     package(sum="somebodys:double")
     assert functions.get("sum") is sum

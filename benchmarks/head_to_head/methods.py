@@ -10,6 +10,7 @@ from typing import Any
 
 from nnunet_hetero.config import PLAN, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, OUR_TRAINERS
 
 STEPS_PER_EPOCH = (50, 250)
 """Least, for a fine schedule in short trainings, and most, as in nnU-Net."""
@@ -41,38 +42,49 @@ _SAME_BUDGET = {"patch_size": PLAN, "batch_size": PLAN, "early_stopping_epochs":
 # Others under our network's optimiser, so that what the network does can be told from what the optimiser does.
 _OUR_OPTIMISER = {"optimizer": "Muon", "initial_lr": 5e-3}
 
+_SHORT = {
+    DEFAULT_TRAINER: "ours",
+    "ModalityDropoutTrainer": "dropout",
+    "UHeMISTrainer": "uhemis",
+    "UHVEDPaperTrainer": "paper",
+    "MVAESamplingTrainer": "mvae",
+}
+"""Names for tables and folders; a trainer that is not here goes by its own."""
+
+_OWN_SETTINGS = {"UHVEDPaperTrainer": _SAME_BUDGET}
+_NOTES = {
+    "UHVEDPaperTrainer": "Network, histogram standardisation and augmentation are the paper's; patch, batch and steps "
+    "the plan's."
+}
+
+
+def _method(trainer: str) -> Method:
+    return Method(_SHORT.get(trainer, trainer), trainer, _OWN_SETTINGS.get(trainer, {}), _NOTES.get(trainer, ""))
+
+
 METHODS = {
     method.name: method
     for method in (
-        Method("ours", "HeteroModalVAETrainer"),
-        Method("dropout", "ModalityDropoutTrainer"),
+        *map(_method, OUR_TRAINERS),
         Method("dropout_muon", "ModalityDropoutTrainer", _OUR_OPTIMISER),
-        Method("uhemis", "UHeMISTrainer"),
         Method("uhemis_muon", "UHeMISTrainer", _OUR_OPTIMISER),
-        Method(
-            "paper",
-            "UHVEDPaperTrainer",
-            _SAME_BUDGET,
-            "Network, histogram standardisation and augmentation are the paper's; patch, batch and steps the plan's.",
-        ),
-        Method("mvae", "MVAESamplingTrainer"),
     )
 }
 
 
 def method_of(name: str) -> Method:
-    """A method by its name in `METHODS`, or by the name of a trainer of ours.
+    """A method by its name in `METHODS`, or by the name of a trainer, ours or another package's.
 
     Raises:
         SettingsError: If there is none.
     """
     if name in METHODS:
         return METHODS[name]
-    from nnunet_hetero.nnunet.environment import OUR_TRAINERS
+    from nnunet_hetero.training.trainers import TRAINERS
 
-    if name in OUR_TRAINERS:
+    if name in TRAINERS:
         return Method(name, name)
-    known = ", ".join((*METHODS, *OUR_TRAINERS))
+    known = ", ".join(dict.fromkeys((*METHODS, *TRAINERS.names())))
     raise SettingsError(f"There is no method '{name}'. Known are: {known}; or define one with --variant.")
 
 
@@ -155,9 +167,7 @@ def settled(method: Method, settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         SettingsError: If a setting is unknown or impossible, or there is no such trainer.
     """
-    from nnunet_hetero.integration.trainer_folder import nnunet_hetero_trainers
+    from nnunet_hetero.training.trainers import TRAINERS
 
-    trainer = getattr(nnunet_hetero_trainers, method.trainer, None)
-    if trainer is None:
-        raise SettingsError(f"Method '{method.name}': there is no trainer '{method.trainer}'.")
+    trainer = TRAINERS.get(method.trainer)
     return dataclasses.asdict(HeteroModalConfig.from_dict({**trainer.default_settings(), **settings}))

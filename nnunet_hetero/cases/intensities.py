@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nnunetv2.configuration import default_num_processes
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
@@ -27,9 +27,7 @@ from nnunet_hetero.io.atomic_files import locked, replace_json
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.processes import threads
 from nnunet_hetero.modalities import Modalities
-
-if TYPE_CHECKING:
-    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunet_hetero.nnunet.protocols import TrainerOfFold
 
 RAW_FOLDER = "nnUNet_raw"
 CACHE_NAME = "hetero_intensity.json"
@@ -85,7 +83,7 @@ class RawImages:
         }
 
     @classmethod
-    def of_trainer(cls, trainer: nnUNetTrainer) -> RawImages:
+    def of_trainer(cls, trainer: TrainerOfFold) -> RawImages:
         """Those of the dataset that a trainer trains on; whether they are there remains to be seen."""
         return cls(
             Path(os.environ.get(RAW_FOLDER) or RAW_FOLDER) / trainer.plans_manager.dataset_name,
@@ -95,7 +93,7 @@ class RawImages:
         )
 
 
-def training_moments(trainer: nnUNetTrainer) -> Moments | None:
+def training_moments(trainer: TrainerOfFold) -> Moments | None:
     """Those of the cases that a fold trains on; None, with a line in the log, if their raw images cannot be read.
 
     Only modalities with nnU-Net's z-score have numbers of their own; other schemes are undone without.
@@ -126,7 +124,7 @@ def training_moments(trainer: nnUNetTrainer) -> Moments | None:
     return {name: moments[name] for name in names if name in moments}
 
 
-def cache_of(trainer: nnUNetTrainer) -> Path:
+def cache_of(trainer: TrainerOfFold) -> Path:
     """File that keeps the numbers of each case of a trainer's dataset."""
     return Path(trainer.preprocessed_dataset_folder_base) / CACHE_NAME
 

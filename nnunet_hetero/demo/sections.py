@@ -16,7 +16,7 @@ from nnunet_hetero.evaluation.report.figures import completion_panel, uncertaint
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, image_quality
 from nnunet_hetero.inference.output.volumes import region_sizes
 from nnunet_hetero.nnunet.extent import voxel_size
-from nnunet_hetero.training.sample_counts_figure import modalities_figure
+from nnunet_hetero.training.record.sample_counts_figure import modalities_figure
 
 REGIONS = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
 _SPOKEN = [name.replace("_", " ") for name in REGIONS]

@@ -196,4 +196,6 @@ def _is_ours(trainer: str, must_load: bool) -> bool:
         if must_load:
             raise SettingsError(f"Trainer '{trainer}' cannot be loaded: {type(error).__name__}: {error}") from error
         return False
-    return any(base.__name__ in OUR_TRAINERS and base.__module__.startswith("nnunet_hetero.") for base in found.__mro__)
+    from nnunet_hetero.training.hetero_trainer import HeteroTrainer
+
+    return issubclass(found, HeteroTrainer)

@@ -133,6 +133,16 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             )
         quickened(self)
 
+    @classmethod
+    def described_widths(cls, features: Sequence[int], config: HeteroModalConfig) -> dict[str, Sequence[int]]:
+        """See `HeteroNetwork`."""
+        return {
+            "each encoder": encoder_widths(features, config),
+            "latents": scaled_widths(features, config.latent_width),
+            "segmentation decoder": features,
+            "image decoder": image_decoder_widths(features, config),
+        }
+
     def _finest_parts(self) -> Iterator[nn.Module]:
         """Layers of encoders and image decoder at the finest level."""
         for encoder in self.encoders:

@@ -11,16 +11,20 @@ EXT_TRAINER = "nnUNet_extTrainer"
 """nnU-Net's official variable: folders with trainers, separated like PATH."""
 
 DEFAULT_TRAINER = "HeteroModalVAETrainer"
-OUR_TRAINERS = (
-    DEFAULT_TRAINER,
-    "HeMISTrainer",
-    "MVAESamplingTrainer",
-    "ModalityDropoutTrainer",
-    "SubsetTrainer",
-    "UHVEDPaperTrainer",
-    "UHeMISTrainer",
-)
-"""Every trainer that the trainer folder re-exports."""
+OUR_TRAINERS = {
+    DEFAULT_TRAINER: "nnunet_hetero.training.vae_trainer:HeteroModalVAETrainer",
+    "FeatureFusionTrainer": "nnunet_hetero.training.comparators:FeatureFusionTrainer",
+    "HeMISTrainer": "nnunet_hetero.training.comparators:HeMISTrainer",
+    "MVAESamplingTrainer": "nnunet_hetero.training.comparators:MVAESamplingTrainer",
+    "ModalityDropoutTrainer": "nnunet_hetero.training.comparators:ModalityDropoutTrainer",
+    "SubsetTrainer": "nnunet_hetero.training.comparators:SubsetTrainer",
+    "UHVEDPaperTrainer": "nnunet_hetero.training.paper_trainer:UHVEDPaperTrainer",
+    "UHeMISTrainer": "nnunet_hetero.training.comparators:UHeMISTrainer",
+}
+"""Every trainer of ours, and where it is; the trainer folder, the benchmarks and the reference follow from this table.
+
+Those of other packages are known to `nnunet_hetero.training.trainers`.
+"""
 
 
 def trainer_folder() -> str:

@@ -1,10 +1,11 @@
-"""Widths, patch and batch size for our network: nnU-Net's own planning, with our network's need of memory."""
+"""Widths, patch and batch size for a trainer's network: nnU-Net's own planning, with that network's need of memory."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import nnunetv2
 import torch
 from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.network.hetero_modal import HeteroModalVAE
+from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.network.widths import (
     AUTO,
     DEFAULT,
@@ -24,11 +25,11 @@ from nnunet_hetero.network.widths import (
     PAPER,
     PAPER_FEATURES,
     WIDTHS,
-    encoder_widths,
-    image_decoder_widths,
-    scaled_widths,
 )
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 from nnunet_hetero.planning.memory import training_bytes
+from nnunet_hetero.training.hetero_trainer import HeteroTrainer
+from nnunet_hetero.training.trainers import TRAINERS
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,13 @@ def plan_capacity(
     settings: Mapping[str, Any],
     capacity: str = AUTO,
     gpu_memory_target: float | None = None,
+    trainer: str = DEFAULT_TRAINER,
 ) -> Choice:
-    """Plan one configuration for our network.
+    """Plan one configuration for a trainer's network.
 
     nnU-Net's planning is run as it is (patch as large as memory allows, then the batch), but for the network, which is
-    ours. ``auto`` takes the default widths if nnU-Net's own patch fits into memory with them, else the narrow ones if
-    it fits with those, else whichever allows the larger patch.
+    the trainer's. ``auto`` takes the default widths if nnU-Net's own patch fits into memory with them, else the narrow
+    ones if it fits with those, else whichever allows the larger patch.
 
     Args:
         plans: nnU-Net's. Their planner plans again; one that nnU-Net does not have is replaced by its default.
@@ -73,19 +75,22 @@ def plan_capacity(
         settings: Of ours; widths among them go before those of the capacity.
         capacity: One of `CAPACITIES`.
         gpu_memory_target: In GB; None is the planner's own.
+        trainer: Name of the trainer.
 
     Raises:
-        SettingsError: If the raw dataset or nnU-Net's fingerprint of it is not there.
+        SettingsError: If the raw dataset or nnU-Net's fingerprint of it is not there, there is no such trainer, or its
+            network does not say how much memory it needs.
     """
+    plan = partial(_plan, TRAINERS.get(trainer), plans, configuration, dataset, settings, gpu_memory_target)
     if capacity != AUTO:
-        return _plan(plans, configuration, dataset, settings, capacity, gpu_memory_target, "as asked for")
+        return plan(capacity, "as asked for")
     wanted = math.prod(configuration["patch_size"])
     found = {}
     for name, reason in (
         (DEFAULT, "nnU-Net's own patch fits with them"),
         (NARROW, "with the default widths nnU-Net's own patch would not fit"),
     ):
-        found[name] = _plan(plans, configuration, dataset, settings, name, gpu_memory_target, reason)
+        found[name] = plan(name, reason)
         if math.prod(found[name].changes["patch_size"]) >= wanted:
             return found[name]
     best = max(found.values(), key=lambda choice: math.prod(choice.changes["patch_size"]))
@@ -93,14 +98,23 @@ def plan_capacity(
     return Choice(**{**vars(best), "reason": reason})
 
 
-def describe_choice(name: str, before: Mapping[str, Any], choice: Choice) -> list[str]:
-    """What was chosen for a configuration and why, line by line, beside what nnU-Net planned for its own network."""
+def describe_choice(name: str, before: Mapping[str, Any], choice: Choice, trainer: str = DEFAULT_TRAINER) -> list[str]:
+    """What was chosen for a configuration and why, line by line, beside what nnU-Net planned for its own network.
+
+    Args:
+        name: Of the configuration.
+        before: nnU-Net's.
+        choice: For it.
+        trainer: Whose network it is for.
+    """
     after = choice.changes
     features = after["architecture"]["arch_kwargs"]["features_per_stage"]
-    config = HeteroModalConfig.from_dict(after[KEY])
-
-    def widths(part: str, found: Sequence[int]) -> str:
-        return f"  {part:<21}{'/'.join(map(str, found))} features"
+    trainer_class = TRAINERS.get(trainer)
+    config = HeteroModalConfig.from_dict({**trainer_class.default_settings(), **after[KEY]})
+    widths = [
+        f"  {part:<21}{'/'.join(map(str, found))} features"
+        for part, found in trainer_class.network_class.described_widths(features, config).items()
+    ]
 
     def size(configuration: Mapping[str, Any]) -> str:
         return "×".join(map(str, configuration["patch_size"]))
@@ -109,28 +123,26 @@ def describe_choice(name: str, before: Mapping[str, Any], choice: Choice) -> lis
         f"{name}: {choice.capacity} widths; {choice.reason}.",
         f"  {'patch':<21}{size(after)} (nnU-Net: {size(before)})",
         f"  {'batch':<21}{after['batch_size']} (nnU-Net: {before['batch_size']})",
-        widths("each encoder", encoder_widths(features, config)),
-        widths("latents", scaled_widths(features, config.latent_width)),
-        widths("segmentation decoder", features),
-        widths("image decoder", image_decoder_widths(features, config)),
+        *widths,
         f"  {'memory of a step':<21}about {choice.gigabytes:.2g} GB on a GPU (target {choice.target:g}), "
         f"{choice.float32_gigabytes:.2g} GB in float32 on a CPU",
     ]
 
 
 def _plan(
+    trainer: type[HeteroTrainer],
     plans: Mapping[str, Any],
     configuration: Mapping[str, Any],
     dataset: str,
     settings: Mapping[str, Any],
-    capacity: str,
     gpu_memory_target: float | None,
+    capacity: str,
     reason: str,
 ) -> Choice:
     settings = {**WIDTHS[capacity], **settings}
     features = configuration["architecture"]["arch_kwargs"]["features_per_stage"]
     scale = PAPER_FEATURES if capacity == PAPER else 1
-    planner = _planner(plans.get("experiment_planner_used", ""), dataset, settings, gpu_memory_target)
+    planner = _planner(trainer, plans, dataset, settings, gpu_memory_target)
     planner.UNet_base_num_features = max(1, round(features[0] * scale))
     planner.UNet_max_features_2d = planner.UNet_max_features_3d = max(1, round(max(features) * scale))
     shape = configuration["median_image_size_in_voxels"]
@@ -141,7 +153,7 @@ def _plan(
     planned = planner.get_plans_for_configuration(
         configuration["spacing"], shape, configuration["data_identifier"], float(voxels), {}
     )
-    network = planner.build(planned["architecture"])
+    network = planner.build(planned["architecture"], planned["patch_size"])
     elements = network.compute_conv_feature_map_size(planned["patch_size"]) * planned["batch_size"]
     flat = len(configuration["spacing"]) == 2
     reference = planner.UNet_reference_val_2d if flat else planner.UNet_reference_val_3d
@@ -161,17 +173,29 @@ def _plan(
     )
 
 
-def _planner(name: str, dataset: str, settings: Mapping[str, Any], gpu_memory_target: float | None):
-    """nnU-Net's planner of that name, which estimates the memory of our network instead of its own."""
-    folder = str(Path(nnunetv2.__path__[0]) / "experiment_planning")
+def _planner(
+    trainer: type[HeteroTrainer],
+    plans: Mapping[str, Any],
+    dataset: str,
+    settings: Mapping[str, Any],
+    gpu_memory_target: float | None,
+) -> Any:
+    """The plans' planner, nnU-Net's, which estimates the memory of the trainer's network instead of its own."""
+    folder, name = str(Path(nnunetv2.__path__[0]) / "experiment_planning"), plans.get("experiment_planner_used", "")
     base = recursive_find_python_class(folder, name, "nnunetv2.experiment_planning") or ExperimentPlanner
 
     class HeteroPlanner(base):
-        def build(self, architecture: Mapping[str, Any]) -> HeteroModalVAE:
-            manager = ConfigurationManager({"architecture": dict(architecture), KEY: dict(settings)})
+        def build(self, architecture: Mapping[str, Any], patch_size: Sequence[int]) -> HeteroNetwork:
+            own = {**trainer.default_settings(), **settings}
+            manager = ConfigurationManager(
+                {"architecture": dict(architecture), "patch_size": list(patch_size), KEY: own}
+            )
             channels = self.dataset_json.get("channel_names") or self.dataset_json["modality"]
+            outputs = len(self.dataset_json["labels"])
             with torch.device("meta"):
-                return HeteroModalVAE.from_plans(manager, len(channels), len(self.dataset_json["labels"]), True)
+                return trainer.build_network_architecture(
+                    PlansManager(dict(plans)), manager, len(channels), outputs, trainer.deeply_supervised
+                )
 
         def static_estimate_VRAM_usage(
             self, patch_size, input_channels, output_channels, arch_class_name, arch_kwargs, arch_kwargs_req_import
@@ -181,7 +205,7 @@ def _planner(name: str, dataset: str, settings: Mapping[str, Any], gpu_memory_ta
                 "arch_kwargs": arch_kwargs,
                 "_kw_requires_import": arch_kwargs_req_import,
             }
-            return self.build(architecture).compute_conv_feature_map_size(patch_size)
+            return self.build(architecture, patch_size).compute_conv_feature_map_size(patch_size)
 
     target = {} if gpu_memory_target is None else {"gpu_memory_target_in_gb": gpu_memory_target}
     try:

@@ -17,6 +17,7 @@ from nnunet_hetero.io.checkpoints import trusted_by_environment
 from nnunet_hetero.io.pickles import require_plain_pickle
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.network.widths import WIDTHS
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 from nnunet_hetero.nnunet.folders import dataset_folders
 from nnunet_hetero.planning.capacity import Choice, describe_choice, plan_capacity
 from nnunet_hetero.planning.plans_file import (
@@ -35,7 +36,7 @@ from nnunet_hetero.planning.settings import (
     settings_of,
 )
 from nnunet_hetero.subset_sampling import SubsetSampler, read_draw
-from nnunet_hetero.training.training_cases import Cohort
+from nnunet_hetero.training.data.training_cases import Cohort
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def derive_settings(
     capacity: str | None = None,
     gpu_memory_target: float | None = None,
     overwrite: bool = False,
+    trainer: str = DEFAULT_TRAINER,
 ) -> DerivedPlans:
     """Write plans with other settings, or with widths, patch and batch for our network.
 
@@ -78,6 +80,7 @@ def derive_settings(
         capacity: One of `CAPACITIES`; None keeps widths, patch and batch of the source.
         gpu_memory_target: With a capacity, what a training step may take, in GB; None is that of nnU-Net's planner.
         overwrite: Whether to replace plans of ours that have this name.
+        trainer: With a capacity, whose network is planned for.
 
     Raises:
         SettingsError: If the dataset, the plans or a setting is not what it must be.
@@ -97,7 +100,7 @@ def derive_settings(
         if capacity is not None:
             widths = {key for widths in WIDTHS.values() for key in widths} - set(changes)
             settings = {key: value for key, value in settings.items() if key not in widths}
-            choice = plan_capacity(plans, configuration, folder.name, settings, capacity, gpu_memory_target)
+            choice = plan_capacity(plans, configuration, folder.name, settings, capacity, gpu_memory_target, trainer)
             choices.append(choice)
             configuration |= choice.changes
         else:
@@ -106,7 +109,7 @@ def derive_settings(
     new = derived_plans(plans, name, chosen, change)
     lines = [f"{name}, from {source}: {', '.join(chosen)}"]
     for configuration, choice in zip(chosen, choices, strict=False):
-        lines += ["", *describe_choice(configuration, resolved_configuration(plans, configuration), choice)]
+        lines += ["", *describe_choice(configuration, resolved_configuration(plans, configuration), choice, trainer)]
     lines += [f"  {key}: {json.dumps(value)}" for key, value in changes.items()]
     if capacity is not None and not changes:
         return DerivedPlans(write_plans(folder, new, overwrite), chosen, "\n".join(lines))

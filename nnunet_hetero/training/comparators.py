@@ -10,7 +10,7 @@ from torch import Tensor
 from nnunet_hetero.config import PLAN
 from nnunet_hetero.modalities import mask_of
 from nnunet_hetero.network.early_fusion import EarlyFusionUNet
-from nnunet_hetero.network.feature_fusion import UHeMIS
+from nnunet_hetero.network.feature_fusion import FeatureFusionUNet, UHeMIS
 from nnunet_hetero.network.hemis import HeMIS
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
@@ -37,18 +37,27 @@ class SubsetTrainer(HeteroTrainer):
         return present & torch.from_numpy(mask_of(self.hetero.subset, len(self.modalities)))
 
 
-class UHeMISTrainer(HeteroTrainer):
+class FeatureFusionTrainer(HeteroTrainer):
+    """Trains `FeatureFusionUNet`: an encoder per modality, and the fusion of the setting ``fusion`` at every level.
+
+    With it a fusion of one's own is trained, see `nnunet_hetero.network.fusions`. Encoders are as `UHeMISTrainer`'s.
+    """
+
+    network_class = FeatureFusionUNet
+
+    @classmethod
+    def default_settings(cls) -> dict[str, Any]:
+        """The plan's convolutions and half its width at all levels of an encoder, where ours is wide and flat."""
+        return {"finest_width": 0.5, "finest_convolutions": PLAN}
+
+
+class UHeMISTrainer(FeatureFusionTrainer):
     """Trains `UHeMIS`: nnU-Net's encoders and decoder, with moments over the modalities as skips (Dorent et al., 2019).
 
     Each modality has an encoder of half the plan's width.
     """
 
     network_class = UHeMIS
-
-    @classmethod
-    def default_settings(cls) -> dict[str, Any]:
-        """The plan's convolutions and half its width at all levels of an encoder, where ours is wide and flat."""
-        return {"finest_width": 0.5, "finest_convolutions": PLAN}
 
 
 class HeMISTrainer(HeteroTrainer):

@@ -12,27 +12,29 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import dummy_context
 from torch import Tensor, autocast
-from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_hetero.cases.histogram import Landmarks
 from nnunet_hetero.config import KEY, SGD
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
 from nnunet_hetero.io.console import make_printable, printable, say_errors_in_words
-from nnunet_hetero.modalities import Modalities, Subset, all_subsets
+from nnunet_hetero.modalities import Modalities, all_subsets
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.case_sampling import probabilities_of_datasets
 from nnunet_hetero.nnunet.model_gate import require_plain_plans
 from nnunet_hetero.nnunet.pretrained_weights import load_through
+from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.nnunet.stock_predictor import refuse_stock_predictor
 from nnunet_hetero.subset_sampling import BalancedDraw, SubsetSampler, read_draw
-from nnunet_hetero.training.augmentation import KeepAbsentZero
 from nnunet_hetero.training.checkpoints import require_continuable, save_with
+from nnunet_hetero.training.data.augmentation import KeepAbsentZero
+from nnunet_hetero.training.data.inputs import PreparedDatasets
+from nnunet_hetero.training.data.landmarks import input_rules
+from nnunet_hetero.training.data.training_cases import Cohort, read_training_cohort
 from nnunet_hetero.training.dead_ends import look_ahead
-from nnunet_hetero.training.history import History
-from nnunet_hetero.training.inputs import PreparedDatasets
-from nnunet_hetero.training.landmarks import input_rules
-from nnunet_hetero.training.optimizers import OPTIMIZERS
+from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
+from nnunet_hetero.training.optimization.schedule import PlateauReachedError, StepDecay, require_progress
 from nnunet_hetero.training.pretrained_weights import load_pretrained
 from nnunet_hetero.training.random_streams import (
     random_state,
@@ -40,11 +42,10 @@ from nnunet_hetero.training.random_streams import (
     seed_of_training,
     set_random_state,
 )
-from nnunet_hetero.training.sample_counts import Tally
-from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
+from nnunet_hetero.training.record.history import History
+from nnunet_hetero.training.record.sample_counts import RunningCounts
 from nnunet_hetero.training.settings import require_subset, settle
-from nnunet_hetero.training.training_cases import Cohort, read_training_cohort
-from nnunet_hetero.training.validation import pseudo_dice_by_size, seen_through, subsets_of_epoch
+from nnunet_hetero.training.validation import ValidationCycle, seen_through
 
 GRADIENT_NORM = 12  # nnU-Net's clipping
 
@@ -54,10 +55,7 @@ class HeteroTrainer(nnUNetTrainer):
 
     Each sample of a batch is seen through its own random subset of what it has. Settings: `HeteroModalConfig`, in the
     plans under ``hetero_modal`` of the configuration. A trainer built on this says which network
-    (`build_network_architecture`) and, if it is more than nnU-Net's loss, which loss (`losses`).
-
-    The network takes ``forward(x, available)`` and has ``availability(x)``, ``compile_parts()`` and the attribute
-    ``touch_absent_encoders``, see `nnunet_hetero.network.hetero_network`.
+    (`network_class`) and, if it is more than nnU-Net's loss, which loss (`losses`).
 
     Args:
         plans: nnU-Net's plans.
@@ -103,18 +101,17 @@ class HeteroTrainer(nnUNetTrainer):
         self.weight_decay = self.hetero.weight_decay
         # Five checkpoints at least, so that a short run can be resumed; nnU-Net's 50 for its 1000 epochs.
         self.save_every = max(1, min(self.save_every, self.num_epochs // 5))
+        self.ranks = Ranks.of_this_process()
         # Ranks draw apart: with one stream they would all train the same subsets.
-        self.seed = seed_of_training(self.hetero.seed)
+        self.seed = seed_of_training(self.hetero.seed, self.ranks)
         draw = read_draw(self.hetero, self.modalities)
-        self.sampler = SubsetSampler(self.modalities, draw, self.seed + self.local_rank)
+        self.sampler = SubsetSampler(self.modalities, draw, self.seed + self.ranks.number)
         self.cohort: Cohort | None = None  # the training cases, once they are loaded
-        self.tally = Tally(self.modalities)
-        self._tally_of_epoch = Tally(self.modalities)
+        self.counts = RunningCounts(self.modalities, self.ranks)
         self.history = History()
         self.logger.loggers.append(self.history)
-        self._subsets = [tuple(self.hetero.subset)] if self.one_subset else all_subsets(len(self.modalities))
-        self._validation_subsets: list[Subset] = []  # of the epoch and of this rank
-        self._validation_steps = 0
+        subsets = [tuple(self.hetero.subset)] if self.one_subset else all_subsets(len(self.modalities))
+        self.validation_cycle = ValidationCycle(subsets, len(self.modalities), self.ranks)
         self._resumed_random_state: dict | None = None
         self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised
 
@@ -157,7 +154,7 @@ class HeteroTrainer(nnUNetTrainer):
     @property
     def unwrapped_network(self) -> HeteroNetwork:
         """The network without the wrapper of distributed training."""
-        return self.network.module if self.is_ddp else self.network
+        return self.network.module if isinstance(self.network, DistributedDataParallel) else self.network
 
     def _do_i_compile(self) -> bool:
         """Never the whole network: it would be compiled anew for every subset. `initialize` compiles its parts."""
@@ -185,12 +182,13 @@ class HeteroTrainer(nnUNetTrainer):
         if not self.was_initialized:
             self.initialize()
         if not isinstance(self.dataset_class, PreparedDatasets):
-            self.dataset_class = PreparedDatasets(self.dataset_class, input_rules(self))
+            rules, self.landmarks = input_rules(self, self.hetero, self.ranks, self.landmarks)
+            self.dataset_class = PreparedDatasets(self.dataset_class, rules)
 
     def get_tr_and_val_datasets(self):
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
         training, validation = super().get_tr_and_val_datasets()
-        self.cohort = cohort = read_training_cohort(self, training, validation)
+        self.cohort = cohort = read_training_cohort(self, training, validation, self.ranks.is_first)
         look_ahead(self, training)
         counts = cohort.subset_counts()
         draw = read_draw(self.hetero, self.modalities, counts)
@@ -215,7 +213,7 @@ class HeteroTrainer(nnUNetTrainer):
         """Start nnU-Net's training; a resumed one continues the random streams where the checkpoint left them."""
         self.prepare_inputs()
         super().on_train_start()
-        if self.landmarks is not None and self.local_rank == 0:
+        if self.landmarks is not None and self.ranks.is_first:
             replace_json(os.path.join(self.output_folder, "landmarks.json"), self.landmarks)
         state = self._resumed_random_state
         if state is not None:
@@ -224,7 +222,7 @@ class HeteroTrainer(nnUNetTrainer):
         else:
             drawn = "" if self.hetero.seed is not None else f", drawn by chance; {KEY}.seed sets one"
             self.print_to_log_file(f"Seed of weights, subsets and noise: {self.seed}{drawn}.")
-            seed_everything(self.seed + self.local_rank)
+            seed_everything(self.seed + self.ranks.number)
 
     def run_training(self) -> None:
         """nnU-Net's training; it ends before the last epoch on a plateau, if the settings say what that is."""
@@ -253,7 +251,7 @@ class HeteroTrainer(nnUNetTrainer):
         present = self.modalities_of(batch)
         drawn = self.draw_subsets(present)
         for subsets in drawn.view(-1, *present.shape):
-            self._tally_of_epoch.add(present.numpy(), subsets.numpy())
+            self.counts.add(present.numpy(), subsets.numpy())
 
         self.optimizer.zero_grad(set_to_none=True)
         optimised, terms = self.losses(data, target, present.to(self.device), drawn)
@@ -323,12 +321,10 @@ class HeteroTrainer(nnUNetTrainer):
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """Log the loss terms of the epoch, the mean over steps and ranks."""
         super().on_train_epoch_end(train_outputs)
-        for state in self._gather([self._tally_of_epoch.state_dict()]):
-            self.tally.merge(state)
-        self._tally_of_epoch = Tally(self.modalities)
+        self.counts.end_epoch()
         means = {}
         for key in train_outputs[0]:
-            values = self._gather([float(output[key]) for output in train_outputs])
+            values = self.ranks.gather([float(output[key]) for output in train_outputs])
             means["segmentation" if key == "loss" else key] = float(np.mean(values))
         for name, value in means.items():
             self.history.log(f"loss/{name}", value, self.current_epoch)
@@ -340,34 +336,18 @@ class HeteroTrainer(nnUNetTrainer):
     def on_validation_epoch_start(self) -> None:
         """Choose the subsets of this epoch, apart for every rank; see `subsets_of_epoch`."""
         super().on_validation_epoch_start()
-        ranks = dist.get_world_size() if self.is_ddp else 1
-        chosen = subsets_of_epoch(self._subsets, self.current_epoch, ranks * self.num_val_iterations_per_epoch)
-        self._validation_subsets = chosen[self.local_rank :: ranks]
-        self._validation_steps = 0
+        self.validation_cycle.begin(self.current_epoch, self.num_val_iterations_per_epoch)
 
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's validation of a batch, seen through the next of the epoch's subsets."""
-        subset = self._validation_subsets[self._validation_steps]
-        self._validation_steps += 1
-        return super().validation_step({**batch, "data": seen_through(batch["data"], subset)})
+        data = seen_through(batch["data"], self.validation_cycle.next_subset())
+        return super().validation_step({**batch, "data": data})
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
         """nnU-Net's pseudo Dice, over all subsets together, and besides by the number of modalities."""
         super().on_validation_epoch_end(val_outputs)
-        counts = [
-            (len(subset), output["tp_hard"], output["fp_hard"], output["fn_hard"])
-            for subset, output in zip(self._validation_subsets, val_outputs, strict=True)
-        ]
-        for size, dice in pseudo_dice_by_size(self._gather(counts), len(self.modalities)).items():
+        for size, dice in self.validation_cycle.pseudo_dice(val_outputs).items():
             self.history.log(f"pseudo_dice/{size}", dice, self.current_epoch)
-
-    def _gather(self, values: list) -> list:
-        """The list of all ranks together."""
-        if not self.is_ddp:
-            return values
-        gathered: list[list] = [[] for _ in range(dist.get_world_size())]
-        dist.all_gather_object(gathered, values)
-        return [value for part in gathered for value in part]
 
     def on_epoch_end(self) -> None:
         """Print the pseudo Dice by number of modalities, draw the second figure, then nnU-Net's own."""
@@ -376,12 +356,12 @@ class HeteroTrainer(nnUNetTrainer):
             "Pseudo dice by number of modalities",
             [round(self.history.values[f"pseudo_dice/{n}"][epoch], 4) for n in range(1, len(self.modalities) + 1)],
         )
-        for line in self.tally.describe():
+        for line in self.counts.total.describe():
             self.print_to_log_file(line)
         super().on_epoch_end()
-        if self.local_rank == 0:
+        if self.ranks.is_first:
             self.history.write(self.output_folder)
-            self.tally.write(self.output_folder, self.cohort.subset_counts())
+            self.counts.total.write(self.output_folder, self.cohort.subset_counts())
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """nnU-Net's validation after training."""
@@ -390,20 +370,24 @@ class HeteroTrainer(nnUNetTrainer):
 
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint with our state under ``hetero_modal``; the file is whole or not there."""
-        streams = self._gather([{"sampler": self.sampler.state_dict(), **random_state()}])
-        if self.local_rank != 0 or self.disable_checkpointing:
+        streams = self.ranks.gather([{"sampler": self.sampler.state_dict(), **random_state()}])
+        if not self.ranks.is_first or self.disable_checkpointing:
             return super().save_checkpoint(filename)
         save_with({"streams": streams, **self.state_to_save()}, super().save_checkpoint, filename)
 
     def state_to_save(self) -> dict:
         """What a checkpoint keeps besides nnU-Net's state and the random streams."""
-        return {"history": self.history.state_dict(), "tally": self.tally.state_dict(), "landmarks": self.landmarks}
+        return {
+            "history": self.history.state_dict(),
+            "tally": self.counts.total.state_dict(),
+            "landmarks": self.landmarks,
+        }
 
     def load_saved_state(self, state: dict) -> None:
         """Take up what `state_to_save` gave."""
         self.history.load_state_dict(state["history"])
         self.landmarks = state.get("landmarks")
-        self.tally.load_state_dict(state["tally"])
+        self.counts.total.load_state_dict(state["tally"])
 
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Load nnU-Net's state and ours.
@@ -419,7 +403,7 @@ class HeteroTrainer(nnUNetTrainer):
         super().load_checkpoint(filename_or_checkpoint)
         state = checkpoint[KEY]
         self.load_saved_state(state)
-        if self.local_rank < len(state["streams"]):
-            stream = state["streams"][self.local_rank]
+        if self.ranks.number < len(state["streams"]):
+            stream = state["streams"][self.ranks.number]
             self.sampler.load_state_dict(stream["sampler"])
             self._resumed_random_state = stream

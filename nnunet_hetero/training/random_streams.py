@@ -8,21 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import distributed as dist
+
+from nnunet_hetero.nnunet.ranks import Ranks
 
 
-def seed_of_training(wanted: int | None) -> int:
+def seed_of_training(wanted: int | None, ranks: Ranks) -> int:
     """The seed of a training: the one that is wanted, or one from the system, the same for all ranks.
 
     Args:
         wanted: The setting; None draws one. Without any, torch would start every training at the same place.
+        ranks: All processes of the training; the first one's draw counts.
     """
     if wanted is not None:
         return wanted
-    drawn = [secrets.randbits(31)]
-    if dist.is_available() and dist.is_initialized():
-        dist.broadcast_object_list(drawn, src=0)
-    return drawn[0]
+    return ranks.gather([secrets.randbits(31)])[0]
 
 
 def seed_everything(seed: int) -> None:

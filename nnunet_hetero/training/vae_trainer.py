@@ -14,7 +14,7 @@ from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.variational import HeteroModalOutput
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
-from nnunet_hetero.training.losses import foreground, masked_l2
+from nnunet_hetero.training.optimization.losses import foreground, masked_l2
 
 
 class HeteroModalVAETrainer(HeteroTrainer):
@@ -38,7 +38,7 @@ class HeteroModalVAETrainer(HeteroTrainer):
     def on_train_start(self) -> None:
         """Measure the intensities of the training images, then start."""
         super().on_train_start()
-        if self.local_rank == 0:
+        if self.ranks.is_first:
             self.intensity = training_moments(self) or self.intensity
             replace_json(os.path.join(self.output_folder, "intensity.json"), self.intensity)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nnunet_hetero.modalities import Subset, mask_of
+from nnunet_hetero.nnunet.ranks import Ranks
 
 SEED = 18
 """Of the order of the subsets. It is the same for all trainings, so that their epochs can be compared."""
@@ -43,6 +44,51 @@ def subsets_of_epoch(subsets: Sequence[Subset], epoch: int, steps: int) -> list[
             order = np.random.default_rng((SEED, size, turn)).permutation(len(group))
             chosen.append(group[order[place]])
     return chosen
+
+
+class ValidationCycle:
+    """One rank's way through the validation steps of every epoch.
+
+    Args:
+        subsets: All that are to be seen.
+        num_modalities: M.
+        ranks: All processes of the training; each takes every n-th subset of an epoch.
+    """
+
+    def __init__(self, subsets: Sequence[Subset], num_modalities: int, ranks: Ranks):
+        self.subsets = subsets
+        self.num_modalities = num_modalities
+        self.ranks = ranks
+        self._of_epoch: list[Subset] = []
+        self._steps = 0
+
+    def begin(self, epoch: int, steps: int) -> None:
+        """Begin an epoch.
+
+        Args:
+            epoch: Its number.
+            steps: Those of this rank.
+        """
+        chosen = subsets_of_epoch(self.subsets, epoch, self.ranks.count * steps)
+        self._of_epoch = chosen[self.ranks.number :: self.ranks.count]
+        self._steps = 0
+
+    def next_subset(self) -> Subset:
+        """What the next step is seen through."""
+        self._steps += 1
+        return self._of_epoch[self._steps - 1]
+
+    def pseudo_dice(self, outputs: Sequence[Mapping[str, np.ndarray]]) -> dict[int, float]:
+        """nnU-Net's pseudo Dice over all ranks, by the number of modalities; NaN where there was no step.
+
+        Args:
+            outputs: What nnU-Net's steps of the epoch gave on this rank.
+        """
+        counts: list[Counts] = [
+            (len(subset), output["tp_hard"], output["fp_hard"], output["fn_hard"])
+            for subset, output in zip(self._of_epoch, outputs, strict=True)
+        ]
+        return pseudo_dice_by_size(self.ranks.gather(counts), self.num_modalities)
 
 
 def steps_by_size(counts: Mapping[int, int], steps: int) -> dict[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from head_to_head.methods import METHODS, choose_methods, read_settings, settled, training_length
+from helpers.entry_points import installed_package
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.nnunet.environment import OUR_TRAINERS
@@ -43,8 +44,19 @@ class TestChoice:
         with pytest.raises(SettingsError, match=message):
             choose_methods(names, variants)
 
-    def test_every_method_has_a_trainer_of_ours(self):
-        assert {method.trainer for method in METHODS.values()} <= set(OUR_TRAINERS)
+    def test_every_trainer_of_ours_is_a_method(self):
+        assert {method.trainer for method in METHODS.values()} == set(OUR_TRAINERS)
+
+    def test_a_trainer_of_another_package_is_one_too(self, tmp_path, monkeypatch):
+        source = (
+            "from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer\n\n\n"
+            "class TheirTrainer(HeteroModalVAETrainer):\n    pass\n"
+        )
+        groups = {"nnunet_hetero.trainers": {"TheirTrainer": "theirs:TheirTrainer"}}
+        installed_package(tmp_path, monkeypatch, "theirs", source, groups)
+        (method,) = choose_methods(["TheirTrainer"])
+        assert (method.name, method.trainer) == ("TheirTrainer", "TheirTrainer")
+        assert settled(method, {})["optimizer"] == "Muon"
 
 
 def test_values_are_json_or_plain_text():

@@ -8,8 +8,8 @@ from measuring import peak_bytes
 
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.planning.memory import training_bytes
-from nnunet_hetero.training.losses import masked_l2
-from nnunet_hetero.training.muon import Muon
+from nnunet_hetero.training.optimization.losses import masked_l2
+from nnunet_hetero.training.optimization.muon import Muon
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from nnunet_hetero.cli.main import main
 from nnunet_hetero.config import KEY
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.widths import AUTO, DEFAULT, NARROW, PAPER, WIDE
-from nnunet_hetero.planning.capacity import plan_capacity
+from nnunet_hetero.planning.capacity import describe_choice, plan_capacity
 
 DATASET = "Dataset501_Brains"
 SHAPE = (136, 170, 138)
@@ -94,6 +94,30 @@ def planned(folder, name: str = "nnUNetHeteroPlans", configuration: str = "3d_fu
 def choice(folder, capacity: str, gigabytes: float, configuration: str = "3d_fullres"):
     plans = json.loads((folder / "nnUNetPlans.json").read_text())
     return plan_capacity(plans, plans["configurations"][configuration], DATASET, {}, capacity, gigabytes)
+
+
+class TestOtherTrainers:
+    def test_memory_is_that_of_the_trainers_network(self, folder, capsys):
+        plans = json.loads((folder / "nnUNetPlans.json").read_text())
+        configuration = plans["configurations"]["3d_fullres"]
+        ours, theirs = (
+            plan_capacity(plans, configuration, DATASET, {}, DEFAULT, 8.0, trainer)
+            for trainer in ("HeteroModalVAETrainer", "UHeMISTrainer")
+        )
+        assert theirs.changes["patch_size"] == ours.changes["patch_size"]
+        assert 0 < theirs.gigabytes < 0.8 * ours.gigabytes
+        lines = describe_choice("3d_fullres", configuration, theirs, "UHeMISTrainer")
+        assert not [line for line in lines if "latents" in line or "image decoder" in line]
+        (encoder,) = (line for line in lines if "each encoder" in line)
+        assert encoder.split()[2] == "16/32/64/128/160/160"
+
+    def test_a_network_that_does_not_say(self, folder, capsys):
+        assert main(["plan", "-d", "501", "-tr", "UHVEDPaperTrainer", "-c", "3d_fullres"]) == 1
+        assert "PaperUHVED does not say how much memory it needs" in capsys.readouterr().err
+
+    def test_unknown_trainer(self, folder, capsys):
+        assert main(["plan", "-d", "501", "-tr", "MyTrainer", "-c", "3d_fullres"]) == 1
+        assert "no trainer 'MyTrainer'. Known are HeteroModalVAETrainer" in capsys.readouterr().err
 
 
 class TestCommand:

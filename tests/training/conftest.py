@@ -8,8 +8,8 @@ import pytest
 import torch
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 
-from nnunet_hetero.training.history import History
-from nnunet_hetero.training.sample_counts import Tally
+from nnunet_hetero.training.record.history import History
+from nnunet_hetero.training.record.sample_counts import SampleCounts
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 
@@ -27,7 +27,7 @@ def no_figures(monkeypatch):
     """A second less per epoch."""
     monkeypatch.setattr("nnunetv2.training.logging.nnunet_logger.LocalLogger.plot_progress_png", lambda *_: None)
     monkeypatch.setattr(History, "draw", lambda *_: None)
-    monkeypatch.setattr(Tally, "draw", lambda *_: None)
+    monkeypatch.setattr(SampleCounts, "draw", lambda *_: None)
 
 
 @pytest.fixture

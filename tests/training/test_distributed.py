@@ -51,7 +51,7 @@ def _train(rank: int, plans: dict, dataset_json: dict) -> dict:
     return {
         "weights": trainer.network.module.state_dict(),
         "history": trainer.history.state_dict(),
-        "tally": trainer.tally.state_dict(),
+        "tally": trainer.counts.total.state_dict(),
     }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from helpers.trainers import initialised
 
+from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.training.random_streams import (
     random_state,
     seed_everything,
@@ -33,8 +34,8 @@ def test_streams_go_on_from_a_state():
 
 
 def test_the_wanted_seed_is_taken_and_others_differ():
-    assert seed_of_training(5) == 5 and seed_of_training(0) == 0
-    assert len({seed_of_training(None) for _ in range(20)}) > 15
+    assert seed_of_training(5, Ranks()) == 5 and seed_of_training(0, Ranks()) == 0
+    assert len({seed_of_training(None, Ranks()) for _ in range(20)}) > 15
 
 
 def weights(trainer) -> torch.Tensor:

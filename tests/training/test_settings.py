@@ -10,8 +10,8 @@ from helpers.tiny_network import masks
 from nnunet_hetero.config import KEY
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.training.comparators import HeMISTrainer, MVAESamplingTrainer, SubsetTrainer, UHeMISTrainer
+from nnunet_hetero.training.optimization.schedule import PlateauReachedError, StepDecay, require_progress
 from nnunet_hetero.training.paper_trainer import UHVEDPaperTrainer
-from nnunet_hetero.training.schedule import PlateauReachedError, StepDecay, require_progress
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 ALL = (0, 1, 2, 3)

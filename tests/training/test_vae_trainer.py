@@ -18,8 +18,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import kl_to_standard_normal
-from nnunet_hetero.training.losses import masked_l2
-from nnunet_hetero.training.muon import Muon
+from nnunet_hetero.training.optimization.losses import masked_l2
+from nnunet_hetero.training.optimization.muon import Muon
 
 FULL = "T1+T1c+T2+FLAIR"
 SCALES = [[1, 1, 1], [0.5, 0.5, 0.5]]

@@ -6,6 +6,7 @@ import argparse
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.widths import AUTO, CAPACITIES
+from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 
 HELP = """Write plans for our network, or plans with settings of your choice.
 
@@ -26,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c", nargs="+", metavar="CONFIGURATION", help="Configurations to change. Default: all but cascades."
     )
     parser.add_argument("-p", default="nnUNetPlans", help="Plans to start from. Default: %(default)s")
+    parser.add_argument(
+        "-tr",
+        default=DEFAULT_TRAINER,
+        help="Trainer whose network widths, patch and batch are for. Default: %(default)s",
+    )
     parser.add_argument(
         "--out_plans",
         metavar="NAME",
@@ -93,9 +99,11 @@ def run(args: argparse.Namespace) -> int:
         None if settings_alone else args.capacity or AUTO,
         args.gpu_memory_target,
         args.overwrite,
+        args.tr,
     )
     print(derived.description)
     print(f"\nWritten to {derived.file}")
     name = derived.file.stem
-    print(f"Train with: nnunet_hetero train {args.d} {'|'.join(derived.configurations)} FOLD -p {name}")
+    trainer = "" if args.tr == DEFAULT_TRAINER else f" -tr {args.tr}"
+    print(f"Train with: nnunet_hetero train {args.d} {'|'.join(derived.configurations)} FOLD -p {name}{trainer}")
     return 0

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
-from nnunet_hetero.training.history import FIGURE_NAME, TABLE_NAME, History
+from nnunet_hetero.training.record.history import FIGURE_NAME, TABLE_NAME, History
 
 PNG = b"\x89PNG"
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nnunet_hetero.modalities import Modalities, mask_of
-from nnunet_hetero.training.sample_counts import Tally
-from nnunet_hetero.training.sample_counts_figure import SHOWN_SUBSETS
+from nnunet_hetero.training.record.sample_counts import SampleCounts
+from nnunet_hetero.training.record.sample_counts_figure import SHOWN_SUBSETS
 
 MODALITIES = Modalities(("T1", "T1c", "FLAIR"))
 CASES = Counter({(0, 1, 2): 3, (0, 2): 2, (1,): 1})
@@ -23,16 +23,16 @@ def rows(*subsets) -> np.ndarray:
 
 
 @pytest.fixture
-def tally() -> Tally:
-    tally = Tally(MODALITIES)
-    tally.add(rows((0, 1, 2), (0, 1, 2), (0, 2)), rows((0,), (0, 1, 2), (0, 2)))
-    tally.add(rows((0, 2), (1,), (0, 1, 2)), rows((0,), (1,), (1, 2)))
-    return tally
+def counts() -> SampleCounts:
+    counts = SampleCounts(MODALITIES)
+    counts.add(rows((0, 1, 2), (0, 1, 2), (0, 2)), rows((0,), (0, 1, 2), (0, 2)))
+    counts.add(rows((0, 2), (1,), (0, 1, 2)), rows((0,), (1,), (1, 2)))
+    return counts
 
 
 class TestCounts:
-    def test_table(self, tally):
-        assert tally.table(CASES) == {
+    def test_table(self, counts):
+        assert counts.table(CASES) == {
             "cases": 6,
             "samples": 6,
             "modalities": {
@@ -49,32 +49,32 @@ class TestCounts:
             },
         }
 
-    def test_log(self, tally):
-        modalities, subsets = tally.describe()
+    def test_log(self, counts):
+        modalities, subsets = counts.describe()
         assert "6 samples so far: T1 4/5, T1c 3/4, FLAIR 3/5" in modalities
         assert subsets.startswith("Subsets drawn: T1 2, ") and "T1+T1c+FLAIR 1" in subsets
 
-    def test_continues(self, tally):
-        resumed = Tally(MODALITIES)
+    def test_continues(self, counts):
+        resumed = SampleCounts(MODALITIES)
         resumed.add(rows((1,)), rows((1,)))
-        resumed.load_state_dict(tally.state_dict())
+        resumed.load_state_dict(counts.state_dict())
         resumed.add(rows((1,)), rows((1,)))
         assert resumed.samples == 7
         assert resumed.table(CASES)["subsets"]["T1c"] == {"cases": 1, "there": 2, "drawn": 2}
-        assert tally.samples == 6
+        assert counts.samples == 6
 
-    def test_ranks_add_up(self, tally):
-        merged = Tally(MODALITIES)
+    def test_ranks_add_up(self, counts):
+        merged = SampleCounts(MODALITIES)
         for _ in range(2):
-            merged.merge(tally.state_dict())
+            merged.merge(counts.state_dict())
         assert merged.of_modalities(merged.drawn) == [8, 6, 6]
 
 
 class TestFiles:
-    def test_written(self, tally, tmp_path):
-        tally.write(tmp_path, CASES)
+    def test_written(self, counts, tmp_path):
+        counts.write(tmp_path, CASES)
         assert {file.name for file in tmp_path.iterdir()} == {"modalities.json", "modalities.png"}
-        assert json.loads((tmp_path / "modalities.json").read_text()) == tally.table(CASES)
+        assert json.loads((tmp_path / "modalities.json").read_text()) == counts.table(CASES)
         picture = matplotlib.image.imread(tmp_path / "modalities.png")
         # Both bars are there: light grey and blue.
         for colour in ((0xB9, 0xC6, 0xD2), (0x00, 0x72, 0xB2)):
@@ -86,12 +86,12 @@ class TestFiles:
         monkeypatch.setitem(matplotlib.rcParams, "font.size", 60)  # as after a plot of nnU-Net's
         monkeypatch.setitem(matplotlib.rcParams, "xtick.labelsize", 60)
         modalities = Modalities(tuple("abcdefg"[:number]))
-        tally = Tally(modalities)
-        tally.write(tmp_path, Counter({(0,): 1}))  # before the first step
+        counts = SampleCounts(modalities)
+        counts.write(tmp_path, Counter({(0,): 1}))  # before the first step
         present = np.ones((600, number), bool)
         drawn = np.random.default_rng(0).random((600, number)) < 0.5
         drawn[:, 0] |= ~drawn.any(axis=1)
-        tally.add(present, drawn)
-        assert (len(tally.subsets()) > SHOWN_SUBSETS) == (number == 7)
-        tally.write(tmp_path, Counter({tuple(range(number)): 1}))
+        counts.add(present, drawn)
+        assert (len(counts.subsets()) > SHOWN_SUBSETS) == (number == 7)
+        counts.write(tmp_path, Counter({tuple(range(number)): 1}))
         assert len(list(tmp_path.iterdir())) == 2

@@ -8,7 +8,7 @@ from helpers.tiny_network import masks, random_images
 from torch.distributions import Normal, kl_divergence
 
 from nnunet_hetero.network.fusion import Gaussian, kl_to_standard_normal
-from nnunet_hetero.training.losses import foreground, masked_l2
+from nnunet_hetero.training.optimization.losses import foreground, masked_l2
 
 
 def level(seed: int, *shape: int) -> Gaussian:

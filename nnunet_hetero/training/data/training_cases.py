@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
@@ -13,9 +12,7 @@ from tqdm import tqdm
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset, mask_of
-
-if TYPE_CHECKING:
-    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunet_hetero.nnunet.protocols import LogOfFold
 
 
 @dataclass(frozen=True)
@@ -112,15 +109,23 @@ class Cohort:
         return self.present(self.cases)
 
 
-def read_training_cohort(trainer: nnUNetTrainer, training: nnUNetBaseDataset, validation: nnUNetBaseDataset) -> Cohort:
+def read_training_cohort(
+    trainer: LogOfFold, training: nnUNetBaseDataset, validation: nnUNetBaseDataset, progress: bool = False
+) -> Cohort:
     """Look at the cases that a fold trains on, and say in the log what they have.
+
+    Args:
+        trainer: Whose log.
+        training: nnU-Net's dataset of the cases that are trained on.
+        validation: That of the others.
+        progress: Whether to show a progress bar.
 
     Raises:
         DataError: If a training case has no modality, values that are not finite or another number of channels, or a
             modality is neither in a training nor in a validation case.
     """
     modalities = Modalities.from_dataset_json(trainer.dataset_json)
-    cohort = Cohort.read(modalities, training, progress=trainer.local_rank == 0)
+    cohort = Cohort.read(modalities, training, progress)
     empty = [f"'{case}'" for case, subset in cohort.cases.items() if not subset]
     if empty:
         raise DataError(

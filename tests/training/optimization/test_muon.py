@@ -10,7 +10,7 @@ from helpers.tiny_network import masks, random_images, tiny_configuration, tiny_
 from torch import nn
 
 from nnunet_hetero.network.early_fusion import EarlyFusionUNet
-from nnunet_hetero.training.muon import ROOT_MEAN_SQUARE, Muon, hidden_weights, inverse_roots
+from nnunet_hetero.training.optimization.muon import ROOT_MEAN_SQUARE, Muon, hidden_weights, inverse_roots
 
 
 def random_matrices(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -14,7 +14,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
-from nnunet_hetero.training.training_cases import Cohort, read_training_cohort
+from nnunet_hetero.training.data.training_cases import Cohort, read_training_cohort
 
 MODALITIES = Modalities(("T1", "T1c", "T2", "FLAIR"))
 ALL = (0, 1, 2, 3)
@@ -39,7 +39,7 @@ class Images:
 
 def trainer_for(dataset_json: dict) -> SimpleNamespace:
     lines: list[str] = []
-    return SimpleNamespace(dataset_json=dataset_json, fold=2, local_rank=0, lines=lines, print_to_log_file=lines.append)
+    return SimpleNamespace(dataset_json=dataset_json, fold=2, lines=lines, print_to_log_file=lines.append)
 
 
 DATASET_JSON = {"channel_names": {str(number): name for number, name in enumerate(MODALITIES.names)}}

@@ -15,7 +15,7 @@ from torch import nn
 
 from nnunet_hetero.config import OPTIMIZERS_GROUP
 from nnunet_hetero.registry import Registry
-from nnunet_hetero.training.muon import Muon
+from nnunet_hetero.training.optimization.muon import Muon
 
 MakeOptimizer = Callable[[nn.Module, float, float], torch.optim.Optimizer]
 """From what is trained, the learning rate and the weight decay (as the optimiser understands it) to the optimiser."""
@@ -28,7 +28,7 @@ def fused(kind: type[torch.optim.Optimizer], network: nn.Module, lr: float, weig
 
 
 def muon(network: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """See `nnunet_hetero.training.muon`."""
+    """See `nnunet_hetero.training.optimization.muon`."""
     return staying_fused(Muon(network, lr, weight_decay))
 
 

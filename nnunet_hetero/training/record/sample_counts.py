@@ -12,14 +12,15 @@ import numpy as np
 
 from nnunet_hetero.io.atomic_files import replace_json, replacing
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets
-from nnunet_hetero.training.sample_counts_figure import modalities_figure
+from nnunet_hetero.nnunet.ranks import Ranks
+from nnunet_hetero.training.record.sample_counts_figure import modalities_figure
 
 FIGURE_NAME = "modalities.png"
 TABLE_NAME = "modalities.json"
 LOGGED_SUBSETS = 31
 
 
-class Tally:
+class SampleCounts:
     """Counts of training samples, from the first step on, by what their case had and by what was drawn of it.
 
     It goes into the checkpoint, so that a resumed training goes on counting.
@@ -49,7 +50,7 @@ class Tally:
             counter.update(tuple(np.flatnonzero(row).tolist()) for row in table)
 
     def merge(self, state: dict) -> None:
-        """Add the counts of another tally's `state_dict`."""
+        """Add the counts of another one's `state_dict`."""
         self.there.update(state["there"])
         self.drawn.update(state["drawn"])
 
@@ -130,3 +131,28 @@ class Tally:
         # nnU-Net's own figure leaves seaborn's style and huge fonts behind.
         with plt.style.context("default"), replacing(path) as stream:
             modalities_figure(table).savefig(stream, format="png", dpi=110)
+
+
+class RunningCounts:
+    """Counts over all ranks and epochs, and those of the epoch that is running on this rank.
+
+    Args:
+        modalities: The dataset's modalities.
+        ranks: All processes of the training.
+    """
+
+    def __init__(self, modalities: Modalities, ranks: Ranks):
+        self.modalities = modalities
+        self.ranks = ranks
+        self.total = SampleCounts(modalities)
+        self._of_epoch = SampleCounts(modalities)
+
+    def add(self, present: np.ndarray, drawn: np.ndarray) -> None:
+        """Count a batch of this rank, see `SampleCounts.add`."""
+        self._of_epoch.add(present, drawn)
+
+    def end_epoch(self) -> None:
+        """Add the epoch's counts of all ranks to the total; every rank must call it."""
+        for state in self.ranks.gather([self._of_epoch.state_dict()]):
+            self.total.merge(state)
+        self._of_epoch = SampleCounts(self.modalities)

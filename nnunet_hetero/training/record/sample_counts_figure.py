@@ -18,7 +18,7 @@ def modalities_figure(table: Mapping[str, Any]) -> Figure:
     """Bars of how often each modality and each subset was there (light) and was drawn (dark).
 
     Args:
-        table: From `nnunet_hetero.training.sample_counts.Tally.table`, the content of ``modalities.json``.
+        table: From `nnunet_hetero.training.record.sample_counts.Tally.table`, the content of ``modalities.json``.
     """
     modalities, subsets, samples = Modalities(tuple(table["modalities"])), table["subsets"], table["samples"]
     number = len(modalities)

@@ -19,7 +19,7 @@ from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cli.main import main
-from nnunet_hetero.training.inputs import InputRules, PreparedDatasets, PreparedImages, normalised_zeros
+from nnunet_hetero.training.data.inputs import InputRules, PreparedDatasets, PreparedImages, normalised_zeros
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 CHANNELS = ("CT", "PET", "T1")

@@ -1,0 +1,60 @@
+"""The processes of a distributed training. Only this module knows how they are counted.
+
+nnU-Net's ``local_rank`` counts within one machine in versions to come, so it is not asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import distributed
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """All processes of a training, over all machines, and which of them this is.
+
+    Args:
+        number: That of this process, from 0.
+        count: How many there are.
+    """
+
+    number: int = 0
+    count: int = 1
+
+    @classmethod
+    def of_this_process(cls) -> Ranks:
+        """As torch's process group has them; a process that is in none is alone."""
+        if distributed.is_available() and distributed.is_initialized():
+            return cls(distributed.get_rank(), distributed.get_world_size())
+        return cls()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.number == 0
+
+    def gather(self, values: list[Value]) -> list[Value]:
+        """The values of all ranks together, in the ranks' order; every rank must call it."""
+        if self.count == 1:
+            return values
+        gathered: list[list[Value]] = [[] for _ in range(self.count)]
+        distributed.all_gather_object(gathered, values)
+        return list(itertools.chain.from_iterable(gathered))
+
+    @contextlib.contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        """Let the first rank go through the block before the others begin; every rank must come by."""
+        if self.count > 1 and not self.is_first:
+            distributed.barrier()
+        try:
+            yield
+        finally:
+            if self.count > 1 and self.is_first:
+                distributed.barrier()
