@@ -35,6 +35,7 @@ from nnunet_hetero.training.data.training_cases import Cohort, read_training_coh
 from nnunet_hetero.training.dead_ends import look_ahead
 from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 from nnunet_hetero.training.optimization.schedule import PlateauReachedError, StepDecay, require_progress
+from nnunet_hetero.training.optimization.step import take_step
 from nnunet_hetero.training.pretrained_weights import load_pretrained
 from nnunet_hetero.training.random_streams import (
     random_state,
@@ -46,8 +47,6 @@ from nnunet_hetero.training.record.history import History
 from nnunet_hetero.training.record.sample_counts import RunningCounts
 from nnunet_hetero.training.settings import require_subset, settle
 from nnunet_hetero.training.validation import ValidationCycle, seen_through
-
-GRADIENT_NORM = 12  # nnU-Net's clipping
 
 
 class HeteroTrainer(nnUNetTrainer):
@@ -255,7 +254,7 @@ class HeteroTrainer(nnUNetTrainer):
 
         self.optimizer.zero_grad(set_to_none=True)
         optimised, terms = self.losses(data, target, present.to(self.device), drawn)
-        self._optimise(optimised)
+        take_step(optimised, self.network, self.optimizer, self.grad_scaler)
         return {name: value.detach().cpu().numpy() for name, value in terms.items()}
 
     def draw_subsets(self, present: Tensor) -> Tensor:
@@ -305,18 +304,6 @@ class HeteroTrainer(nnUNetTrainer):
         if isinstance(target, list):
             return data, [level.to(self.device, non_blocking=True) for level in target]
         return data, target.to(self.device, non_blocking=True)
-
-    def _optimise(self, loss: Tensor) -> None:
-        scaler = self.grad_scaler
-        (loss if scaler is None else scaler.scale(loss)).backward()
-        if scaler is not None:
-            scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
-        if scaler is None:
-            self.optimizer.step()
-        else:
-            scaler.step(self.optimizer)
-            scaler.update()
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """Log the loss terms of the epoch, the mean over steps and ranks."""
