@@ -26,6 +26,11 @@ class Modalities:
 
     Args:
         names: One name per channel, e.g. ``("T1", "T1c", "T2", "FLAIR")``.
+
+    Examples:
+        >>> modalities = Modalities(("T1", "T1c", "T2", "FLAIR"))
+        >>> modalities.parse(["flair+t1"]), modalities.label((0, 3))
+        ((0, 3), 'T1+FLAIR')
     """
 
     names: tuple[str, ...]
@@ -124,7 +129,12 @@ class Modalities:
 
 
 def all_subsets(number: int) -> list[Subset]:
-    """The 2^M - 1 non-empty subsets of ``number`` modalities, by size, then by channel numbers."""
+    """The 2^M - 1 non-empty subsets of ``number`` modalities, by size, then by channel numbers.
+
+    Examples:
+        >>> all_subsets(2)
+        [(0,), (1,), (0, 1)]
+    """
     return list(chain.from_iterable(combinations(range(number), size) for size in range(1, number + 1)))
 
 
@@ -170,7 +180,12 @@ def parse_subsets(modalities: Modalities, texts: Iterable[str] | None, required:
 
 
 def mask_of(subset: Iterable[int], number: int) -> np.ndarray:
-    """Boolean mask of a subset, shape ``(number,)``."""
+    """Boolean mask of a subset, shape ``(number,)``.
+
+    Examples:
+        >>> mask_of((0, 2), 3)
+        array([ True, False,  True])
+    """
     mask = np.zeros(number, dtype=bool)
     mask[list(subset)] = True
     return mask

@@ -39,6 +39,12 @@ def read_classes(entries: Sequence[str]) -> LabelScheme:
     Raises:
         SettingsError: If an entry cannot be read, values are used twice or are no positive whole numbers, or regions
             are not nested like that.
+
+    Examples:
+        >>> read_classes(["edema=1", "core=2"]).labels
+        {'background': 0, 'edema': 1, 'core': 2}
+        >>> read_classes(["whole=1+2", "core=2"]).labels
+        {'background': 0, 'whole': [1, 2], 'core': 2}
     """
     pairs = _from_file(Path(entries[0])) if len(entries) == 1 and entries[0].endswith(".json") else _from_words(entries)
     classes = {name: _values(name, values) for name, values in pairs.items()}

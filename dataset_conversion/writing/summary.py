@@ -147,7 +147,12 @@ def _align(rows: Sequence[Sequence[str]]) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Number and noun, the latter in the plural where it must."""
+    """Number and noun, the latter in the plural where it must.
+
+    Examples:
+        >>> count(1, "case"), count(2, "case")
+        ('1 case', '2 cases')
+    """
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

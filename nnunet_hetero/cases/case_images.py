@@ -81,6 +81,17 @@ class CaseImages:
         """The channels that hold an image."""
         return tuple(channel for channel in range(len(self.modalities)) if channel not in self.absent)
 
+    def grid_of(self, channel: int) -> dict:
+        """What nnU-Net's reader says about the grid of a modality that is there.
+
+        Raises:
+            KeyError: If it is absent.
+        """
+        properties = self.properties[channel]
+        if properties is None:
+            raise KeyError(self.modalities.names[channel])
+        return properties
+
     def restricted_to(self, subset: Iterable[int]) -> CaseImages:
         """The same case without the modalities outside of ``subset``."""
         return self.without([channel for channel in self.used if channel not in set(subset)], SWITCHED_OFF)

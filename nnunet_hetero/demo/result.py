@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from nnunet_hetero.demo.sections import REGIONS, DemoFiles, completion, gaps, load, uncertainty, volumes
 from nnunet_hetero.demo.settings import BARS, DATASET, NAME, DemoSettings
@@ -93,7 +94,7 @@ def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, se
     )
 
 
-def _overlays(case: str, files: DemoFiles):
+def _overlays(case: str, files: DemoFiles) -> Figure:
     images = {name: files.image(case, name) for name in files.modalities}
     truth = files.truth(case)
     folder = files.out / "evaluation" / "predictions"

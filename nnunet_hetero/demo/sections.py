@@ -13,17 +13,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nnunet_hetero.evaluation.report.figures import completion_panel, uncertainty_panel
+from nnunet_hetero.evaluation.report.page import ExtraTable
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, image_quality
 from nnunet_hetero.inference.output.volumes import region_sizes
 from nnunet_hetero.nnunet.extent import voxel_size
+from nnunet_hetero.nnunet.regions import Region
 from nnunet_hetero.training.record.sample_counts_figure import modalities_figure
 
-REGIONS = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
+REGIONS: dict[str, Region] = {"whole_tumor": (1, 2, 3), "tumor_core": (1, 3), "enhancing_tumor": (3,)}
 _SPOKEN = [name.replace("_", " ") for name in REGIONS]
 RUNS = {"all": "T1+T1c+T2+FLAIR", "without_T1c": "T1+T2+FLAIR", "only_FLAIR": "FLAIR"}
 """Folder of each prediction, and what it was made from."""
-
-Table = tuple[str, list[list[str]], str]
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class DemoFiles:
 
 def load(path: Path) -> np.ndarray:
     """Voxels as (slices, rows, columns), the front of the head up."""
-    return np.flip(np.asarray(nibabel.load(path).dataobj).T, axis=1)
+    return np.flip(np.asarray(nibabel.Nifti1Image.from_filename(path).dataobj).T, axis=1)
 
 
-def completion(files: DemoFiles) -> tuple[Figure, Table]:
+def completion(files: DemoFiles) -> tuple[Figure, ExtraTable]:
     """Completed images of the first case, and how close those of all cases are to the real ones."""
     shown = (("without_T1c", "T1c"), ("only_FLAIR", "T1"), ("only_FLAIR", "T1c"), ("only_FLAIR", "T2"))
     wanted = {f"{name} from {RUNS[run]}": (run, name) for run, name in shown}
@@ -100,7 +100,7 @@ def _mean_of(rows: Sequence[Mapping[str, float | str]], column: str) -> float:
     return float(np.nanmean([float(row[column]) for row in rows]))
 
 
-def uncertainty(files: DemoFiles) -> tuple[Figure, Table]:
+def uncertainty(files: DemoFiles) -> tuple[Figure, ExtraTable]:
     """Maps of the first case, and per run how unsure the model says it is next to how wrong it is."""
     case = files.cases[0]
     panel = uncertainty_panel(
@@ -124,15 +124,16 @@ def uncertainty(files: DemoFiles) -> tuple[Figure, Table]:
     return panel, ("Uncertainty", rows, note)
 
 
-def volumes(files: DemoFiles) -> Table:
+def volumes(files: DemoFiles) -> ExtraTable:
     """Millilitres of each held-out case, segmented without T1c, next to the truth."""
     run = "without_T1c"
     rows = [["case"]]
     for name in _SPOKEN:
         rows[0] += [f"{name} [ml]", "2.5 to 97.5 %", "truth"]
     for entry in _csv(files.out / "predictions" / run / "volumes.csv"):
-        spacing = nibabel.load(files.test / "labelsTr" / f"{entry['case']}.nii.gz").header.get_zooms()
-        true = region_sizes(files.truth(entry["case"]), REGIONS, voxel_size({"spacing": spacing}))
+        label = nibabel.Nifti1Image.from_filename(files.test / "labelsTr" / f"{entry['case']}.nii.gz")
+        size = voxel_size({"spacing": label.header.get_zooms()})
+        true = region_sizes(files.truth(entry["case"]), REGIONS, size)
         cells = [entry["case"]]
         for name in REGIONS:
             low, high = (float(entry[f"{name}_ml_p{level}"]) for level in ("2.5", "97.5"))
@@ -142,7 +143,7 @@ def volumes(files: DemoFiles) -> Table:
     return "Volumes", rows, note
 
 
-def gaps(raw: Path, fold: Path) -> tuple[Figure, Table]:
+def gaps(raw: Path, fold: Path) -> tuple[Figure, ExtraTable]:
     """What the training cases lack, and how often training saw and drew each modality.
 
     Args:

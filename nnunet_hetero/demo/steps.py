@@ -74,7 +74,7 @@ class Steps:
                 text=True,
                 errors="replace",
             )
-            for line in process.stdout:
+            for line in process.stdout or ():
                 file.write(line)
                 file.flush()
                 if show and re.search(show, line):

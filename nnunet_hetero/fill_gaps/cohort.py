@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 
 from nnunet_hetero.cases.find import Case, find_cases
@@ -79,7 +80,7 @@ class Cohort:
         """
         written = {self.path_of(entry): entry for entry in entries if entry is not None}
         (case,) = find_cases([[e and self.path_of(e) for e in entries]], self.modalities, self.ending)
-        return tuple(written.get(file) for file in case.files)
+        return tuple(file and written.get(file) for file in case.files)
 
     def label_of(self, case: str) -> str | None:
         """The file of a case's label; None in a folder for prediction."""
@@ -89,7 +90,7 @@ class Cohort:
             return self.path_of(self.listed[case]["label"])
         return str(self.folder / "labelsTr" / (case + self.ending))
 
-    def reader(self, example: str):
+    def reader(self, example: str) -> BaseReaderWriter:
         """nnU-Net's class that reads and writes these images.
 
         Raises:
@@ -167,7 +168,7 @@ def _label_problems(cohort: Cohort, cases: Sequence[str]) -> list[str]:
     problems = []
     for case in cases:
         label = cohort.label_of(case)
-        if not os.path.isfile(label):
+        if label is not None and not os.path.isfile(label):
             instead = "".join(f" There is {file}; is it that?" for file in meant_instead(label)[:1])
             problems.append(f"Case '{case}' has no label: expected {label}.{instead} Add it, or remove the case.")
     if cohort.listed is None and labels.is_dir():

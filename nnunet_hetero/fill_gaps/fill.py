@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -17,6 +18,9 @@ from nnunet_hetero.fill_gaps.listing import MISSING, list_gaps, missing_modaliti
 from nnunet_hetero.fill_gaps.record import RECORD_NAME, Record
 from nnunet_hetero.fill_gaps.volumes import CaseGrid, is_zero, read_grid, write_zeros
 from nnunet_hetero.io.processes import threads
+
+if TYPE_CHECKING:
+    from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class _Job:
     files: dict[int, str]
 
 
-def _is_image(cohort: Cohort, file: str, reader) -> bool:
+def _is_image(cohort: Cohort, file: str, reader: BaseReaderWriter) -> bool:
     path = cohort.folder / file
     return path.is_file() and not is_zero(path, reader)
 
@@ -167,7 +171,9 @@ def _is_in_test_cases(cohort: Cohort, channel: int) -> bool:
     return any(case.files[channel] for case in find_cases(folder, cohort.modalities, cohort.ending))
 
 
-def _checked(cohort: Cohort, jobs: Sequence[_Job], reader, processes: int, progress: bool) -> list[CaseGrid]:
+def _checked(
+    cohort: Cohort, jobs: Sequence[_Job], reader: BaseReaderWriter, processes: int, progress: bool
+) -> list[CaseGrid]:
     """Grids of the cases with gaps; all problems of all cases are named together."""
 
     def look_at(job: _Job) -> CaseGrid | DataError:
@@ -197,7 +203,7 @@ def _write(
     record: Record,
     jobs: Sequence[_Job],
     grids: Sequence[CaseGrid],
-    reader,
+    reader: BaseReaderWriter,
     progress: bool,
 ) -> None:
     if cohort.listed is not None:

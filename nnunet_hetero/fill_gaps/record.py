@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero.io.atomic_files import replace_text
@@ -18,12 +18,11 @@ from nnunet_hetero.io.documents import Document
 RECORD_NAME = "fill_gaps.json"
 
 
+@with_config(ConfigDict(extra="forbid"))
 class _Written(TypedDict):
     files: NotRequired[dict[str, dict[str, str]]]
     images_before: NotRequired[dict[str, list[str | None]]]
     listed_before: NotRequired[dict[str, list[str]] | None]
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 WRITTEN = Document(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel
 import numpy as np
@@ -18,6 +19,9 @@ from nnunet_hetero.cases.written_image import require_written, write_label_map
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.modalities import Modalities
+
+if TYPE_CHECKING:
+    from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class CaseGrid:
     wrong_labels: str | None = None
 
 
-def read_grid(case: Case, modalities: Modalities, label: str | None, dataset_json: dict, reader) -> CaseGrid:
+def read_grid(
+    case: Case, modalities: Modalities, label: str | None, dataset_json: dict, reader: BaseReaderWriter
+) -> CaseGrid:
     """Read and check the images of a case, and its label.
 
     Args:
@@ -54,7 +60,7 @@ def read_grid(case: Case, modalities: Modalities, label: str | None, dataset_jso
     """
     images = read_case(case, modalities, tuple(range(len(modalities))), reader)
     first = images.used[0]
-    grid = images.properties[first]
+    grid = images.grid_of(first)
     wrong_labels = None
     if label is not None:
         what = f"Case '{case.name}': label {label}"
@@ -77,16 +83,16 @@ def read_grid(case: Case, modalities: Modalities, label: str | None, dataset_jso
             "then writes zeros."
         )
     empty = tuple(channel for channel, reason in images.absent.items() if reason == EMPTY)
-    return CaseGrid(images.data.shape[1:], grid, case.files[first], empty, wrong_labels)
+    return CaseGrid(images.data.shape[1:], grid, str(case.files[first]), empty, wrong_labels)
 
 
-def is_zero(file: Path, reader) -> bool:
+def is_zero(file: Path, reader: BaseReaderWriter) -> bool:
     """Whether a file that ``fill-gaps`` wrote is still what it was."""
     image, _ = read_image(str(file), f"File {file}", lambda path: reader.read_images([path]))
     return not image.any()
 
 
-def write_zeros(folder: Path, case: str, names: list[str], grid: CaseGrid, reader) -> None:
+def write_zeros(folder: Path, case: str, names: list[str], grid: CaseGrid, reader: BaseReaderWriter) -> None:
     """Write the all-zero files of a case; each is there whole or not at all.
 
     Args:
@@ -116,7 +122,7 @@ def write_zeros(folder: Path, case: str, names: list[str], grid: CaseGrid, reade
         unfinished.drop()
 
 
-def _write(file: Path, grid: CaseGrid, reader) -> None:
+def _write(file: Path, grid: CaseGrid, reader: BaseReaderWriter) -> None:
     if not is_nifti(file):
         write_label_map(np.zeros(grid.shape, np.uint8), file, grid.properties, reader)
         return
@@ -129,4 +135,4 @@ def _write(file: Path, grid: CaseGrid, reader) -> None:
     header["cal_min"] = header["cal_max"] = 0
     zeros = np.zeros(like.shape, np.uint8)
     nibabel.save(type(like)(zeros, like.affine, header), file)
-    require_written(file, zeros, lambda path: np.asanyarray(nibabel.load(path).dataobj))
+    require_written(file, zeros, lambda path: np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj))

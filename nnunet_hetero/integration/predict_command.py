@@ -101,7 +101,7 @@ def _predict_with_ours(
     class PredictorOfThisCall(HeteroModalPredictor):
         """Our predictor, with the options of this call; nnU-Net's entry point passes its own arguments only."""
 
-        def __init__(self, **nnunet_arguments):
+        def __init__(self, **nnunet_arguments: Any) -> None:
             super().__init__(options=options, **nnunet_arguments)
             predictors.append(self)
 

@@ -6,11 +6,19 @@ It must cost next to nothing and import nothing heavy: most interpreters that st
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
 HOOKED_MODULE = "nnunetv2.inference.predict_from_raw_data"
 ENTRY_POINTS = ("predict_entry_point", "predict_entry_point_modelfolder")
+HOOKED = "hooked_by_nnunet_hetero"
+"""Attribute of an entry point that is ours already."""
 
 
 def start() -> None:
@@ -23,7 +31,9 @@ def start() -> None:
 class _PredictionFinder:
     """A meta path finder that lets the others find nnU-Net's prediction module, and hooks it when it has run."""
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Spec of the one module that we hook, None for all others."""
         if fullname != HOOKED_MODULE:
             return None
@@ -37,36 +47,36 @@ class _PredictionFinder:
         return None
 
 
-def _hook_after_execution(loader) -> None:
+def _hook_after_execution(loader: Any) -> None:
     # The loader is this module's own and stays what it is, so runpy, inspect and pickle see nothing unusual.
     execute = loader.exec_module
 
-    def exec_module(module):
+    def exec_module(module: ModuleType) -> None:
         execute(module)
         hook_entry_points(module)
 
     loader.exec_module = exec_module
 
 
-def hook_entry_points(module) -> None:
+def hook_entry_points(module: ModuleType) -> None:
     """Replace the entry points of nnU-Net's prediction module by ours, which call them.
 
     A second call changes nothing.
     """
     for name in ENTRY_POINTS:
         original = getattr(module, name, None)
-        if original is not None and not hasattr(original, "hooked_by_nnunet_hetero"):
+        if original is not None and not hasattr(original, HOOKED):
             setattr(module, name, _hooked(module, name, original))
 
 
-def _hooked(module, name: str, original):
+def _hooked(module: ModuleType, name: str, original: Callable[[], Any]) -> Callable[[], Any]:
     from functools import wraps
 
     @wraps(original)
-    def entry_point():
+    def entry_point() -> Any:
         from nnunet_hetero.integration.predict_command import predict
 
         return predict(module, name, original)
 
-    entry_point.hooked_by_nnunet_hetero = True
+    setattr(entry_point, HOOKED, True)
     return entry_point

@@ -70,8 +70,10 @@ def replacing_by_name(file: str | os.PathLike) -> Iterator[Path]:
         OSError: If it is not whole.
 
     Examples:
-        >>> with replacing_by_name(folder / "a.npz") as path:
+        >>> with replacing_by_name(folder / "a.npz") as path:  # folder: a path
         ...     np.savez_compressed(path, image=image)
+        >>> (folder / "a.npz").is_file()
+        True
     """
     unfinished = Unfinished(file)
     try:

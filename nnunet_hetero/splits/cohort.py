@@ -70,8 +70,8 @@ def read_cohort(
     modalities = Modalities.from_dataset_json(dataset_json)
     cases = _training_files(raw, dataset_json, modalities)
     if aside:
-        found = find_cases(raw / "imagesTs", modalities, dataset_json["file_ending"])
-        cases += [case for case in found if case.name in set(aside)]
+        held_out = find_cases(raw / "imagesTs", modalities, dataset_json["file_ending"])
+        cases += [case for case in held_out if case.name in set(aside)]
     known = dataset_json.get("missing_modalities")
     missing = _missing_on_disk(cases, modalities, dataset_json) if known is None else known
     file = table or raw / CASE_TABLE

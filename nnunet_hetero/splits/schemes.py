@@ -62,6 +62,11 @@ def k_folds(cohort: Sequence[CohortCase], number: int = 5, test: float = 0.0, se
 
     Raises:
         SettingsError: If there are too few patients, or a number is out of range.
+
+    Examples:
+        >>> cohort = [CohortCase(f"case_{number}", f"patient_{number}") for number in range(4)]
+        >>> [len(fold.val) for fold in k_folds(cohort, number=2)]
+        [2, 2]
     """
     _require("folds", number, 2)
     if not 0 <= test < 1:
@@ -128,7 +133,12 @@ def balanced_parts(
 
 
 def round_half_up(value: float) -> int:
-    """28.5 → 29; Python's own rounding goes to the even number."""
+    """28.5 → 29; Python's own rounding goes to the even number.
+
+    Examples:
+        >>> round_half_up(28.5), round(28.5)
+        (29, 28)
+    """
     return int(value + 0.5)
 
 

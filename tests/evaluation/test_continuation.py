@@ -89,3 +89,20 @@ class TestContinuation:
         os.utime(model.folder / "fold_0" / "checkpoint_final.pth", (1, 1))
         evaluate(model, **folders, subsets=["T1"])
         assert len(predicted) == 2
+
+    @pytest.mark.parametrize("name", ["plans.json", "dataset.json", "fold_0/checkpoint_final.pth"])
+    def test_other_file_of_the_model_starts_anew(self, folders, predicted, tmp_path, capsys, name):
+        """Even one that was put back with the date of the other."""
+        model = write_tiny_model(tmp_path / "model")
+        file = model.folder / name
+        evaluate(model, **folders, subsets=["T1"])
+        evaluate(model, **folders, subsets=["T1"])
+        assert len(predicted) == 1
+        date = file.stat().st_mtime_ns
+        with file.open("ab") as stream:
+            stream.write(b" ")
+        os.utime(file, ns=(date, date))
+        evaluate(model, **folders, subsets=["T1"])
+        assert len(predicted) == 2
+        what = "checkpoint of fold 0" if name.endswith("pth") else name
+        assert f"Case 'a' is evaluated again: {what} has changed: {file}" in capsys.readouterr().out

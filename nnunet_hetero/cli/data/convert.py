@@ -37,6 +37,10 @@ def converters() -> dict[str, Command]:
 
     Raises:
         SettingsError: If another package uses the name of one of ours.
+
+    Examples:
+        >>> list(converters())[:3]
+        ['brats', 'brats2015', 'brats2023']
     """
     found = dict(CONVERTERS)
     for entry in extensions(GROUP):

@@ -171,8 +171,8 @@ def _cell(values: np.ndarray, result: PairedResult | None) -> Cell:
 def _compare(method: np.ndarray, reference: np.ndarray, seed: int) -> PairedResult:
     """Compare each case's mean over the subsets where both have a value; the arrays are (subset, case)."""
     both = ~(np.isnan(method) | np.isnan(reference))
-    means = (known_mean(np.where(both, values, np.nan), axis=0) for values in (method, reference))
-    return compare_paired(*means, seed)
+    means, expected = (known_mean(np.where(both, values, np.nan), axis=0) for values in (method, reference))
+    return compare_paired(means, expected, seed)
 
 
 def _with_holm(rows: Sequence[ComparedRow]) -> list[ComparedRow]:

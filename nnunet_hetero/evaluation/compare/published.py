@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -53,8 +53,10 @@ def table_1(modalities: Modalities, regions: Sequence[str]) -> list[PublishedMet
     own_regions = keys_of_regions(regions)
     channels = {_matching(name, _MODALITIES, "modality", _is_modality): at for at, name in enumerate(modalities.names)}
     if len(channels) < len(modalities) or len(own_regions) < len(regions):
-        names = ", ".join((*modalities.names, *regions))
-        raise SettingsError(f"--paper: two of your modalities or regions ({names}) mean the same in the paper's table.")
+        listed = ", ".join((*modalities.names, *regions))
+        raise SettingsError(
+            f"--paper: two of your modalities or regions ({listed}) mean the same in the paper's table."
+        )
     columns = {name: PublishedMethod(name, {}) for name in NETWORKS}
     for row in _read("brats2018_table1.csv"):
         names = row["subset"].split("+")
@@ -70,6 +72,10 @@ def keys_of_regions(regions: Sequence[str]) -> dict[str, str]:
 
     Raises:
         SettingsError: If one is none of them.
+
+    Examples:
+        >>> keys_of_regions(["whole tumor", "ET"])
+        {'WT': 'whole tumor', 'ET': 'ET'}
     """
     return {_matching(name, _REGIONS, "region", _is_region): name for name in regions}
 
@@ -87,7 +93,7 @@ def _read(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def _matching(name: str, known: dict[str, str], what: str, matches) -> str:
+def _matching(name: str, known: dict[str, str], what: str, matches: Callable[[str, str, str], bool]) -> str:
     found = [key for key, words in known.items() if matches(name, key, words)]
     if len(found) != 1:
         raise SettingsError(

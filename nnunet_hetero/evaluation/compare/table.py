@@ -110,7 +110,7 @@ def _cells(cells: Sequence[Cell], score: Score) -> list[TableCell]:
 
 def mark(cell: Cell, score: Score) -> str:
     """`BETTER` or `WORSE` if the cell differs significantly from the reference, else nothing."""
-    if cell.result is None or not cell.result.significant:
+    if cell.result is None or cell.result.effect is None or not cell.result.significant:
         return ""
     # The test is on ranks, so their balance says the direction.
     return BETTER if (cell.result.effect > 0) == score.higher_is_better else WORSE

@@ -19,7 +19,7 @@ from nnunet_hetero.evaluation.compare.published import (
     keys_of_regions,
     table_1,
 )
-from nnunet_hetero.evaluation.compare.statistics import RESAMPLES
+from nnunet_hetero.evaluation.compare.statistics import RESAMPLES, PairedResult, known_mean
 from nnunet_hetero.evaluation.compare.table import (
     Table,
     latex,
@@ -143,8 +143,8 @@ def _headlines(comparison: Comparison) -> list[tuple[str, str]]:
     last = comparison.rows[-1]
     headlines = []
     for number, method in enumerate(comparison.methods):
-        means = [cells[number].mean for cells in last.cells.values() if cells[number].mean is not None]
-        headlines.append((method, comparison.score.text(sum(means) / len(means) if means else None)))
+        means = np.array([as_number(cells[number].mean) for cells in last.cells.values()])
+        headlines.append((method, comparison.score.text(float(known_mean(means)))))
     return headlines
 
 
@@ -158,7 +158,7 @@ def _signed(cell: Cell, comparison: Comparison) -> str:
 
 def _difference_tables(comparison: Comparison) -> list[ExtraTable]:
     """Per method: difference with its interval, corrected p and effect size, for every row and region."""
-    tables = []
+    tables: list[ExtraTable] = []
     for number, method in enumerate(comparison.methods[1:], 1):
         header = ["subset"]
         for region in comparison.regions:
@@ -177,7 +177,7 @@ def _difference_row(row: ComparedRow, number: int, comparison: Comparison) -> li
     line = [row.label]
     for region in comparison.regions:
         cell = row.cells[region][number]
-        result, score = cell.result, comparison.score
+        result, score = cell.result or PairedResult(0), comparison.score
         interval = ""
         if result.interval is not None:
             interval = f" [{', '.join(score.text(limit, signed=True) for limit in result.interval)}]"
@@ -194,9 +194,9 @@ def _averages(comparison: Comparison) -> ExtraTable:
     keys = keys_of_regions(comparison.regions)
     if len(last.subsets) == 15 and len(keys) == 3:
         for number, method in enumerate(comparison.methods):
-            means = [last.cells[keys[key]][number].mean for key in ("WT", "TC", "ET")]
-            overall = None if None in means else sum(means) / len(means)
-            rows.append(["yours", method, "", *map(comparison.score.text, (*means, overall)), "this comparison"])
+            means = [as_number(last.cells[keys[key]][number].mean) for key in ("WT", "TC", "ET")]
+            shown = (*means, sum(means) / len(means))
+            rows.append(["yours", method, "", *map(comparison.score.text, shown), "this comparison"])
     rows += [list(row.values()) for row in averages()]
     return (
         "Means over the 15 subsets, yours and published",

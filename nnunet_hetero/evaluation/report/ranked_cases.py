@@ -38,7 +38,7 @@ def ranked_overlays(run: Run) -> tuple[list[OverlayRow], list[str]]:
     rows = []
     for place, subset in enumerate(run.subsets):
         name = run.modalities.label(subset)
-        means = {case: known_mean(run.scores["dice"][place, number]) for number, case in enumerate(run.cases)}
+        means = {case: float(known_mean(run.scores["dice"][place, number])) for number, case in enumerate(run.cases)}
         known = [
             case
             for case in run.cases

@@ -157,7 +157,7 @@ def _failures(run: Run) -> list[str]:
 
 
 def _other_scores(run: Run) -> list[ExtraTable]:
-    tables = []
+    tables: list[ExtraTable] = []
     for key in run.scores:
         if key != DICE:
             score = run.shown(key)

@@ -49,6 +49,14 @@ def lesion_scores(
         truth: Mask of the same shape.
         spacing: Edges of a voxel along the axes, mm.
         rule: What counts as a lesion.
+
+    Examples:
+        >>> truth = np.zeros((20, 20, 40), bool)
+        >>> truth[5:10, 5:10, 5:10] = truth[5:10, 5:10, 30:35] = True
+        >>> found = truth.copy()
+        >>> found[:, :, :20] = False  # one of two lesions is missed
+        >>> lesion_scores(found, truth, (1.0, 1.0, 1.0))
+        LesionScores(dice=0.5, hd95=187.0)
     """
     either = prediction | truth
     if not either.any():

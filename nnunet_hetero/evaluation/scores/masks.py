@@ -24,6 +24,12 @@ class RegionMasks:
         prediction: ``(z, y, x)`` bool; a 2D image has one slice.
         truth: ``(z, y, x)`` bool.
         spacing: Edges of a voxel along the axes, mm; NaN where nobody knows.
+
+    Examples:
+        >>> both = np.ones((2, 3, 4), bool)
+        >>> masks = RegionMasks(both, both, (2.0, 1.0, 1.0))
+        >>> masks.hits, masks.voxel, masks.is_volume
+        (24, 2.0, True)
     """
 
     prediction: np.ndarray

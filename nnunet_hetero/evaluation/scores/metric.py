@@ -49,6 +49,14 @@ class Metric:
 
     Raises:
         SettingsError: If a part is not there or cannot be a column.
+
+    Examples:
+        >>> from nnunet_hetero.evaluation.scores.score import Score
+        >>> column = Column("voxels", Score("Predicted voxels", ""), "How many there are.")
+        >>> metric = Metric("voxels", (column,), lambda masks, settings: masks.predicted)
+        >>> masks = RegionMasks(np.ones((2, 3, 4), bool), np.zeros((2, 3, 4), bool), (1.0, 1.0, 1.0))
+        >>> metric.measure(masks, MetricSettings())
+        {'voxels': 24.0}
     """
 
     name: str

@@ -39,7 +39,7 @@ def measure(
 
 
 def dice_per_region(
-    prediction: np.ndarray, truth: np.ndarray, regions: dict[str, Region], ignore_label: int | None = None
+    prediction: np.ndarray, truth: np.ndarray, regions: Mapping[str, Region], ignore_label: int | None = None
 ) -> dict[str, float]:
     """Dice of every region, 0 to 1, or NaN by `nnunet_hetero.evaluation.scores.metric_settings.EMPTY_CONVENTION`.
 
@@ -48,6 +48,11 @@ def dice_per_region(
         truth: Label map of the same shape.
         regions: Label values by name, see `nnunet_hetero.nnunet.regions.regions_of`.
         ignore_label: Label value of the truth where nothing counts.
+
+    Examples:
+        >>> truth = np.array([0, 1, 1, 2])
+        >>> dice_per_region(np.array([0, 1, 2, 2]), truth, {"whole": (1, 2), "core": 2})
+        {'whole': 1.0, 'core': 0.6666666666666666}
     """
     found = measure(prediction, truth, regions, [1.0] * truth.ndim, MetricOptions(("dice",)), ignore_label)
     return {name: scores["dice"] for name, scores in found.items()}

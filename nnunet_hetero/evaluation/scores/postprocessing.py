@@ -24,6 +24,11 @@ class SmallRegionRemoval:
         labels: Its label values.
         replacement: The label value that its voxels get.
         voxels: Fewer than these are removed.
+
+    Examples:
+        >>> removal = SmallRegionRemoval.of("core", 3, {"whole": (1, 2), "core": 2})
+        >>> removal(np.array([0, 1, 2, 2]))
+        array([0, 1, 1, 1])
     """
 
     region: str

@@ -55,10 +55,11 @@ def surface_distances(first: np.ndarray, second: np.ndarray, spacing: Sequence[f
     """
     axes = spatial_axes(first.shape)
     box = bounding_box(first | second)
-    masks = [torch.from_numpy(np.ascontiguousarray(mask[box]).squeeze(_flat(first.shape))) for mask in (first, second)]
+    one, two = (torch.from_numpy(np.ascontiguousarray(m[box]).squeeze(_flat(first.shape))) for m in (first, second))
+    edges = [spacing[axis] for axis in axes]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.5 and 1.6 warn of what they call themselves
-        _, distances, _ = get_edge_surface_distance(*masks, spacing=[spacing[axis] for axis in axes], symmetric=True)
+        _, distances, _ = get_edge_surface_distance(one, two, spacing=edges, symmetric=True)
     return SurfaceDistances(*distances)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from tqdm import tqdm
 
 from nnunet_hetero.cases.case_images import CaseImages
@@ -218,11 +219,11 @@ class _Percentage:
         self.bar.set_postfix_str(f"{self.case}, tiles {100 * self.share:.0f} %")
 
 
-def _read_truth(entry: LabelledCase, images: CaseImages, reader, dataset_json: dict) -> np.ndarray:
+def _read_truth(entry: LabelledCase, images: CaseImages, reader: BaseReaderWriter, dataset_json: dict) -> np.ndarray:
     what = f"Case '{entry.case.name}': label map {entry.label}"
     truth, grid = read_image(entry.label, what, reader.read_seg)
     channel = images.used[0]
-    difference = grid_difference(truth, grid, images.data[channel], images.properties[channel])
+    difference = grid_difference(truth, grid, images.data[channel], images.grid_of(channel))
     if difference:
         raise DataError(
             f"{what} lies on another grid than {images.modalities.names[channel]}: {difference}. Resample it to the "

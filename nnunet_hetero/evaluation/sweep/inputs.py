@@ -31,7 +31,7 @@ class SharedInput(NamedTuple):
     def properties_of(self, subset: Subset, images: CaseImages, preparation: Preparation) -> dict:
         """What the export of this subset's prediction needs: the grid is that of its own first image."""
         own = background_notes(images.data[list(subset)], subset, preparation)
-        return {**self.prepared.properties, **images.properties[subset[0]], **own}
+        return {**self.prepared.properties, **images.grid_of(subset[0]), **own}
 
 
 def shared_inputs(images: CaseImages, subsets: Sequence[Subset], preparation: Preparation) -> Iterator[SharedInput]:
@@ -76,8 +76,8 @@ def _shared(images: CaseImages, group: list[Subset], preparation: Preparation) -
 
 def _key(images: CaseImages, nonzero: np.ndarray, subset: Subset, preparation: Preparation) -> tuple:
     """Equal for subsets that nnU-Net preprocesses alike."""
-    mask = nonzero[list(subset)].any(axis=0)
+    mask = np.asarray(nonzero[list(subset)].any(axis=0))
     box = tuple((part.start, part.stop) for part in bounding_box(mask))
     masked = any(preparation.configuration_manager.use_mask_for_norm[channel] for channel in subset)
-    digest = hashlib.sha256(np.packbits(mask)).digest() if masked else b""
-    return box, digest, tuple(images.properties[subset[0]]["spacing"])
+    digest = hashlib.sha256(np.packbits(mask).tobytes()).digest() if masked else b""
+    return box, digest, tuple(images.grid_of(subset[0])["spacing"])

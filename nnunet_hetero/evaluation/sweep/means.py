@@ -23,6 +23,12 @@ def summarise(
         modalities: The model's.
         regions: Names, in order.
         columns: The scores to average; the Dice is one of them.
+
+    Examples:
+        >>> row = {"case": "a", "subset": "T1", "region": "tumour", "dice": 0.5}
+        >>> found = summarise([row, {**row, "case": "b", "dice": 0.75}], Modalities(("T1", "T2")), ["tumour"])
+        >>> found.overall.dice, found.cases
+        ({'tumour': 0.625}, 2)
     """
     by_subset: dict[str, list[Row]] = {}
     for row in rows:

@@ -83,31 +83,44 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
     _require_free(folder, request, cases)
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
-        sources = _sources(cases, predictor.modalities)
+        sources = _sources(request, cases, predictor.modalities)
         results = ResultFiles(folder, settings, list(regions), scoring.metrics.columns, scoring.completion, sources)
         evaluation = _sweep(request, predictor, cases, subsets, results, scoring)
         if not evaluation.rows:
             reasons = "\n".join(f"  {reason}" for reason in evaluation.failed.values())
             raise DataError(f"No case could be evaluated.\n{reasons}".rstrip())
         summary = replace(
-            summarise(evaluation.rows, predictor.modalities, list(regions), scoring.metrics.columns),
-            conventions=scoring.conventions,
-            postprocessing=scoring.removal.convention if scoring.removal else None,
-            labels={name: list(region) if isinstance(region, tuple) else [region] for name, region in regions.items()},
-            skipped=evaluation.skipped,
-            failed=evaluation.failed,
-            completion=_completion_means(evaluation) if scoring.completion else None,
+            _summary(evaluation, predictor.modalities, regions, subsets, scoring),
             folds=tuple(map(str, folds)),
             case_folds=_folds_of_cases(cases),
             settings=settings,
         )
-        with_results = {entry.subset for entry in summary.subsets}
-        wanted = map(predictor.modalities.label, subsets)
-        summary = replace(summary, subsets_without_results=tuple(text for text in wanted if text not in with_results))
         table = markdown_table(summary)
         replace_text(folder / "table.md", table)
         replace_json(folder / SUMMARY_FILE, summary.to_json())
     return EvaluationResult(folder, evaluation, summary, table)
+
+
+def _summary(
+    evaluation: Evaluation,
+    modalities: Modalities,
+    regions: Mapping[str, Region],
+    subsets: Sequence[Subset],
+    scoring: Scoring,
+) -> Summary:
+    """The means, and what a reader or a comparison must know of the evaluation."""
+    summary = summarise(evaluation.rows, modalities, list(regions), scoring.metrics.columns)
+    with_results = {entry.subset for entry in summary.subsets}
+    return replace(
+        summary,
+        conventions=scoring.conventions,
+        postprocessing=scoring.removal.convention if scoring.removal else None,
+        labels={name: list(region) if isinstance(region, tuple) else [region] for name, region in regions.items()},
+        subsets_without_results=tuple(text for text in map(modalities.label, subsets) if text not in with_results),
+        skipped=evaluation.skipped,
+        failed=evaluation.failed,
+        completion=_completion_means(evaluation) if scoring.completion else None,
+    )
 
 
 def _require_free(folder: Path, request: EvaluationRequest, cases: Sequence[CaseGroup]) -> None:
@@ -126,12 +139,18 @@ def _entries(cases: Sequence[CaseGroup]) -> Iterator[LabelledCase]:
         yield from group.cases
 
 
-def _sources(cases: Sequence[CaseGroup], modalities: Modalities) -> dict[str, Provenance]:
+def _sources(request: EvaluationRequest, cases: Sequence[CaseGroup], modalities: Modalities) -> dict[str, Provenance]:
     """What each case is evaluated from."""
+    folder = Path(request.model_folder)
     found = {}
-    for entry in _entries(cases):
-        images = zip(modalities.names, entry.case.files, strict=False)  # a case with a problem may have any number
-        found[entry.case.name] = Provenance.of({**dict(images), "label map": entry.label}, {})
+    for group in cases:
+        model = {name: folder / name for name in ("plans.json", "dataset.json")}
+        model |= {
+            f"checkpoint of fold {fold}": folder / f"fold_{fold}" / request.checkpoint_name for fold in group.folds
+        }
+        for entry in group.cases:
+            images = zip(modalities.names, entry.case.files, strict=False)  # a case with a problem may have any number
+            found[entry.case.name] = Provenance.of({**dict(images), "label map": entry.label, **model}, {})
     return found
 
 

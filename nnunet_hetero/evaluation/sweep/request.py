@@ -105,7 +105,12 @@ class EvaluationRequest:
         return [[fold] for fold in folds]
 
     def output_folder(self, folds: Sequence[Fold]) -> Path:
-        """Where the results go."""
+        """Where the results go.
+
+        Examples:
+            >>> EvaluationRequest("MODEL").output_folder([0, 1]).as_posix()
+            'MODEL/evaluation_0_1'
+        """
         if self.output is not None:
             return Path(self.output)
         name = "_".join(map(str, folds))

@@ -146,7 +146,8 @@ def _window(inside: np.ndarray, margin: int = 2) -> tuple[slice, slice]:
         first, last = (there[0] - margin, there[-1] + margin + 1) if there.size else (0, inside.shape[1 - axis])
         parts.append((max(int(first), 0), min(int(last), inside.shape[1 - axis])))
     step = -(-max(last - first for first, last in parts) // LARGEST_SIDE)
-    return tuple(slice(first, last, step) for first, last in parts)
+    rows, columns = (slice(first, last, step) for first, last in parts)
+    return rows, columns
 
 
 def _to_uint8(image: np.ndarray, inside: np.ndarray) -> np.ndarray:

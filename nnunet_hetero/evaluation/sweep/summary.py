@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, ConfigDict, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero.evaluation.scores.metric_options import DICE
@@ -42,14 +42,13 @@ class _SizeMeans(_Means):
     n_modalities: int
 
 
+@with_config(ConfigDict(extra="forbid"))
 class _Shown(TypedDict):
     title: str
     unit: str
     factor: NotRequired[float]
     higher_is_better: NotRequired[bool]
     absolute: NotRequired[bool]
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 class _Summary(TypedDict):

@@ -70,6 +70,12 @@ def markdown_of(rows: Sequence[Sequence[str]], texts: int) -> str:
     Args:
         rows: The header first.
         texts: Number of columns, the first ones, that stand to the left; numbers stand to the right.
+
+    Examples:
+        >>> print(markdown_of([["subset", "Dice"], ["T1", "81.2"]], texts=1))
+        | subset | Dice |
+        | ------ | ---: |
+        | T1     | 81.2 |
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ def size_changes(available: Sequence[Sequence[bool]]) -> list[int]:
     return np.flatnonzero(np.diff([sum(flags) for flags in available])).tolist()
 
 
-def legend_below(figure: Figure, names: Sequence[str], **options) -> None:
+def legend_below(figure: Figure, names: Sequence[str], **options: Any) -> None:
     """A legend below the axes, with as many columns as fit side by side.
 
     Args:
@@ -73,8 +74,12 @@ def window(stack: np.ndarray, margin: int = 2) -> tuple[slice, slice]:
     inside = (stack != 0).any(axis=0)
     if not inside.any():
         return slice(None), slice(None)
-    limits = [np.flatnonzero(inside.any(axis=axis))[[0, -1]] for axis in (1, 0)]
-    return tuple(slice(max(int(first) - margin, 0), int(last) + margin + 1) for first, last in limits)
+    return _extent(inside.any(axis=1), margin), _extent(inside.any(axis=0), margin)
+
+
+def _extent(there: np.ndarray, margin: int) -> slice:
+    first, last = np.flatnonzero(there)[[0, -1]]
+    return slice(max(int(first) - margin, 0), int(last) + margin + 1)
 
 
 def show(axes: Axes, image: np.ndarray) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -74,10 +76,9 @@ def overlay_grid(rows: Sequence[OverlayRow], columns: Sequence[str], regions: Ma
     label = max(0.75, 0.2 + 0.1 * longest)
     figure = Figure(
         figsize=(blocks * (label + _INCHES * len(columns)), lines * (_INCHES * min(tallest, 1.6) + 0.3) + 0.75),
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.01),
         facecolor="white",
     )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.01)
     ratios = [label, *[_INCHES] * len(columns)] * blocks
     grid = figure.subplots(lines, len(ratios), squeeze=False, width_ratios=ratios)
     bare(grid)
@@ -95,9 +96,9 @@ def overlay_grid(rows: Sequence[OverlayRow], columns: Sequence[str], regions: Ma
             above = f"{columns[place]}\n" if line == 0 else ""
             axes.set_title(above + picture.title, fontsize=7.5, color=DARK, pad=2)
     shades = colours(len(regions))
-    handles = [
+    handles: list[Artist] = [
         *(Patch(facecolor=colour, alpha=0.6, label=name) for name, colour in zip(regions, shades, strict=True)),
         Line2D([], [], color=DARK, linewidth=1.2, label="line: truth, tint: predicted"),
     ]
-    legend_below(figure, [handle.get_label() for handle in handles], handles=handles, fontsize="small")
+    legend_below(figure, [str(handle.get_label()) for handle in handles], handles=handles, fontsize="small")
     return figure
