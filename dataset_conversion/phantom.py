@@ -29,6 +29,7 @@ from nnunet_hetero.dataset_conversion.phantom_signal import (
 from nnunet_hetero.dataset_conversion.writing.command import run_alone
 from nnunet_hetero.dataset_conversion.writing.images import encode_nifti, write_atomically
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.io.atomic_files import clear_drafts
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.nnunet.arguments import number_between, seed, whole_number
 
@@ -197,6 +198,9 @@ def _claim_folder(out: Path, recipe: dict[str, Any]) -> None:
                 f"{out} holds a phantom cohort made with {found}, now asked for is {recipe}. "
                 "Mixing them would make an inconsistent cohort; choose another output folder or delete this one."
             )
+    clear_drafts(out)
+    for case in out.glob("BraTS20_Phantom_*"):
+        clear_drafts(case)
     foreign = sorted(
         entry.name
         for entry in (out.iterdir() if out.is_dir() else ())

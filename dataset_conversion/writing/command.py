@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
 from nnunet_hetero.io.console import make_printable
+from nnunet_hetero.io.places import require_apart
 from nnunet_hetero.io.processes import stopped_by_user
 from nnunet_hetero.nnunet.arguments import whole_number
 
@@ -89,6 +90,7 @@ def run_conversion(
     folder = dataset_folder(args.dataset_id, args.name, args.dry_run)
     if args.modalities:
         spec, cases = select_modalities(spec, cases, args.modalities)
+    require_apart([folder], {"-i": args.input})
     print(f"{args.input}: {spec.description}, {count(len(cases), 'case')}")
     if ignored:
         shown = ", ".join(map(str, ignored[:3])) + (", ..." if len(ignored) > 3 else "")

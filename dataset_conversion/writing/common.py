@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from nnunet_hetero.cases.image_values import absence
 from nnunet_hetero.cases.labels import known_labels
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.io.atomic_files import alone_in
 from nnunet_hetero.io.processes import Workers
 
 from .cases import TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
@@ -83,6 +85,7 @@ def convert_cohort(
         raise SettingsError(f"The number of processes is {processes}; it must be at least 1.")
     check_names(cases)
     cases = refuse_shared_files(cases, spec.channel_names)
+    _refuse_own_files(folder, cases)
     check_folder(folder, spec, {case.name for case in cases})
     jobs = [
         _Job(case, spec, folder, case.test or (unlabelled_to_test and case.label is None), dry_run) for case in cases
@@ -92,37 +95,52 @@ def convert_cohort(
         gap = nowhere(spec.channel_names, [case.present(spec.channel_names) for case in cases])
         if gap:
             raise DataError(gap)
-    if not dry_run:
-        targets = chain.from_iterable(map(_targets, jobs))
-        begin(folder, spec, {"imagesTr", "labelsTr", *(path.parent.name for path in targets)})
+    with contextlib.ExitStack() as stack:
+        if not dry_run:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(alone_in(folder))
+            targets = chain.from_iterable(map(_targets, jobs))
+            begin(folder, spec, {"imagesTr", "labelsTr", *(path.parent.name for path in targets)})
 
-    summary = ConversionSummary(folder, spec.channel_names)
-    outcomes = run_in_parallel(convert_case, jobs, processes)
-    bar = tqdm(
-        outcomes, total=len(jobs), desc="Checking" if dry_run else "Converting", unit="case", disable=not progress
-    )
-    for outcome in sorted(bar, key=lambda outcome: outcome.case.name):
-        name = outcome.case.name
-        if outcome.made is None:
-            summary.failures[name] = outcome.failure or ""
-            continue
-        if outcome.reused:
-            summary.reused.append(name)
-        if outcome.redone:
-            summary.redone[name] = outcome.redone
-        if outcome.made.notes:
-            summary.notes[name] = "; ".join(outcome.made.notes)
-        summary.records.append(_record(outcome.case, outcome.test, outcome.made.absent, spec.channel_names))
-    if summary.training:
-        summary.refusal = nowhere(spec.channel_names, [record.modalities for record in summary.records])
-    elif not summary.test:
-        summary.refusal = "There is no case that can be used."
-    if not dry_run and not summary.refusal:
-        write_atomically(folder / CASE_TABLE, write_case_table(summary.records))
-        write_atomically(folder / SUMMARY_FILE, (summary_table(summary) + "\n").encode())
-        content = dataset_json(folder, spec, len(summary.training), summary.missing_modalities)
-        summary.dataset_json = finish(folder, content if summary.training else None)
-    return summary
+        summary = ConversionSummary(folder, spec.channel_names)
+        outcomes = run_in_parallel(convert_case, jobs, processes)
+        bar = tqdm(
+            outcomes, total=len(jobs), desc="Checking" if dry_run else "Converting", unit="case", disable=not progress
+        )
+        for outcome in sorted(bar, key=lambda outcome: outcome.case.name):
+            name = outcome.case.name
+            if outcome.made is None:
+                summary.failures[name] = outcome.failure or ""
+                continue
+            if outcome.reused:
+                summary.reused.append(name)
+            if outcome.redone:
+                summary.redone[name] = outcome.redone
+            if outcome.made.notes:
+                summary.notes[name] = "; ".join(outcome.made.notes)
+            summary.records.append(_record(outcome.case, outcome.test, outcome.made.absent, spec.channel_names))
+        if summary.training:
+            summary.refusal = nowhere(spec.channel_names, [record.modalities for record in summary.records])
+        elif not summary.test:
+            summary.refusal = "There is no case that can be used."
+        if not dry_run and not summary.refusal:
+            write_atomically(folder / CASE_TABLE, write_case_table(summary.records))
+            write_atomically(folder / SUMMARY_FILE, (summary_table(summary) + "\n").encode())
+            content = dataset_json(folder, spec, len(summary.training), summary.missing_modalities)
+            summary.dataset_json = finish(folder, content if summary.training else None)
+        return summary
+
+
+def _refuse_own_files(folder: Path, cases: Sequence[RawCase]) -> None:
+    """Raises SettingsError if a file to convert lies in the dataset that is to be written."""
+    own = os.path.realpath(folder)
+    for case in cases:
+        for file in case.sources:
+            if os.path.realpath(file).startswith(own + os.sep):
+                raise SettingsError(
+                    f"Case '{case.name}': {file} lies in the dataset that would be written, {folder}. Nothing was "
+                    "written; convert into another dataset (-d, --name)."
+                )
 
 
 def run_in_parallel(worker: Callable[[Any], Any], jobs: Sequence[Any], processes: int) -> Iterator[Any]:

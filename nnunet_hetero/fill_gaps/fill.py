@@ -17,6 +17,7 @@ from nnunet_hetero.fill_gaps.cohort import Cohort, find, refuse
 from nnunet_hetero.fill_gaps.listing import MISSING, list_gaps, missing_modalities, unlist_gaps, with_images
 from nnunet_hetero.fill_gaps.record import RECORD_NAME, Record
 from nnunet_hetero.fill_gaps.volumes import CaseGrid, is_zero, read_grid, write_zeros
+from nnunet_hetero.io.atomic_files import clear_drafts
 from nnunet_hetero.io.processes import threads
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def fill_gaps(cohort: Cohort, dry_run: bool = False, processes: int = 4, progres
     # To be mended before training; the all-zero images are right all the same.
     warnings += [grid.wrong_labels for grid in grids if grid.wrong_labels]
     if not dry_run:
+        _clear_drafts(cohort)
         _write(cohort, earlier, record, todo, grids, reader, progress)
     return Gaps(
         cohort,
@@ -100,6 +102,7 @@ def undo(cohort: Cohort) -> tuple[int, list[str]]:
     Raises:
         DataError: If there is no record.
     """
+    _clear_drafts(cohort)
     record = Record.load(cohort.folder)
     if record is None:
         raise DataError(f"{cohort.folder} has no {RECORD_NAME}: fill-gaps has written nothing here, or it is undone.")
@@ -112,6 +115,12 @@ def undo(cohort: Cohort) -> tuple[int, list[str]]:
         unlist_gaps(cohort, record, set(kept))
     (cohort.folder / RECORD_NAME).unlink()
     return len(there) - len(kept), kept
+
+
+def _clear_drafts(cohort: Cohort) -> None:
+    """What killed runs left; also where this one has nothing to write."""
+    for folder in (cohort.folder, cohort.images):
+        clear_drafts(folder)
 
 
 @dataclass(frozen=True)

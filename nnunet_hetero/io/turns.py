@@ -36,12 +36,15 @@ def alone_in(folder: str | os.PathLike, *, wait: bool = False) -> Iterator[None]
     """Be the only process at work in an output folder, from beginning to end.
 
     Args:
-        folder: It must be there.
+        folder: One that is not there needs no guard: whoever wants to use it finds that out.
         wait: Whether to wait for the other one, for work that takes moments.
 
     Raises:
         SettingsError: If another process is at work there, and this one is not to wait.
     """
+    if not os.path.isdir(folder):
+        yield
+        return
     with _held(Path(folder) / WORK_NAME, wait) as held:
         if not held:
             raise SettingsError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.atomic_files import replace_json
+from nnunet_hetero.io.atomic_files import alone_in, replace_json
 from nnunet_hetero.io.checkpoints import trusted_by_environment
 from nnunet_hetero.nnunet.json_files import DATASET_JSON, PLANS, checked_configuration
 from nnunet_hetero.nnunet.model_gate import require_plain_plans
@@ -129,6 +129,11 @@ def write_plans(folder: Path, plans: dict[str, Any], overwrite: bool = False) ->
         SettingsError: If a file of that name must not be replaced.
     """
     file = folder / f"{plans['plans_name']}.json"
+    with alone_in(folder, wait=True):
+        return _write_plans(file, plans, overwrite)
+
+
+def _write_plans(file: Path, plans: dict[str, Any], overwrite: bool) -> Path:
     if os.path.lexists(file):
         found = PLANS.read(file) if _is_plans(file) else {}
         if found == plans:

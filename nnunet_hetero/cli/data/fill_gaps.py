@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.nnunet.arguments import whole_number
 from nnunet_hetero.nnunet.folders import dataset_folders
+
+if TYPE_CHECKING:
+    from nnunet_hetero.fill_gaps.cohort import Cohort
 
 HELP = """Write an all-zero volume, on the grid of the case's other images, for every CASE_XXXX file that a data set in
 nnU-Net's raw format lacks, and list the gaps in dataset.json (missing_modalities). nnU-Net then finds all files it asks
@@ -38,11 +42,18 @@ def run(args: argparse.Namespace) -> int:
     # Late, so that -h answers at once.
     from nnunet_hetero.cases.raw_dataset import read_dataset_json
     from nnunet_hetero.fill_gaps.cohort import Cohort
-    from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
-    from nnunet_hetero.fill_gaps.table import describe
+    from nnunet_hetero.io.atomic_files import alone_in
 
     source = args.m if args.d is None else dataset_folders(args.d)[0]
     cohort = Cohort.of_dataset(source) if args.i is None else Cohort.of_folder(args.i, read_dataset_json(source))
+    with alone_in(cohort.folder):
+        return _fill_or_undo(cohort, args)
+
+
+def _fill_or_undo(cohort: Cohort, args: argparse.Namespace) -> int:
+    from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
+    from nnunet_hetero.fill_gaps.table import describe
+
     if args.undo:
         deleted, kept = undo(cohort)
         print(f"{cohort.folder}: {deleted} all-zero volume(s) deleted.")

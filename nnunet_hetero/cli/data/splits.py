@@ -58,9 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Divide, print the table, write."""
     # Late, so that -h answers at once.
-    from nnunet_hetero.splits.make import SplitOptions, plan_splits, undo_splits
+    from nnunet_hetero.io.atomic_files import alone_in
 
     raw, preprocessed = dataset_folders(args.d)
+    with alone_in(raw):
+        return _split_or_undo(raw, preprocessed, args)
+
+
+def _split_or_undo(raw: Path, preprocessed: Path, args: argparse.Namespace) -> int:
+    from nnunet_hetero.splits.make import SplitOptions, plan_splits, undo_splits
+
     if args.undo:
         cases, files = undo_splits(raw, preprocessed)
         print(f"{len(cases)} test cases are back in imagesTr. Removed: {', '.join(map(str, files)) or 'nothing'}.")

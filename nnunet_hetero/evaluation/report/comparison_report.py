@@ -35,7 +35,8 @@ from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_
 from nnunet_hetero.evaluation.report.run_report import conventions_of
 from nnunet_hetero.evaluation.scores.score import Score
 from nnunet_hetero.evaluation.sweep.summary import as_number
-from nnunet_hetero.io.atomic_files import replace_text
+from nnunet_hetero.evaluation.sweep.results import METRICS_FILE
+from nnunet_hetero.io.atomic_files import alone_in, replace_text
 from nnunet_hetero.modalities import mask_of
 
 FILES = ("table.md", "table.csv", "table.tex", "statistics.csv", "report.html")
@@ -56,11 +57,27 @@ def write_comparison(
         What is in ``table.md``.
 
     Raises:
-        SettingsError: If the paper's table does not fit.
+        SettingsError: If the paper's table does not fit, or the folder is that of an evaluation.
     """
     published = _published(comparison) if paper else []
     folder = Path(folder)
+    _require_free(folder, comparison)
     folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder, wait=True):
+        return _write(folder, comparison, published, paper, plots)
+
+
+def _require_free(folder: Path, comparison: Comparison) -> None:
+    """Refuse the folder of an evaluation, whose own table and page would be replaced."""
+    runs = [run.folder for run in comparison.runs if os.path.realpath(run.folder) == os.path.realpath(folder)]
+    if runs or (folder / METRICS_FILE).exists():
+        raise SettingsError(
+            f"The output folder {folder} is that of an evaluation, whose table.md and report.html would be replaced. "
+            "Nothing was written; choose another output folder."
+        )
+
+
+def _write(folder: Path, comparison: Comparison, published: Sequence[PublishedMethod], paper: bool, plots: bool) -> str:
     table = lay_out(comparison, published)
     notes = [*notes_on(comparison), *([f"Columns '(paper)': {SOURCE}; other cases, no test."] if paper else [])]
     averages_table = [_averages(comparison)] if paper else []

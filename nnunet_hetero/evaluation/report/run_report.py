@@ -22,6 +22,7 @@ from nnunet_hetero.evaluation.scores.metric_options import DICE
 from nnunet_hetero.evaluation.sweep.results import COMPLETION_FILE, mean
 from nnunet_hetero.evaluation.sweep.run import Run, read_run
 from nnunet_hetero.evaluation.sweep.summary import AGAIN
+from nnunet_hetero.io.atomic_files import alone_in
 from nnunet_hetero.io.documents import NUMBER_OR_BLANK, CsvDocument
 
 COMPLETION = CsvDocument(
@@ -47,22 +48,24 @@ def write_run_report(folder: str | os.PathLike) -> Path:
         DataError: If it is not finished, or a file of it is damaged.
     """
     run = read_run(folder)
-    return write_report(
-        run.folder / "report.html",
-        f"{run.name}: every subset of {', '.join(run.modalities.names)}",
-        run.summary,
-        [(caption, figure) for _, caption, figure in run_figures(run)],
-        facts_of(run),
-        introduction=f"Number of cases: {len(run.cases)}. Number of subsets of the modalities: {len(run.subsets)}.",
-        tables=[*_completion_table(run), *_other_scores(run)],
-        lists=[("Failed and left out", _failures(run)), ("Conventions", conventions_of(run))],
-    )
+    with alone_in(run.folder, wait=True):
+        return write_report(
+            run.folder / "report.html",
+            f"{run.name}: every subset of {', '.join(run.modalities.names)}",
+            run.summary,
+            [(caption, figure) for _, caption, figure in run_figures(run)],
+            facts_of(run),
+            introduction=f"Number of cases: {len(run.cases)}. Number of subsets of the modalities: {len(run.subsets)}.",
+            tables=[*_completion_table(run), *_other_scores(run)],
+            lists=[("Failed and left out", _failures(run)), ("Conventions", conventions_of(run))],
+        )
 
 
 def write_run_figures(folder: str | os.PathLike) -> list[Path]:
     """Write the plots of the report as PNG files, into ``figures`` in the evaluation's folder."""
     run = read_run(folder)
-    return write_figures(run.folder / "figures", run_figures(run))
+    with alone_in(run.folder, wait=True):
+        return write_figures(run.folder / "figures", run_figures(run))
 
 
 def run_figures(run: Run) -> list[NamedFigure]:

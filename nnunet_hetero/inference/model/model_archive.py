@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.as_trained import require_whole_model
-from nnunet_hetero.io.atomic_files import Unfinished
+from nnunet_hetero.io.atomic_files import Unfinished, alone_in
 from nnunet_hetero.io.checkpoints import TRUST_FLAG, load_checkpoint
 from nnunet_hetero.nnunet.model_gate import read_model_dataset_json, read_model_plans
 
@@ -54,7 +54,8 @@ def install_model(
             try:
                 opened.extractall(unpacked.folder, members)
                 models = _checked_models(unpacked.folder, trusted)
-                _move(unpacked.folder, models, results, overwrite)
+                with alone_in(results, wait=True):
+                    _move(unpacked.folder, models, results, overwrite)
             finally:
                 unpacked.drop()
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
