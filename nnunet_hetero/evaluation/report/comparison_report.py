@@ -34,8 +34,8 @@ from nnunet_hetero.evaluation.report.figures import difference_map, method_bars
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
 from nnunet_hetero.evaluation.report.run_report import conventions_of
 from nnunet_hetero.evaluation.scores.score import Score
-from nnunet_hetero.evaluation.sweep.summary import as_number
 from nnunet_hetero.evaluation.sweep.results import METRICS_FILE
+from nnunet_hetero.evaluation.sweep.summary import as_number
 from nnunet_hetero.io.atomic_files import alone_in, replace_text
 from nnunet_hetero.modalities import mask_of
 
