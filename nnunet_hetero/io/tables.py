@@ -41,7 +41,7 @@ def read_table(file: Path, key: str, known: Collection[str] = ()) -> Table:
     as_known = {name.lower(): name for name in (key, *known)}
     columns = [as_known.get(name.lower(), name) for name in header]
     if key not in columns:
-        raise DataError(f"{file} needs a first row of column names with '{key}' among them; it has {header}.")
+        raise DataError(f"{file} needs a first row of column names with '{key}' among them; it has {header}. Mend it.")
     lowered = [name.lower() for name in columns]
     for name in columns:
         if not name or lowered.count(name.lower()) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def read_cohort(
     known = dataset_json.get("missing_modalities")
     missing = _missing_on_disk(cases, modalities, dataset_json) if known is None else known
     file = table or raw / CASE_TABLE
-    entries = read_table(file, "case", ("patient", "site", "grade")).rows if table or file.is_file() else []
+    entries = read_table(file, "case", ("patient", "site", "grade")).rows if table or os.path.lexists(file) else []
     rows = {row["case"]: row for _, row in entries}
     if table:
         known_names = {case.name for case in cases}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from nnunet_hetero.errors import DataError, SettingsError
@@ -21,7 +22,7 @@ SPLITS, RECORD = "splits_final.json", "hetero_splits.json"
 
 class _Record(TypedDict):
     test_is_moved: bool
-    test: list[list[str]]
+    test: Annotated[list[list[str]], Field(min_length=1)]
 
 
 HETERO_SPLITS = Document(
@@ -69,8 +70,6 @@ def held_out_names(preprocessed: Path, fold: int | str) -> list[str]:
     if not file.is_file():
         raise DataError(f"{file} is not there, so no test cases are known. 'nnunet_hetero splits' writes it.")
     record = HETERO_SPLITS.read(file)
-    if fold == "all" and not record["test"]:
-        raise DataError(f"{file} has no folds. Split again.")
     if fold == "all":
         if not record["test_is_moved"]:
             raise SettingsError("Fold 'all' trained on every case in imagesTr, the test cases of the other folds too.")

@@ -103,10 +103,16 @@ def read_run(path: str | os.PathLike, name: str | None = None) -> Run:
     for number, row in enumerate(rows, 2):
         if row["region"] not in regions:
             raise DataError(
-                f"{folder / METRICS_FILE}, line {number}: region '{row['region']}' is none of {', '.join(regions)}."
+                f"{folder / METRICS_FILE}, line {number}: region '{row['region']}' is none of {', '.join(regions)}. "
+                f"{AGAIN}"
             )
     texts = {row["subset"] for row in rows}
-    by_subset = {text: modalities.parse([text], str(folder / METRICS_FILE)) for text in texts}
+    try:
+        by_subset = {text: modalities.parse([text], str(folder / METRICS_FILE)) for text in texts}
+    except SettingsError as error:
+        raise DataError(
+            f"{folder / METRICS_FILE} has a subset that summary.json does not know. {error} {AGAIN}"
+        ) from error
     subsets = by_size(by_subset.values())
     cases = tuple(sorted({row["case"] for row in rows}))
     scores = {score: np.full((len(subsets), len(cases), len(regions)), np.nan) for score in present}

@@ -107,7 +107,7 @@ def load_snapshot(folder: str | os.PathLike, case: str) -> Snapshot | None:
         DataError: If the file is damaged.
     """
     file = _file(folder, case)
-    if not file.is_file():
+    if not os.path.lexists(file):
         return None
     try:
         with np.load(file, allow_pickle=False) as content:
