@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ def find_bids_cases(
         DataError: If there is no such folder, no ``sub-*`` with images, or no segmentation.
     """
     if not raw.is_dir():
-        raise DataError(f"The BIDS folder {raw} does not exist or is not a folder.")
+        raise DataError(f"The BIDS folder {raw} does not exist or is not a folder. Name another one.")
     choice = choice or Choice()
     found: dict[Key, _Found] = {}
     ignored: list[Path] = []
@@ -95,7 +96,7 @@ def find_bids_cases(
     if labels is not None:
         files = _add_labels(found, labels, pattern)
         ignored = [path for path in ignored if path not in files]
-    people = _participants(raw.resolve())
+    people = _participants(Path(os.path.realpath(raw)))
     cases = [_case(key, entry, people.get(key[0], {}), choice) for key, entry in sorted(found.items())]
     for entry in found.values():
         ignored += [path for path, _ in entry.doubtful]
@@ -160,7 +161,7 @@ def _entry(found: dict[Key, _Found], path: Path, root: Path, key: Key) -> _Found
 def _add_labels(found: dict[Key, _Found], labels: Path, pattern: str) -> list[Path]:
     """Give each case its segmentation; returns all of them."""
     if not labels.is_dir():
-        raise DataError(f"The folder of segmentations {labels} does not exist or is not a folder.")
+        raise DataError(f"The folder of segmentations {labels} does not exist or is not a folder. Name another one.")
     files = sorted(path for path in labels.rglob(pattern) if not path.name.startswith("."))
     if not files:
         raise DataError(f"{labels} has no file named {pattern}. Say with --label-pattern how segmentations are named.")

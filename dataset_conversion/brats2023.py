@@ -7,6 +7,7 @@ are ``BraTS-GLI-00000-000/BraTS-GLI-00000-000-{t1n,t1c,t2w,t2f,seg}.nii.gz``; th
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from itertools import chain
@@ -135,7 +136,7 @@ def choose_challenge(cohort: BratsCohort, asked: str | None) -> str:
         return asked
     if len(fitting) > 1:
         sources = chain.from_iterable(case.sources for case in cohort.cases)
-        folders = [str(cohort.raw.resolve()), *map(str, sources)]
+        folders = [os.path.realpath(cohort.raw), *map(str, sources)]
         fitting = [name for name in fitting if any(map(_PEDIATRIC_FOLDERS[name].search, folders))]
     if len(fitting) != 1:
         raise DataError(

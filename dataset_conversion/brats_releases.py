@@ -128,7 +128,7 @@ def vsd_case(file: Path) -> str:
     """
     patient = next(folder for folder in file.parents if not folder.name.upper().startswith("VSD."))
     grade = grade_of(patient)
-    synthetic = any(part.lower() == "synthetic_data" for part in file.resolve().parts)
+    synthetic = any(part.lower() == "synthetic_data" for part in Path(os.path.realpath(file)).parts)
     return f"{'Sim' if synthetic else ''}{f'{grade}_' if grade else ''}{patient.name}"
 
 
@@ -147,7 +147,7 @@ def walk(raw: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         DataError: If the folder is not there, or one below cannot be read: leaving it out would lose cases.
     """
     if not raw.is_dir():
-        raise DataError(f"The raw folder {raw} does not exist or is not a folder.")
+        raise DataError(f"The raw folder {raw} does not exist or is not a folder. Name another one.")
     seen = set()
     for folder, subfolders, files in os.walk(raw, onerror=_refuse, followlinks=True):
         place = os.path.realpath(folder)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -89,7 +90,9 @@ def _claims(file: Path, table: Table, columns: Sequence[str]) -> dict[Path, list
     for number, row in table.rows:
         for column in columns:
             if row.get(column):
-                claims.setdefault((file.parent / row[column]).resolve(), []).append(f"row {number} as {column}")
+                claims.setdefault(Path(os.path.realpath(file.parent / row[column])), []).append(
+                    f"row {number} as {column}"
+                )
     return claims
 
 
@@ -101,7 +104,7 @@ def _case(file: Path, number: int, row: dict[str, str], names: Sequence[str], cl
     if all(path is None for path in images):
         problem = f"it has no modality; the columns {', '.join(names)} are empty."
     for path in present:
-        who = claims[path.resolve()]
+        who = claims[Path(os.path.realpath(path))]
         if not path.is_file():
             problem = problem or f"{path} is not there. Mend the path, or leave the cell empty if the image is absent."
         elif len(who) > 1:

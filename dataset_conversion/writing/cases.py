@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -128,9 +129,9 @@ def refuse_shared_files(cases: Sequence[RawCase], channel_names: Sequence[str]) 
         volumes = case.volumes or (None,) * len(case.images)
         for channel, path, volume in zip(channel_names, case.images, volumes, strict=True):
             if path is not None:
-                claims.setdefault((path.resolve(), volume), []).append((case.name, channel))
+                claims.setdefault((Path(os.path.realpath(path)), volume), []).append((case.name, channel))
         if case.label is not None:
-            claims.setdefault((case.label.resolve(), None), []).append((case.name, "segmentation"))
+            claims.setdefault((Path(os.path.realpath(case.label)), None), []).append((case.name, "segmentation"))
     problems = {}
     for (path, _), claimants in claims.items():
         if len(claimants) > 1:

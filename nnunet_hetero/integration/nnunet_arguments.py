@@ -11,6 +11,7 @@ from typing import Any
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.nnunet_flags import PREDICT_FLAGS, TRAIN_FLAGS, flag_value, train_arguments
 from nnunet_hetero.nnunet.arguments import DEVICES, fold, step_size, usable_device, whole_number
+from nnunet_hetero.nnunet.environment import OUR_TRAINERS
 from nnunet_hetero.nnunet.folders import model_folder, plans_file
 
 _PREDICT_TYPES: dict[str, Callable[[str], Any]] = {
@@ -42,6 +43,9 @@ def require_possible_prediction(argv: Sequence[str]) -> None:
     if flag_value(argv, "-m") is None and dataset is not None and configuration is not None:
         # Whether there is such a data set; the model is looked for when it is loaded.
         model_folder(dataset, flag_value(argv, "-tr") or "", flag_value(argv, "-p") or "", configuration)
+    folder = flag_value(argv, "-m")
+    if folder is not None and not os.path.isdir(folder):
+        raise SettingsError(f"-m {folder} is no folder. Give the folder of a trained model.")
     source, output = flag_value(argv, "-i"), flag_value(argv, "-o")
     if source is not None and not os.path.isdir(source):
         raise SettingsError(f"-i {source} is no folder. Give the folder of the images.")
@@ -66,7 +70,22 @@ def require_possible_training(argv: Sequence[str]) -> None:
     _checked(argv, TRAIN_FLAGS, {"-num_gpus": whole_number(1)})
     _parsed("the fold", training.fold, fold)
     _require_device(training.device)
+    _require_trainer(training.tr)
     _require_planned(plans_file(training.dataset, training.p), training.configuration, training.dataset)
+
+
+def _require_trainer(name: str) -> None:
+    if name in OUR_TRAINERS:
+        return
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    try:
+        recursive_find_trainer_class_by_name(name)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise SettingsError(
+            f"-tr {name}: nnU-Net finds no such trainer. Ours are {', '.join(OUR_TRAINERS)}; those of others must lie "
+            "in a folder that nnUNet_extTrainer names."
+        ) from error
 
 
 def _require_planned(file: Path, configuration: str, dataset: str) -> None:
@@ -106,7 +125,7 @@ def _parsed(flag: str, text: str, kind: Callable[[str], Any]) -> Any:
     try:
         return kind(text)
     except argparse.ArgumentTypeError as error:
-        raise SettingsError(f"{flag}: {error}.") from error
+        raise SettingsError(f"{flag}: {error}. Give such a value.") from error
 
 
 def _require_device(name: str | None) -> None:

@@ -155,7 +155,7 @@ def _trainer_of_model_folder(argv: list[str], trusted: bool, safely: bool) -> st
 
 
 def _require_harmless_model(argv: list[str], trainer: str) -> None:
-    """Look at what nnU-Net's own predictor is going to load; a model that is not there is nnU-Net's to word."""
+    """Look at what nnU-Net's own predictor is going to load."""
     from nnunet_hetero.nnunet.model_gate import require_harmless_model
 
     folder = flag_value(argv, "-m")
@@ -164,6 +164,11 @@ def _require_harmless_model(argv: list[str], trainer: str) -> None:
         if dataset is None or configuration is None:
             return
         folder = model_folder(dataset, trainer, flag_value(argv, "-p") or "nnUNetPlans", configuration)
+    for name in ("dataset.json", "plans.json"):
+        if not os.path.isfile(os.path.join(folder, name)):
+            raise SettingsError(
+                f"There is no trained model at {folder}: no {name} is in it. Check -d, -tr, -p and -c, or -m."
+            )
     require_harmless_model(folder, _checkpoints_of(folder, argv))
 
 

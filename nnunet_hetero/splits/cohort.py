@@ -139,7 +139,7 @@ def _compiled(pattern: str) -> re.Pattern:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise SettingsError(f"--patient-pattern '{pattern}' is no regular expression: {error}.") from error
+        raise SettingsError(f"--patient-pattern '{pattern}' is no regular expression: {error}. Mend it.") from error
     if not compiled.groups:
         raise SettingsError(f"--patient-pattern '{pattern}' has no group; put the patient's part in parentheses.")
     return compiled

@@ -167,7 +167,7 @@ def _divide(cohort: list[CohortCase], options: SplitOptions) -> tuple[list[Fold]
         origin = {"scheme": "kfold", "seed": options.seed}
         return k_folds(cohort, options.folds, options.test, options.seed), [], origin
     if not options.tables:
-        raise SettingsError("The scheme 'import' needs --csv with a table for each fold.")
+        raise SettingsError("The scheme 'import' needs --csv with a table for each fold. Add it.")
     folds, notes = [], []
     for number, file in enumerate(options.tables):
         published = read_published_fold(file, cohort, options.names)

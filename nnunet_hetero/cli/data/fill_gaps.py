@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fill, or undo."""
     if args.dry_run and args.undo:
-        raise SettingsError("--dry-run and --undo exclude each other.")
+        raise SettingsError("--dry-run and --undo exclude each other. Leave one out.")
     if args.m is not None and args.i is None:
         raise SettingsError("-m says which channels the cases in -i have. A data set of its own is filled by -d.")
     if (args.d is None) == (args.m is None):

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     derived = derive_settings(
         args.d,
         args.p,
-        args.out_plans or OUT_PLANS,
+        OUT_PLANS if args.out_plans is None else args.out_plans,
         args.c,
         args.alpha,
         args.presence,

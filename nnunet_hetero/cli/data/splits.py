@@ -109,4 +109,4 @@ def _refuse_idle_flags(args: argparse.Namespace, scheme: str) -> None:
         ("--test", args.test, "kfold"),
     ):
         if value and scheme != owner:
-            raise SettingsError(f"{flag} belongs to --scheme {owner}, not to {scheme}.")
+            raise SettingsError(f"{flag} belongs to --scheme {owner}, not to {scheme}. Leave it out.")

@@ -31,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the chain."""
     from nnunet_hetero.demo.chain import run_demo
     from nnunet_hetero.demo.settings import DemoSettings
+    from nnunet_hetero.integration.nnunet_arguments import require_output_folder
 
+    require_output_folder(args.out)
     run_demo(DemoSettings(args.out, args.epochs, args.cases, args.size, args.keep, args.incomplete))
     return 0

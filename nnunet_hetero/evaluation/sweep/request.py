@@ -79,7 +79,7 @@ class EvaluationRequest:
             raise SettingsError("With -i, say with -o where the results go.")
         if self.images is not None and self.split == "test":
             raise SettingsError(
-                "--split test and -i exclude each other: either the test cases of the splits, or a folder."
+                "--split test and -i exclude each other: the test cases of the splits, or a folder. Leave one out."
             )
 
     @property
