@@ -51,9 +51,7 @@ def read_nifti(file: str | os.PathLike, what: str | None = None) -> nibabel.Nift
         if content[:2] in (b"\x1c\x02", b"\x02\x1c"):
             raise ValueError("it is NIfTI-2, which ITK does not read; save it as NIfTI-1")
         image = nibabel.Nifti1Image.from_bytes(content)
-        expected = int(image.dataobj.offset) + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
-        if len(content) < expected:
-            raise EOFError(f"it ends after {len(content)} of {expected} bytes")
+        _require_length(len(content), image.header, image.dataobj.offset)
     except READING_ERRORS as error:
         raise DataError(_damaged(what or file, error)) from error
     return image
@@ -75,10 +73,12 @@ def read_header(file: str | os.PathLike) -> nibabel.Nifti1Header:
 
 
 def require_whole(file: str | os.PathLike, what: str | None = None) -> None:
-    """Check a packed file of any format to its end; that of others is the reader's business.
+    """Check a NIfTI file, or a packed file of any format, to its end, without keeping it in memory.
+
+    What is cut short in other formats is told by their readers.
 
     Args:
-        file: Path; its ending says nothing.
+        file: Path; its ending says nothing of whether it is packed.
         what: What to call it in errors; None is its path.
 
     Raises:
@@ -87,12 +87,24 @@ def require_whole(file: str | os.PathLike, what: str | None = None) -> None:
     try:
         with open(file, "rb") as stream:
             packed = stream.read(len(GZIP)) == GZIP
-        if packed:
-            with gzip.open(file) as stream:
-                while stream.read(1 << 22):
-                    pass
+        if not packed and not is_nifti(file):
+            return
+        length = 0
+        with gzip.open(file) if packed else open(file, "rb") as stream:
+            while block := stream.read(1 << 22):
+                length += len(block)
+        if is_nifti(file):
+            header = read_header(file)
+            _require_length(length, header, header.get_data_offset())
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(_damaged(what or file, error)) from error
+
+
+def _require_length(found: int, header: nibabel.Nifti1Header, offset: int) -> None:
+    voxels = int(np.prod([int(size) for size in header.get_data_shape()]))
+    expected = int(offset) + voxels * header.get_data_dtype().itemsize
+    if found < expected:
+        raise EOFError(f"it ends after {found} of {expected} bytes")
 
 
 def _damaged(what: str | os.PathLike, error: Exception) -> str:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from typing_extensions import TypedDict
 
 from nnunet_hetero.cases.histogram import Statistics, image_statistics
+from nnunet_hetero.cases.image_files import require_whole
 from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
 from nnunet_hetero.cases.naming.neighbours import refuse_mixture
@@ -26,6 +27,7 @@ from nnunet_hetero.cases.raw_dataset import DATASET_JSON, read_dataset_json
 from nnunet_hetero.io.atomic_files import locked, replace_json
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.processes import threads
+from nnunet_hetero.io.provenance import stamp
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.nnunet.protocols import TrainerOfFold
 
@@ -69,11 +71,12 @@ class RawImages:
         """Mean, standard deviation and histogram landmarks of each modality of one case that is not absent.
 
         Raises:
-            DataError: If an image has values that nnU-Net cannot compute with, or lies beside one that a reader could
-                take for it.
+            DataError: If an image is damaged or cut short, has values that nnU-Net cannot compute with, or lies beside
+                one that a reader could take for it.
         """
         for file in files:
             refuse_mixture(file, f"Training image {file}")
+            require_whole(file, f"Training image {file}")
         images, _ = self.reader.read_images(files)
         for file, image in zip(files, images, strict=False):
             require_usable(image, f"Training image {file}", reverse=True)
@@ -153,7 +156,7 @@ def case_statistics(
         raw: Where the images are.
         cases: The cases; those that the dataset does not have are left out.
         cache: JSON file that keeps the numbers of each case, so that the next fold does not read it again. An image
-            that changed, by the time of its file, is read again.
+            that changed, by path, size or time of its file, is read again.
         progress: Whether to show a progress bar.
 
     Raises:
@@ -171,7 +174,7 @@ def case_statistics(
     cases = [case for case in cases if case in files]
     stamps = {}
     for case in cases:
-        stamps[case] = [CACHE_VERSION, list(raw.masked), *(os.stat(file).st_mtime for file in files[case])]
+        stamps[case] = [CACHE_VERSION, list(raw.masked), *(stamp(file) for file in files[case])]
     known = CACHE.or_aside(cache) or {}
     todo = [case for case in cases if known.get(case, {}).get("stamp") != stamps[case]]
     # Readers decompress outside of Python's lock, so threads do.

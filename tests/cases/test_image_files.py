@@ -57,3 +57,14 @@ def test_a_file_that_is_not_there(tmp_path):
     for read in (read_nifti, read_header, require_whole):
         with pytest.raises(DataError, match="No such file"):
             read(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_image_whose_end_was_lost_before_it_was_packed(tmp_path, packed):
+    """The checksum is right then, and ITK fills the rest with zeros."""
+    whole = write_nifti(tmp_path / "a.nii", DATA, affine(), packed=False).read_bytes()
+    file = tmp_path / "b.nii.gz"
+    file.write_bytes(gzip.compress(whole[:-50]) if packed else whole[:-50])
+    for read in (read_nifti, require_whole):
+        with pytest.raises(DataError, match=r"it ends after \d+ of \d+ bytes"):
+            read(file)

@@ -10,6 +10,7 @@ from helpers.tiny_model import CHANNELS, read_array, write_case, write_image, wr
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
 from nnunet_hetero.cases.intensities import RawImages, cohort_moments
+from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
 
 
@@ -70,3 +71,11 @@ class TestCache:
         again = cohort_moments(raw, ["a", "b"], cache, progress=False)
         assert len(read) == 4
         assert again["T1"]["mean"] > first["T1"]["mean"]
+
+
+def test_an_image_that_was_cut_short_is_named(raw):
+    """ITK would fill it with zeros, and the mean with them."""
+    file = raw.folder / "imagesTr" / "a_0001.nii.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(DataError, match=f"Training image {file} cannot be read .*damaged or truncated"):
+        raw.statistics_of_case([str(raw.folder / "imagesTr" / f"a_{channel:04d}.nii.gz") for channel in range(4)])
