@@ -55,6 +55,17 @@ class Place:
         """``nnunet_hetero predict`` from `images` to `out`, or another folder; its exit code."""
         return self.run("predict", "-i", self.images, "-o", output or self.out, *MODEL, *QUICK, *flags)
 
+    @property
+    def converted(self) -> Path:
+        """An nnUNet_raw of its own, for `convert`."""
+        return self.folder / "nnUNet_raw"
+
+    def convert(self, kind: str, source: Path, *flags: str) -> int:
+        """``nnunet_hetero convert KIND`` of a raw folder to data set 502 in `converted`; its exit code."""
+        self.converted.mkdir(exist_ok=True)
+        self.monkeypatch.setenv("nnUNet_raw", str(self.converted))
+        return self.run("convert", kind, "-i", source, "-d", "502", "--name", "X", "-np", "1", *flags)
+
     def run(self, *argv: object) -> int:
         """Any command of ``nnunet_hetero``; its exit code."""
         try:
