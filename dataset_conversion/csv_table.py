@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,10 +35,12 @@ class CsvCohort:
     Args:
         channel_names: Modalities, in the order of their columns.
         cases: Its cases, in the order of the rows.
+        doubts: Empty cells beside which an image lies that may belong there, in words.
     """
 
     channel_names: tuple[str, ...]
     cases: list[RawCase]
+    doubts: tuple[str, ...] = ()
 
 
 def read_cohort(file: str | Path) -> CsvCohort:
@@ -60,7 +63,11 @@ def read_cohort(file: str | Path) -> CsvCohort:
         raise DataError(f"{file} has no column for a modality, only {', '.join(table.columns)}.")
     _require_images(file, table, names)
     claims = _claims(file, table, (*names, LABEL))
-    return CsvCohort(names, [_case(file, number, row, names, claims) for number, row in table.rows])
+    cases = [_case(file, number, row, names, claims) for number, row in table.rows]
+    doubts: list[str] = []
+    for case in cases:
+        doubts += _passed_over(case, names, claims)
+    return CsvCohort(names, cases, tuple(doubts))
 
 
 def _require_images(file: Path, table: Table, names: Sequence[str]) -> None:
@@ -94,6 +101,26 @@ def _claims(file: Path, table: Table, columns: Sequence[str]) -> dict[Path, list
                     f"row {number} as {column}"
                 )
     return claims
+
+
+def _passed_over(case: RawCase, names: Sequence[str], claims: Collection[Path]) -> list[str]:
+    """Say which images beside those of a case are named like a modality that its row leaves empty."""
+    folders = sorted({path.parent for path in case.sources})
+    # The folder of one case; in a folder of all, the case must be in the name.
+    beside: list[Path] = []
+    for folder in folders:
+        beside += sorted(folder.iterdir()) if folder.is_dir() else []
+    unclaimed = [path for path in beside if path.name.lower().endswith(ENDINGS) and path.resolve() not in claims]
+    shared = len(beside) - len(unclaimed) > len(case.sources)
+    doubts = []
+    for name, image in zip(names, case.images, strict=True):
+        word = re.compile(rf"(?<![a-z0-9]){re.escape(name.lower())}(?![a-z0-9])")
+        for path in unclaimed if image is None else ():
+            if word.search(path.name.lower()) and (case.name.lower() in path.name.lower() or not shared):
+                doubts.append(
+                    f"case {case.name} has no {name} in the table, but {path} lies there, and no row names it."
+                )
+    return doubts
 
 
 def _case(file: Path, number: int, row: dict[str, str], names: Sequence[str], claims: dict[Path, list[str]]) -> RawCase:
@@ -184,6 +211,8 @@ def run(args: argparse.Namespace) -> int:
     note = describe_normalisation(names)
     if note:
         print(note)
+    for doubt in cohort.doubts:
+        print(f"warning: {doubt}")
     scheme = replace(read_classes(args.classes), hint="Name all values with --classes.")
     return run_conversion(DatasetSpec(names, scheme, f"cohort of {Path(args.input).name}"), cohort.cases, args)
 

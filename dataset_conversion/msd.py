@@ -14,8 +14,9 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nnunet_hetero.cases.image_files import read_header
+from nnunet_hetero.cases.image_files import is_nifti, read_header
 from nnunet_hetero.dataset_conversion.brats import PLAIN_LABELS, REGIONS, REGIONS_CLASS_ORDER
+from nnunet_hetero.dataset_conversion.brats_releases import NIFTI
 from nnunet_hetero.dataset_conversion.writing.cases import RawCase
 from nnunet_hetero.dataset_conversion.writing.command import (
     add_common_arguments,
@@ -91,7 +92,7 @@ def find_msd_cases(raw: str | Path) -> tuple[list[RawCase], dict[int, int]]:
 
 
 def _case(raw: Path, name: str, image: str, label: str | None, volumes: tuple[int, ...]) -> RawCase:
-    image_file, label_file = raw / image, raw / label if label else None
+    image_file, label_file = _there(raw / image), _there(raw / label) if label else None
     problem = None
     for file in (image_file, label_file):
         if file is not None and not file.is_file():
@@ -100,6 +101,20 @@ def _case(raw: Path, name: str, image: str, label: str | None, volumes: tuple[in
         problem = f"dataset.json gives it the label {label} of another case."
     problem = problem or _shape_problem(image_file, len(volumes))
     return RawCase(name, (image_file,) * len(volumes), label_file, problem, volumes, test=label is None)
+
+
+def _there(listed: Path) -> Path:
+    """The file that dataset.json lists; else the same unpacked, or the only one in a folder of its name.
+
+    Sites that unpack archives for their users leave ``BRATS_001.nii``, or ``BRATS_001.nii.gz/any_name.nii``.
+    """
+    for place in (listed, listed.with_name(listed.name.removesuffix(".gz"))):
+        if place.is_file():
+            return place
+        inside = [path for path in place.glob("*") if is_nifti(path)] if place.is_dir() else []
+        if len(inside) == 1:
+            return inside[0]
+    return listed
 
 
 def _shape_problem(file: Path, expected: int) -> str | None:
@@ -114,12 +129,15 @@ def _shape_problem(file: Path, expected: int) -> str | None:
 
 def _files(raw: Path) -> list[Path]:
     """All images there are; the archive is full of hidden companions of macOS, ``._BRATS_001.nii.gz``."""
-    found = [*(raw / "imagesTr").glob("*.nii.gz"), *(raw / "imagesTs").glob("*.nii.gz")]
+    found: list[Path] = []
+    for folder in ("imagesTr", "imagesTs"):
+        found += [path for path in (raw / folder).glob("*") if is_nifti(path)]
     return sorted(path for path in found if not path.name.startswith("."))
 
 
 def _stem(file: str | Path) -> str:
-    return Path(file).name.removesuffix(".nii.gz")
+    nifti = NIFTI.fullmatch(Path(file).name)
+    return nifti["stem"] if nifti else Path(file).name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

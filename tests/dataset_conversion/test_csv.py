@@ -221,3 +221,17 @@ class TestNormalisation:
     def test_bad_entries(self, entries, message):
         with pytest.raises(SettingsError, match=message):
             csv_table.rename_channels(["CTA", "CTP"], entries)
+
+
+class TestEmptyCells:
+    def test_an_image_beside_an_empty_cell_is_pointed_out(self, tmp_path, nnunet_raw, capsys):
+        for case, index in (("P1", 1), ("P2", 2)):
+            for what in ("t1", "flair", "seg"):
+                save_nifti(phantom(index)[what], phantom(index)["affine"], tmp_path / case / f"{what}.nii.gz")
+        file = tmp_path / "cohort.csv"
+        file.write_text(
+            "case,T1,FLAIR,label\nP1,P1/t1.nii.gz,P1/flair.nii.gz,P1/seg.nii.gz\nP2,P2/t1.nii.gz,,P2/seg.nii.gz\n"
+        )
+        assert main(["convert", "csv", "-i", str(file), "-d", "505", "-np", "1", *CLASSES]) == 0
+        passed_over = tmp_path / "P2" / "flair.nii.gz"
+        assert f"case P2 has no FLAIR in the table, but {passed_over} lies there" in capsys.readouterr().out

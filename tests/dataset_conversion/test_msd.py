@@ -192,3 +192,18 @@ class TestBadFolders:
         assert (
             "is not valid JSON" in error and "is not there" in error and "Give the folder Task01_BrainTumour" in error
         )
+
+
+class TestUnpackedOnceMore:
+    @pytest.mark.parametrize("name", ["BRATS_002.nii", "BRATS_002.nii.gz/image.nii", "BRATS_002.nii/BRATS_002.nii"])
+    def test_is_read(self, name, task, nnunet_raw):
+        image = nibabel.load(_image(task))
+        data, affine = np.asanyarray(image.dataobj), image.affine
+        _image(task).unlink()
+        save_nifti(data, affine, task / "imagesTr" / name)
+        assert _convert(task) == 0
+
+    def test_an_unpacked_file_that_is_not_listed_is_named(self, task, nnunet_raw, capsys):
+        save_nifti(np.zeros((3, 3, 3), np.uint8), np.eye(4), task / "imagesTr" / "BRATS_009.nii")
+        assert _convert(task) == 1
+        assert "BRATS_009.nii is not listed in dataset.json" in capsys.readouterr().err
