@@ -26,7 +26,7 @@ SAYS_SHEARED = ("its axes are not at right angles",)
 
 
 def _voxels(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(1, 900, (20, 18, 22)).astype(np.int16)
+    return np.random.default_rng(seed).integers(1, 900, (20, 18, 6)).astype(np.int16)
 
 
 def _cohort(place: Place, header: dict, packed: bool = True) -> Path:
@@ -65,7 +65,7 @@ def _predicted_spacing(place: Place) -> None:
 
 def _off(place: Place, command: Callable[[Place], int], share: float, edge: float = 6.0) -> int:
     """T2 lies off by a share of a voxel."""
-    write_case(place.images, "a", spacing=edge, labels=place.folder / "labels")
+    write_case(place.images, "a", shape=(6, 6, 6), spacing=edge, labels=place.folder / "labels")
     file = place.images / "a_0002.nii.gz"
     write_image(file, read_array(file), edge, origin=(share * edge, 0, 0))
     return command(place)

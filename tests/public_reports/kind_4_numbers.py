@@ -45,6 +45,7 @@ def _plan(place: Place) -> int:
 
 
 def _train(place: Place) -> int:
+    (place.model.preprocessed / place.model.dataset / "nnUNetPlans_3d_fullres").mkdir()
     return place.run("train", "501", "3d_fullres", "0", "-device", "cpu")
 
 
