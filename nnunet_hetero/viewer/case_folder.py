@@ -1,0 +1,255 @@
+"""From the folders of a prediction or an evaluation to what a page shows of a case."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_hetero.cases.find import find_cases
+from nnunet_hetero.cases.raw_dataset import read_dataset_json
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.output.modality_record import read_record
+from nnunet_hetero.inference.output.volumes import plain_name
+from nnunet_hetero.inference.output_folder import ARGUMENTS_NAME, BESIDE
+from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.regions import Region
+from nnunet_hetero.viewer.layers import Background, CaseView, Overlay
+from nnunet_hetero.viewer.picture import Picture
+
+QUANTITIES = ("entropy", "mutual_information")
+REASONS = {
+    "no file": "no file",
+    "switched off": "switched off",
+    "empty image": "its image is empty",
+    "constant image": "its image is constant",
+}
+
+
+@dataclass(frozen=True)
+class CaseFolder:
+    """The files of predictions, and where the images and the truth are.
+
+    Args:
+        output: Folder of predictions, with ``dataset.json``.
+        images: Folder of the images that were given; None shows none of them.
+        labels: Folder of true label maps; None knows no truth.
+        predictions: ``predictions`` of an evaluation, with a folder for each subset; None shows no subsets.
+    """
+
+    output: Path
+    images: Path | None = None
+    labels: Path | None = None
+    predictions: Path | None = None
+
+    @property
+    def dataset(self) -> dict:
+        """Content of ``dataset.json``.
+
+        Raises:
+            DataError: If the folder has none.
+        """
+        return read_dataset_json(self.output)
+
+    @property
+    def modalities(self) -> Modalities:
+        """The model's modalities."""
+        return Modalities.from_dataset_json(self.dataset)
+
+    @property
+    def regions(self) -> dict[str, Region]:
+        """Label values by region."""
+        found: dict[str, Region] = {}
+        for name, labels in self.dataset["labels"].items():
+            values = tuple(labels) if isinstance(labels, (list, tuple)) else (labels,)
+            if name != "ignore" and set(values) != {0}:
+                found[name] = values if len(values) > 1 else values[0]
+        return found
+
+    def cases(self) -> list[str]:
+        """Names of the cases that were predicted.
+
+        Raises:
+            DataError: If there is none.
+        """
+        ending = self.dataset["file_ending"]
+        names = [file.name for file in self.output.iterdir() if file.is_file() and file.name.endswith(ending)]
+        cases = sorted(name.removesuffix(ending) for name in names if not name.startswith("."))
+        if not cases:
+            raise DataError(f"{self.output} has no segmentation CASE{ending}. Give the output folder of a prediction.")
+        return cases
+
+    def view(self, case: str) -> CaseView:
+        """What is known of a case.
+
+        Raises:
+            DataError: If it was not predicted, there is no image of it, or an image lies on another grid.
+        """
+        file = self.output / f"{case}{self.dataset['file_ending']}"
+        if not file.is_file():
+            raise DataError(f"Case '{case}': {file} is not there. Predicted are: {', '.join(self.cases()[:5])} ...")
+        prediction = Picture.read(file)
+        acquired = dict(self._images(case))
+        completed, unmarked = self._completed(case)
+        backgrounds = [Background(name, "image", picture) for name, picture in acquired.items()]
+        backgrounds += [Background(name, "completed", picture) for name, picture in completed.items()]
+        for name in completed:
+            if name in acquired:
+                difference = completed[name].data.astype(np.float32) - acquired[name].data
+                backgrounds.append(Background(name, "difference", Picture(difference, prediction.affine)))
+        if not backgrounds:
+            raise DataError(
+                f"Case '{case}': there is no image to show. Name the folder of its images with --images; it may have "
+                "moved since the prediction."
+            )
+        truth = self._truth(case)
+        subsets = dict(self._subsets(case))
+        overlays = list(self._maps(case))
+        for what, picture in (
+            *((f"the image of {entry.name} ({entry.kind})", entry.picture) for entry in backgrounds),
+            *((f"the map of {entry.kind}", entry.picture) for entry in overlays),
+            *((f"the segmentation from {name}", picture) for name, picture in subsets.items()),
+            *([("the true label map", truth)] if truth else []),
+        ):
+            if not picture.lies_on(prediction):
+                raise DataError(
+                    f"Case '{case}': {what} lies on another grid than the segmentation, {picture.data.shape} voxels "
+                    f"against {prediction.data.shape}. Give the images that were predicted."
+                )
+        bad = [entry.name for entry in backgrounds if not np.isfinite(entry.picture.data).all()]
+        warnings = [f"{name} has voxels that are no numbers; they are shown as background." for name in bad]
+        warnings += [f"{name}: nothing says that this completed image is synthetic. It is." for name in unmarked]
+        return CaseView(
+            case, self.regions, prediction, backgrounds, overlays, truth, subsets, self._facts(case), warnings
+        )
+
+    def _images(self, case: str) -> Iterator[tuple[str, Picture]]:
+        if self.images is None:
+            return
+        found = {entry.name: entry for entry in find_cases(self.images, self.modalities, self.dataset["file_ending"])}
+        if case not in found:
+            raise DataError(f"Case '{case}': {self.images} has no image of it. Name the folder with --images.")
+        for name, file in zip(self.modalities.names, found[case].files, strict=True):
+            if file is not None:
+                picture = Picture.read(file)
+                if picture.data.any():
+                    yield name, picture
+
+    def _completed(self, case: str) -> tuple[dict[str, Picture], list[str]]:
+        """Completed images by modality, and those of them that no file marks as synthetic."""
+        found, unmarked = {}, []
+        for channel, name in enumerate(self.modalities.names):
+            files = sorted((self.output / "completed").glob(f"{_literal(case)}_{channel:04d}.*"))
+            images = [file for file in files if file.suffix != ".json"]
+            if images:
+                found[name] = Picture.read(images[0])
+                if len(images) == len(files):
+                    unmarked.append(name)
+        return found, unmarked
+
+    def _maps(self, case: str) -> Iterator[Overlay]:
+        for quantity in QUANTITIES:
+            for region in self.regions:
+                pattern = f"{_literal(case)}_{quantity}_{plain_name(region)}.*"
+                for file in (self.output / "uncertainty").glob(pattern):
+                    yield Overlay(region, quantity.replace("_", " "), Picture.read(file))
+        probabilities = self.output / f"{case}.npz"
+        if probabilities.is_file():
+            like = Picture.read(self.output / f"{case}{self.dataset['file_ending']}")
+            with np.load(probabilities) as stored:  # without pickles
+                maps = stored["probabilities"]
+            # Without regions nnU-Net keeps one map per label, the background's first.
+            maps = maps if "regions_class_order" in self.dataset else maps[1:]
+            for region, values in zip(self.regions, maps, strict=False):
+                yield Overlay(region, "probability", Picture.of_array(values, like))
+
+    def _truth(self, case: str) -> Picture | None:
+        if self.labels is None:
+            return None
+        file = self.labels / f"{case}{self.dataset['file_ending']}"
+        if not file.is_file():
+            raise DataError(f"Case '{case}': the true label map {file} is not there. Name its folder with --labels.")
+        return Picture.read(file)
+
+    def _subsets(self, case: str) -> Iterator[tuple[str, Picture]]:
+        if self.predictions is None:
+            return
+        folders = [folder for folder in self.predictions.iterdir() if folder.is_dir()]
+        for folder in sorted(folders, key=lambda folder: (folder.name.count("+"), folder.name)):
+            file = folder / f"{case}{self.dataset['file_ending']}"
+            if file.is_file():
+                yield folder.name, Picture.read(file)
+
+    def _facts(self, case: str) -> Mapping[str, list[tuple[str, str]]]:
+        facts: dict[str, list[tuple[str, str]]] = {}
+        entry = read_record(self.output, case)
+        if entry is not None:
+            facts["Modalities"] = [(name, "used") for name in entry["used"]]
+            facts["Modalities"] += [
+                (name, f"absent: {REASONS.get(reason, reason)}") for name, reason in entry["absent"].items()
+            ]
+        volumes = _row(self.output / "volumes.csv", case)
+        if volumes:
+            facts["Volumes"] = [(name, _volume(volumes, plain_name(name))) for name in self.regions]
+        disagreement = _row(self.output / "uncertainty" / "uncertainty.csv", case)
+        if disagreement:
+            facts["Disagreement of the draws, 0 to 1"] = [
+                (name, _number(disagreement.get(f"{plain_name(name)}_disagreement"))) for name in self.regions
+            ]
+        return facts
+
+
+def images_of(output: Path) -> Path | None:
+    """The folder of images that a prediction was made from, as it says itself; None if it is not there any more."""
+    arguments = BESIDE.or_aside(output / ARGUMENTS_NAME) or {}
+    source = arguments.get("list_of_lists_or_source_folder")
+    return Path(source) if isinstance(source, str) and Path(source).is_dir() else None
+
+
+def numbers_of(source: CaseFolder, case: str) -> dict[str, float]:
+    """What a list of cases can be sorted by: volumes, disagreement and predicted quality, as far as they are known."""
+    volumes = _row(source.output / "volumes.csv", case)
+    disagreement = _row(source.output / "uncertainty" / "uncertainty.csv", case)
+    found = {}
+    for name in source.regions:
+        for column, text in (
+            (f"{name}, ml", volumes.get(f"{plain_name(name)}_ml")),
+            (f"{name}, disagreement", disagreement.get(f"{plain_name(name)}_disagreement")),
+        ):
+            if text:
+                found[column] = float(text)
+    return found
+
+
+def _volume(row: Mapping[str, str], region: str) -> str:
+    volume, low, high = (row.get(f"{region}_{what}") for what in ("ml", "ml_low", "ml_high"))
+    if not volume:
+        return "unknown"
+    if low and high:
+        level = _percent(row.get("interval_level"))
+        return f"{_number(volume)} ml ({level} interval {_number(low)} to {_number(high)})"
+    return f"{_number(volume)} ml"
+
+
+def _percent(level: str | None) -> str:
+    return f"{float(level):.0%}" if level else "calibrated"
+
+
+def _number(text: str | None) -> str:
+    return f"{float(text):.3g}" if text else "unknown"
+
+
+def _row(file: Path, case: str) -> dict[str, str]:
+    """The row of a case in a table that the prediction wrote; empty if there is none."""
+    if not file.is_file():
+        return {}
+    with open(file, encoding="utf-8", newline="") as stream:
+        return next((row for row in csv.DictReader(stream) if row.get("case") == case), {})
+
+
+def _literal(name: str) -> str:
+    """A name for `Path.glob`, in which brackets would mean something."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

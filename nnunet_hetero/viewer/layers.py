@@ -1,0 +1,178 @@
+"""What a page of a case shows: backgrounds, regions, maps and probabilities, on one grid, ready to be embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+from scipy.ndimage import binary_erosion
+
+from nnunet_hetero.nnunet.regions import Region
+from nnunet_hetero.viewer.picture import Picture, as_bytes, as_is, as_labels, joined
+
+COLOURS = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
+"""Of Okabe and Ito, told apart by colour-blind readers; regions take them in turn."""
+
+INSIDE, EDGE = 1, 2
+"""Numbers of a region's voxels in its layer."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """An image that a page can show.
+
+    Args:
+        name: Of the modality.
+        kind: ``image`` (acquired), ``completed`` (synthetic), or ``difference`` (completed less acquired).
+        picture: On the case's grid.
+    """
+
+    name: str
+    kind: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A map over the images.
+
+    Args:
+        name: Of the region, for a map.
+        kind: ``entropy`` or ``mutual information``, both in nats, or ``probability``.
+        picture: On the case's grid.
+    """
+
+    name: str
+    kind: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """Everything that is known of a case, on one grid.
+
+    Args:
+        case: Its name.
+        regions: Label values by name.
+        prediction: Label map.
+        backgrounds: Images; at least one.
+        overlays: Maps.
+        truth: Label map, if it is known.
+        subsets: Label maps by subset of the modalities, of an evaluation.
+        facts: What the panel says, heading by heading: lists of ``(what, value)``.
+        warnings: Sentences that must be seen.
+    """
+
+    case: str
+    regions: Mapping[str, Region]
+    prediction: Picture
+    backgrounds: Sequence[Background]
+    overlays: Sequence[Overlay] = ()
+    truth: Picture | None = None
+    subsets: Mapping[str, Picture] = field(default_factory=dict)
+    facts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+    def box(self) -> tuple[slice, ...]:
+        """The part of the grid where images or regions are."""
+        label_maps = [self.prediction, *self.subsets.values(), *([self.truth] if self.truth else [])]
+        acquired = [entry.picture for entry in self.backgrounds if entry.kind == "image"]
+        marked = [label_map for label_map in label_maps if label_map.data.any()]
+        pictures = acquired or [entry.picture for entry in self.backgrounds]
+        return joined([picture.box() for picture in [*pictures, *marked]])
+
+    def cropped(self, box: Sequence[slice]) -> CaseView:
+        """A part of it, at the same place in space."""
+        return replace(
+            self,
+            prediction=self.prediction.cropped(box),
+            backgrounds=[replace(entry, picture=entry.picture.cropped(box)) for entry in self.backgrounds],
+            overlays=[replace(entry, picture=entry.picture.cropped(box)) for entry in self.overlays],
+            truth=self.truth and self.truth.cropped(box),
+            subsets={name: picture.cropped(box) for name, picture in self.subsets.items()},
+        )
+
+
+@dataclass(frozen=True)
+class EmbeddedLayer:
+    """A layer as the page's script takes it.
+
+    Args:
+        id: Names it in the page.
+        name: For people.
+        kind: See `Background` and `Overlay`; ``prediction``, ``truth`` and ``subset`` for regions.
+        data: NIfTI in base64.
+        low: Lower end of what is shown.
+        high: Upper end.
+        region: Of a region's layer.
+        colour: Of a region's layer.
+        subset: Of an evaluation's layer.
+    """
+
+    id: str
+    name: str
+    kind: str
+    data: str
+    low: float = 0.0
+    high: float = 1.0
+    region: str = ""
+    colour: str = ""
+    subset: str = ""
+
+
+def embedded(view: CaseView, full: bool = False) -> list[dict]:
+    """All layers of a case, as JSON.
+
+    Args:
+        view: Cropped or not.
+        full: Whether images keep all their digits.
+    """
+    layers = [*_backgrounds(view.backgrounds, full), *_label_layers(view), *_maps(view.overlays)]
+    return [asdict(layer) for layer in layers]
+
+
+def _backgrounds(backgrounds: Iterable[Background], full: bool) -> Iterable[EmbeddedLayer]:
+    for number, entry in enumerate(backgrounds):
+        if entry.kind == "difference":
+            largest = float(np.nanmax(np.abs(entry.picture.data), initial=0.0)) or 1.0
+            low, high = -largest, largest
+        else:
+            low, high = entry.picture.window()
+        data = as_is(entry.picture) if full else as_bytes(entry.picture, low, high)
+        yield EmbeddedLayer(f"background-{number}", entry.name, entry.kind, data, low, high)
+
+
+def _label_layers(view: CaseView) -> Iterable[EmbeddedLayer]:
+    yield from _regions_of(view.prediction, view.regions, "prediction")
+    if view.truth is not None:
+        yield from _regions_of(view.truth, view.regions, "truth")
+    for subset, picture in view.subsets.items():
+        yield from _regions_of(picture, view.regions, "subset", subset)
+
+
+def _regions_of(
+    label_map: Picture, regions: Mapping[str, Region], kind: str, subset: str = ""
+) -> Iterable[EmbeddedLayer]:
+    for number, (name, region) in enumerate(regions.items()):
+        mask = np.isin(label_map.data, np.atleast_1d(region))
+        inner = binary_erosion(mask)
+        numbers = np.where(inner, INSIDE, np.where(mask, EDGE, 0))
+        yield EmbeddedLayer(
+            "-".join(word for word in (kind, subset, str(number)) if word),
+            name,
+            kind,
+            as_labels(replace(label_map, data=numbers)),
+            high=EDGE,
+            region=name,
+            colour=COLOURS[number % len(COLOURS)],
+            subset=subset,
+        )
+
+
+def _maps(overlays: Iterable[Overlay]) -> Iterable[EmbeddedLayer]:
+    for number, entry in enumerate(overlays):
+        # All maps of a kind have one scale, so that cases and regions can be compared: ln 2 nats is not to know at all.
+        high = 1.0 if entry.kind == "probability" else float(np.log(2))
+        data = as_bytes(entry.picture, 0.0, high)
+        yield EmbeddedLayer(f"map-{number}", f"{entry.kind}, {entry.name}", entry.kind, data, 0.0, high, entry.name)

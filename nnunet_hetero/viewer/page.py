@@ -1,0 +1,96 @@
+"""The page of a case: one file that opens from the disk, without a network and without a server."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from nnunet_hetero.io.atomic_files import replace_text
+from nnunet_hetero.viewer.layers import CaseView, embedded
+from nnunet_hetero.viewer.niivue import licence, script
+from nnunet_hetero.viewer.slices import slices, start_voxel
+
+FROM_EVERYTHING = "what was given"
+
+
+def case_page(view: CaseView, full: bool = False) -> str:
+    """The page as text.
+
+    Args:
+        view: What it shows.
+        full: Whether images keep their size and all their digits; otherwise they are cropped and have 256 steps.
+
+    Raises:
+        SettingsError: If NiiVue is not there, see `nnunet_hetero.viewer.niivue`.
+    """
+    box = tuple(slice(0, size) for size in view.prediction.data.shape) if full else view.box()
+    shown = view.cropped(box)
+    data = {
+        "layers": embedded(shown, full),
+        "regions": list(view.regions),
+        "subsets": [FROM_EVERYTHING, *view.subsets],
+        "start": (shown.prediction.affine @ [*start_voxel(shown), 1])[:3].tolist(),
+        "toVoxel": np.linalg.inv(shown.prediction.affine).tolist(),
+        "size": list(shown.prediction.data.shape),
+        "offset": [limits.start for limits in box],
+        "flat": shown.prediction.data.shape[2] == 1,
+    }
+    return (
+        _environment()
+        .get_template("case.html.j2")
+        .render(
+            view=view,
+            pictures=slices(shown),
+            data=_in_script(data),
+            licence=Markup(licence()),
+            niivue=Markup(script()),
+            script=Markup(_text("case.js")),
+            style=Markup(_text("case.css")),
+        )
+    )
+
+
+def write_case_page(view: CaseView, file: str | os.PathLike, full: bool = False) -> Path:
+    """Write the page of a case, as a whole; see `case_page`."""
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(file, case_page(view, full))
+    return file
+
+
+def index_page(rows: Iterable[dict]) -> str:
+    """The list of cases, which sorts by a click on a column.
+
+    Args:
+        rows: One per case: ``case``, ``page`` (address), ``thumbnail`` (address), and ``numbers`` by column.
+    """
+    rows = list(rows)
+    columns = list(dict.fromkeys(column for row in rows for column in row["numbers"]))
+    style, sorting = Markup(_text("case.css")), Markup(_text("index.js"))
+    template = _environment().get_template("index.html.j2")
+    return template.render(rows=rows, columns=columns, style=style, script=sorting)
+
+
+def _in_script(data: dict) -> Markup:
+    """JSON that cannot end the script in which it stands."""
+    text = json.dumps(data, ensure_ascii=False)
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("nnunet_hetero", "viewer/templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files("nnunet_hetero.viewer").joinpath("templates", name).read_text(encoding="utf-8")
