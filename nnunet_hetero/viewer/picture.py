@@ -12,6 +12,7 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_hetero.cases.image_files import is_nifti, read_nifti
 from nnunet_hetero.errors import DataError
 
 MARGIN = 3
@@ -51,7 +52,11 @@ class Picture:
         affine[:dimension, :dimension] = direction * image.GetSpacing()
         affine[:dimension, 3] = image.GetOrigin()
         data = sitk.GetArrayFromImage(image)
-        return cls((data[None] if dimension == 2 else data).transpose(2, 1, 0), LPS_TO_RAS @ affine)
+        data = (data[None] if dimension == 2 else data).transpose(2, 1, 0)
+        if is_nifti(file) and data.dtype.kind == "f":
+            # ITK reads what is no number as zero.
+            data = np.asarray(read_nifti(file).dataobj).reshape(data.shape)
+        return cls(data, LPS_TO_RAS @ affine)
 
     @classmethod
     def of_array(cls, array: np.ndarray, like: Picture) -> Picture:

@@ -174,7 +174,7 @@
     for (const button of byId("views").children) button.setAttribute("aria-pressed", button.dataset.view === name);
     viewer.setSliceType(views[name]);
   }
-  for (const button of byId("views").children) {
+  for (const button of [...byId("views").children]) {
     if (FLAT && button.dataset.view !== "axial") button.remove();
     else button.onclick = () => chooseView(button.dataset.view);
   }
@@ -231,7 +231,7 @@
     viewer.moveCrosshairInVox(...shift);
   }
   document.addEventListener("keydown", (event) => {
-    if (event.target.matches("input[type=range], select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches?.("input[type=range], select") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (keys[event.key]) { event.preventDefault(); event.stopPropagation(); keys[event.key](); }
   }, true);
 

@@ -1,0 +1,81 @@
+"""What a page holds of a case."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+
+import nibabel
+import numpy as np
+from helpers.viewed import REGIONS, ball, head, label_map
+
+from nnunet_hetero.viewer.layers import COLOURS, EDGE, INSIDE, Background, CaseView, Overlay, embedded
+from nnunet_hetero.viewer.picture import Picture
+
+AFFINE = np.diag([1.5, 1.5, 2.0, 1.0])
+
+
+def picture(data) -> Picture:
+    return Picture(data, AFFINE)
+
+
+def view(**changes) -> CaseView:
+    regions = {name: tuple(labels) if len(labels) > 1 else labels[0] for name, labels in REGIONS.items()}
+    entries = {"backgrounds": [Background("T1", "image", picture(head()))], **changes}
+    return CaseView("a", regions, picture(label_map()), **entries)
+
+
+def data_of(layer: dict) -> np.ndarray:
+    return nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(layer["data"]))).get_fdata()
+
+
+def test_each_region_is_a_layer_with_its_edge():
+    layers = {layer["region"]: layer for layer in embedded(view()) if layer["kind"] == "prediction"}
+    assert list(layers) == list(REGIONS) and [layer["colour"] for layer in layers.values()] == list(COLOURS[:3])
+    data = data_of(layers["tumor core"])
+    assert ((data > 0) == ball(5)).all()
+    edge = np.argwhere(data == EDGE)
+    assert len(edge) and (data == INSIDE).any()
+    # An edge voxel has a neighbour outside, an inner one has none.
+    steps = list(np.concatenate([np.eye(3, dtype=int), -np.eye(3, dtype=int)]))
+    assert all(any(data[tuple(voxel + step)] == 0 for step in steps) for voxel in edge)
+    assert not any(data[tuple(voxel + step)] == 0 for voxel in np.argwhere(data == INSIDE) for step in steps)
+
+
+def test_truth_and_subsets_have_layers_of_their_own():
+    layers = embedded(view(truth=picture(label_map()), subsets={"T1": picture(label_map() * 0)}))
+    kinds = [layer["kind"] for layer in layers]
+    assert kinds.count("truth") == 3 and kinds.count("subset") == 3
+    assert len({layer["id"] for layer in layers}) == len(layers)
+
+
+def test_a_difference_is_black_to_white_around_nothing():
+    difference = Background("T1c", "difference", picture(head() - 400))
+    layer = next(layer for layer in embedded(view(backgrounds=[difference])) if layer["kind"] == "difference")
+    assert layer["low"] == -layer["high"] == -600
+
+
+def test_maps_share_one_scale():
+    overlays = [
+        Overlay("whole tumor", "entropy", picture(ball(9) * 0.1)),
+        Overlay("x", "probability", picture(ball(9) * 0.1)),
+    ]
+    entropy, probability = (
+        layer for layer in embedded(view(overlays=overlays)) if layer["kind"] in ("entropy", "probability")
+    )
+    assert entropy["high"] == np.log(2) and probability["high"] == 1
+    assert np.abs(data_of(entropy)[ball(9)] - 0.1).max() < 0.002
+
+
+def test_the_crop_keeps_all_that_is_seen():
+    whole = view(overlays=[Overlay("whole tumor", "entropy", picture(ball(9) * 0.1))])
+    cropped = whole.cropped(whole.box())
+    assert (cropped.prediction.data > 0).sum() == (whole.prediction.data > 0).sum()
+    assert (cropped.backgrounds[0].picture.data > 0).sum() == (head() > 0).sum()
+    assert cropped.overlays[0].picture.lies_on(cropped.prediction)
+
+
+def test_full_keeps_every_digit():
+    noisy = head() + np.random.default_rng(0).normal(size=head().shape).astype(np.float32)
+    layer = embedded(view(backgrounds=[Background("T1", "image", picture(noisy))]), full=True)[0]
+    assert (data_of(layer) == noisy).all()
