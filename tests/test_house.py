@@ -29,7 +29,7 @@ FLOORS = (
     ("io", "nnunet", "cases"),
     ("network", "fill_gaps", "splits", "dataset_conversion"),
     ("training", "inference"),
-    ("evaluation", "planning"),
+    ("evaluation", "planning", "viewer"),
     ("integration",),
     ("cli", "demo"),
 )

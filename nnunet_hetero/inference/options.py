@@ -20,12 +20,14 @@ class PredictionOptions:
         available: The only modalities to use; all others are treated as absent. Empty means no such restriction.
         sampling: Draws of the latents, and what is written besides the segmentation.
         trust_checkpoint: Whether the user vouches for the model's files, so that anything in them is loaded.
+        view: Whether the command writes pages to look at the cases, see `nnunet_hetero.viewer`.
     """
 
     missing: tuple[str, ...] = ()
     available: tuple[str, ...] = ()
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     trust_checkpoint: bool = False
+    view: bool = False
 
 
 def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +40,11 @@ def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="Write entropy and mutual information per region, as images and as one number per case, to "
         "OUTPUT/uncertainty.",
+    )
+    parser.add_argument(
+        "--view",
+        action="store_true",
+        help="Write pages to look at the cases in a browser, OUTPUT/view/index.html; needs the extra [viewer].",
     )
     add_trust_argument(parser)
 
@@ -131,7 +138,8 @@ def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOp
     add_prediction_arguments(parser)
     found, rest = parser.parse_known_args(list(argv))
     sampling = SamplingOptions(found.num_samples, found.seed, found.save_completed, found.save_uncertainty)
-    options = PredictionOptions(tuple(found.missing), tuple(found.available), sampling, found.trust_checkpoint)
+    subset = tuple(found.missing), tuple(found.available)
+    options = PredictionOptions(*subset, sampling, found.trust_checkpoint, found.view)
     return options, rest
 
 

@@ -96,6 +96,8 @@ def _predict_with_ours(
     require_possible_prediction(rest)
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
+    if options.view:
+        _require_viewer()
     predictors: list[HeteroModalPredictor] = []
 
     class PredictorOfThisCall(HeteroModalPredictor):
@@ -112,11 +114,36 @@ def _predict_with_ours(
     failed: dict[str, str] = {}
     for predictor in predictors:
         failed.update(predictor.failed)
+    if options.view:
+        failed |= _write_pages(rest, failed)
     if failed:
         reasons = "".join(f"\n  {case}: {reason}" for case, reason in failed.items())
         print(f"error: {len(failed)} case(s) could not be predicted:{reasons}", file=sys.stderr)
         sys.exit(1)
     return result
+
+
+def _require_viewer() -> None:
+    """Before the work: what the pages need is there."""
+    from nnunet_hetero.viewer.niivue import script
+
+    try:
+        script()
+    except SettingsError as error:
+        print(f"error: --view: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _write_pages(argv: list[str], failed: dict[str, str]) -> dict[str, str]:
+    """Pages of the cases of this call's output folder; why a case has none, by case."""
+    from nnunet_hetero.viewer.case_folder import CaseFolder
+    from nnunet_hetero.viewer.pages import INDEX, write_pages
+
+    source = CaseFolder(Path(flag_value(argv, "-o") or "."), Path(flag_value(argv, "-i") or "."))
+    cases = [case for case in source.cases() if case not in failed]
+    without = write_pages(source, cases, source.output / "view", progress=False)
+    print(f"Pages of {len(cases) - len(without)} case(s): {source.output / 'view' / INDEX}")
+    return {case: f"it is predicted, but has no page: {reason}" for case, reason in without.items()}
 
 
 @contextlib.contextmanager

@@ -73,10 +73,12 @@ def index_page(rows: Iterable[dict]) -> str:
         rows: One per case: ``case``, ``page`` (address), ``thumbnail`` (address), and ``numbers`` by column.
     """
     rows = list(rows)
-    columns = list(dict.fromkeys(column for row in rows for column in row["numbers"]))
+    columns: dict[str, None] = {}
+    for row in rows:
+        columns |= dict.fromkeys(row["numbers"])
     style, sorting = Markup(_text("case.css")), Markup(_text("index.js"))
     template = _environment().get_template("index.html.j2")
-    return template.render(rows=rows, columns=columns, style=style, script=sorting)
+    return template.render(rows=rows, columns=list(columns), style=style, script=sorting)
 
 
 def _in_script(data: dict) -> Markup:

@@ -107,10 +107,11 @@ class Picture:
 
 def joined(boxes: Sequence[Sequence[slice]]) -> tuple[slice, ...]:
     """The smallest box around some."""
-    return tuple(
-        slice(min(limits.start for limits in axis), max(limits.stop for limits in axis))
-        for axis in zip(*boxes, strict=True)
-    )
+    return tuple(_joined(limits) for limits in zip(*boxes, strict=True))
+
+
+def _joined(limits: Sequence[slice]) -> slice:
+    return slice(min(one.start for one in limits), max(one.stop for one in limits))
 
 
 def as_bytes(picture: Picture, low: float, high: float) -> str:

@@ -20,7 +20,12 @@ def files(tmp_path):
 def test_pages_and_their_list(files, tmp_path):
     source = CaseFolder(files.output, files.images, files.labels)
     assert write_pages(source, source.cases(), tmp_path / "view", progress=False) == {}
-    assert sorted(file.name for file in (tmp_path / "view").iterdir()) == ["a10.html", "a9.html", "b.html", "index.html"]
+    assert sorted(file.name for file in (tmp_path / "view").iterdir()) == [
+        "a10.html",
+        "a9.html",
+        "b.html",
+        "index.html",
+    ]
     assert (tmp_path / "view" / "index.html").stat().st_size < 3 * 20_000
 
 
@@ -41,7 +46,7 @@ def test_the_list_sorts(files, tmp_path):
         return browser.run("return [...document.querySelectorAll('tbody tr')].map(row => row.dataset.case)")
 
     def click(column: str) -> None:
-        browser.run(f"document.querySelector('button[data-column={column!r}]').click()")
+        browser.run(f"document.querySelector(`button[data-column='{column}']`).click()")
 
     try:
         browser.open(tmp_path / "view" / "index.html")
