@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions, default_names
@@ -14,6 +15,8 @@ from nnunet_hetero.inference.options import add_sampling_arguments, add_trust_ar
 from nnunet_hetero.nnunet.arguments import DEVICES, fold, step_size, usable_device
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, require_variables
+
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 HELP = """Segment cases from every subset of the modalities and measure how good that is.
 
@@ -105,7 +108,15 @@ def run(args: argparse.Namespace) -> int:
 
     usable_device(args.device)
     set_ext_trainer()
-    result = evaluate_model(request)
+    try:
+        result = evaluate_model(request)
+    except OSError as error:
+        if args.o is not None or error.errno not in NOT_ALLOWED:
+            raise
+        raise SettingsError(
+            f"{error.filename}: {error.strerror}. Without -o the results go into the folder of the model, which may "
+            "not be written to. Give another place with -o."
+        ) from error
     print(f"\n{result.table}")
     for case, subsets in result.evaluation.skipped.items():
         print(f"{case}: {len(subsets)} subset(s) left out, the case does not have all of their modalities.")
