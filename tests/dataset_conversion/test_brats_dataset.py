@@ -223,15 +223,20 @@ class TestOccupiedPlaces:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["-d", "0"], "dataset ID is 0"),
-            (["-d", "1000"], "dataset ID is 1000"),
-            (["--name", "a/b"], "dataset name 'a/b' is not valid"),
-            (["-np", "0"], "number of processes is 0"),
+            (["-d", "0"], "'0' is no whole number, from 1 to 999"),
+            (["-d", "1000"], "'1000' is no whole number, from 1 to 999"),
+            (["-np", "0"], "'0' is no whole number, 1 or more"),
         ],
     )
-    def test_bad_settings(self, arguments, message, raw, nnunet_raw, capsys):
-        assert _convert(raw, *arguments) == 1
+    def test_bad_numbers(self, arguments, message, raw, nnunet_raw, capsys):
+        with pytest.raises(SystemExit, match="2"):
+            _convert(raw, *arguments)
         assert message in capsys.readouterr().err
+        assert list(nnunet_raw.iterdir()) == []
+
+    def test_bad_name(self, raw, nnunet_raw, capsys):
+        assert _convert(raw, "--name", "a/b") == 1
+        assert "dataset name 'a/b' is not valid" in capsys.readouterr().err
         assert list(nnunet_raw.iterdir()) == []
 
     def test_disk_full_is_said_plainly(self, raw, nnunet_raw, monkeypatch, capsys):

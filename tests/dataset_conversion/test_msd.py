@@ -26,7 +26,7 @@ def _label(source: dict) -> np.ndarray:
 @pytest.fixture
 def task(tmp_path) -> Path:
     """Two training cases, the second without T2 (a volume of zeros), and a test case."""
-    folder = tmp_path / "Task01_BrainTumour"
+    folder = tmp_path / "download" / "Task01_BrainTumour"
     for index, (subset, name) in enumerate([("Tr", "BRATS_001"), ("Tr", "BRATS_002"), ("Ts", "BRATS_485")], start=1):
         source = phantom(index)
         volumes = np.stack([source[what] for what in ORDER], axis=-1).astype(np.float32)
