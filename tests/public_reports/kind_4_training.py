@@ -75,7 +75,9 @@ def _mix_of_epochs(modalities: int) -> Callable[[Place], int]:
         found = set()
         for trainer.current_epoch in range(EPOCHS):
             trainer.on_validation_epoch_start()
-            found.add(tuple(sorted(Counter(map(len, trainer._validation_subsets)).items())))
+            steps = range(trainer.num_val_iterations_per_epoch)
+            sizes = Counter(len(trainer.validation_cycle.next_subset()) for _ in steps)
+            found.add(tuple(sorted(sizes.items())))
         print(f"{len(found)} mix of sizes, {len(next(iter(found)))} sizes")
         return 0
 
