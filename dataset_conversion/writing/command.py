@@ -94,7 +94,8 @@ def run_conversion(
     print(f"{args.input}: {spec.description}, {count(len(cases), 'case')}")
     if ignored:
         shown = ", ".join(map(str, ignored[:3])) + (", ..." if len(ignored) > 3 else "")
-        print(f"warning: ignored {count(len(ignored), 'image')} that are no modality of a case: {shown}")
+        verb = "is" if len(ignored) == 1 else "are"
+        print(f"warning: ignored {count(len(ignored), 'image')} that {verb} no modality of a case: {shown}")
     summary = convert_cohort(folder, spec, cases, args.processes, args.unlabelled_to_test, dry_run=args.dry_run)
     if args.dry_run:
         print("Dry run: all files were read and checked, nothing was written. The result would be")

@@ -213,9 +213,12 @@ def header_doubts(file: str | os.PathLike, used: Geometry) -> str | None:
     if header["sform_code"] <= 0 and header["qform_code"] <= 0:
         return f"its header has neither sform nor qform, so position and orientation are unknown; spacing {spacing} mm"
     affines = [affine for affine in (_form(header, "sform"), _form(header, "qform")) if affine is not None]
-    edges = [np.linalg.norm(affine[:3, :3], axis=0) for affine in affines]
-    for other in (edge for edge in edges if _differs(used, edge)):
-        return f"its header has two spacings, {spacing} and {numbers(other)} mm; the former is taken, as nnU-Net does"
+    for affine in affines:
+        other = np.linalg.norm(affine[:3, :3], axis=0)
+        if _differs(used, other):
+            return (
+                f"its header has two spacings, {spacing} and {numbers(other)} mm; the former is taken, as nnU-Net does"
+            )
     if len(affines) == 2:
         one, two = (_of_affine(used.shape, used.spacing, affine) for affine in affines)
         if one.problem() or one.displacement(two) > TOLERANCE:

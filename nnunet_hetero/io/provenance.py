@@ -104,10 +104,8 @@ def write_provenance(file: str | os.PathLike, provenance: Provenance) -> None:
 
 
 def _change(now: Stamp | None, then: Stamp | None) -> str:
-    if then is None:
-        return f"is new: {now['path']}" if now else ""
-    if now is None:
-        return f"is gone: {then['path']}"
+    if now is None or then is None:
+        return f"is new: {now['path']}" if now else f"is gone: {then['path'] if then else ''}"
     if now["path"] != then["path"]:
         return f"is {now['path']}, it was {then['path']}"
     return f"has changed: {now['path']}" if now["size"] is not None else f"is not there any more: {now['path']}"

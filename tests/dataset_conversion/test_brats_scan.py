@@ -159,7 +159,7 @@ class TestMisspelt:
     def test_an_image_that_is_no_modality_is_told(self, raw, capsys):
         shutil.copy(raw / CASE / f"{CASE}_t1.nii.gz", raw / "atlas.nii.gz")
         assert convert(raw) == 0
-        assert f"ignored 1 image that are no modality of a case: {raw / 'atlas.nii.gz'}" in capsys.readouterr().out
+        assert f"ignored 1 image that is no modality of a case: {raw / 'atlas.nii.gz'}" in capsys.readouterr().out
 
 
 class TestOtherReleases:
