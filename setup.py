@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 REPOSITORY = "https://github.com/nnunet-hetero/nnunet_hetero"
 VERSION = next(
     line.split('"')[1]
-    for line in (HERE / "nnunet_hetero" / "__init__.py").read_text(encoding="utf-8").splitlines()
+    for line in (HERE / "nnunet_hetero" / "version.py").read_text(encoding="utf-8").splitlines()
     if line.startswith("__version__")
 )
 

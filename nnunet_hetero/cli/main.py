@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nnunet_hetero import __version__
 from nnunet_hetero.cli.dispatch import Command, dispatch
 from nnunet_hetero.errors import HeteroError, os_error_in_words
 from nnunet_hetero.io.console import make_printable
 from nnunet_hetero.nnunet.folders import require_numbers
+from nnunet_hetero.version import __version__
 
 COMMANDS = {
     "activate": Command("nnunet_hetero.cli.setup.activate", "make nnU-Net's own commands know our trainers and flags"),

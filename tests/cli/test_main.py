@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from nnunet_hetero import __version__
 from nnunet_hetero.cli import main as main_module
 from nnunet_hetero.cli.data.convert import CONVERTERS
 from nnunet_hetero.cli.dispatch import Command
 from nnunet_hetero.cli.main import COMMANDS, main
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.version import __version__
 
 
 def test_help_lists_every_command(capsys):

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import textwrap
 
-from nnunet_hetero import __version__
+from nnunet_hetero.version import __version__
 
 HELP = """\
 Check an installation: versions, trainers, commands, folders, device. Says for each problem how to mend it.

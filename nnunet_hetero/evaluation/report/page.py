@@ -13,11 +13,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from nnunet_hetero import __version__
 from nnunet_hetero.evaluation.scores.metric_options import DICE
 from nnunet_hetero.evaluation.sweep.summary import Summary
 from nnunet_hetero.evaluation.sweep.table import table_rows
 from nnunet_hetero.io.atomic_files import replace_bytes, replace_text
+from nnunet_hetero.version import __version__
 
 ExtraTable = tuple[str, Sequence[Sequence[str]], str]
 """Title, rows (the first is the header), and a note below."""

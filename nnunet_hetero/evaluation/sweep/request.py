@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_hetero import __version__
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.version import __version__
 
 if TYPE_CHECKING:
     import torch

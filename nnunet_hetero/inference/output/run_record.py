@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from typing_extensions import NotRequired, TypedDict
 
-from nnunet_hetero import __version__
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.io.documents import Document
+from nnunet_hetero.version import __version__
 
 RUN_NAME = "run.json"
 FAILED_NAME = "failed.json"
