@@ -44,20 +44,24 @@ class Found(NamedTuple):
 
 
 def watched(removed: Collection[int], nats: Mapping[tuple[int, int], list[float]]) -> Callable[..., Gaussian]:
-    """`VariationalNetwork.fuse_level` that takes note of the divergence and replaces levels by the prior.
+    """`VariationalNetwork.fuse` that takes note of the divergence and replaces levels by the prior.
 
     Args:
         removed: The levels to replace, 0 is the finest.
         nats: By level and number of modalities, the list that the divergence of each call is added to.
     """
-    fuse = VariationalNetwork.fuse_level
+    fuse = VariationalNetwork.fuse
 
-    def fuse_level(network, encoded, level, shape):
-        posterior = fuse(network, encoded, level, shape)
-        nats[level, len(encoded)].append(kl_to_standard_normal([posterior]).item())
-        return Gaussian(*map(torch.zeros_like, posterior)) if level in removed else posterior
+    def watched_fuse(network, encoded, *arguments):
+        encoded = list(encoded)
+        posteriors = fuse(network, encoded, *arguments)
+        for level, posterior in enumerate(posteriors):
+            nats[level, len(encoded)].append(kl_to_standard_normal([posterior]).item())
+            if level in removed:
+                posteriors[level] = Gaussian(*map(torch.zeros_like, posterior))
+        return posteriors
 
-    return fuse_level
+    return watched_fuse
 
 
 def measure(model: Path, fold: str, device: torch.device, removed: Collection[int] = ()) -> Found:
@@ -65,7 +69,7 @@ def measure(model: Path, fold: str, device: torch.device, removed: Collection[in
     nats = defaultdict(list)
     with (
         tempfile.TemporaryDirectory() as folder,
-        patch.object(VariationalNetwork, "fuse_level", watched(removed, nats)),
+        patch.object(VariationalNetwork, "fuse", watched(removed, nats)),
     ):
         request = EvaluationRequest(model, [fold], output=folder, device=device, mirroring=False, step_size=1.0)
         result = evaluate_model(request)

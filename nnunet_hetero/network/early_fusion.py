@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
@@ -69,13 +69,14 @@ class EarlyFusionUNet(HeteroNetwork):
         """The U-Net's; nnU-Net switches deep supervision at ``network.decoder.deep_supervision``."""
         return self.unet.decoder
 
-    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
+    def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
         """One level: the images ``(B, M, *spatial)``, those that are not encoded zero."""
+        encoded = list(encoded)
         parameter = next(self.parameters())
         dtype = encoded[0].features[0].dtype if encoded else parameter.dtype
         images = parameter.new_zeros((batch_size, self.num_modalities, *spatial), dtype=dtype)
         for channel, features, samples in encoded:
-            images[samples, channel] = features[0][:, 0]
+            images[samples.index, channel] = features[0][:, 0]
         return [images]
 
     def decode(self, levels: Sequence[Tensor]) -> Tensor | list[Tensor]:

@@ -24,10 +24,15 @@ class PointwiseConv3d(nn.Conv3d):
         return _as_product(super()._conv_forward, input, weight, bias)
 
 
+def on_cpu(x: Tensor) -> bool:
+    """Whether the ways that are faster on a CPU are to be gone."""
+    return x.device.type == "cpu"
+
+
 def _as_product(
     convolve: Callable[[Tensor, Tensor, Tensor | None], Tensor], x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    if x.device.type != "cpu":
+    if not on_cpu(x):
         return convolve(x, weight, bias)
     constant = weight.new_zeros(1) if bias is None else bias
     weight = weight.flatten(1).expand(len(x), -1, -1)
@@ -42,7 +47,7 @@ class RowwiseNorm2d(nn.InstanceNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise ``(n, C, H, W)``."""
-        return _by_rows(self, input) if input.device.type == "cpu" else super().forward(input)
+        return _by_rows(self, input) if on_cpu(input) else super().forward(input)
 
 
 class RowwiseNorm3d(nn.InstanceNorm3d):
@@ -50,7 +55,7 @@ class RowwiseNorm3d(nn.InstanceNorm3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise ``(n, C, D, H, W)``."""
-        return _by_rows(self, input) if input.device.type == "cpu" else super().forward(input)
+        return _by_rows(self, input) if on_cpu(input) else super().forward(input)
 
 
 def _by_rows(norm: _InstanceNorm, x: Tensor) -> Tensor:
@@ -125,4 +130,4 @@ def _doubled(convolution: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | N
     """What is small is in torch's ``use_mkldnn`` (aten/src/ATen/native/Convolution.cpp)."""
     (x,) = inputs
     small = convolution.in_channels > 1 and len(x) == 1 and x.shape[:4].numel() <= 20480
-    return (x.expand(2, *x.shape[1:]),) if small and x.device.type == "cpu" else None
+    return (x.expand(2, *x.shape[1:]),) if small and on_cpu(x) else None

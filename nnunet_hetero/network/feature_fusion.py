@@ -72,8 +72,9 @@ class FeatureFusionUNet(PlannedNetwork, EncoderPerModality):
 
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Tensor:
         """What the fusion makes of the features of a level."""
-        parts = [Part(part.channel, part.features[level], part.samples) for part in encoded]
-        return self.fusions[level](parts, shape, next(self.parameters()).device)
+        device = next(self.parameters()).device
+        parts = [Part(part.channel, part.features[level], part.samples.as_tensor(device)) for part in encoded]
+        return self.fusions[level](parts, shape, device)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements of the outputs of the convolutions of encoders and decoder, for one sample with all modalities."""

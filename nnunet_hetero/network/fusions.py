@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from nnunet_hetero.config import FUSIONS_GROUP, KEY, OUR_FUSIONS, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.network.fusion import Expert, Gaussian, moments, product_of_gaussians
+from nnunet_hetero.network.fusion import Expert, Gaussian, Product
+from nnunet_hetero.network.moments import moments
+from nnunet_hetero.network.rows import Rows
 from nnunet_hetero.registry import Registry
 
 
@@ -99,8 +101,14 @@ class ProductOfGaussians(GaussianFusion):
 
     def forward(self, parts: Sequence[Part], shape: Sequence[int], device: torch.device) -> Gaussian:
         """See `GaussianFusion`; without any modality the prior."""
-        experts = [Expert(part.features, part.samples) for part in parts]
-        return product_of_gaussians(experts, shape, device, self.max_abs_log_variance)
+        product = self.begin(shape, device)
+        for part in parts:
+            product.multiply(Expert(part.features, Rows.of(part.samples.tolist(), device)))
+        return product.posterior()
+
+    def begin(self, shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32) -> Product:
+        """The prior, into which modalities can be multiplied one by one."""
+        return Product(shape, device, self.max_abs_log_variance, dtype)
 
 
 class Moments(FeatureFusion):

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.network.fusion import moments
 from nnunet_hetero.network.hetero_network import EncodedModality
+from nnunet_hetero.network.moments import moments
 from nnunet_hetero.network.per_modality import EncoderPerModality, FeatureEncoder
 from nnunet_hetero.network.planned import require_no_cascade
 
@@ -106,5 +106,6 @@ class HeMIS(EncoderPerModality):
 
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Tensor:
         """Mean and unbiased variance over the modalities, ``(B, 96, H, W)``; without any all moments are 0."""
-        parts = [(part.features[level], part.samples) for part in encoded]
-        return moments(parts, shape, next(self.parameters()).device, 1)
+        device = next(self.parameters()).device
+        parts = [(part.features[level], part.samples.as_tensor(device)) for part in encoded]
+        return moments(parts, shape, device, 1)

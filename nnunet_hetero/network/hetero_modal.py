@@ -37,6 +37,9 @@ class ModalityEncoder(FeatureEncoder):
     Args:
         backbone: nnU-Net's encoder, with ``return_skips=True``.
         latent_channels: Channels of the latent of every level.
+
+    Attributes:
+        heads: From the feature map of each level to mean and log-variance, see `Expert`.
     """
 
     def __init__(self, backbone: nn.Module, latent_channels: Sequence[int]):

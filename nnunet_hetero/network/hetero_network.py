@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import Subset
+from nnunet_hetero.network.fusible import compile_fusible
 from nnunet_hetero.network.fusion import Gaussian
+from nnunet_hetero.network.rows import Rows, rows_by_modality
 
 Level = Gaussian | Tensor
 """What modalities are fused to at one level: a distribution of the decoder's input, or that input."""
@@ -29,12 +32,12 @@ class EncodedModality(NamedTuple):
     Attributes:
         channel: The modality.
         features: Feature maps of every level, each ``(n, C, *spatial)``, finest first.
-        samples: Which samples of the batch the n rows belong to, ``(n,)`` int64.
+        samples: Which samples of the batch the n rows belong to.
     """
 
     channel: int
     features: list[Tensor]
-    samples: Tensor
+    samples: Rows
 
 
 class HeteroNetwork(nn.Module, ABC):
@@ -50,8 +53,8 @@ class HeteroNetwork(nn.Module, ABC):
         encoders: One module per modality, from ``(n, 1, *spatial)`` to a list of feature maps, finest first.
         decoder: From the levels that modalities are fused to, to the segmentation; nnU-Net switches its attribute
             ``deep_supervision``.
-        image_decoder: From the latents and what they were fused from, ``(B, M)`` bool, to the images of all modalities,
-            ``(B, M, *spatial)``; None if the network completes none.
+        image_decoder: From the latents, what they were fused from, ``(B, M)`` bool, and some modalities (None for all)
+            to their images, ``(B, M, *spatial)``; None if the network completes none.
         stochastic: Whether the network has latents, which can be drawn.
         required: The only modalities that the network uses, and all of which it needs; None if it takes any subset.
         segmentation_output: Names of the weights that belong to the labels of a dataset.
@@ -95,11 +98,11 @@ class HeteroNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
+    def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
         """Fuse the modalities at every level, finest first.
 
         Args:
-            encoded: From `encode`, or part of it; may be empty.
+            encoded: From `encode` or `encode_each`, or part of it; may be empty.
             batch_size: B.
             spatial: The images' spatial shape, in voxels.
 
@@ -132,16 +135,17 @@ class HeteroNetwork(nn.Module, ABC):
         Returns:
             One entry for each modality that at least one sample has.
         """
-        encoded = []
-        # On the host: which encoders run is decided there, and a GPU would be waited for once per modality.
-        available = available.cpu()
-        for channel, encoder in enumerate(self.encoders):
-            samples = available[:, channel].nonzero().flatten().to(x.device)
+        return list(self.encode_each(x, available))
+
+    def encode_each(self, x: Tensor, available: Tensor) -> Iterator[EncodedModality]:
+        """One modality of `encode` after the other."""
+        # On the host: which encoders run is decided there, once, and a GPU is waited for at most here.
+        rows_of = rows_by_modality(available.tolist(), x.device)
+        for channel, (encoder, samples) in enumerate(zip(self.encoders, rows_of, strict=True)):
             if len(samples):
-                images = x[:, channel : channel + 1]
-                features = encoder(images if len(samples) == len(x) else images[samples])
-                encoded.append(EncodedModality(channel, features, samples))
-        return encoded
+                # Never a view: a compiled encoder would be compiled anew for each kind of view.
+                images = samples.pick(x[:, channel : channel + 1]).clone(memory_format=torch.contiguous_format)
+                yield EncodedModality(channel, encoder(images), samples)
 
     def decode(self, levels: Sequence[Tensor]) -> Tensor | list[Tensor]:
         """Segment: logits ``(B, K, *spatial)``, or a list, finest first, with deep supervision."""
@@ -166,8 +170,7 @@ class HeteroNetwork(nn.Module, ABC):
                 "This model has no image decoders (its network has none, or hetero_modal.image_decoders is false in "
                 "its plans)."
             )
-        images = self.image_decoder(latents, available)
-        return images if modalities is None else images[:, list(modalities)]
+        return self.image_decoder(latents, available, modalities)
 
     def forward(self, x: Tensor, available: Tensor | None = None) -> Any:
         """Segment from the available modalities; in training mode from a draw, in evaluation mode from the mean.
@@ -187,8 +190,10 @@ class HeteroNetwork(nn.Module, ABC):
     def fused(self, x: Tensor, available: Tensor | None) -> tuple[list[Level], Tensor]:
         """What `fuse` makes of images, and ``(B, M)`` bool, what they were encoded from; arguments as for `forward`."""
         self.require_channels(x)
-        available = (self.availability(x) if available is None else available).cpu().bool()
-        return self.fuse(self.encode(x, available), len(x), x.shape[2:]), available
+        available = self.availability(x) if available is None else available
+        if available.device.type != "cpu" or available.dtype != torch.bool:
+            available = available.cpu().bool()
+        return self.fuse(self.encode_each(x, available), len(x), x.shape[2:]), available
 
     def latents(self, levels: Sequence[Level], available: Tensor) -> list[Tensor]:
         """The decoder's input: a draw from every Gaussian in training mode, its mean in evaluation mode."""
@@ -202,14 +207,15 @@ class HeteroNetwork(nn.Module, ABC):
     def _draw(self, level: Level) -> Tensor:
         if isinstance(level, Tensor):
             return level
-        return level.sample() if self.training else level.mean
+        return level.sample() if self.training else level.point()
 
     def availability(self, x: Tensor) -> Tensor:
         """Which modalities each sample has, ``(B, M)`` bool: those whose channel is not identically zero."""
         return (x != 0).flatten(2).any(dim=2)
 
     def compile_parts(self, **kwargs: Any) -> None:
-        """torch.compile every encoder and decoder in place; the fusion stays eager, since its subsets vary."""
+        """torch.compile encoders, decoders and the arithmetic of the fusion; what depends on the subset stays eager."""
+        compile_fusible(**kwargs)
         for part in (*self.encoders, self.decoder, self.image_decoder):
             if part is not None:
                 part.compile(**kwargs)

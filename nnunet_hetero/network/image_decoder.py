@@ -30,12 +30,15 @@ class SubsetOutput(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1 + num_modalities, num_modalities))
         nn.init.kaiming_normal_(self.weight.data[0], a=1e-2)  # as nnU-Net's convolutions
 
-    def forward(self, features: Tensor, available: Tensor) -> Tensor:
-        """Images ``(B, M, *spatial)`` from features ``(B, C, *spatial)`` and ``(B, M)`` bool."""
+    def forward(self, features: Tensor, available: Tensor, modalities: Sequence[int] | None = None) -> Tensor:
+        """Images ``(B, M, *spatial)`` from features ``(B, C, *spatial)`` and ``(B, M)`` bool; only some on demand."""
         available = available.to(features.device, self.weight.dtype, non_blocking=True)
         parts = nn.functional.pad(available, (1, 0), value=1.0)
         weight = torch.einsum("bp,pmc->bmc", parts, self.weight)
-        images = torch.baddbmm((parts @ self.bias)[..., None], weight, features.flatten(2))
+        bias = parts @ self.bias
+        if modalities is not None:
+            weight, bias = weight[:, list(modalities)], bias[:, list(modalities)]
+        images = torch.baddbmm(bias[..., None], weight, features.flatten(2))
         return images.unflatten(2, features.shape[2:])
 
 
@@ -65,11 +68,12 @@ class ImageDecoder(LatentDecoder):
         self.seg_layers = nn.ModuleList([nn.Identity()])
         self.output = SubsetOutput(widths[0], num_modalities)
 
-    def forward(self, latents: Sequence[Tensor], available: Tensor) -> Tensor:
+    def forward(self, latents: Sequence[Tensor], available: Tensor, modalities: Sequence[int] | None = None) -> Tensor:
         """Images ``(B, M, *spatial)`` from the latents of all levels, finest first.
 
         Args:
             latents: z of every level.
             available: ``(B, M)`` bool, what they were fused from.
+            modalities: Which images; default those of all M.
         """
-        return self.output(super().forward(latents), available)
+        return self.output(super().forward(latents), available, modalities)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import torch
@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nnunet_hetero.network.fast_cpu import never_small_and_alone
 from nnunet_hetero.network.hetero_network import EncodedModality, HeteroNetwork, Level
+from nnunet_hetero.network.rows import Rows
 
 Result = TypeVar("Result")
 
@@ -47,13 +48,18 @@ class EncoderPerModality(HeteroNetwork):
         self.channels = list(channels)
         self.strides = strides
 
-    def fuse(self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
+    def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
         """See `HeteroNetwork`."""
-        shapes = level_shapes(spatial, self.strides)
-        levels = [(batch_size, channels, *shape) for channels, shape in zip(self.channels, shapes, strict=True)]
+        encoded = list(encoded)
+        levels = self.fused_shapes(batch_size, spatial)
         # What the finest makes is most of it, and worth making twice.
         finest = compute_again(self, self.fuse_level, encoded, 0, levels[0])
         return [finest, *(self.fuse_level(encoded, level, shape) for level, shape in enumerate(levels[1:], start=1))]
+
+    def fused_shapes(self, batch_size: int, spatial: Sequence[int]) -> list[tuple[int, ...]]:
+        """``(B, C, *spatial)`` of every fused level, finest first; arguments as for `fuse`."""
+        shapes = level_shapes(spatial, self.strides)
+        return [(batch_size, channels, *shape) for channels, shape in zip(self.channels, shapes, strict=True)]
 
     @abstractmethod
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Level:
@@ -73,13 +79,16 @@ def restricted(encoded: Sequence[EncodedModality], available: Tensor) -> list[En
         encoded: From `HeteroNetwork.encode`.
         available: ``(B, M)`` bool on the host, a subset for each sample.
     """
+    device = encoded[0].features[0].device if encoded else "cpu"
     parts = []
     for channel, features, samples in encoded:
-        rows = available[:, channel][samples.cpu()].nonzero().flatten().to(samples.device)
-        if len(rows) == len(samples):
+        kept = [place for place, number in enumerate(samples.numbers) if available[number, channel]]
+        if len(kept) == len(samples):
             parts.append(EncodedModality(channel, features, samples))
-        elif len(rows):
-            parts.append(EncodedModality(channel, [level[rows] for level in features], samples[rows]))
+        elif kept:
+            rows = Rows.of(kept, device)
+            numbers = Rows.of([samples.numbers[place] for place in kept], device)
+            parts.append(EncodedModality(channel, [rows.pick(level) for level in features], numbers))
     return parts
 
 

@@ -91,10 +91,11 @@ class PaperEncoder(FeatureEncoder):
 
     def __init__(self, dimension: int):
         super().__init__(PaperBackbone(dimension))
+        self.heads = nn.ModuleList(nn.Identity() for _ in FEATURES)
 
     def posterior(self, level: int, features: Tensor) -> Tensor:
         """Mean and log-variance of this modality alone, which its features are; see `Expert`."""
-        return features
+        return self.heads[level](features)
 
 
 class PaperDecoder(nn.Module):
@@ -129,9 +130,10 @@ class PaperDecoder(nn.Module):
 class ImageDecoders(nn.ModuleList):
     """A decoder for each modality, from the latents of all levels to ``(B, M, *spatial)``."""
 
-    def forward(self, latents: Sequence[Tensor], available: Tensor) -> Tensor:
-        """Decode all images, whatever the latents were fused from."""
-        return torch.cat([compute_again(self, decoder, latents) for decoder in self], dim=1)
+    def forward(self, latents: Sequence[Tensor], available: Tensor, modalities: Sequence[int] | None = None) -> Tensor:
+        """Decode the images of some modalities, default all, whatever the latents were fused from."""
+        decoders = self if modalities is None else [self[modality] for modality in modalities]
+        return torch.cat([compute_again(self, decoder, latents) for decoder in decoders], dim=1)
 
 
 class PaperUHVED(VariationalNetwork):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.network.fusion import Gaussian, kl_to_standard_normal
-from nnunet_hetero.network.fusions import PRODUCT_OF_GAUSSIANS, GaussianFusion, Part, fusion_of
+from nnunet_hetero.network.fusions import PRODUCT_OF_GAUSSIANS, GaussianFusion, Part, ProductOfGaussians, fusion_of
 from nnunet_hetero.network.hetero_network import EncodedModality
 from nnunet_hetero.network.per_modality import EncoderPerModality, compute_again, restricted
 
@@ -36,7 +36,8 @@ class VariationalNetwork(EncoderPerModality):
     """Each modality says where the latents of every level are, as a Gaussian; decoders take a draw from their product.
 
     A network built on this sets, beside what `EncoderPerModality` says, ``image_decoder`` if it has one; each of its
-    encoders has ``posterior(level, features)``, the parameters of its `Expert`.
+    encoders has ``heads``, one per level, which make the parameters of its `Expert` of its features, and
+    ``posterior(level, features)``, which applies one.
 
     Args:
         num_modalities: M, the number of input channels.
@@ -64,12 +65,27 @@ class VariationalNetwork(EncoderPerModality):
             fusion(channels, num_modalities, len(strides[0]), config) for channels in latent_channels
         )
 
+    def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Gaussian]:
+        """See `HeteroNetwork`; into the product of Gaussians each modality is multiplied as it comes."""
+        if any(type(fusion) is not ProductOfGaussians for fusion in self.fusions):
+            return super().fuse(encoded, batch_size, spatial)
+        weight = next(self.parameters())
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        products = [
+            fusion.begin(shape, weight.device, dtype)
+            for fusion, shape in zip(self.fusions, self.fused_shapes(batch_size, spatial), strict=True)
+        ]
+        for channel, features, samples in encoded:
+            for product, level, head in zip(products, features, self.encoders[channel].heads, strict=True):
+                product.multiply_head(samples, level, head)
+        return [product.posterior() for product in products]
+
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
         """What the fusion makes of the modalities' posteriors; ours: their product with the prior."""
         parts = []
         for channel, features, samples in encoded:
             posterior = self.encoders[channel].posterior(level, features[level])
-            parts.append(Part(channel, posterior, samples))
+            parts.append(Part(channel, posterior, samples.as_tensor(posterior.device)))
         return self.fusions[level](parts, shape, next(self.parameters()).device)
 
     def forward(

@@ -39,7 +39,9 @@ class Choice:
     Args:
         capacity: One of `WIDTHS`.
         changes: Patch size, batch size, architecture and settings, as in nnU-Net's plans.
-        gigabytes: Estimate of a training step with nnU-Net's mixed precision on a GPU, by nnU-Net's own measure.
+        gigabytes: Estimate of a training step with nnU-Net's mixed precision on a GPU, by nnU-Net's own measure, which
+            includes what the GPU takes beside tensors.
+        tensor_gigabytes: The most that the step's tensors hold at once, which torch reports as allocated.
         float32_gigabytes: The same on a CPU, where all is float32.
         target: Gigabytes that were aimed at.
         reason: Why this capacity, for the user.
@@ -48,6 +50,7 @@ class Choice:
     capacity: str
     changes: dict[str, Any]
     gigabytes: float
+    tensor_gigabytes: float
     float32_gigabytes: float
     target: float
     reason: str
@@ -125,7 +128,7 @@ def describe_choice(name: str, before: Mapping[str, Any], choice: Choice, traine
         f"  {'batch':<21}{after['batch_size']} (nnU-Net: {before['batch_size']})",
         *widths,
         f"  {'memory of a step':<21}about {choice.gigabytes:.2g} GB on a GPU (target {choice.target:g}), "
-        f"{choice.float32_gigabytes:.2g} GB in float32 on a CPU",
+        f"{choice.tensor_gigabytes:.2g} GB of them tensors; {choice.float32_gigabytes:.2g} GB in float32 on a CPU",
     ]
 
 
@@ -167,6 +170,7 @@ def _plan(
             KEY: settings,
         },
         gigabytes=float(elements / (reference * batch) * planner.UNet_reference_val_corresp_GB),
+        tensor_gigabytes=training_bytes(network, planned["patch_size"], planned["batch_size"], autocast=True) / 1e9,
         float32_gigabytes=training_bytes(network, planned["patch_size"], planned["batch_size"]) / 1e9,
         target=float(planner.UNet_vram_target_GB),
         reason=reason,

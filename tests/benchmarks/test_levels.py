@@ -8,6 +8,7 @@ import torch
 
 from nnunet_hetero.evaluation.sweep.model import evaluate_model
 from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
+from nnunet_hetero.network.fusion import Gaussian
 from nnunet_hetero.network.variational import VariationalNetwork
 
 CPU = torch.device("cpu")
@@ -40,13 +41,12 @@ def test_a_level_removed_is_at_the_prior_for_the_decoder(tiny_model, monkeypatch
 
 def test_divergence_of_a_level(tiny_model, monkeypatch):
     """Every mean 2, every variance 1: ½ · 2² nats."""
-    fuse = VariationalNetwork.fuse_level
+    fuse = VariationalNetwork.fuse
 
     def constant(*arguments):
-        posterior = fuse(*arguments)
-        return posterior._replace(mean=posterior.mean * 0 + 2, log_variance=posterior.log_variance * 0)
+        return [Gaussian(level.mean * 0 + 2, level.log_variance * 0) for level in fuse(*arguments)]
 
-    monkeypatch.setattr(VariationalNetwork, "fuse_level", constant)
+    monkeypatch.setattr(VariationalNetwork, "fuse", constant)
     found = levels.measure(tiny_model.folder, "0", CPU)
     assert [nats[1] for nats in found.nats.values()] == pytest.approx([2.0] * 3)
 

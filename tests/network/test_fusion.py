@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
 import torch
 from torch.distributions import Normal
 
-from nnunet_hetero.network.fusion import Expert, Gaussian, moments, product_of_gaussians
+from nnunet_hetero.network.fusion import Expert, Gaussian, Product, product_of_gaussians
+from nnunet_hetero.network.rows import Rows
 
 SHAPE = (3, 2, 4)
 CLAMP = 10.0
@@ -22,7 +24,7 @@ def random_gaussian(seed: int, shape=SHAPE, dtype=torch.float64) -> Gaussian:
 
 def everyone(gaussian: Gaussian) -> Expert:
     """An expert on all samples of the batch."""
-    return Expert(torch.cat(gaussian, dim=1), torch.arange(len(gaussian.mean)))
+    return Expert(torch.cat(gaussian, dim=1), Rows.of(range(len(gaussian.mean))))
 
 
 def as_normal(gaussian: Gaussian) -> Normal:
@@ -81,8 +83,10 @@ class TestIsTheProductOfDensities:
 class TestBatchOfDifferentSubsets:
     def test_each_sample_is_fused_from_its_own(self):
         experts = [random_gaussian(seed) for seed in range(3)]
-        samples = [torch.tensor(rows) for rows in ([0, 2], [0], [0, 1, 2])]
-        mixed = [Expert(torch.cat(expert, dim=1)[rows], rows) for expert, rows in zip(experts, samples, strict=True)]
+        samples = [Rows.of(rows) for rows in ([0, 2], [0], [0, 1, 2])]
+        mixed = [
+            Expert(rows.pick(torch.cat(expert, dim=1)), rows) for expert, rows in zip(experts, samples, strict=True)
+        ]
         fused = product_of_gaussians(mixed, SHAPE, "cpu")
         for row, subset in enumerate([(0, 1, 2), (2,), (0, 2)]):
             alone = fuse(*(experts[number] for number in subset))
@@ -90,7 +94,7 @@ class TestBatchOfDifferentSubsets:
             torch.testing.assert_close(fused.log_variance[row], alone.log_variance[row])
 
     def test_sample_of_nobody_is_the_prior(self):
-        expert = Expert(torch.cat(random_gaussian(0, (1, *SHAPE[1:])), dim=1), torch.tensor([1]))
+        expert = Expert(torch.cat(random_gaussian(0, (1, *SHAPE[1:])), dim=1), Rows.of([1]))
         mean, log_variance = product_of_gaussians([expert], SHAPE, "cpu")
         assert not mean[[0, 2]].any()
         assert not log_variance[[0, 2]].any()
@@ -99,15 +103,73 @@ class TestBatchOfDifferentSubsets:
 
 class TestGradient:
     def test_as_differences_have_it(self):
-        """In a batch whose samples have different experts, or none; some log-variances are clamped."""
-        samples = [torch.tensor([0, 2]), torch.tensor([2]), torch.tensor([1, 0])]
+        """In a batch whose samples have different experts, or none; consecutive and scattered ones."""
+        samples = [Rows.of([0, 2]), Rows.of([2]), Rows.of([0, 1, 4])]
         experts = [torch.cat(random_gaussian(seed, (len(rows), 2, 3)), dim=1) for seed, rows in enumerate(samples)]
-        assert max(expert[:, 2:].abs().max() for expert in experts) > 1.5
 
         def fused(*parameters):
-            return product_of_gaussians(list(map(Expert, parameters, samples)), (4, 2, 3), "cpu", 1.5)
+            return product_of_gaussians(list(map(Expert, parameters, samples)), (5, 2, 3), "cpu", 10.0)
 
         assert torch.autograd.gradcheck(fused, [expert.requires_grad_() for expert in experts])
+
+    def test_of_a_head_made_again(self):
+        """The same gradients, of features and of the head's weights, as if its output had been kept."""
+        torch.manual_seed(0)
+        head, samples = torch.nn.Conv1d(3, 4, 1).double(), Rows.of([0, 2])
+        features = torch.randn(2, 3, 5, dtype=torch.float64)
+        found = []
+        for again in (False, True):
+            leaf = features.clone().requires_grad_()
+            product = Product((3, 2, 5), "cpu", 10.0, torch.float64)
+            if again:
+                product.multiply_head(samples, leaf, head)
+            else:
+                product.multiply(Expert(head(leaf), samples))
+            mean, log_variance = product.posterior()
+            found.append(torch.autograd.grad(mean.sin().sum() + log_variance.sum(), (leaf, *head.parameters())))
+        for kept, made_again in zip(*found, strict=True):
+            torch.testing.assert_close(made_again, kept)
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+    @pytest.mark.parametrize(("log_variance", "leads_back"), [(12.0, 1), (-12.0, -1)])
+    def test_beyond_the_clamp_only_what_leads_back_passes(self, dtype, log_variance, leads_back):
+        """A descent goes against the gradient: above the clamp a positive one leads back, below a negative one."""
+        for direction in (1, -1):
+            parameters = torch.full((1, 2, 4), log_variance, dtype=dtype)
+            parameters[:, 0] = 1
+            leaf = parameters.requires_grad_()
+            fused = product_of_gaussians([Expert(leaf, Rows.of([0]))], (1, 1, 4), "cpu", CLAMP)
+            # log σ² rises with the expert's own.
+            (1000 * direction * fused.log_variance.sum()).backward()
+            gradient = leaf.grad[:, 1]
+            if direction == leads_back:
+                assert (gradient * direction > 0).all()
+            else:
+                assert (gradient == 0).all()
+
+    def test_a_log_variance_beyond_the_clamp_comes_back(self):
+        leaf = torch.tensor([[[0.0], [14.0]]], requires_grad=True)
+        optimizer = torch.optim.SGD([leaf], lr=1e3)
+        for _ in range(40):
+            optimizer.zero_grad()
+            fused = product_of_gaussians([Expert(leaf, Rows.of([0]))], (1, 1, 1), "cpu", CLAMP)
+            (fused.log_variance + 5).square().sum().backward()
+            optimizer.step()
+            if leaf[0, 1] < CLAMP:
+                return
+        raise AssertionError(f"still at {leaf[0, 1].item()}")
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_goes_back_in_the_type_of_the_expert(self, dtype):
+        """And is that of float32, rounded."""
+        gradients = []
+        for kind in (dtype, torch.float32):
+            expert = torch.cat(random_gaussian(0), dim=1).to(dtype).to(kind).requires_grad_()
+            mean, log_variance = product_of_gaussians([Expert(expert, Rows.of([0, 1, 2]))], SHAPE, "cpu", CLAMP)
+            (mean.square().sum() + log_variance.sum()).backward()
+            gradients.append(expert.grad)
+        assert [gradient.dtype for gradient in gradients] == [dtype, torch.float32]
+        torch.testing.assert_close(gradients[0], gradients[1].to(dtype))
 
 
 class TestNumerics:
@@ -122,7 +184,7 @@ class TestNumerics:
             assert found.dtype == torch.float32
             torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
     @pytest.mark.parametrize("log_variances", [(CLAMP,) * 5, (-CLAMP,) * 5, (-CLAMP, CLAMP, -CLAMP, CLAMP, 0.0)])
     def test_finite_at_the_clamp(self, log_variances, dtype):
         parts = [
@@ -133,8 +195,41 @@ class TestNumerics:
         (fused.mean.sum() + fused.log_variance.exp().sum() + fused.sample().sum()).backward()
         assert all(torch.isfinite(value).all() for value in (*fused, *(leaf.grad for leaf in leaves)))
 
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_extremes_of_half_precision(self, dtype):
+        """The largest numbers that the type has, infinite log-variances among them: the sums stay float32's."""
+        largest = torch.finfo(dtype).max
+        parts = [torch.full((1, 1, 4), value, dtype=dtype) for value in (100.0, -largest, largest)]
+        leaves = [torch.cat([parts[0], log_variance], dim=1).requires_grad_() for log_variance in parts[1:]]
+        fused = product_of_gaussians([Expert(leaf, Rows.of([0])) for leaf in leaves], (1, 1, 4), "cpu", CLAMP)
+        precision = 1 + math.exp(CLAMP) + math.exp(-CLAMP)
+        torch.testing.assert_close(fused.log_variance, torch.full((1, 1, 4), -math.log(precision)))
+        torch.testing.assert_close(fused.mean, torch.full((1, 1, 4), 100 * (precision - 1) / precision))
+        with torch.autocast("cpu", dtype=dtype):
+            draw = fused.sample(torch.Generator().manual_seed(0))
+        (draw.float().sum() + fused.log_variance.sum()).backward()
+        assert all(torch.isfinite(leaf.grad).all() for leaf in leaves)
+
+    @pytest.mark.parametrize("number", [8, 32])
+    def test_many_sure_experts_do_not_overflow_float16(self, number):
+        """Their precisions sum to 176 000 and more, the largest number of float16 is 65 504."""
+        expert = torch.cat([torch.full(SHAPE, 2.0), torch.full(SHAPE, -CLAMP)], dim=1).half()
+        fused = product_of_gaussians([Expert(expert, Rows.of([0, 1, 2]))] * number, SHAPE, "cpu", CLAMP)
+        torch.testing.assert_close(fused.log_variance.exp().reciprocal(), torch.full(SHAPE, 1 + number * math.exp(10)))
+        torch.testing.assert_close(fused.mean, torch.full(SHAPE, 2.0), rtol=1e-5, atol=0)
+
 
 class TestSample:
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_leaves_in_the_type_of_autocast(self, dtype):
+        """Rounded from float32, noise and all."""
+        gaussian = Gaussian(*(part.float() for part in random_gaussian(0)))
+        exact = gaussian.sample(torch.Generator().manual_seed(1))
+        with torch.autocast("cpu", dtype=dtype):
+            draw, point = gaussian.sample(torch.Generator().manual_seed(1)), gaussian.point()
+        assert exact.dtype == torch.float32
+        assert torch.equal(draw, exact.to(dtype)) and torch.equal(point, gaussian.mean.to(dtype))
+
     def test_moments(self):
         gaussian = Gaussian(torch.full((200_000,), 3.0), torch.full((200_000,), -1.5))
         draw = gaussian.sample(torch.Generator().manual_seed(0))
@@ -167,46 +262,3 @@ class TestSample:
 
 def prior() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.zeros(SHAPE, dtype=torch.float64), torch.zeros(SHAPE, dtype=torch.float64)
-
-
-class TestMoments:
-    @staticmethod
-    def part(values, samples=(0,)):
-        """A feature map of one channel and one voxel per sample."""
-        return torch.tensor(values, dtype=torch.float64).view(-1, 1, 1), torch.tensor(samples)
-
-    def test_by_hand(self):
-        """Means and variances of 1, 2 and 6."""
-        parts = [self.part([value]) for value in (1.0, 2.0, 6.0)]
-        assert moments(parts, (1, 1, 1), "cpu").flatten().tolist() == pytest.approx([3, 14 / 3])
-        assert moments(parts, (1, 1, 1), "cpu", correction=1).flatten().tolist() == pytest.approx([3, 7])
-
-    @pytest.mark.parametrize("correction", [0, 1])
-    def test_each_sample_over_its_own_modalities(self, correction):
-        """Sample 0 has 1 and 3, sample 1 has 5 alone, sample 2 nothing."""
-        parts = [self.part([1.0, 5.0], (0, 1)), self.part([3.0])]
-        found = moments(parts, (3, 1, 1), "cpu", correction)
-        assert found[..., 0].tolist() == [[2, 1 + correction], [5, 0], [0, 0]]
-
-    @pytest.mark.parametrize("number", [1, 2, 4])
-    def test_as_torch_has_them(self, number):
-        values = torch.randn(number, 2, 3, 4, 5, dtype=torch.float64)
-        parts = [(value, torch.arange(2)) for value in values]
-        mean, variance = moments(parts, (2, 3, 4, 5), "cpu").chunk(2, dim=1)
-        torch.testing.assert_close(mean, values.mean(0))
-        torch.testing.assert_close(variance, values.var(0, correction=0))
-
-    def test_gradient_is_finite_where_the_variance_is_zero(self):
-        features = torch.ones(2, 1, 3, requires_grad=True)
-        moments([(features, torch.arange(2))], (2, 1, 3), "cpu").sum().backward()
-        assert torch.equal(features.grad, torch.ones_like(features))
-
-    def test_close_values_of_half_precision(self):
-        """The variance of 1000 and 1001 is 1/4; a difference of float16's or float32's squares would lose it."""
-        parts = [(torch.full((1, 1, 1), value).half(), torch.tensor([0])) for value in (1000.0, 1001.0)]
-        found = moments(parts, (1, 1, 1), "cpu")
-        assert found.dtype == torch.float32
-        assert found.flatten().tolist() == [1000.5, 0.25]
-
-    def test_nothing_present(self):
-        assert moments([], (2, 3, 4), "cpu").eq(0).all()

@@ -224,7 +224,7 @@ class TestStart:
         network = HeteroModalVAE.from_plans(tiny_configuration(**settings), modalities, 3, False)
         for channel, encoder in enumerate(network.encoders):
             for level, features in enumerate(encoder(random_images(2, 1))):
-                mean, log_variance = encoder.posterior(level, features).chunk(2, dim=1)
+                mean, log_variance = encoder.heads[level](features).chunk(2, dim=1)
                 own = torch.arange(network.channels[level]) % modalities == channel
                 assert (log_variance[:, own] == -2.0).all()
                 assert (log_variance[:, ~own] == -0.5).all()

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.effort import Effort, with_memory_at_hand
 from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_entropy, draws_of
 from nnunet_hetero.inference.engine.model import LoadedModel, Weights
-from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
+from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.extent import voxel_size
 from nnunet_hetero.nnunet.regions import RegionDecoder
@@ -101,10 +102,10 @@ def predict_preprocessed(
     heads = model.label_manager.num_segmentation_heads if segment else 0
     entropies = uncertain and sampling.num_samples > 0
 
-    def predict(weights: Weights, fold: int, results_device: torch.device) -> tuple[DrawStatistics, Tensor]:
+    def predict(weights: Weights, fold: int, effort: Effort) -> tuple[DrawStatistics, Tensor]:
         # Folds draw apart, as their latents differ.
         key = (sampling.seed, case, fold)
-        window = window_of(model, weights, key, tuple(padded.shape[1:]), results_device)
+        window = window_of(model, weights, key, tuple(padded.shape[1:]), effort)
         run = window.run(padded, available, draws_of(sampling.num_samples, len(window.views)), heads, completed)
         statistics = DrawStatistics(regions, decide, entropies)
         for probabilities in run.probabilities():
@@ -113,7 +114,7 @@ def predict_preprocessed(
 
     with threads_of_nnunet():
         for fold, weights in enumerate(model.parameters):
-            draws, images = with_results_on_device(model, partial(predict, weights, fold))
+            draws, images = with_memory_at_hand(model, partial(predict, weights, fold))
             if total is None:
                 total, completion = draws, images
             else:

@@ -45,5 +45,5 @@ def latents(levels: Sequence[Level], row: int, generator: torch.Generator | None
             result.append(level[row : row + 1])
         else:
             one = Gaussian(level.mean[row : row + 1], level.log_variance[row : row + 1])
-            result.append(one.mean if generator is None else one.sample(generator))
+            result.append(one.point() if generator is None else one.sample(generator))
     return result

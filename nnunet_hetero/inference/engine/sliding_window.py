@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,13 +19,15 @@ from nnunet_hetero.inference.engine.latent_draws import Draw, View
 from nnunet_hetero.inference.engine.network_steps import encode_for_all, fuse_subset, latents
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 
-AT_ONCE = 2
+AT_ONCE_ON_CPU = 2
 """Samples per pass of the network. torch's CPU path for one sample of a small 3D convolution is slower than that for
 two; more than two bring nothing there, and memory stays below that of a training step."""
 
 ACCUMULATOR_BYTES = 2 * 2**30
 """Largest size of the maps that are filled at the same time. If the draws or subsets of a case need more, the tiles are
 gone through again for the next ones."""
+
+Item = TypeVar("Item")
 
 Slicer = tuple[int | slice, ...]
 Noise = Callable[[int, int, int], torch.Generator]
@@ -72,6 +75,7 @@ class SlidingWindow:
         device: Where the network computes.
         results_device: Where the maps are.
         noise: Random stream of a draw in a tile.
+        at_once: Samples per pass of the network.
         progress: Whether to show a progress bar.
     """
 
@@ -83,6 +87,7 @@ class SlidingWindow:
     device: torch.device
     results_device: torch.device
     noise: Noise
+    at_once: int = AT_ONCE_ON_CPU
     progress: bool = False
 
     def run(
@@ -117,10 +122,10 @@ class SlidingWindow:
         available = torch.stack([one.subset for one in maps]).any(dim=0)
         views = sorted({draw.view for one in maps for draw in one.draws})
         jobs = [(view, tile) for view in views for tile in range(len(self.slicers))]
-        for batch in batches(jobs, AT_ONCE):
+        for batch in self._batches(jobs):
             x = torch.stack([_flip(data[self.slicers[tile]].to(self.device), self.views[view]) for view, tile in batch])
             encoded = encode_for_all(self.network, x, available)
-            for items in batches(self._items(batch, x, encoded, maps), AT_ONCE):
+            for items in self._batches(self._items(batch, x, encoded, maps)):
                 self._decode(items)
             if on_progress is not None:
                 on_progress(len(batch) / len(jobs))
@@ -143,22 +148,26 @@ class SlidingWindow:
         if items[0].maps.segmentation.shape[0]:
             for item, logits in zip(items, self.network.decode(self._enough(z)), strict=False):
                 self._blend(item.maps.segmentation, self.nonlinearity(logits), item)
-        for channel in sorted({channel for item in items for channel in item.maps.completed}):
-            rows = [row for row, item in enumerate(items) if channel in item.maps.completed]
-            chosen = z if len(rows) == len(items) else [level[rows] for level in z]
-            subsets = torch.stack([items[row].maps.subset for row in rows])
-            *chosen, subsets = self._enough([*chosen, subsets])
-            images = self.network.complete(chosen, subsets, (channel,))
-            for row, image in zip(rows, images, strict=False):
-                maps = items[row].maps
-                place = maps.completed.index(channel)
-                self._blend(maps.completion[place : place + 1], image.float(), items[row])
+        rows = [row for row, item in enumerate(items) if item.maps.completed]
+        if not rows:
+            return
+        # All images that any of them wants, of one pass: of what the decoder makes only the last layer differs.
+        wanted = sorted(set(chain(*(items[row].maps.completed for row in rows))))
+        chosen = z if len(rows) == len(items) else [level[rows] for level in z]
+        *chosen, subsets = self._enough([*chosen, torch.stack([items[row].maps.subset for row in rows])])
+        for row, images in zip(rows, self.network.complete(chosen, subsets, wanted), strict=False):
+            own = [wanted.index(channel) for channel in items[row].maps.completed]
+            images = images if len(own) == len(wanted) else images[own]
+            self._blend(items[row].maps.completion, images.float(), items[row])
 
     def _enough(self, z: list[Tensor]) -> list[Tensor]:
-        """A single sample is decoded twice on a CPU, see `AT_ONCE`."""
+        """A single sample is decoded twice on a CPU, see `AT_ONCE_ON_CPU`."""
         if len(z[0]) == 1 and self.device.type == "cpu":
-            return [level.expand(AT_ONCE, *level.shape[1:]) for level in z]
+            return [level.expand(AT_ONCE_ON_CPU, *level.shape[1:]) for level in z]
         return z
+
+    def _batches(self, items: Iterable[Item]) -> Iterator[list[Item]]:
+        return batches(items, self.at_once, join_single=self.device.type == "cpu")
 
     def _blend(self, whole: Tensor, values: Tensor, item: _Item) -> None:
         values = _flip(values, self.views[item.view]).to(self.results_device)
@@ -216,12 +225,19 @@ class CaseRun:
                     yield one.segmentation.div_(self._coverage * len(one.draws))
 
 
-def batches(items: Iterable, size: int) -> Iterator[list]:
-    """Lists of ``size`` items; a remainder of one joins the list before it, a single sample being slow on a CPU."""
-    waiting: list = []
+def batches(items: Iterable[Item], size: int, join_single: bool) -> Iterator[list[Item]]:
+    """Lists of ``size`` items.
+
+    Args:
+        items: What to batch; taken one by one.
+        size: Of a batch.
+        join_single: Whether a remainder of one joins the list before it, a single sample being slow on a CPU.
+    """
+    ahead = size + 2 if join_single and size > 1 else size
+    waiting: list[Item] = []
     for item in items:
         waiting.append(item)
-        if len(waiting) == size + 2:
+        if len(waiting) == ahead:
             yield waiting[:size]
             waiting = waiting[size:]
     if waiting:

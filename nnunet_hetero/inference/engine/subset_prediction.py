@@ -11,10 +11,11 @@ from torch import Tensor
 
 from nnunet_hetero.inference.engine import sliding_window
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.effort import Effort, with_memory_at_hand
 from nnunet_hetero.inference.engine.latent_draws import draws_of
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.engine.sliding_window import Maps
-from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of, with_results_on_device
+from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of
 from nnunet_hetero.modalities import Subset, mask_of
 from nnunet_hetero.nnunet.regions import RegionDecoder
 
@@ -61,7 +62,7 @@ def predict_subsets(
         tell = partial(_scaled, on_progress, share)
         with threads_of_nnunet():
             predict = partial(_predict, model, padded, case, group, sampling, tell)
-            maps, coverage, folds = with_results_on_device(model, predict)
+            maps, coverage, folds = with_memory_at_hand(model, predict)
         while maps:
             one = maps.pop(0)
             weight = coverage[crop[1:]] * len(one.draws) * folds
@@ -101,16 +102,17 @@ def _predict(
     targets: Sequence[Target],
     sampling: SamplingOptions,
     on_progress: Callable[[float], None],
-    results_device: torch.device,
+    effort: Effort,
 ) -> tuple[list[Maps], Tensor, int]:
     """Maps of every target added up over all folds, the coverage by tiles, and the number of folds."""
+    results_device = effort.results_device
     data = data.to(results_device)
     spatial = tuple(data.shape[1:])
     heads = model.label_manager.num_segmentation_heads
     maps: list[Maps] = []
     folds = len(model.parameters)
     for fold, weights in enumerate(model.parameters):
-        window = window_of(model, weights, (sampling.seed, case, fold), spatial, results_device)
+        window = window_of(model, weights, (sampling.seed, case, fold), spatial, effort)
         maps = maps or [
             Maps(
                 torch.from_numpy(mask_of(target.subset, len(data))),

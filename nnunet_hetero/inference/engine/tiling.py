@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import TypeVar
 
 import torch
 from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.configuration import default_num_processes
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
-from nnunetv2.utilities.helpers import empty_cache
 from torch import Tensor
 
+from nnunet_hetero.inference.engine.effort import Effort
 from nnunet_hetero.inference.engine.latent_draws import generator_of, mirrored_views
 from nnunet_hetero.inference.engine.model import LoadedModel, Weights
 from nnunet_hetero.inference.engine.sliding_window import Slicer, SlidingWindow
-
-Result = TypeVar("Result")
 
 
 def padded_to_tile(model: LoadedModel, data: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
@@ -62,7 +59,7 @@ def window_of(
     weights: Weights,
     key: tuple[int | str, ...],
     spatial: tuple[int, ...],
-    results_device: torch.device,
+    effort: Effort,
 ) -> SlidingWindow:
     """A fold's sliding window over a case.
 
@@ -71,8 +68,9 @@ def window_of(
         weights: Those of the fold.
         key: With view, tile and draw it settles the random numbers.
         spatial: Shape of the padded case.
-        results_device: Where the maps are.
+        effort: How much at once, and where the maps are.
     """
+    results_device = effort.results_device
     tile = torch.ones(model.patch_size, device=results_device)
     if model.tiles.gaussian:
         tile = compute_gaussian(model.patch_size, 1 / 8, 10, torch.float32, results_device)
@@ -86,26 +84,9 @@ def window_of(
         model.device,
         results_device,
         lambda view, tile, draw: generator_of(model.device, *key, view, tile, draw),
+        effort.at_once,
         model.progress,
     )
-
-
-def with_results_on_device(model: LoadedModel, predict: Callable[[torch.device], Result]) -> Result:
-    """Predict with the maps on the device, or in the CPU's memory if they do not fit there.
-
-    Args:
-        model: The model.
-        predict: Called with the device for the maps.
-    """
-    # nnU-Net's rule: autocast on CUDA only.
-    with torch.autocast("cuda") if model.device.type == "cuda" else contextlib.nullcontext():
-        if model.results_on_device and model.device.type == "cuda":
-            try:
-                return predict(model.device)
-            except RuntimeError as error:
-                print(f"Prediction on the device failed ({error}). Trying again with the results in the CPU's memory.")
-                empty_cache(model.device)
-        return predict(torch.device("cpu"))
 
 
 @contextlib.contextmanager

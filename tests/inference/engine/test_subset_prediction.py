@@ -58,7 +58,7 @@ class ChannelsOfZeros(OneByOne):
     def fuse(self, encoded, batch_size, spatial):
         images = torch.zeros(batch_size, 4, *spatial)
         for channel, features, samples in encoded:
-            images[samples, channel] = features[0][:, 0]
+            images[samples.index, channel] = features[0][:, 0]
         return [images, torch.full((batch_size, 1), float(len(encoded)))]
 
     def decode(self, levels):
@@ -226,6 +226,10 @@ class TestBatches:
         ("number", "sizes"), [(0, []), (1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [2, 3]), (6, [2, 2, 2])]
     )
     def test_none_is_left_alone(self, number, sizes):
-        found = list(batches(iter(range(number)), 2))
+        found = list(batches(iter(range(number)), 2, join_single=True))
         assert [len(batch) for batch in found] == sizes
         assert [item for batch in found for item in batch] == list(range(number))
+
+    @pytest.mark.parametrize(("number", "size", "sizes"), [(3, 2, [2, 1]), (3, 1, [1, 1, 1]), (9, 4, [4, 4, 1])])
+    def test_a_gpu_never_takes_more_than_its_batch(self, number, size, sizes):
+        assert [len(batch) for batch in batches(range(number), size, join_single=False)] == sizes

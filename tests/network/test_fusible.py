@@ -1,0 +1,52 @@
+"""The arithmetic of the fusion, as it is written and as torch.compile takes it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nnunet_hetero.network.fusible import compile_fusible, restore_fusible
+from nnunet_hetero.network.fusion import Expert, kl_to_standard_normal, product_of_gaussians
+from nnunet_hetero.network.rows import Rows
+
+
+@pytest.fixture
+def compiled():
+    """What torch.compile gets to see; the graphs are run as they are."""
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    compile_fusible(backend=backend, fullgraph=True)
+    yield graphs
+    restore_fusible()
+    torch._dynamo.reset()
+
+
+def fused_step(dtype: torch.dtype) -> list[torch.Tensor]:
+    """Forward and backward of everything: consecutive and scattered samples, some log-variances clamped."""
+    generator = torch.Generator().manual_seed(0)
+    rows = [Rows.of([0, 1, 2]), Rows.of([0, 2]), Rows.of([1])]
+    leaves = [
+        (6 * torch.randn(len(samples), 4, 3, 3, 3, generator=generator)).to(dtype).requires_grad_() for samples in rows
+    ]
+    fused = product_of_gaussians(list(map(Expert, leaves, rows)), (3, 2, 3, 3, 3), "cpu", 10.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+        draw = fused.sample(torch.Generator().manual_seed(1))
+    kl = kl_to_standard_normal([fused])
+    (draw.float().square().mean() + kl).backward()
+    return [*fused, draw, kl, *(leaf.grad for leaf in leaves)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_same_result_without_a_break_of_the_graph(compiled, dtype):
+    """``fullgraph`` raises at a break, which would be one kernel more."""
+    found = fused_step(dtype)
+    assert compiled
+    restore_fusible()
+    for one, other in zip(found, fused_step(dtype), strict=True):
+        assert one.dtype == other.dtype
+        torch.testing.assert_close(one, other)
