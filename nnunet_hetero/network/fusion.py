@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 
 from nnunet_hetero.config import ELEMENTS
-from nnunet_hetero.network.fusible import Fusible, multiply_into
-from nnunet_hetero.network.rows import Rows
+from nnunet_hetero.network.fusing.fusible import Fusible, multiply_into
+from nnunet_hetero.network.fusing.rows import Rows
 
 PIECE = 2**25
 """Elements of a modality's parameters that are worked on at a time, whole samples; in float32 that is 128 MiB."""

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from nnunet_hetero.config import FUSIONS_GROUP, KEY, OUR_FUSIONS, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.network.fusing.moments import moments
+from nnunet_hetero.network.fusing.rows import Rows
 from nnunet_hetero.network.fusion import Expert, Gaussian, Product
-from nnunet_hetero.network.moments import moments
-from nnunet_hetero.network.rows import Rows
 from nnunet_hetero.registry import Registry
 
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.network.fusing.moments import moments
 from nnunet_hetero.network.hetero_network import EncodedModality
-from nnunet_hetero.network.moments import moments
 from nnunet_hetero.network.per_modality import EncoderPerModality, FeatureEncoder
 from nnunet_hetero.network.planned import require_no_cascade
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import Subset
-from nnunet_hetero.network.fusible import compile_fusible
+from nnunet_hetero.network.fusing.fusible import compile_fusible
+from nnunet_hetero.network.fusing.rows import Rows, rows_by_modality
 from nnunet_hetero.network.fusion import Gaussian
-from nnunet_hetero.network.rows import Rows, rows_by_modality
 
 Level = Gaussian | Tensor
 """What modalities are fused to at one level: a distribution of the decoder's input, or that input."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from nnunet_hetero.network.fast_cpu import never_small_and_alone
+from nnunet_hetero.network.fusing.rows import Rows
 from nnunet_hetero.network.hetero_network import EncodedModality, HeteroNetwork, Level
-from nnunet_hetero.network.rows import Rows
 
 Result = TypeVar("Result")
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from nnunet_hetero.network.fusing.rows import Rows
 from nnunet_hetero.network.fusion import Expert, Gaussian, Product, product_of_gaussians
-from nnunet_hetero.network.rows import Rows
 
 SHAPE = (3, 2, 4)
 CLAMP = 10.0

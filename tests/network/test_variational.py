@@ -7,7 +7,7 @@ import torch
 from helpers.tiny_network import everything, masks, random_images, tiny_configuration, tiny_network, train_on
 
 from nnunet_hetero.modalities import all_subsets
-from nnunet_hetero.network.fusible import restore_fusible
+from nnunet_hetero.network.fusing.fusible import restore_fusible
 from nnunet_hetero.network.fusion import Expert, Product
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 

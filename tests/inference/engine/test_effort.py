@@ -159,6 +159,8 @@ class TestOfACase:
                     return decode(levels)
 
                 monkeypatch.setattr(found.network, "decode", fails)
+            else:
+                monkeypatch.setattr(found.network, "decode", type(found.network).decode.__get__(found.network))
             return found
 
         monkeypatch.setattr("nnunet_hetero.inference.engine.case_prediction.window_of", short)

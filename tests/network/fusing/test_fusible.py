@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nnunet_hetero.network.fusible import compile_fusible, restore_fusible
+from nnunet_hetero.network.fusing.fusible import compile_fusible, restore_fusible
+from nnunet_hetero.network.fusing.rows import Rows
 from nnunet_hetero.network.fusion import Expert, kl_to_standard_normal, product_of_gaussians
-from nnunet_hetero.network.rows import Rows
 
 
 @pytest.fixture

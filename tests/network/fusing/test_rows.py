@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import torch
 
-from nnunet_hetero.network.rows import Rows, rows_by_modality
+from nnunet_hetero.network.fusing.rows import Rows, rows_by_modality
 
 
 @pytest.mark.parametrize("numbers", [(), (0,), (3,), (1, 2), (0, 1, 2, 3), (0, 2), (0, 1, 3)])

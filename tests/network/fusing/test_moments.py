@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nnunet_hetero.network.moments import moments
+from nnunet_hetero.network.fusing.moments import moments
 
 
 class TestMoments:
