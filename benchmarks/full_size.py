@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.per_modality import level_shapes
-from nnunet_hetero.training.losses import foreground, masked_l2
-from nnunet_hetero.training.optimizers import adaptive_optimizer
+from nnunet_hetero.training.optimization.losses import foreground, masked_l2
+from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 
 PATCH, BATCH = (128, 160, 112), 2
 FEATURES = (32, 64, 128, 256, 320, 320)
@@ -97,7 +97,7 @@ def training_step(
     ours = isinstance(network, HeteroModalVAE)
     present = torch.ones(len(data), data.shape[1], dtype=torch.bool)
     if ours:
-        optimizer = adaptive_optimizer("Muon", network, 5e-3, 3e-5)
+        optimizer = OPTIMIZERS.get("Muon")(network, 5e-3, 3e-5)
     else:
         optimizer = torch.optim.SGD(network.parameters(), 1e-2, 0.99, weight_decay=3e-5, nesterov=True)
 
