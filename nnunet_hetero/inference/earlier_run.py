@@ -133,14 +133,14 @@ def forget(outputs: Iterable[str | os.PathLike], writer: CaseWriter) -> None:
     for folder, cases in cases_in.items():
         for below in ("", COMPLETED_FOLDER, UNCERTAINTY_FOLDER):
             clear_drafts(Path(folder, below))
-        for file in _files_of(Path(folder), cases, writer.preparation.file_ending):
+        for file in files_of_cases(Path(folder), cases, writer.preparation.file_ending):
             file.unlink(missing_ok=True)
         for table in TABLES:
             drop_rows(Path(folder, table), cases)
         _forget_records(Path(folder), cases)
 
 
-def _files_of(folder: Path, cases: Collection[str], ending: str) -> list[Path]:
+def files_of_cases(folder: Path, cases: Collection[str], ending: str) -> list[Path]:
     """The files of cases in an output folder, of any run, the segmentations first."""
     image = "|".join(map(re.escape, dict.fromkeys((ending, *NUMBERED_FORMATS))))
     patterns = {

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_hetero.cases.find import Case
-from nnunet_hetero.inference.earlier_run import EarlierRun, MadeFrom, say_why_again
+from nnunet_hetero.inference.earlier_run import EarlierRun, MadeFrom, files_of_cases, say_why_again
 from nnunet_hetero.inference.engine.model import LoadedModel
-from nnunet_hetero.inference.output.case_writer import CaseWriter
+from nnunet_hetero.inference.output.case_writer import COMPLETED_FOLDER, UNCERTAINTY_FOLDER, CaseWriter
 from nnunet_hetero.io.atomic_files import clear_drafts, locked, replace_text
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.places import require_apart, require_new_names
@@ -68,14 +68,18 @@ def checked_outputs(
     if outputs is None:
         return [None] * len(cases)
     paths = [os.path.join(outputs, case.name) for case in cases] if isinstance(outputs, str) else list(outputs)
-    files = []
+    files: list[str] = []
+    folders: dict[str, list[str]] = {}
     for path in paths:
         folder, name = os.path.split(path)
         files += [os.path.join(folder, file) for file in writer.expected(name, writer.modalities)]
-    require_apart(
-        sorted({os.path.dirname(file) for file in files}),
-        {"-i": source if isinstance(source, str | os.PathLike) else None},
-    )
+        folders.setdefault(folder or os.curdir, []).append(name)
+    for folder, names in folders.items():
+        # What an earlier run left of the cases is removed, whatever this one is asked for.
+        below = [Path(folder, name) for name in ("", COMPLETED_FOLDER, UNCERTAINTY_FOLDER)]
+        require_apart(below, {"-i": source if isinstance(source, str | os.PathLike) else None})
+        removed = map(str, files_of_cases(Path(folder), names, writer.preparation.file_ending))
+        files += set(removed) - set(map(os.path.normpath, files))
     inputs: list[str] = []
     for case in cases:
         inputs += filter(None, case.files)

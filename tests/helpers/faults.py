@@ -14,6 +14,8 @@ from typing import Any
 
 KILLED = 9
 CHANGES = ("replace", "rename", "unlink", "remove", "rmdir", "mkdir", "fsync", "truncate")
+FREEING = ("unlink", "remove", "rmdir")
+"""They need no room."""
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 Function = Callable[[], Any]
@@ -47,16 +49,16 @@ def fault_at(number: int, fault: Function, below: Path) -> Iterator[list[int]]:
     originals = {name: getattr(os, name) for name in CHANGES}
     original_open = builtins.open
 
-    def change(before: Function = lambda: None) -> None:
+    def change(before: Function = lambda: None, name: str = "") -> None:
         seen[0] += 1
-        if seen[0] == number + 1:
+        if seen[0] == number + 1 and not (fault is fill and name in FREEING):
             before()
             fault()
 
     def counted(name: str):
         def function(*arguments, **keywords):
             if isinstance(arguments[0], int) or keywords.get("dir_fd") is not None or _is_below(arguments[0], below):
-                change()
+                change(name=name)
             return originals[name](*arguments, **keywords)
 
         return function

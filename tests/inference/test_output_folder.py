@@ -11,7 +11,9 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.output_folder import checked_outputs
 
 WRITER = SimpleNamespace(
-    modalities=("T1", "T1c"), expected=lambda case, _: [f"{case}.nii.gz", f"completed/{case}_0000.nii.gz"]
+    modalities=("T1", "T1c"),
+    preparation=SimpleNamespace(file_ending=".nii.gz"),
+    expected=lambda case, _: [f"{case}.nii.gz", f"completed/{case}_0000.nii.gz"],
 )
 
 
@@ -48,6 +50,15 @@ class TestLists:
             checked_outputs(
                 [str(tmp_path / case.name) for case in found], [case.files for case in found], found, WRITER
             )
+
+    def test_input_that_looks_like_an_earlier_output(self, tmp_path):
+        """It would be removed before the case is read."""
+        (tmp_path / "completed").mkdir()
+        image = tmp_path / "completed" / "A_0001.nii.gz"
+        image.touch()
+        found = [Case("A", (None, str(image)))]
+        with pytest.raises(SettingsError, match=r"completed/A_0001\.nii\.gz would be written, but it is the input"):
+            checked_outputs([str(tmp_path / "A")], [[None, str(image)]], found, WRITER)
 
     def test_same_name_twice(self, tmp_path):
         found = cases(tmp_path, "A", "B")
