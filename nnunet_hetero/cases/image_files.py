@@ -51,7 +51,7 @@ def read_nifti(file: str | os.PathLike, what: str | None = None) -> nibabel.Nift
         if content[:2] in (b"\x1c\x02", b"\x02\x1c"):
             raise ValueError("it is NIfTI-2, which ITK does not read; save it as NIfTI-1")
         image = nibabel.Nifti1Image.from_bytes(content)
-        _require_length(len(content), image.header, image.dataobj.offset)
+        _require_length(len(content), nibabel.Nifti1Header(content[:HEADER_BYTES], check=False))
     except READING_ERRORS as error:
         raise DataError(_damaged(what or file, error)) from error
     return image
@@ -94,15 +94,14 @@ def require_whole(file: str | os.PathLike, what: str | None = None) -> None:
             while block := stream.read(1 << 22):
                 length += len(block)
         if is_nifti(file):
-            header = read_header(file)
-            _require_length(length, header, header.get_data_offset())
+            _require_length(length, read_header(file))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(_damaged(what or file, error)) from error
 
 
-def _require_length(found: int, header: nibabel.Nifti1Header, offset: int) -> None:
+def _require_length(found: int, header: nibabel.Nifti1Header) -> None:
     voxels = int(np.prod([int(size) for size in header.get_data_shape()]))
-    expected = int(offset) + voxels * header.get_data_dtype().itemsize
+    expected = int(header.get_data_offset()) + voxels * header.get_data_dtype().itemsize
     if found < expected:
         raise EOFError(f"it ends after {found} of {expected} bytes")
 

@@ -79,7 +79,7 @@ def shown(values: Iterable[Any]) -> str:
 
 def _likely(found: list[float], known: list[int], raw: Mapping[int, int]) -> str:
     """What the values of a label map probably mean; empty if there is no telling."""
-    changed = {value: raw[value] for value in found if value in raw and raw[value] != value}
+    changed = {value: label for value, label in raw.items() if value in found and label != value}
     if changed and all(value in raw for value in found):
         return (
             f"These are the labels of the raw data, which the data set numbers anew: {_arrows(changed)}. Change them."
@@ -104,5 +104,5 @@ def _by_order(found: list[float], known: Collection[int]) -> str:
     return f"By their order they may mean: {_arrows(changed)}. Change them if so."
 
 
-def _arrows(meanings: Mapping[float, int]) -> str:
+def _arrows(meanings: Mapping[Any, int]) -> str:
     return ", ".join(f"{value:.7g} is {label}" for value, label in meanings.items())
