@@ -216,8 +216,11 @@ def _misspelt_cases(files: Sequence[RawFile], found: Collection[str]) -> list[Ra
 
 def _read_mapping(file: Path) -> dict[str, dict[str, str]]:
     """Rows of ``name_mapping.csv`` by each of the case names in them."""
-    with open(file, newline="", encoding="utf-8-sig", errors="replace") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with open(file, newline="", encoding="utf-8-sig", errors="replace") as stream:
+            rows = list(csv.DictReader(stream))
+    except csv.Error as error:
+        raise DataError(f"{file} is no CSV table ({error}). Put back the one of the release, or remove it.") from error
     by_name = {}
     for row in rows:
         names = [name for name in row.values() if isinstance(name, str) and release_of(name)]

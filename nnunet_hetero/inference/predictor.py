@@ -32,6 +32,7 @@ from nnunet_hetero.inference.output.modality_record import describe, record
 from nnunet_hetero.inference.output.run_record import describe_run
 from nnunet_hetero.inference.output_folder import checked_outputs, still_to_do, write_settings
 from nnunet_hetero.modalities import Modalities, Subset
+from nnunet_hetero.nnunet.arguments import usable_device
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
             SettingsError: As in `initialize_from_trained_model_folder`.
         """
         set_ext_trainer()
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         # nnU-Net prints where it looks for the trainer, and that the CPU is no GPU.
         with contextlib.redirect_stdout(io.StringIO()):
             predictor = cls(**{"device": device, "allow_tqdm": False, **arguments})

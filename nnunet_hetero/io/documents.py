@@ -306,6 +306,8 @@ def _path(steps: tuple[int | str, ...], content: Any, missing: bool) -> str:
 
 
 def _expectation(entry: Mapping[str, Any]) -> str:
+    if entry["type"] == "string_pattern_mismatch":
+        return "what may be there"
     message = entry["msg"].split(",")[0].removeprefix("Input should be ")
     return _JSON_WORDS.get(message, message)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from nnunet_hetero.cases.find import find_cases
-from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.output.modality_record import read_record
 from nnunet_hetero.inference.output.volumes import plain_name
 from nnunet_hetero.inference.output_folder import ARGUMENTS_NAME, BESIDE
+from nnunet_hetero.io.documents import CsvDocument
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.json_files import DATASET_JSON
 from nnunet_hetero.nnunet.regions import Region
 from nnunet_hetero.viewer.layers import Background, CaseView, Overlay
 from nnunet_hetero.viewer.picture import Picture
@@ -52,7 +55,7 @@ class CaseFolder:
         Raises:
             DataError: If the folder has none.
         """
-        return read_dataset_json(self.output)
+        return DATASET_JSON.read(self.output / "dataset.json")
 
     @property
     def modalities(self) -> Modalities:
@@ -242,12 +245,17 @@ def _number(text: str | None) -> str:
     return f"{float(text):.3g}" if text else "unknown"
 
 
+NUMBER = Annotated[str, Field(pattern=r"^$|^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")]
+PREDICTED = CsvDocument(
+    {"case": str}, "a table of a prediction, numbers by case", "Predict again.", {"modalities": str}, NUMBER
+)
+
+
 def _row(file: Path, case: str) -> dict[str, str]:
     """The row of a case in a table that the prediction wrote; empty if there is none."""
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {}
-    with open(file, encoding="utf-8", newline="") as stream:
-        return next((row for row in csv.DictReader(stream) if row.get("case") == case), {})
+    return next((row for row in PREDICTED.read(file) if row["case"] == case), {})
 
 
 def _literal(name: str) -> str:

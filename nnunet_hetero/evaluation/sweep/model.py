@@ -28,6 +28,7 @@ from nnunet_hetero.io.atomic_files import alone_in, replace_json, replace_text
 from nnunet_hetero.io.places import require_apart
 from nnunet_hetero.io.provenance import Provenance
 from nnunet_hetero.modalities import Modalities, Subset, parse_subsets
+from nnunet_hetero.nnunet.arguments import usable_device
 from nnunet_hetero.nnunet.regions import Region, regions_of
 
 
@@ -159,7 +160,7 @@ def _predictor(request: EvaluationRequest) -> HeteroModalPredictor:
         options=PredictionOptions(sampling=request.sampling, trust_checkpoint=request.trust_checkpoint),
         tile_step_size=request.step_size,
         use_mirroring=request.mirroring,
-        device=torch.device(request.device or ("cuda" if torch.cuda.is_available() else "cpu")),
+        device=usable_device(request.device or ("cuda" if torch.cuda.is_available() else "cpu")),
         allow_tqdm=False,
     )
 
