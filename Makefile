@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test bench lint docs release-check wheelhouse
+.PHONY: help demo compare test bench mutants lint docs release-check wheelhouse
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench: $(READY)  ## time and memory of training, prediction, and the evaluation 
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/sweep.py
+
+mutants: $(READY)  ## whether the tests find faults that are put into the code; prints those that survive
+	$(BIN)/python tools/mutants.py
 
 lint: $(READY)  ## style of the code
 	$(BIN)/ruff check .

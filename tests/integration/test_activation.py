@@ -100,3 +100,20 @@ def test_environment_of_the_operating_system_is_refused(tmp_path, monkeypatch, c
     assert main(["activate"]) == 0
     assert main(["deactivate"]) == 0
     assert os.listdir(tmp_path) == ["EXTERNALLY-MANAGED"]
+
+
+def test_the_guard_is_there_before_anything_names_it(tmp_path, monkeypatch):
+    """Another interpreter may start between two writes."""
+    written = []
+    replace_text = activation.replace_text
+
+    def noted(path, text):
+        written.append(path.name)
+        for other in tmp_path.glob("*"):
+            assert not other.name.endswith((".pth", ".start")) or (tmp_path / f"{activation.GUARD}.py").exists()
+        replace_text(path, text)
+
+    monkeypatch.setattr(activation, "replace_text", noted)
+    monkeypatch.setattr(activation.startup_files, "__defaults__", ((3, 15),))
+    activation.activate(tmp_path)
+    assert written[0] == f"{activation.GUARD}.py" and len(written) > 1

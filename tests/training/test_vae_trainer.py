@@ -390,3 +390,45 @@ class TestValidation:
         found = {size: trainer.history.values[f"pseudo_dice/{size}"][0] for size in (1, 2, 3, 4)}
         assert found == pytest.approx({1: 0.25, 2: 0.5, 3: math.nan, 4: 1.0}, nan_ok=True)
         assert trainer.logger.get_value("mean_fg_dice", 0) == pytest.approx((4 * 1 + 6 * 2 + 4) / (4 * 11))
+
+
+class TestWhatIsOptimised:
+    """The gradient of one step, part by part, against the objective written out by hand."""
+
+    @pytest.mark.parametrize("weights", [{}, {"reconstruction_weight": 0.7, "kl_weight": 0.4}])
+    def test_every_part_follows_its_own_loss(self, make_trainer, weights):
+        trainer = initialised(make_trainer(seed=4, optimizer="SGD", **weights))
+        network, config = trainer.network, trainer.hetero
+        present, drawn = masks((0, 1, 2, 3), (0, 1, 3)), masks((0, 3), (1,))
+        batch = batch_for(trainer, present)
+        data, target = batch["data"], batch["target"]
+
+        def gradients(objective) -> dict[str, torch.Tensor]:
+            network.zero_grad(set_to_none=True)
+            torch.manual_seed(7)  # the same draw of the latents
+            objective().backward()
+            return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+        optimised = gradients(lambda: trainer.losses(data, target, present, drawn)[0])
+
+        def parts():
+            output = network(data, drawn, full=True)
+            where = ((data != 0) & present[..., None, None, None]).any(1, keepdim=True)
+            errors = (output.completion - data).square() * where
+            mean = errors.flatten(2).sum(2) / where.flatten(2).sum(2)
+            return trainer.loss(output.segmentation, target), output.kl, (mean * present).sum() / present.sum()
+
+        network.completion_gradient = 1.0  # by hand the latents get the gradient of their own objective
+
+        def of_the_latents():
+            segmentation, kl, images = parts()
+            return segmentation + config.kl_weight * kl + config.reconstruction_weight * images
+
+        latents = gradients(of_the_latents)
+        images = gradients(lambda: 4 * parts()[2])  # each of the M images' own loss in full
+        segmentation = gradients(lambda: parts()[0])
+        expected = {"encoders": latents, "decoder": segmentation, "image_decoder": images}
+        assert {name.split(".")[0] for name in optimised} == set(expected)
+        for name, gradient in optimised.items():
+            torch.testing.assert_close(gradient, expected[name.split(".")[0]][name], rtol=1e-3, atol=1e-6, msg=name)
+        assert all(optimised[f"encoders.{channel}.heads.0.weight"].abs().max() > 0 for channel in (0, 1, 3))

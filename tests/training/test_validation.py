@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from nnunet_hetero.modalities import all_subsets
+from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.training.validation import (
+    ValidationCycle,
     pseudo_dice_by_size,
     seen_through,
     steps_by_size,
@@ -104,3 +106,28 @@ def test_pseudo_dice():
     ]
     found = pseudo_dice_by_size(rows, 3)
     assert found == pytest.approx({1: 0.25, 2: 0.75, 3: np.nan}, nan_ok=True)
+
+
+class TestCycle:
+    def test_ranks_share_the_subsets_of_an_epoch(self):
+        subsets = all_subsets(4)
+        cycles = [ValidationCycle(subsets, 4, Ranks(number, 2)) for number in range(2)]
+        shown = []
+        for cycle in cycles:
+            cycle.begin(3, 10)
+            shown.append([cycle.next_subset() for _ in range(10)])
+        together = [subset for pair in zip(*shown, strict=True) for subset in pair]
+        assert together == subsets_of_epoch(subsets, 3, 20) and shown[0] != shown[1]
+
+    def test_every_epoch_begins_anew(self):
+        cycle = ValidationCycle(all_subsets(3), 3, Ranks())
+        for epoch in (0, 1):
+            cycle.begin(epoch, 7)
+            assert [cycle.next_subset() for _ in range(7)] == subsets_of_epoch(all_subsets(3), epoch, 7)
+
+    def test_pseudo_dice_of_the_steps_that_were_shown(self):
+        cycle = ValidationCycle([(0,), (0, 1)], 2, Ranks())
+        cycle.begin(0, 2)
+        sizes = [len(cycle.next_subset()) for _ in range(2)]
+        outputs = [{"tp_hard": np.array([size]), "fp_hard": np.array([0]), "fn_hard": np.array([2])} for size in sizes]
+        assert cycle.pseudo_dice(outputs) == pytest.approx({1: 0.5, 2: 4 / 6})

@@ -170,3 +170,25 @@ class TestStep:
         scaler.unscale_(optimizer)
         scaler.step(optimizer)
         assert not torch.equal(network[0].weight, before["0.weight"])
+
+
+def test_steps_are_nesterovs():
+    """Along (1 - m) g + m (m v + (1 - m) g), with gradients that differ from step to step."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3))
+    momentum, lr = 0.9, 0.1
+    optimizer = Muon(network, lr, 0.0, momentum)
+    weight = network[1].weight
+    expected, mean = weight.detach().clone().flatten(1), torch.zeros(5, 36)
+    for step in range(3):
+        gradients = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(step))
+        for parameter in network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        weight.grad = gradients.clone()
+        optimizer.step()
+        gradient = gradients.flatten(1)
+        mean = momentum * mean + (1 - momentum) * gradient
+        direction = (1 - momentum) * gradient + momentum * mean
+        (root,) = inverse_roots([direction])
+        expected = expected - lr * ROOT_MEAN_SQUARE * 36**0.5 * (root @ direction)
+        torch.testing.assert_close(weight.detach().flatten(1), expected, rtol=1e-4, atol=1e-5)

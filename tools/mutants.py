@@ -1,0 +1,255 @@
+"""A small mutation check: one fault after the other is put into a copy of the code, and tests must find each.
+
+    python tools/mutants.py            # all
+    python tools/mutants.py muon kl    # those whose name has one of these words
+
+Prints the survivors; exit code 1 if more than one in ten survive, or a fault no longer fits the code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("nnunet_hetero", "dataset_conversion", "tests", "docs", "pyproject.toml", "setup.py", "benchmarks", "tools")
+ALLOWED = 0.1
+"""Share of survivors."""
+
+
+class Mutant(NamedTuple):
+    """A fault.
+
+    Attributes:
+        name: What is wrong.
+        file: Where, from the repository's root.
+        before: Code, once in the file.
+        after: What it becomes.
+        tests: Files or tests that must find it.
+    """
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+NETWORK, TRAINING, ENGINE = "nnunet_hetero/network/", "nnunet_hetero/training/", "nnunet_hetero/inference/engine/"
+OPTIMISED = ("tests/training/test_vae_trainer.py::TestWhatIsOptimised",)
+STATISTICS = ("tests/inference/engine/test_latent_draws.py",)
+SUBSETS = ("tests/inference/engine/test_subset_prediction.py",)
+
+MUTANTS = (
+    Mutant(
+        "images optimised without their number",
+        TRAINING + "vae_trainer.py",
+        "optimised + len(self.modalities) * reconstruction",
+        "optimised + reconstruction",
+        OPTIMISED,
+    ),
+    Mutant(
+        "latents get all of the images' gradient",
+        NETWORK + "hetero_modal.py",
+        "config.reconstruction_weight / num_modalities",
+        "config.reconstruction_weight",
+        OPTIMISED,
+    ),
+    Mutant(
+        "the divergence is not optimised",
+        TRAINING + "vae_trainer.py",
+        "segmentation + self.hetero.kl_weight * output.kl",
+        "segmentation + 0 * output.kl",
+        OPTIMISED,
+    ),
+    Mutant(
+        "Muon steps along the plain mean",
+        TRAINING + "optimization/muon.py",
+        "directions = torch._foreach_lerp(gradients, means, momentum)",
+        "directions = means",
+        ("tests/training/optimization/test_muon.py",),
+    ),
+    Mutant(
+        "Muon does not decay weights",
+        TRAINING + "optimization/muon.py",
+        'group["momentum"], 1 - group["lr"] * group["weight_decay"]',
+        'group["momentum"], 1',
+        ("tests/training/optimization/test_muon.py",),
+    ),
+    Mutant(
+        "kl of several subsets is that of the first",
+        NETWORK + "variational.py",
+        "outputs.append(HeteroModalOutput(segmentation, completion, posterior, kl))",
+        "outputs.append(HeteroModalOutput(segmentation, completion, posterior, outputs[0].kl if outputs else kl))",
+        ("tests/network/test_variational.py",),
+    ),
+    Mutant(
+        "entropies of other folds are lost",
+        ENGINE + "latent_draws.py",
+        "self._entropy = _plus(self._entropy, other._entropy)",
+        "pass",
+        STATISTICS,
+    ),
+    Mutant(
+        "decisions of other folds are lost",
+        ENGINE + "latent_draws.py",
+        "self._hits = _plus(self._hits, other._hits)",
+        "pass",
+        STATISTICS,
+    ),
+    Mutant(
+        "images are completed for the first sample's subset",
+        ENGINE + "sliding_window.py",
+        "torch.stack([items[row].maps.subset for row in rows])",
+        "torch.stack([items[0].maps.subset for row in rows])",
+        SUBSETS,
+    ),
+    Mutant(
+        "draws of a tile do not depend on the view",
+        ENGINE + "tiling.py",
+        "generator_of(model.device, *key, view, tile, draw)",
+        "generator_of(model.device, *key, tile, draw)",
+        (*SUBSETS, "tests/inference/engine/test_case_prediction.py"),
+    ),
+    Mutant(
+        "a case without its row in a table counts as done",
+        "nnunet_hetero/inference/earlier_run.py",
+        "cases_with_row(self.folder / table) for table in writer.tables()",
+        "cases_with_row(self.folder / table) for table in ()",
+        ("tests/inference/test_earlier_run.py",),
+    ),
+    Mutant(
+        "files that name the guard are written before it",
+        "nnunet_hetero/integration/activation.py",
+        "reversed(startup_files().items())",
+        "startup_files().items()",
+        ("tests/integration/test_activation.py",),
+    ),
+    Mutant(
+        "ranks validate the same subsets",
+        TRAINING + "validation.py",
+        "chosen[self.ranks.number :: self.ranks.count]",
+        "chosen[:: self.ranks.count]",
+        ("tests/training/test_validation.py",),
+    ),
+    Mutant(
+        "a plan may name any class of torch",
+        "nnunet_hetero/nnunet/plan_names.py",
+        "isinstance(found, type) and issubclass(found, nn.Module)",
+        "isinstance(found, type)",
+        ("tests/nnunet/test_plan_names.py", "tests/nnunet/test_model_gate.py"),
+    ),
+    Mutant(
+        "rare regions weigh as much as common ones",
+        "nnunet_hetero/splits/schemes.py",
+        "weights = 1 / counts.sum(axis=0)",
+        "weights = np.ones_like(counts.sum(axis=0), dtype=float)",
+        ("tests/splits",),
+    ),
+    Mutant(
+        "the prior is left out of the product",
+        NETWORK + "fusion.py",
+        "torch.ones_like(zeros), torch.zeros_like(zeros)",
+        "torch.zeros_like(zeros) + 1e-6, torch.zeros_like(zeros)",
+        ("tests/network/test_fusion.py",),
+    ),
+    Mutant(
+        "variance over modalities in one pass",
+        NETWORK + "fusion.py",
+        "(features.to(dtype) - mean[samples]).square()",
+        "features.to(dtype).square() - mean[samples].square()",
+        ("tests/network/test_fusion.py",),
+    ),
+    Mutant(
+        "replaced layers stay in a block's sequence",
+        NETWORK + "fast_cpu.py",
+        "setattr(parent, name, replacements[child])",
+        "isinstance(parent, nn.Sequential) or setattr(parent, name, replacements[child])",
+        ("tests/network/test_fast_cpu.py",),
+    ),
+    Mutant(
+        "a fusion's weights begin as nnU-Net's convolutions",
+        NETWORK + "feature_fusion.py",
+        "initialise_as_nnunet(self.encoders, self.decoder)",
+        "initialise_as_nnunet(self)",
+        ("tests/network/test_fusions.py",),
+    ),
+    Mutant(
+        "gradients are not clipped",
+        TRAINING + "optimization/step.py",
+        "nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)",
+        "pass",
+        ("tests/training/optimization/test_step.py",),
+    ),
+    Mutant(
+        "an absent channel keeps its values in early fusion",
+        NETWORK + "hetero_network.py",
+        "available = (self.availability(x) if available is None else available).cpu().bool()",
+        "available = self.availability(x).cpu().bool()",
+        ("tests/network/test_early_fusion.py",),
+    ),
+)
+
+
+def copy_of_the_code(folder: Path) -> None:
+    """Copy what tests need."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    # As an editable installation has it.
+    (folder / "nnunet_hetero" / "dataset_conversion").symlink_to(folder / "dataset_conversion")
+
+
+def survives(mutant: Mutant, folder: Path) -> bool:
+    """Whether the tests pass with the fault in the copy.
+
+    Raises:
+        ValueError: If the code that the fault replaces is not there exactly once.
+    """
+    file = folder / mutant.file
+    text = file.read_text(encoding="utf-8")
+    if text.count(mutant.before) != 1:
+        raise ValueError(f"{mutant.file} has {text.count(mutant.before)} times: {mutant.before}")
+    file.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
+    try:
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
+        environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        if done.returncode not in (0, 1):
+            raise ValueError(f"the tests did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done.returncode == 0
+    finally:
+        file.write_text(text, encoding="utf-8")
+
+
+def main(words: list[str]) -> int:
+    """Try the faults; 1 if too many survive, or one does not fit."""
+    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
+    survivors, misfits = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_of_the_code(folder)
+        for mutant in chosen:
+            try:
+                alive = survives(mutant, folder)
+            except ValueError as error:
+                misfits.append(mutant)
+                print(f"does not fit  {mutant.name}: {error}", flush=True)
+                continue
+            print(f"{'SURVIVES' if alive else 'found':<14}{mutant.name}", flush=True)
+            if alive:
+                survivors.append(mutant)
+    print(f"{len(survivors)} of {len(chosen)} survive.")
+    return int(bool(misfits) or len(survivors) > ALLOWED * len(chosen))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
