@@ -96,6 +96,9 @@ def find_cases(
             continue
         case = _case_of_list([str(folder / file) for _, file in names.images[name]], modalities, file_ending)
         problem = case.problem or doubt.doubt(case.name, case.files, doubtful, modalities, kept, file_ending)
+        lacking = [channel for channel in kept if problem is None and case.files[channel] is None]
+        if lacking and name in names.unknown:
+            doubt.tell_unknown(name, names.unknown[name], lacking, modalities)
         if name in names.claimed:
             problem = problem or doubt.maybe_label(case.name, case.files)
         cases.append(replace(case, problem=problem))

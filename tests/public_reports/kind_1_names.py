@@ -233,6 +233,7 @@ def _background(place: Place) -> int:
 RENAMED = (
     *("X_0001.nii", "X_0001.NII.GZ", "X_1.nii.gz", "X_001.nii.gz", "X-0001.nii.gz", "X_0001 (1).nii.gz"),
     *("x_0001.nii", "X_T1c.nii.gz", "X_t1ce.nii.gz", "X_0001.nrrd", "X_0001.nii.gz.part", "X_0001/"),
+    *("X_O001.nii.gz", ".X_0001.nii.gz.icloud"),
 )
 
 SITUATIONS = [

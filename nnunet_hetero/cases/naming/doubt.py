@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from nnunet_hetero.cases.naming.names import SEPARATORS, VOLUMES, Doubtful, FolderNames, split_ending
+from nnunet_hetero.cases.naming.names import SEPARATORS, VOLUMES, Doubtful, FolderNames, image_name, split_ending
 from nnunet_hetero.modalities import Modalities, Subset
 
 
@@ -42,10 +42,36 @@ def tell(names: FolderNames) -> None:
     alike: dict[str, list[str]] = {}
     for case in names.images:
         alike.setdefault("".join(letter for letter in case.lower() if letter not in SEPARATORS), []).append(case)
-    for group in alike.values():
+    for group in (*alike.values(), *_torn_apart(names, alike)):
         if len(group) > 1:
             listed = " and ".join(f"'{case}'" for case in sorted(group))
             print(f"WARNING: {listed} are taken for different cases. Are they one patient?")
+
+
+def _torn_apart(names: FolderNames, alike: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Cases of which one's name is the other's with something before or behind it, as ``X_0001_0000`` beside X without
+    channel 0, and which have no channel in common.
+    """
+    channels = {case: {channel for channel, _ in entries} for case, entries in names.images.items()}
+    spelt = {case for group in alike.values() if len(group) > 1 for case in group}
+    found = []
+    for case in names.images:
+        parts = (match.start() for match in re.finditer(rf"[{re.escape(SEPARATORS)}]+", case))
+        shorter = {part for place in parts for part in (case[:place], case[place:].lstrip(SEPARATORS))}
+        for other in sorted(shorter & channels.keys() - {case}):
+            named = image_name(f"{case}.", ".")
+            same = channels[other] & ({named[1]} if named and named[0] == other else channels[case])
+            if not same and not {case, other} <= spelt:
+                found.append((other, case))
+    return found
+
+
+def tell_unknown(case: str, unknown: Sequence[str], lacking: Sequence[int], modalities: Modalities) -> None:
+    """Say that a case lacks modalities while images lie beside it whose names do not say what they are."""
+    print(
+        f"WARNING: case '{case}' has no {modalities.label(lacking)}, but {unknown[0]} lies there, whose name does not "
+        "say what it is. It is ignored. If it is one of them, give it its channel number."
+    )
 
 
 def no_image(case: str, doubtful: Sequence[Doubtful], modalities: Modalities, ending: str) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from nnunet_hetero.io.drafts import is_draft
 from nnunet_hetero.modalities import Modalities
 
 VOLUMES = (
@@ -51,16 +52,23 @@ SYNONYMS = (
     frozenset(("t1c", "t1ce", "t1gd", "t1cgd", "t1post", "t1contrast", "t1wce")),
     frozenset(("t2", "t2w")),
     frozenset(("flair", "t2f", "t2flair", "t2wflair", "fl")),
+    frozenset(("pet", "pt", "suv", "fdg", "fdgpet")),
 )
 """Names of modalities that stand for one another."""
 
 SEPARATORS = " _-."
+
+LETTERS_FOR_DIGITS = str.maketrans("OoIl", "0011")
+
+NOT_HERE = re.compile(r"\.(?P<name>[^.].*(?:\.icloud|\.[A-Za-z0-9]{6}))")
+"""Hidden files in place of an image: a placeholder of iCloud's, or what rsync has not wholly copied."""
 
 _DIGITS = re.compile(
     r"[\s_.\-]*(?:ch|chan|channel|mod|modality|c|m)?[\s_.\-]*(?<!\d)(?P<number>\d{1,6})(?!\d)", re.IGNORECASE
 )
 _NUMBERED = re.compile(r"(?P<case>.*[^\W_].*?)(?P<rest>[\s_.\-]+\d{1,5}(?:[\s_\-]*(?:\(\d+\)|copy.*))?)", re.IGNORECASE)
 _NAMED = re.compile(r"(?P<case>.*[^\W_].*?)(?P<rest>[\s_.\-]+[^\W_]*[^\W\d_][^\W_]*)")
+_LOOKS_LIKE_DIGITS = re.compile(r"(?<=[\s_.\-])(?=[OoIl]*\d)[OoIl\d]{4}(?![^\W_])")
 _STRICT = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
 
@@ -87,6 +95,7 @@ class FolderNames:
         labels: Files that are named like images, but are label maps of cases in the folder by all appearances.
         claimed: Cases whose only images are named like label maps of other cases here: nobody can tell which they are.
         others: Files with the data set's ending that are no images of a case.
+        unknown: By case, images beside its own whose names do not say what they are.
     """
 
     images: Mapping[str, list[tuple[int, str]]]
@@ -94,6 +103,7 @@ class FolderNames:
     labels: list[str]
     claimed: frozenset[str]
     others: list[str]
+    unknown: Mapping[str, list[str]]
 
 
 def image_name(name: str, ending: str) -> tuple[str, int] | None:
@@ -142,7 +152,7 @@ def channels_in(text: str, modalities: Modalities) -> tuple[int, ...]:
     named = _named_channels(text, modalities)
     if named:
         return named
-    match = _DIGITS.match(text)
+    match = _DIGITS.match(_LOOKS_LIKE_DIGITS.sub(lambda found: found[0].translate(LETTERS_FOR_DIGITS), text))
     if match is None or (match.start("number") == 0 and len(match["number"]) != 4):
         return ()
     number = int(match["number"])
@@ -178,9 +188,13 @@ def sort_names(files: Iterable[str], folders: Iterable[str], modalities: Modalit
         found = [Doubtful(name, (channel,)) for channel, name in images.pop(case)]
         doubtful.setdefault(case.rstrip(SEPARATORS), []).extend(found)
     others = []
+    unknown: dict[str, list[str]] = {}
     known = _Known(images, modalities, ending)
     for name in rest:
         found = known.case_of(name)
+        owner = known.owner(name) if found is None else None
+        if owner is not None:
+            unknown.setdefault(owner, []).append(name)
         if found is not None:
             doubtful.setdefault(found[0], []).append(Doubtful(name, found[1]))
         elif name.endswith(ending) and not name.startswith("."):
@@ -189,7 +203,7 @@ def sort_names(files: Iterable[str], folders: Iterable[str], modalities: Modalit
         found = None if name.startswith(".") else known.case_of(name, only_known=True)
         if found is not None:
             doubtful.setdefault(found[0], []).append(Doubtful(f"{name}{os.sep}", found[1]))
-    return FolderNames(images, doubtful, labels, claimed, others)
+    return FolderNames(images, doubtful, labels, claimed, others, unknown)
 
 
 def _labels_among(images: Mapping[str, list[tuple[int, str]]], ending: str) -> tuple[list[str], frozenset[str]]:
@@ -223,6 +237,8 @@ class _Known:
 
     def case_of(self, name: str, only_known: bool = False) -> tuple[str, tuple[int, ...]] | None:
         """Case and channels that a file could be of; None if it is no image by all appearances."""
+        not_here = None if is_draft(name) else NOT_HERE.fullmatch(name)
+        name = not_here["name"].removesuffix(".icloud") if not_here else name
         if name.startswith(".") or name.lower().endswith(NO_IMAGES):
             return None
         stem, ending = (name.removesuffix(self.ending), "") if only_known else split_ending(name)
@@ -246,6 +262,16 @@ class _Known:
         if not may_be_new or _is_named_no_image(stem) or _shape(stem) in self.shapes:
             return None
         return self._unknown_case(stem)
+
+    def owner(self, name: str) -> str | None:
+        """The case whose name a file's begins with, if the rest is a word that does not say what the image is."""
+        stem, ending = split_ending(name)
+        if name.startswith(".") or not self._is_volume(ending) or _is_named_no_image(stem):
+            return None
+        if self._known(stem) is not None or _shape(stem) in self.shapes:
+            return None  # a label map
+        ends = (end for end in range(len(stem) - 1, 0, -1) if stem[end] in SEPARATORS)
+        return next((self.cases[stem[:end].lower()] for end in ends if stem[:end].lower() in self.cases), None)
 
     def _known(self, case: str) -> str | None:
         return self.cases.get(case.lower(), self.cases.get(case.rstrip(SEPARATORS).lower()))

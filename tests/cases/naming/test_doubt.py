@@ -48,6 +48,27 @@ def test_lists_of_names(capsys):
 
 
 @pytest.mark.parametrize(
+    ("case", "channels", "said"),
+    [
+        ("r_X", (1,), True),
+        ("X_reg", (1, 3), True),
+        ("Copy of X", (1,), True),
+        ("X_0001", (0,), True),
+        ("X_0002", (0,), False),
+        ("X_2", (0, 1), False),
+        ("XY", (1,), False),
+    ],
+)
+def test_case_that_may_be_a_part_of_another_one(capsys, case, channels, said):
+    files = [
+        *(f"X_{channel:04d}.nii.gz" for channel in (0, 2)),
+        *(f"{case}_{channel:04d}.nii.gz" for channel in channels),
+    ]
+    doubt.tell(sort_names(files, (), BRATS, ".nii.gz"))
+    assert ("taken for different cases" in capsys.readouterr().out) == said
+
+
+@pytest.mark.parametrize(
     ("name", "cohort"),
     [
         ("BRATS", True),

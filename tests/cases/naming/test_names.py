@@ -68,6 +68,9 @@ def test_split_ending(name, parts):
         ("_t2-flair", (3,)),
         ("_T2w", (2,)),
         ("_T1_to_T2", (0, 2)),
+        ("_O001", (1,)),  # letters for digits
+        ("_000l", (1,)),
+        ("_Oloo", ()),
         ("_head", ()),
         ("", ()),
     ],
@@ -90,7 +93,8 @@ class TestDoubtful:
             *("X_0001.nii", "X_0001.NII.GZ", "X_0001.nrrd", "X_0001.hdr", "X_0001.png", "X_0001", "X_0001.nii.gz.part"),
             *("X-0001.nii.gz", "X__0001.nii.gz", "X0001.nii.gz", "X 0001.nii.gz", "X.0001.nii.gz", "X_0001_.nii.gz"),
             *("x_0001.nii", "X_0001(1).nii.gz", "X_0001 (1).nii.gz", "X_0001 - Copy.nii.gz", "X_0001_brain.nii.gz"),
-            *("X_T1c.nii.gz", "X_t1ce.nii", "X_ax_T1c_reg.nii.gz", "X_T1Gd.nii.gz"),
+            *("X_T1c.nii.gz", "X_t1ce.nii", "X_ax_T1c_reg.nii.gz", "X_T1Gd.nii.gz", "X_O001.nii.gz", "X_000l.nii.gz"),
+            *(".X_0001.nii.gz.icloud", ".X_0001.nii.gz.aB3xYz"),  # not here yet
         ],
     )
     def test_could_be_channel_1_of_a_case_that_is_there(self, name):
@@ -162,3 +166,11 @@ class TestNoFalseAlarm:
 
     def test_image_or_label_map(self):
         assert sort("B_0001_0000.nii.gz", "B_0001.nii.gz").claimed == {"B"}
+
+    @pytest.mark.parametrize("name", [".X_0001.nii.gz.0a1b2c3d-17-4711-0.draft", ".DS_Store", "._X_0001.nii.gz"])
+    def test_other_hidden_files_are_none(self, name):
+        assert not sort("X_0000.nii.gz", name).doubtful
+
+    def test_words_of_unknown_meaning(self):
+        names = ("X_post.nii.gz", "X_17.nii", "X_seg.nii.gz", "X.nii.gz", "X_a.json", "Xa.nii.gz", "b.nii.gz")
+        assert dict(sort("X_0000.nii.gz", *names).unknown) == {"X": ["X_17.nii", "X_post.nii.gz"]}
