@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import time
@@ -53,7 +54,7 @@ def run_demo(settings: DemoSettings) -> Path:
         (out / variable).mkdir(exist_ok=True)
     # One process each: starting more of them costs more than they save on so little data.
     os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
-    steps = Steps(out, total=8)
+    steps = Steps(out, total=9)
     print(f"Everything goes to {out}. Training alone takes minutes on a CPU.")
 
     gaps = ", a third of them with gaps" if settings.incomplete else ""
@@ -103,6 +104,9 @@ def run_demo(settings: DemoSettings) -> Path:
     steps.say("Report")
     report = write_result(out, test, steps, settings, time.monotonic() - begin)
 
+    steps.say("Pages to look at the held-out cases, without T1c")
+    pages = _write_pages(steps, out / "predictions" / "without_T1c", test / "labelsTr", evaluation / "predictions")
+
     steps.say("Clean up" if not settings.keep else "Keep the intermediate data")
     if not settings.keep:
         for name in INTERMEDIATE:
@@ -110,10 +114,22 @@ def run_demo(settings: DemoSettings) -> Path:
         print(f"    removed {' and '.join(INTERMEDIATE)} (--keep keeps them)")
     print(
         f"\nDone in {(time.monotonic() - begin) / 60:.1f} minutes.\n"
-        f"  report:      {report}\n  table:       {evaluation / 'table.md'}\n"
+        f"  report:      {report}\n  table:       {evaluation / 'table.md'}\n  pages:       {pages}\n"
         f"  predictions: {out / 'predictions'}\n  model:       {out / 'nnUNet_results'}"
     )
     return report
+
+
+def _write_pages(steps: Steps, predictions: Path, labels: Path, of_subsets: Path) -> str:
+    """Pages of the cases of one prediction, with the truth and what each subset says; returns where they are."""
+    if importlib.util.find_spec("nilearn") is None:
+        print("    left out: they need pip install 'nnunet-hetero[viewer]'")
+        return "none; they need pip install 'nnunet-hetero[viewer]'"
+    steps.run(
+        "view",
+        ["nnunet_hetero", "view", str(predictions), "--labels", str(labels), "--predictions", str(of_subsets)],
+    )
+    return str(predictions / "view" / "index.html")
 
 
 def _claim(out: Path) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.volumes import PERCENTILES, region_sizes
 from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES, voxel_size
+from nnunet_hetero.nnunet.regions import Region
 
 Image = str | os.PathLike | np.ndarray
 
@@ -70,6 +73,9 @@ class Prediction:
         areas: By region, of a 2D image whose file says how large its pixels are; else empty.
         disagreement: 1 - Dice between the draws and the segmentation of their mean, by region; empty without draws.
         properties: What nnU-Net's reader said about the grid, and what its preprocessing did.
+        images: Those that it was segmented from, by modality, as they were given.
+        regions: Label values by region.
+        case: Its name, as it was given.
     """
 
     used: tuple[str, ...]
@@ -82,6 +88,24 @@ class Prediction:
     areas: dict[str, Area]
     disagreement: dict[str, float]
     properties: dict
+    images: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    regions: dict[str, Region] = field(default_factory=dict)
+    case: str = ""
+
+    def view(self, height: int = 720) -> Any:
+        """The page of the case, for a notebook: leave it as the last line of a cell. Needs the extra ``[viewer]``.
+
+        Args:
+            height: Of the frame, in pixels.
+
+        Returns:
+            An object that a notebook shows; ``nnunet_hetero.viewer.notebook.page_of`` gives the page as text.
+
+        Raises:
+            SettingsError: If nilearn or IPython is not installed.
+        """
+        # Found when it is asked for: pages are made above, from what stands here.
+        return importlib.import_module("nnunet_hetero.viewer.notebook").show(self, height)
 
 
 def predict_images(
@@ -142,6 +166,9 @@ def predict_images(
         areas,
         disagreement,
         properties,
+        {modalities.names[channel]: read.data[channel] for channel in found.used},
+        dict(regions),
+        case,
     )
 
 

@@ -31,7 +31,7 @@ class TestDemo:
     def test_says_each_step_and_where_the_results_are(self, demo):
         out, printed = demo
         for number in range(1, 9):
-            assert f"[{number}/8]" in printed
+            assert f"[{number}/9]" in printed
         for command in ("convert brats", "nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "--missing t1c", "evaluate"):
             assert command in printed
         assert str(out / "report.html") in printed
