@@ -1,7 +1,7 @@
 """How large a page of a BraTS case is, how long it takes to make and to open; one command, no data needed.
 
-Usage: python benchmarks/viewer.py [--cases 50]. A synthetic head of 240×240×155 voxels with noise in four modalities, three
-regions and two maps. The time to open needs Debian's chromium and chromium-driver; without them it is left out.
+Usage: python benchmarks/viewer.py [--cases 50]. A synthetic head of 240×240×155 voxels with noise in four modalities,
+three regions and two maps. The time to open needs chromium and chromedriver; without them it is left out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def case() -> CaseView:
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
     backgrounds = []
     for number, name in enumerate(("T1", "T1c", "T2", "FLAIR")):
-        noisy = random.normal(400 + 100 * np.cos((4 + number) * axes[0] * np.pi), 15).astype(np.float32)
+        noisy = random.normal(400 + 100 * np.cos((4 + number) * axes[0] * np.pi), 6).astype(np.float32)
         backgrounds.append(Background(name, "image", Picture(np.where(radius < 1, noisy, 0), affine)))
     entropy = np.exp(-(((far - 0.25) / 0.05) ** 2)).astype(np.float32) * 0.6
     overlays = [Overlay("whole tumor", kind, Picture(entropy, affine)) for kind in ("entropy", "mutual information")]

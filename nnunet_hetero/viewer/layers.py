@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 
 from nnunet_hetero.nnunet.regions import Region
-from nnunet_hetero.viewer.picture import Picture, as_bytes, as_is, as_labels, joined
+from nnunet_hetero.viewer.picture import Picture, as_is, as_labels, as_mosaic, joined
 
 COLOURS = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
 """Of Okabe and Ito, told apart by colour-blind readers; regions take them in turn."""
@@ -102,12 +102,14 @@ class EmbeddedLayer:
         id: Names it in the page.
         name: For people.
         kind: See `Background` and `Overlay`; ``prediction``, ``truth`` and ``subset`` for regions.
-        data: NIfTI in base64.
+        data: NIfTI in base64, or with `columns` the PNG file of a mosaic, see `Mosaic`.
         low: Lower end of what is shown.
         high: Upper end.
         region: Of a region's layer.
         colour: Of a region's layer.
         subset: Of an evaluation's layer.
+        columns: Of a mosaic; 0 for NIfTI.
+        header: Of a mosaic.
     """
 
     id: str
@@ -119,6 +121,8 @@ class EmbeddedLayer:
     region: str = ""
     colour: str = ""
     subset: str = ""
+    columns: int = 0
+    header: str = ""
 
 
 def embedded(view: CaseView, full: bool = False) -> list[dict]:
@@ -139,8 +143,8 @@ def _backgrounds(backgrounds: Iterable[Background], full: bool) -> Iterable[Embe
             low, high = -largest, largest
         else:
             low, high = entry.picture.window()
-        data = as_is(entry.picture) if full else as_bytes(entry.picture, low, high)
-        yield EmbeddedLayer(f"background-{number}", entry.name, entry.kind, data, low, high)
+        layer = EmbeddedLayer(f"background-{number}", entry.name, entry.kind, "", low, high)
+        yield replace(layer, data=as_is(entry.picture)) if full else _as_mosaic(layer, entry.picture)
 
 
 def _label_layers(view: CaseView) -> Iterable[EmbeddedLayer]:
@@ -174,5 +178,10 @@ def _maps(overlays: Iterable[Overlay]) -> Iterable[EmbeddedLayer]:
     for number, entry in enumerate(overlays):
         # All maps of a kind have one scale, so that cases and regions can be compared: ln 2 nats is not to know at all.
         high = 1.0 if entry.kind == "probability" else float(np.log(2))
-        data = as_bytes(entry.picture, 0.0, high)
-        yield EmbeddedLayer(f"map-{number}", f"{entry.kind}, {entry.name}", entry.kind, data, 0.0, high, entry.name)
+        layer = EmbeddedLayer(f"map-{number}", f"{entry.kind}, {entry.name}", entry.kind, "", 0.0, high, entry.name)
+        yield _as_mosaic(layer, entry.picture)
+
+
+def _as_mosaic(layer: EmbeddedLayer, picture: Picture) -> EmbeddedLayer:
+    mosaic = as_mosaic(picture, layer.low, layer.high)
+    return replace(layer, data=mosaic.png, columns=mosaic.columns, header=mosaic.header)

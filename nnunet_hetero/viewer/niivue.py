@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from functools import cache
 from importlib import resources
 
@@ -17,15 +19,24 @@ def licence() -> str:
 
 
 @cache
+def packed_script() -> str:
+    """The script, packed by gzip and in base64: less than half of its size.
+
+    Raises:
+        SettingsError: See `script`.
+    """
+    return base64.b64encode(gzip.compress(script().encode("utf-8"), 9, mtime=0)).decode("ascii")
+
+
 def script() -> str:
-    """The script, safe to stand inside of a page.
+    """The script as text.
 
     Raises:
         SettingsError: If nilearn is not installed, or ships no such file any more.
     """
     try:
         folder = resources.files("nilearn")
-        text = folder.joinpath(*PLACE).read_text(encoding="utf-8")
+        return folder.joinpath(*PLACE).read_text(encoding="utf-8")
     except ModuleNotFoundError as error:
         raise SettingsError("Pages of cases need nilearn. Install it: pip install 'nnunet-hetero[viewer]'.") from error
     except OSError as error:
@@ -33,4 +44,3 @@ def script() -> str:
             f"This version of nilearn has no {'/'.join(PLACE)}. Install one that fits: pip install "
             "'nnunet-hetero[viewer]'."
         ) from error
-    return text.replace("</script", "<\\/script")

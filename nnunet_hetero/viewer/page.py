@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from nnunet_hetero.io.atomic_files import replace_text
 from nnunet_hetero.viewer.layers import CaseView, embedded
-from nnunet_hetero.viewer.niivue import licence, script
+from nnunet_hetero.viewer.niivue import licence, packed_script
 from nnunet_hetero.viewer.slices import slices, start_voxel
 
 FROM_EVERYTHING = "what was given"
@@ -26,7 +26,7 @@ def case_page(view: CaseView, full: bool = False) -> str:
 
     Args:
         view: What it shows.
-        full: Whether images keep their size and all their digits; otherwise they are cropped and have 256 steps.
+        full: Whether images keep their size and all their digits; otherwise they are cropped and in few steps.
 
     Raises:
         SettingsError: If NiiVue is not there, see `nnunet_hetero.viewer.niivue`.
@@ -51,7 +51,7 @@ def case_page(view: CaseView, full: bool = False) -> str:
             pictures=slices(shown),
             data=_in_script(data),
             licence=Markup(licence()),
-            niivue=Markup(script()),
+            niivue=Markup(packed_script()),
             script=Markup(_text("case.js")),
             style=Markup(_text("case.css")),
         )

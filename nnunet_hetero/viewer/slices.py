@@ -29,7 +29,7 @@ def start_voxel(view: CaseView) -> tuple[int, int, int]:
 
 
 def slices(view: CaseView) -> list[str]:
-    """The slices through the start with the regions, as data addresses of PNG files: axial, coronal, sagittal."""
+    """The slices through the start with the regions, as data addresses of JPEG files: axial, coronal, sagittal."""
     colours, start, edges = _coloured(view)
     axes = [axis for axis in (2, 1, 0) if colours.shape[2] > 1 or axis == 2]
     return [_address(_slice(colours, axis, start[axis], edges)) for axis in axes]
@@ -40,7 +40,7 @@ def thumbnail(view: CaseView) -> str:
     colours, start, edges = _coloured(view)
     image = _slice(colours, 2, start[2], edges)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return _address(image, "JPEG")
+    return _address(image)
 
 
 def _coloured(view: CaseView) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
@@ -73,7 +73,7 @@ def _slice(colours: np.ndarray, axis: int, index: int, edges: np.ndarray) -> Ima
     return image
 
 
-def _address(image: Image.Image, kind: str = "PNG") -> str:
+def _address(image: Image.Image) -> str:
     stream = io.BytesIO()
-    image.save(stream, kind, **({"quality": 70} if kind == "JPEG" else {}))
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+    image.save(stream, "JPEG", quality=75)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"

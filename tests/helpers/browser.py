@@ -93,7 +93,7 @@ class Browser:
         """Addresses that the page asked for, besides files on the disk and data in the page."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         sent = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
-        return [url for url in sent if not url.startswith(("file:", "data:", "blob:", "chrome:"))]
+        return [url for url in sent if not url.startswith(("file:", "data:", "blob:", "chrome"))]
 
     def close(self) -> None:
         """End it."""

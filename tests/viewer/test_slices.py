@@ -16,7 +16,7 @@ from nnunet_hetero.viewer.slices import THUMBNAIL, slices, start_voxel, thumbnai
 
 def image_of(address: str) -> np.ndarray:
     kind, data = address.split(",")
-    assert kind in ("data:image/png;base64", "data:image/jpeg;base64")
+    assert kind == "data:image/jpeg;base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(float)
 
 

@@ -17,6 +17,12 @@
     return;
   }
 
+  const library = document.createElement("script");
+  library.textContent = await new Response(
+    new Blob([Uint8Array.from(atob(byId("niivue").textContent), (letter) => letter.charCodeAt(0))]).stream()
+      .pipeThrough(new DecompressionStream("gzip"))
+  ).text();
+  document.head.append(library);
   const viewer = new niivue.Niivue({
     backColor: [0, 0, 0, 1], show3Dcrosshair: !FLAT, crosshairWidth: 0.25, crosshairColor: [0.8, 0.8, 0.8, 0.8],
     isRadiologicalConvention: true, isNearestInterpolation: false, loadingText: "", logLevel: "error",
@@ -29,11 +35,71 @@
 
   // -- layers: decoded when first wanted; only those that are seen are handed to the graphics card -------------------
   const volumes = new Map();
+  const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  async function unpacked(bytes, kind) {
+    return new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream(kind))).arrayBuffer());
+  }
+  function base64Of(bytes) {
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+    return btoa(text);
+  }
+  // The pixels of a grey PNG file of 8 bits, by the PNG standard. A canvas would give them too, but some browsers change
+  // what it gives, so that nobody is recognised by it.
+  async function pixelsOf(png) {
+    const view = new DataView(png.buffer);
+    const parts = [];
+    let width = 0, height = 0;
+    for (let at = 8; at < png.length;) {
+      const length = view.getUint32(at);
+      const name = String.fromCharCode(...png.subarray(at + 4, at + 8));
+      if (name === "IHDR") { width = view.getUint32(at + 8); height = view.getUint32(at + 12); }
+      if (name === "IDAT") parts.push(png.subarray(at + 8, at + 8 + length));
+      at += 12 + length;
+    }
+    const raw = await unpacked(await new Blob(parts).arrayBuffer(), "deflate");
+    const pixels = new Uint8Array(width * height);
+    for (let row = 0; row < height; row++) {
+      const filter = raw[row * (width + 1)];
+      for (let column = 0; column < width; column++) {
+        const here = row * width + column;
+        const left = column ? pixels[here - 1] : 0;
+        const up = row ? pixels[here - width] : 0;
+        let guess = 0;
+        if (filter === 1) guess = left;
+        else if (filter === 2) guess = up;
+        else if (filter === 3) guess = (left + up) >> 1;
+        else if (filter === 4) {
+          const corner = row && column ? pixels[here - width - 1] : 0;
+          const [a, b, c] = [Math.abs(up - corner), Math.abs(left - corner), Math.abs(left + up - 2 * corner)];
+          guess = a <= b && a <= c ? left : b <= c ? up : corner;
+        }
+        pixels[here] = raw[row * (width + 1) + 1 + column] + guess;
+      }
+    }
+    return pixels;
+  }
+  async function niftiOf(layer) {
+    if (!layer.columns) return layer.data;
+    const pixels = await pixelsOf(bytesOf(layer.data));
+    const [nx, ny, nz] = data.size;
+    const header = bytesOf(layer.header);
+    const whole = new Uint8Array(header.length + nx * ny * nz);
+    whole.set(header);
+    for (let z = 0; z < nz; z++) {
+      const corner = Math.floor(z / layer.columns) * ny * layer.columns * nx + (z % layer.columns) * nx;
+      for (let y = 0; y < ny; y++) {
+        const from = corner + y * layer.columns * nx;
+        whole.set(pixels.subarray(from, from + nx), header.length + nx * (y + ny * z));
+      }
+    }
+    return base64Of(whole);
+  }
   async function volumeOf(layer) {
     if (!volumes.has(layer.id)) {
       const colormap = { difference: "hetero_difference", entropy: "inferno", "mutual information": "inferno" }[layer.kind];
       volumes.set(layer.id, await niivue.NVImage.loadFromBase64({
-        base64: layer.data, name: layer.id + ".nii.gz", colormap: colormap || "gray",
+        base64: await niftiOf(layer), name: layer.id + (layer.columns ? ".nii" : ".nii.gz"), colormap: colormap || "gray",
         cal_min: layer.low, cal_max: layer.high, colorbarVisible: false,
       }));
     }
@@ -90,7 +156,6 @@
     viewer.updateGLVolume();
     viewer.drawScene();
     readout();
-    document.body.dataset.state = "ready";
   }
 
   // -- what is chosen ---------------------------------------------------------------------------------------------
@@ -244,5 +309,6 @@
   await readout();
   // For whoever tests or scripts the page.
   window.heteroViewer = { viewer, state, ready: () => wish };
+  document.body.dataset.state = "ready";
 })().catch((error) => { document.body.dataset.state = "failed"; document.getElementById("error").textContent = String(error);
   document.getElementById("error").hidden = false; throw error; });
