@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from counting import Counts, counted_as_kernels
 from full_size import BATCH, PATCH, PLAIN, RESIDUAL, architecture, count_step, nnunets_network, our_network
 
-from nnunet_hetero.planning.memory import training_bytes
+from nnunet_hetero.training.memory import training_bytes
 
 PEAK_LIMITS = {4: 1.25, 8: 1.6}
 """By number of modalities, next to nnU-Net's network, of the default plan."""

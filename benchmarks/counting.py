@@ -145,9 +145,9 @@ def as_on_a_gpu() -> Iterator[None]:
         yield
 
 
-def mixed_precision(dtype: torch.dtype | None) -> torch.autocast:
+def mixed_precision(dtype: torch.dtype | None, device: str = "cpu") -> torch.autocast:
     """Autocast to a type; None leaves all in float32."""
-    return torch.autocast("cpu", dtype=dtype or torch.float16, enabled=dtype is not None)
+    return torch.autocast(device, dtype=dtype or torch.float16, enabled=dtype is not None)
 
 
 @contextlib.contextmanager

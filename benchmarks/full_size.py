@@ -102,7 +102,7 @@ def training_step(
         optimizer = torch.optim.SGD(network.parameters(), 1e-2, 0.99, weight_decay=3e-5, nesterov=True)
 
     def losses() -> Tensor:
-        with mixed_precision(dtype):
+        with mixed_precision(dtype, data.device.type):
             if not ours:
                 return loss(network(data), targets)
             output = network(data, available, full=True)

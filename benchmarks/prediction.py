@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 
 import torch
 from measuring import compare, peak_bytes
@@ -92,8 +93,8 @@ def prediction_memory(args: argparse.Namespace) -> int:
     return peak_bytes(calls_of(args)["S=10, 4, completes 4"], build("hetero", args), args.device)
 
 
-def main() -> None:
-    """Print times, ratios and memory; the last line is the same as JSON."""
+def main() -> int:
+    """Print times, ratios and memory; the last line is the same as JSON. The exit code is 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--features", type=int, nargs="+", default=[32, 64, 128, 256])
     parser.add_argument("--patch", type=int, default=40, help="edge in voxels")
@@ -122,8 +123,23 @@ def main() -> None:
     ratios["memory"] = {"ratio": round(memory["prediction"] / memory["training step"], 3), "limit": 1.0}
     mebibytes = ", ".join(f"{name} {value / 2**20:.0f} MiB" for name, value in memory.items())
     print(f"\npeak memory: {mebibytes}, ratio {ratios['memory']['ratio']:.2f} (limit 1)")
+    missed = missed_limits(ratios, "wall" if args.device == "cuda" else "cpu")
+    for line in missed:
+        print(f"MISSED: {line}")
     print(json.dumps(ratios))
+    return 1 if missed else 0
+
+
+def missed_limits(ratios: Mapping[str, Mapping[str, float]], clock: str) -> list[str]:
+    """Which ratios are above their limits, in words.
+
+    Args:
+        ratios: By name, each with its ``limit`` and either a ``ratio`` or one for each clock.
+        clock: ``wall`` or ``cpu``.
+    """
+    found = {name: (entry.get("ratio", entry.get(clock, 0.0)), entry["limit"]) for name, entry in ratios.items()}
+    return [f"{name}: {ratio:.2f}, limit {limit:g}" for name, (ratio, limit) in found.items() if ratio > limit]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -27,6 +28,8 @@ from nnunet_hetero.training.optimization.losses import masked_l2
 
 MODALITIES = Modalities(("T1", "T1c", "T2", "FLAIR"))
 OUTPUTS = 3
+STEP_LIMIT = 1.0
+"""A training step, next to nnU-Net's network; a missed limit is exit code 1."""
 
 
 def architecture(features: list[int]) -> dict:
@@ -98,7 +101,7 @@ def measure_memory(kind: str, args: argparse.Namespace) -> int:
     return in_fresh_process(peak_memory, kind, args)
 
 
-def main() -> None:
+def main() -> int:
     """Print both sides and their ratios; the last line is the same as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--features", type=int, nargs="+", default=[32, 64, 128, 256])
@@ -146,7 +149,12 @@ def main() -> None:
     mebibytes = ", ".join(f"{kind} {value / 2**20:.0f} MiB" for kind, value in memory.items())
     print(f"\npeak memory of a training step: {mebibytes}, ratio {ratios['memory']:.2f}")
     print(json.dumps(ratios))
+    clock = "wall" if args.device == "cuda" else "cpu"
+    ratio = ratios["training step: hetero"][clock]
+    if ratio > STEP_LIMIT:
+        print(f"MISSED: training step {ratio:.2f} of nnU-Net's, limit {STEP_LIMIT}")
+    return int(ratio > STEP_LIMIT)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

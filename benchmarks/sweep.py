@@ -219,7 +219,7 @@ def some_cases(setup: Setup, number: int) -> Setup:
     return Setup(setup.model, images, labels, setup.out, setup.device, setup.mirroring, setup.metrics)
 
 
-def main() -> None:
+def main() -> int:
     """Print times and ratios; the last line is the same as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION, with fold 0")
@@ -265,7 +265,11 @@ def main() -> None:
             flush=True,
         )
     print(json.dumps(result))
+    missed = result.get("commands", {}).get("ratio", [0.0])[0] > LIMIT
+    if missed:
+        print(f"MISSED: the sweep takes more than {LIMIT} of separate predictions.")
+    return int(missed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -127,7 +127,7 @@ WITHOUT_MIRROR = {
     "nnunet_hetero/evaluation/report/comparison_report.py": "cli/results/test_compare.py runs it whole",
     "nnunet_hetero/evaluation/report/figures/common.py": "what the pictures share; each of them is tested",
     "nnunet_hetero/nnunet/protocols.py": "classes without a body",
-    "nnunet_hetero/planning/memory.py": "against what a step takes, benchmarks/test_memory_estimate.py",
+    "nnunet_hetero/training/memory.py": "against what a step takes, benchmarks/test_memory_estimate.py",
 }
 """Modules whose tests stand elsewhere, and why."""
 

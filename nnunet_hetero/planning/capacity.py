@@ -27,8 +27,8 @@ from nnunet_hetero.network.widths import (
     WIDTHS,
 )
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
-from nnunet_hetero.planning.memory import training_bytes
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
+from nnunet_hetero.training.memory import training_bytes
 from nnunet_hetero.training.trainers import TRAINERS
 
 

@@ -17,6 +17,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from nnunet_hetero.cases.intensities import RawImages
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.training.memory import describe_peak
 
 if TYPE_CHECKING:
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -44,6 +45,9 @@ def look_ahead(trainer: nnUNetTrainer, training: nnUNetBaseDataset) -> None:
     require_file_per_modality(modalities, files_by_case(trainer), training.identifiers)
     for line in warnings(modalities, trainer.configuration_manager.normalization_schemes, training):
         trainer.print_to_log_file(f"WARNING: {line}")
+    network = getattr(trainer.network, "module", trainer.network)  # of distributed training
+    patch, device = trainer.configuration_manager.patch_size, trainer.device
+    trainer.print_to_log_file(describe_peak(network, patch, trainer.batch_size, device))
 
 
 def files_by_case(trainer: nnUNetTrainer) -> dict[str, list[str]]:

@@ -45,6 +45,7 @@ from nnunet_hetero.training.random_streams import (
 )
 from nnunet_hetero.training.record.history import History
 from nnunet_hetero.training.record.sample_counts import RunningCounts
+from nnunet_hetero.training.record.soundness import watch
 from nnunet_hetero.training.settings import require_subset, settle
 from nnunet_hetero.training.validation import ValidationCycle, seen_through
 
@@ -96,8 +97,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.num_epochs = int(self.hetero.num_epochs)
         self.num_iterations_per_epoch = int(self.hetero.num_iterations_per_epoch)
         self.num_val_iterations_per_epoch = int(self.hetero.num_val_iterations_per_epoch)
-        self.initial_lr = self.hetero.initial_lr
-        self.weight_decay = self.hetero.weight_decay
+        self.initial_lr, self.weight_decay = self.hetero.initial_lr, self.hetero.weight_decay
         # Five checkpoints at least, so that a short run can be resumed; nnU-Net's 50 for its 1000 epochs.
         self.save_every = max(1, min(self.save_every, self.num_epochs // 5))
         self.ranks = Ranks.of_this_process()
@@ -108,6 +108,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.cohort: Cohort | None = None  # the training cases, once they are loaded
         self.counts = RunningCounts(self.modalities, self.ranks)
         self.history = History()
+        self._last_seen: tuple[Tensor, Tensor] | None = None  # a sample of the epoch, and what its case has
         self.logger.loggers.append(self.history)
         subsets = [tuple(self.hetero.subset)] if self.one_subset else all_subsets(len(self.modalities))
         self.validation_cycle = ValidationCycle(subsets, len(self.modalities), self.ranks)
@@ -252,6 +253,7 @@ class HeteroTrainer(nnUNetTrainer):
         for subsets in drawn.view(-1, *present.shape):
             self.counts.add(present.numpy(), subsets.numpy())
 
+        self._last_seen = data[:1], present[:1]
         self.optimizer.zero_grad(set_to_none=True)
         optimised, terms = self.losses(data, target, present.to(self.device), drawn)
         take_step(optimised, self.network, self.optimizer, self.grad_scaler)
@@ -316,9 +318,11 @@ class HeteroTrainer(nnUNetTrainer):
         for name, value in means.items():
             self.history.log(f"loss/{name}", value, self.current_epoch)
         if len(means) > 1:
-            self.print_to_log_file(
-                *(f"{name} {value:.4f}" for name, value in means.items() if name not in ("segmentation", "total"))
-            )
+            told = (name for name in means if name not in ("segmentation", "total"))
+            self.print_to_log_file(*(f"{name} {means[name]:.4f}" for name in told))
+
+        if self.ranks.is_first and self._last_seen:
+            watch(self.unwrapped_network, self._last_seen, self.history, self.current_epoch, self.print_to_log_file)
 
     def on_validation_epoch_start(self) -> None:
         """Choose the subsets of this epoch, apart for every rank; see `subsets_of_epoch`."""

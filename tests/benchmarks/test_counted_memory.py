@@ -6,7 +6,7 @@ import pytest
 import torch
 from full_size import PLAIN, RESIDUAL, architecture, count_step, our_network
 
-from nnunet_hetero.planning.memory import training_bytes
+from nnunet_hetero.training.memory import training_bytes
 
 PATCH, FEATURES = (96, 96, 96), (32, 64, 128, 256)
 

@@ -7,7 +7,7 @@ from helpers.tiny_network import masks, random_images, tiny_configuration
 from measuring import peak_bytes
 
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
-from nnunet_hetero.planning.memory import training_bytes
+from nnunet_hetero.training.memory import training_bytes
 from nnunet_hetero.training.optimization.losses import masked_l2
 from nnunet_hetero.training.optimization.muon import Muon
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import nn
+
+from nnunet_hetero.errors import SettingsError
 
 FLOAT32_BYTES, AUTOCAST_BYTES = 7.8, 4.7
 """Bytes per element of the feature maps that a training step keeps, in float32 and with autocast in 16 bits: a
@@ -30,3 +33,30 @@ def training_bytes(network: nn.Module, patch_size: Sequence[int], batch_size: in
     elements = int(network.compute_conv_feature_map_size(patch_size)) * batch_size
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return int((AUTOCAST_BYTES if autocast else FLOAT32_BYTES) * elements + PARAMETER_BYTES * parameters)
+
+
+def describe_peak(network: nn.Module, patch_size: Sequence[int], batch_size: int, device: torch.device) -> str:
+    """What a training will take, for its log before the first step.
+
+    Args:
+        network: What is trained.
+        patch_size: Voxels along every axis.
+        batch_size: Of this process.
+        device: Where it is trained; on a GPU with autocast.
+    """
+    on_gpu = device.type == "cuda"
+    try:
+        peak = training_bytes(network, patch_size, batch_size, autocast=on_gpu) / 2**30
+    except SettingsError as unknown:
+        return f"Memory of a step: not known. {unknown}"
+    text = f"Tensors of a step with all modalities: about {peak:.1f} GiB"
+    if not on_gpu:
+        return f"{text}."
+    free, total = (size / 2**30 for size in torch.cuda.mem_get_info(device))
+    text += f"; {free:.1f} of {total:.1f} GiB of {device} are free."
+    if peak > 0.85 * free:
+        text += (
+            " WARNING: with what convolutions take besides, that may not be enough. It shows at the first batch that "
+            "has everything. Plan for less: nnunet_hetero plan -gpu_memory_target."
+        )
+    return text
