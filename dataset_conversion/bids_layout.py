@@ -108,7 +108,7 @@ def _sort(path: Path, raw: Path, found: dict[Key, _Found], ignored: list[Path], 
     nifti = NIFTI.fullmatch(path.name)
     if nifti is None and path.name.lower().endswith(SIDECARS):
         return
-    said = meaning(nifti["stem"] if nifti else path.name.partition(".")[0], choice.named)
+    said = meaning(nifti["stem"] if nifti else path.name.removeprefix(".").partition(".")[0], choice.named)
     *above, folder = path.relative_to(raw).parts[:-1]
     in_place = folder == "anat" and len(above) in (1, 2) and all(map(_ENTITY.fullmatch, above))
     if nifti and in_place and said.modality:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from nnunet_hetero.cases.naming.names import not_here
 from nnunet_hetero.errors import DataError
 
 CHANNELS = ("T1", "T1c", "T2", "FLAIR")
@@ -143,6 +144,8 @@ def grade_of(folder: Path) -> str | None:
 def walk(raw: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """`os.walk` that follows links once each and leaves out hidden folders and the litter of macOS archives.
 
+    Hidden files that stand for an image which is not there are kept, see `not_here`.
+
     Raises:
         DataError: If the folder is not there, or one below cannot be read: leaving it out would lose cases.
     """
@@ -156,7 +159,7 @@ def walk(raw: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
             continue
         seen.add(place)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
-        yield Path(folder), subfolders, sorted(name for name in files if not name.startswith("."))
+        yield Path(folder), subfolders, sorted(name for name in files if not name.startswith(".") or not_here(name))
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunet_hetero.cases.geometry import Geometry, header_doubts
-from nnunet_hetero.cases.image_values import absence
+from nnunet_hetero.cases.image_values import absence, doubts
 from nnunet_hetero.cases.labels import known_labels
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
@@ -259,6 +259,10 @@ def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> _Loaded:
         if grid is None:
             grid, first = found, f"{channel} ({path.name})"
         _require_same_grid(path, found, grid, first)
+        there = {name: image for name, image in zip(spec.channel_names, loaded, strict=False) if image is not None}
+        doubt = doubts(data, there) if absence(data) is None else None
+        if doubt:
+            notes.append(f"{path}, taken for {channel}, {doubt}.")
         loaded.append(data if absence(data) is None else None)
     if grid is None or all(data is None for data in loaded):
         raise DataError(
@@ -283,9 +287,9 @@ def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> _Loaded:
 
 
 def _note_doubts(path: Path, found: Geometry, notes: list[str]) -> None:
-    doubts = header_doubts(path, found)
-    note = f"{path}: {doubts}"
-    if doubts and note not in notes:  # 4D files come once per volume
+    doubt = header_doubts(path, found)
+    note = f"{path}: {doubt}"
+    if doubt and note not in notes:  # 4D files come once per volume
         notes.append(note)
 
 

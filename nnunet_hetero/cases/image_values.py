@@ -5,7 +5,7 @@ The one place where both is decided; converters, fill-gaps, training, prediction
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -27,6 +27,9 @@ LARGEST_SUM_OF_SQUARES = float(np.finfo(np.float32).max) / 4
 FEW_VOXELS = 100
 LARGEST_RATIO = 1e5
 """A few voxels beyond this many times all others are damage: normalised with them, the rest of the image is flat."""
+
+MOST_LABELS = 8
+"""An image with no more values than that, all of them whole numbers below 256, may be a label map."""
 
 
 def absence(image: np.ndarray) -> str | None:
@@ -64,6 +67,32 @@ def is_two_valued(image: np.ndarray) -> bool:
     """Whether an image has one value besides zero, as a mask has."""
     inside = image[image != 0]
     return 0 < inside.size < image.size and absence(inside) == CONSTANT
+
+
+def is_like_labels(image: np.ndarray) -> bool:
+    """Whether an image has a few small whole numbers besides zero, as a mask or a label map has."""
+    inside = image[image != 0]
+    # Nearly every image has many values among a few thousand voxels, which saves sorting all of them.
+    for values in (inside[:: max(1, inside.size // 4096)], inside):
+        values = np.unique(values)
+        if values.size > MOST_LABELS or np.any((values < 0) | (values > 255) | (values != np.round(values))):
+            return False
+    return 0 < inside.size < image.size
+
+
+def doubts(image: np.ndarray, others: Mapping[str, np.ndarray]) -> str | None:
+    """Why an image may be another one than it is taken for, in words; None if nothing tells so.
+
+    Args:
+        image: Its voxels.
+        others: Images of the other modalities of the case, by name.
+    """
+    if is_two_valued(image):
+        return "has one value besides 0, as a mask has; taken as an image"
+    if is_like_labels(image):
+        return "has few values, as a label map has; taken as an image"
+    same = next((name for name, other in others.items() if np.array_equal(image, other)), None)
+    return None if same is None else f"is voxel by voxel the same as {same}. If it is a copy, leave one of them out"
 
 
 def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None:

@@ -18,7 +18,7 @@ from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.geometry import SHEARED, header_doubts, reader_geometry
 from nnunet_hetero.cases.histogram import image_statistics, standardise_case
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole
-from nnunet_hetero.cases.image_values import absence, is_two_valued, require_usable
+from nnunet_hetero.cases.image_values import absence, doubts, require_usable
 from nnunet_hetero.cases.naming.neighbours import refuse_mixture
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.tissue import background_notes, require_tissue, without_flat
@@ -75,8 +75,9 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseI
             if reason is not None:
                 absent[channel] = reason
                 continue
-            if is_two_valued(image):
-                print(f"{what} has one value besides 0, as a mask has; taken as an image.", flush=True)
+            doubt = doubts(image, {modalities.names[other]: images[other] for other in images})
+            if doubt:
+                print(f"WARNING: {what} {doubt}.", flush=True)
             if properties:
                 first = next(iter(properties))
                 _require_same_grid(what, image, grid, modalities.names[first], images[first], properties[first])

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnunet_hetero.cases.image_values import CONSTANT, EMPTY, absence, is_two_valued, require_usable
+from nnunet_hetero.cases.image_values import (
+    CONSTANT,
+    EMPTY,
+    absence,
+    doubts,
+    is_like_labels,
+    is_two_valued,
+    require_usable,
+)
 from nnunet_hetero.errors import DataError
 
 SHAPE = (12, 14, 16)
@@ -48,6 +56,20 @@ class TestAbsence:
         mask[4, 4, 4] = 8
         assert not is_two_valued(mask)
         assert not is_two_valued(np.ones(SHAPE))
+
+    def test_label_map_has_few_whole_numbers(self):
+        labels = np.zeros(SHAPE, np.float32)
+        assert not is_like_labels(labels)
+        labels[2:5], labels[3, 3, 3] = 1, 4
+        assert is_like_labels(labels)
+        assert not is_like_labels(labels + 1)  # no background
+        assert not is_like_labels(labels * 0.3) and not is_like_labels(-labels) and not is_like_labels(labels * 100)
+        assert not is_like_labels(np.arange(labels.size).reshape(SHAPE) % 200)
+
+    def test_copy_of_another_modality(self):
+        image = noise(np.float32)
+        assert doubts(image, {}) is None and doubts(image, {"T1": image + 1}) is None
+        assert doubts(image, {"T2": image + 1, "T1": image.copy()}).startswith("is voxel by voxel the same as T1.")
 
 
 class TestUsable:

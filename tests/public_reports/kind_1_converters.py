@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,11 @@ def _misspelt(place: str, name: str = f"{SECOND}_t1gd.nii.gz") -> Callable[[Path
         (case / f"{SECOND}_t1ce.nii.gz").rename(case / place / name)
 
     return spoil
+
+
+def _copies(case: Path) -> None:
+    shutil.copy(case / f"{SECOND}_seg.nii.gz", case / f"{SECOND}_t1ce.nii.gz")
+    shutil.copy(case / f"{SECOND}_t2.nii.gz", case / f"{SECOND}_flair.nii.gz")
 
 
 def _bids(place: Place, old: str, new: str, *flags: str) -> int:
@@ -86,6 +92,20 @@ SITUATIONS = [
     Situation("2d", "one beside the case", partial(_brats, spoil=_misspelt("..")), says=(LACKS,), check=REFUSED),
     Situation(
         "2e", "DICOM in its place", partial(_brats, spoil=_misspelt("dicom", "IM0001")), says=(LACKS,), check=REFUSED
+    ),
+    Situation(
+        "2j",
+        "a placeholder of iCloud's in its place",
+        partial(_brats, spoil=_misspelt(".", f".{SECOND}_t1ce.nii.gz.icloud")),
+        says=(LACKS,),
+        check=REFUSED,
+    ),
+    Situation(
+        "2k",
+        "the segmentation in its place, and a copy of another image",
+        partial(_brats, spoil=_copies),
+        0,
+        says=("taken for T1c, has few values, as a label map has", "taken for FLAIR, is voxel by voxel the same as T2"),
     ),
     Situation(
         "2f",

@@ -60,15 +60,13 @@ SEPARATORS = " _-."
 
 LETTERS_FOR_DIGITS = str.maketrans("OoIl", "0011")
 
-NOT_HERE = re.compile(r"\.(?P<name>[^.].*(?:\.icloud|\.[A-Za-z0-9]{6}))")
-"""Hidden files in place of an image: a placeholder of iCloud's, or what rsync has not wholly copied."""
-
 _DIGITS = re.compile(
     r"[\s_.\-]*(?:ch|chan|channel|mod|modality|c|m)?[\s_.\-]*(?<!\d)(?P<number>\d{1,6})(?!\d)", re.IGNORECASE
 )
 _NUMBERED = re.compile(r"(?P<case>.*[^\W_].*?)(?P<rest>[\s_.\-]+\d{1,5}(?:[\s_\-]*(?:\(\d+\)|copy.*))?)", re.IGNORECASE)
 _NAMED = re.compile(r"(?P<case>.*[^\W_].*?)(?P<rest>[\s_.\-]+[^\W_]*[^\W\d_][^\W_]*)")
 _LOOKS_LIKE_DIGITS = re.compile(r"(?<=[\s_.\-])(?=[OoIl]*\d)[OoIl\d]{4}(?![^\W_])")
+_NOT_HERE = re.compile(r"\.(?P<name>[^.].*)(?:\.icloud|\.[A-Za-z0-9]{6})")
 _STRICT = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
 
@@ -115,6 +113,17 @@ def image_name(name: str, ending: str) -> tuple[str, int] | None:
     """
     match = _STRICT.fullmatch(name[: -len(ending)]) if name.endswith(ending) else None
     return (match["case"], int(match["channel"])) if match else None
+
+
+def not_here(name: str) -> str | None:
+    """The image that a hidden file stands for: a placeholder of iCloud's, or what rsync has not wholly copied.
+
+    Example:
+        >>> not_here(".a_0001.nii.gz.icloud"), not_here(".a_0001.nii.gz.aB3xYz"), not_here(".DS_Store")
+        ('a_0001.nii.gz', 'a_0001.nii.gz', None)
+    """
+    match = None if is_draft(name) else _NOT_HERE.fullmatch(name)
+    return match["name"] if match and split_ending(match["name"])[1] else None
 
 
 def split_ending(name: str) -> tuple[str, str]:
@@ -237,8 +246,7 @@ class _Known:
 
     def case_of(self, name: str, only_known: bool = False) -> tuple[str, tuple[int, ...]] | None:
         """Case and channels that a file could be of; None if it is no image by all appearances."""
-        not_here = None if is_draft(name) else NOT_HERE.fullmatch(name)
-        name = not_here["name"].removesuffix(".icloud") if not_here else name
+        name = not_here(name) or name
         if name.startswith(".") or name.lower().endswith(NO_IMAGES):
             return None
         stem, ending = (name.removesuffix(self.ending), "") if only_known else split_ending(name)
