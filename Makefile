@@ -27,8 +27,11 @@ compare: $(READY)  ## ours, U-HeMIS, dropped channels and the paper's network, t
 	$(BIN)/nnunet_hetero compare $(foreach method,$(COMPARED),$(COMPARE_OUT)/runs/$(method)/seed_0/fold_0) \
 		--names $(COMPARED) -o $(COMPARE_OUT)/report
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -q -ra --durations=15
+# As many processes as there are cores, four at most: each holds torch, a gigabyte. With one core, no further process.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c "import os; cores = os.cpu_count() or 1; print(min(cores, 4) if cores > 1 else 0)")
+
+test: $(READY)  ## all tests, in parallel
+	$(BIN)/python -m pytest -q -ra --durations=15 -n $(TEST_PROCESSES) --dist loadfile
 
 # All are run; the exit code says whether one missed a limit.
 bench: $(READY)  ## time and memory of training, prediction, and the evaluation of all subsets; counted for a GPU

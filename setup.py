@@ -95,6 +95,7 @@ setup(
         "test": [
             "pytest>=7.4",
             "pytest-timeout>=2.2",
+            "pytest-xdist>=3.5",
             "ruff>=0.6",
             "selenium>=4.20,<5",
             "setuptools>=68",

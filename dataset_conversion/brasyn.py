@@ -27,7 +27,7 @@ from nnunet_hetero.dataset_conversion.writing.command import (
 from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec
 
 
-def find_cases(raw: str | Path) -> BratsCohort:
+def find_brasyn_cases(raw: str | Path) -> BratsCohort:
     """Search a folder for cases of BraSyn; those that lack more than one modality have a `RawCase.problem`.
 
     Raises:
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
-    cohort = find_cases(args.input)
+    cohort = find_brasyn_cases(args.input)
     spec = DatasetSpec(CHANNELS, preoperative_glioma(args.labels), f"BraSyn ({cohort.title})")
     return run_conversion(spec, cohort.cases, args, cohort.ignored)
 

@@ -44,7 +44,7 @@ _EXPECTED = (
 )
 
 
-def find_cases(raw: str | Path) -> BratsCohort:
+def find_brats2018_cases(raw: str | Path) -> BratsCohort:
     """Search a folder for cases of BraTS 2018 to 2021; raises as `find_brats_cases`."""
     return find_brats_cases(raw, [release for release in RELEASES if release.converter == "brats"], _EXPECTED)
 
@@ -76,7 +76,7 @@ def convert_brats(
         DataError: If the raw folder holds no case or several releases, or the dataset's folder holds other content.
         SettingsError: If nnUNet_raw is not set, or `dataset_id` or `name` cannot be used.
     """
-    cohort = find_cases(raw)
+    cohort = find_brats2018_cases(raw)
     folder, spec = dataset_folder(dataset_id, name), _spec(cohort, labels)
     return convert_cohort(folder, spec, cohort.cases, processes, unlabelled_to_test, progress)
 
@@ -99,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
-    cohort = find_cases(args.input)
+    cohort = find_brats2018_cases(args.input)
     return run_conversion(_spec(cohort, args.labels), cohort.cases, args, cohort.ignored)
 
 

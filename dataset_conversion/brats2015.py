@@ -59,7 +59,7 @@ _EXPECTED = (
 _HINT = "VSD.Brain.XX.O.MR_T1.*, MR_T1c, MR_T2, MR_Flair or VSD.Brain_3more.XX.O.OT.*, .mha"
 
 
-def find_cases(raw: str | Path) -> BratsCohort:
+def find_brats2015_cases(raw: str | Path) -> BratsCohort:
     """Search a folder and all below it for cases of BraTS 2012-2013 or 2015.
 
     Raises:
@@ -187,7 +187,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
-    cohort = find_cases(args.input)
+    cohort = find_brats2015_cases(args.input)
     return run_conversion(make_spec(cohort, args.labels), cohort.cases, args, cohort.ignored)
 
 

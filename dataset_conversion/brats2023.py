@@ -109,7 +109,7 @@ _PEDIATRIC_FOLDERS = {
 }
 
 
-def find_cases(raw: str | Path) -> BratsCohort:
+def find_brats2023_cases(raw: str | Path) -> BratsCohort:
     """Search a folder for cases of BraTS 2023 or 2024; raises as `find_brats_cases`."""
     return find_brats_cases(raw, _releases(), EXPECTED)
 
@@ -155,7 +155,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
-    cohort = find_cases(args.input)
+    cohort = find_brats2023_cases(args.input)
     challenge = choose_challenge(cohort, args.challenge)
     _, title, scheme = CHALLENGES[challenge]
     print(f"Challenge: {challenge} ({'as asked for' if args.challenge else 'by the names; --challenge overrides it'})")

@@ -43,7 +43,7 @@ class CsvCohort:
     doubts: tuple[str, ...] = ()
 
 
-def read_cohort(file: str | Path) -> CsvCohort:
+def read_csv_cohort(file: str | Path) -> CsvCohort:
     """Read a CSV of cases.
 
     Args:
@@ -206,7 +206,7 @@ def run(args: argparse.Namespace) -> int:
     """Do what the parsed options ask for; returns the exit code, 1 when a case could not be converted."""
     if not args.classes:
         raise SettingsError("What do the values in the segmentations mean? Say it, e.g. --classes lesion=1")
-    cohort = read_cohort(args.input)
+    cohort = read_csv_cohort(args.input)
     names = rename_channels(cohort.channel_names, args.normalisation)
     note = describe_normalisation(names)
     if note:

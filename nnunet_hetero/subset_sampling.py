@@ -205,10 +205,10 @@ def read_draw(config: HeteroModalConfig, modalities: Modalities, cohort: Mapping
         return PaperDraw()
     if config.alpha == COHORT:
         return TableDraw(dict(cohort or {}))
-    return TableDraw(read_table(config.alpha, modalities))
+    return TableDraw(read_weights(config.alpha, modalities))
 
 
-def read_table(alpha: Mapping[str, Any], modalities: Modalities) -> dict[Subset, float]:
+def read_weights(alpha: Mapping[str, Any], modalities: Modalities) -> dict[Subset, float]:
     """Weights by subset from weights by name, e.g. ``{"T1+FLAIR": 2, "T1c": 1}``.
 
     Raises:

@@ -17,7 +17,7 @@ from nnunet_hetero.nnunet.arguments import whole_number
 from .cases import RawCase
 from .common import DEFAULT_PROCESSES, convert_cohort
 from .dataset import DatasetSpec, dataset_folder
-from .summary import count, describe, describe_failures
+from .summary import conversion_in_words, count, describe_failures
 
 
 def add_common_arguments(
@@ -99,7 +99,7 @@ def run_conversion(
     summary = convert_cohort(folder, spec, cases, args.processes, args.unlabelled_to_test, dry_run=args.dry_run)
     if args.dry_run:
         print("Dry run: all files were read and checked, nothing was written. The result would be")
-    print(describe(summary))
+    print(conversion_in_words(summary))
     failures = describe_failures(summary) if summary.failures or summary.refusal else ""
     if failures:
         print(f"error: {failures}", file=sys.stderr)

@@ -156,7 +156,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def describe(summary: ConversionSummary) -> str:
+def conversion_in_words(summary: ConversionSummary) -> str:
     """Say what a conversion did, for the terminal; failures are said by `describe_failures`."""
     lines = [f"{summary.folder}: {count(len(summary.training), 'training case')}"]
     if summary.test:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from nnunet_hetero.cases.find import Case, find_cases
 from nnunet_hetero.cases.raw_dataset import DATASET_JSON, RARE
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.fill_gaps.cohort import Cohort, find, refuse
+from nnunet_hetero.fill_gaps.case_folder import CaseFolder, find, refuse
 from nnunet_hetero.fill_gaps.listing import MISSING, list_gaps, missing_modalities, unlist_gaps, with_images
 from nnunet_hetero.fill_gaps.record import RECORD_NAME, Record
 from nnunet_hetero.fill_gaps.volumes import CaseGrid, is_zero, read_grid, write_zeros
@@ -36,14 +36,14 @@ class Gaps:
         warnings: What the user should know before training.
     """
 
-    cohort: Cohort
+    cohort: CaseFolder
     cases: tuple[str, ...]
     missing: dict[str, list[str]]
     written: int
     warnings: tuple[str, ...]
 
 
-def fill_gaps(cohort: Cohort, dry_run: bool = False, processes: int = 4, progress: bool = True) -> Gaps:
+def fill_gaps(cohort: CaseFolder, dry_run: bool = False, processes: int = 4, progress: bool = True) -> Gaps:
     """Write an all-zero volume for every file that is not there, and list the gaps.
 
     All cases with gaps are read and checked before the first file is written. An interrupted run is finished by the
@@ -93,7 +93,7 @@ def fill_gaps(cohort: Cohort, dry_run: bool = False, processes: int = 4, progres
     )
 
 
-def undo(cohort: Cohort) -> tuple[int, list[str]]:
+def undo(cohort: CaseFolder) -> tuple[int, list[str]]:
     """Delete what `fill_gaps` wrote and restore dataset.json.
 
     Returns:
@@ -117,7 +117,7 @@ def undo(cohort: Cohort) -> tuple[int, list[str]]:
     return len(there) - len(kept), kept
 
 
-def _clear_drafts(cohort: Cohort) -> None:
+def _clear_drafts(cohort: CaseFolder) -> None:
     """What killed runs left; also where this one has nothing to write."""
     for folder in (cohort.folder, cohort.images):
         clear_drafts(folder)
@@ -131,19 +131,19 @@ class _Job:
     files: dict[int, str]
 
 
-def _is_image(cohort: Cohort, file: str, reader: BaseReaderWriter) -> bool:
+def _is_image(cohort: CaseFolder, file: str, reader: BaseReaderWriter) -> bool:
     path = cohort.folder / file
     return path.is_file() and not is_zero(path, reader)
 
 
-def _relative(cohort: Cohort, job: _Job) -> dict[str, str]:
+def _relative(cohort: CaseFolder, job: _Job) -> dict[str, str]:
     return {
         cohort.modalities.names[channel]: (cohort.images / name).relative_to(cohort.folder).as_posix()
         for channel, name in job.files.items()
     }
 
 
-def _rare_modalities(cohort: Cohort, cases: Sequence[Case]) -> list[str]:
+def _rare_modalities(cohort: CaseFolder, cases: Sequence[Case]) -> list[str]:
     """Warnings of modalities that few training cases have.
 
     Raises:
@@ -173,7 +173,7 @@ def _rare_modalities(cohort: Cohort, cases: Sequence[Case]) -> list[str]:
     return warnings
 
 
-def _is_in_test_cases(cohort: Cohort, channel: int) -> bool:
+def _is_in_test_cases(cohort: CaseFolder, channel: int) -> bool:
     folder = cohort.folder / "imagesTs"
     if not folder.is_dir() or not any(folder.iterdir()):
         return False
@@ -181,7 +181,7 @@ def _is_in_test_cases(cohort: Cohort, channel: int) -> bool:
 
 
 def _checked(
-    cohort: Cohort, jobs: Sequence[_Job], reader: BaseReaderWriter, processes: int, progress: bool
+    cohort: CaseFolder, jobs: Sequence[_Job], reader: BaseReaderWriter, processes: int, progress: bool
 ) -> list[CaseGrid]:
     """Grids of the cases with gaps; all problems of all cases are named together."""
 
@@ -207,7 +207,7 @@ def _checked(
 
 
 def _write(
-    cohort: Cohort,
+    cohort: CaseFolder,
     earlier: Record,
     record: Record,
     jobs: Sequence[_Job],

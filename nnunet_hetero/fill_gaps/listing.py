@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from nnunet_hetero.cases.raw_dataset import DATASET_JSON, read_dataset_json
-from nnunet_hetero.fill_gaps.cohort import Cohort
+from nnunet_hetero.fill_gaps.case_folder import CaseFolder
 from nnunet_hetero.fill_gaps.record import Record, write_json
 
 MISSING = "missing_modalities"
 
 
-def missing_modalities(cohort: Cohort, earlier: Record, record: Record) -> dict[str, list[str]]:
+def missing_modalities(cohort: CaseFolder, earlier: Record, record: Record) -> dict[str, list[str]]:
     """Case → names of the modalities that it lacks, in channel order.
 
     Args:
@@ -28,7 +28,7 @@ def missing_modalities(cohort: Cohort, earlier: Record, record: Record) -> dict[
     return table
 
 
-def list_gaps(cohort: Cohort, earlier: Record, record: Record) -> None:
+def list_gaps(cohort: CaseFolder, earlier: Record, record: Record) -> None:
     """Put the gaps into dataset.json, after the files are written."""
 
     def change(content: dict) -> None:
@@ -41,7 +41,7 @@ def list_gaps(cohort: Cohort, earlier: Record, record: Record) -> None:
     _change(cohort, change)
 
 
-def unlist_gaps(cohort: Cohort, record: Record, kept: set[str]) -> None:
+def unlist_gaps(cohort: CaseFolder, record: Record, kept: set[str]) -> None:
     """Take the gaps out of dataset.json again.
 
     Args:
@@ -66,19 +66,19 @@ def unlist_gaps(cohort: Cohort, record: Record, kept: set[str]) -> None:
     _change(cohort, change)
 
 
-def with_images(cohort: Cohort, entries: Sequence[str | None], files: Mapping[str, str]) -> list[str | None]:
+def with_images(cohort: CaseFolder, entries: Sequence[str | None], files: Mapping[str, str]) -> list[str | None]:
     """A case's list of images in dataset.json with more of them, one entry per channel.
 
     Args:
         cohort: Where.
-        entries: The list, see `Cohort.images_by_channel`.
+        entries: The list, see `CaseFolder.images_by_channel`.
         files: Modality → file to put in.
     """
     by_channel = zip(cohort.modalities.names, cohort.images_by_channel(entries), strict=True)
     return [files.get(name, path) for name, path in by_channel]
 
 
-def _change(cohort: Cohort, change: Callable[[dict], None]) -> None:
+def _change(cohort: CaseFolder, change: Callable[[dict], None]) -> None:
     content = read_dataset_json(cohort.folder)
     before = read_dataset_json(cohort.folder)
     change(content)

@@ -9,7 +9,7 @@ from itertools import chain
 from nnunet_hetero.fill_gaps.fill import Gaps
 
 
-def describe(gaps: Gaps, dry_run: bool) -> str:
+def gaps_in_words(gaps: Gaps, dry_run: bool) -> str:
     """What was written, who has what, what is missing together, and the warnings.
 
     Args:

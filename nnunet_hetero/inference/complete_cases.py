@@ -18,7 +18,7 @@ from nnunet_hetero.inference.earlier_run import MADE_FROM, EarlierRun, MadeFrom,
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.modality_record import describe, record, write_record
+from nnunet_hetero.inference.output.modality_record import modalities_in_words, record, write_record
 from nnunet_hetero.inference.output.run_record import record_case, record_failure
 from nnunet_hetero.inference.output_folder import checked_outputs
 from nnunet_hetero.io.atomic_files import Unfinished, alone_in, clear_drafts
@@ -119,7 +119,7 @@ def _complete(
     keep_books: Callable[[], None],
 ) -> Failure | None:
     entry = record(prepared, model.modalities)
-    print(describe(case, entry), flush=True)
+    print(modalities_in_words(case, entry), flush=True)
     unfinished = None
     try:
         unfinished = Unfinished(output / case)

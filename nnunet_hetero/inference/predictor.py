@@ -28,7 +28,7 @@ from nnunet_hetero.inference.from_python import Image, Prediction, predict_image
 from nnunet_hetero.inference.model.model_folder import TrainedModel, checked_folds, load_model
 from nnunet_hetero.inference.nnunet_arrays import ArrayEntryPoints, require_prepared
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.modality_record import describe, record
+from nnunet_hetero.inference.output.modality_record import modalities_in_words, record
 from nnunet_hetero.inference.output.run_record import describe_run
 from nnunet_hetero.inference.output_folder import checked_outputs, still_to_do, write_settings
 from nnunet_hetero.modalities import Modalities, Subset
@@ -350,7 +350,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
                 yield {"name": case.name, "ofile": output, "failure": prepared}
                 continue
             entry = record(prepared, modalities)
-            print(describe(case.name, entry), flush=True)
+            print(modalities_in_words(case.name, entry), flush=True)
             yield {
                 "data": torch.from_numpy(prepared.data),
                 "data_properties": prepared.properties,

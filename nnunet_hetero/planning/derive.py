@@ -98,7 +98,7 @@ def derive_settings(
     def change(configuration: dict[str, Any]) -> None:
         settings = checked_settings(settings_of(configuration), changes, modalities)
         if capacity is not None:
-            widths = {key for widths in WIDTHS.values() for key in widths} - set(changes)
+            widths = set().union(*WIDTHS.values()) - set(changes)
             settings = {key: value for key, value in settings.items() if key not in widths}
             choice = plan_capacity(plans, configuration, folder.name, settings, capacity, gpu_memory_target, trainer)
             choices.append(choice)

@@ -121,10 +121,10 @@ def draw_table(probabilities: Mapping[Subset, float], modalities: Modalities) ->
     rows = [(modalities.label(subset), probability) for subset, probability in probabilities.items()]
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{width}}  {100 * probability:5.1f} %" for name, probability in rows]
-    single = [
-        f"{name} {100 * sum(p for subset, p in probabilities.items() if channel in subset):.1f} %"
-        for channel, name in enumerate(modalities.names)
-    ]
+    single = []
+    for channel, name in enumerate(modalities.names):
+        share = sum(p for subset, p in probabilities.items() if channel in subset)
+        single.append(f"{name} {100 * share:.1f} %")
     return "\n".join([*lines, f"  Each modality: {', '.join(single)}"])
 
 

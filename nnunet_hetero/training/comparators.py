@@ -104,4 +104,7 @@ class MVAESamplingTrainer(HeteroModalVAETrainer):
             outputs = self.network(data, drawn, full=True)
         found = [self.loss_of(output, data, target, present) for output in outputs]
         optimised = torch.stack([loss for loss, _ in found]).mean()
-        return optimised, {name: torch.stack([terms[name] for _, terms in found]).mean() for name in found[0][1]}
+        means = {}
+        for name in found[0][1]:
+            means[name] = torch.stack([terms[name] for _, terms in found]).mean()
+        return optimised, means

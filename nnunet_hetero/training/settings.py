@@ -71,7 +71,7 @@ def _patch_size(setting: int | list[int], planned: dict, any_size: bool) -> list
         raise SettingsError(f"{KEY}.patch_size is {setting}; this configuration has {dimension} axes.")
     if not any_size:
         strides = planned["architecture"]["arch_kwargs"]["strides"]
-        steps = [math.prod(level[axis] for level in strides) for axis in range(dimension)]
+        steps = [math.prod(of_axis) for of_axis in zip(*strides, strict=True)][:dimension]
         if any(size % step for size, step in zip(sizes, steps, strict=True)):
             raise SettingsError(
                 f"{KEY}.patch_size is {sizes}; the plan's network halves it so often that it must be a multiple of "

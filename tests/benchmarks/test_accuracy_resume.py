@@ -80,7 +80,9 @@ class TestClaim:
     def test_numbers_of_phantoms_do_not_matter_for_real_data(self, tmp_path):
         (tmp_path / "raw").mkdir()
         claim(tmp_path / "out", Setup(str(tmp_path / "raw"), cases=42))
+        before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
         claim(tmp_path / "out", Setup(str(tmp_path / "raw"), cases=12))
+        assert before == {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} != {}
 
     @pytest.mark.parametrize(
         ("arguments", "error", "message"),

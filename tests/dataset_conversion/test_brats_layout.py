@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnunet_hetero.dataset_conversion import brats
-from nnunet_hetero.dataset_conversion.brats import find_cases
+from nnunet_hetero.dataset_conversion.brats import find_brats2018_cases
 from nnunet_hetero.dataset_conversion.brats_releases import release_of
 from nnunet_hetero.dataset_conversion.phantom import make_phantom
 from nnunet_hetero.errors import DataError
@@ -67,7 +67,7 @@ class TestEachRelease:
     @pytest.mark.parametrize("year", LAYOUTS)
     def test_year_and_grades_are_detected(self, year, tmp_path, write_case):
         _write_layout(tmp_path / "raw", year, write_case)
-        cohort = find_cases(tmp_path / "raw")
+        cohort = find_brats2018_cases(tmp_path / "raw")
         assert cohort.title == f"BraTS {year}"
         expected = {Path(f).name: grade for f, _, _ in LAYOUTS[year] for grade in ("HGG", "LGG") if f"{grade}/" in f}
         assert {case.name: case.grade for case in cohort.cases if case.grade} == expected
@@ -78,14 +78,14 @@ class TestEachRelease:
             for file in write_case(tmp_path / "cases" / name, index).iterdir():
                 (tmp_path / "raw").mkdir(exist_ok=True)
                 file.rename(tmp_path / "raw" / file.name)
-        cohort = find_cases(tmp_path / "raw")
+        cohort = find_brats2018_cases(tmp_path / "raw")
         assert [case.name for case in cohort.cases] == ["BraTS20_Training_001", "BraTS20_Training_002"]
         assert cohort.cases[1].images[3] == tmp_path / "raw" / "BraTS20_Training_002_flair.nii.gz"
 
     def test_names_of_folders_above_the_cases_do_not_count(self, tmp_path, write_case):
         write_case(tmp_path / "brats_2013_pat" / "BraTS20_Training_001")
         (tmp_path / "brats_2013_pat" / "HGG_0001").mkdir()
-        assert find_cases(tmp_path).title == "BraTS 2020"
+        assert find_brats2018_cases(tmp_path).title == "BraTS 2020"
 
     @pytest.mark.parametrize(
         ("name", "year"),
@@ -116,7 +116,7 @@ class TestEachRelease:
         (tmp_path / "raw" / "__MACOSX" / "BraTS20_Training_001").mkdir(parents=True)
         (tmp_path / "raw" / "name_mapping.csv").write_text("Grade,BraTS_2020_subject_ID\n")
         (case / "loop").symlink_to(tmp_path / "raw", target_is_directory=True)
-        cohort = find_cases(tmp_path / "raw")
+        cohort = find_brats2018_cases(tmp_path / "raw")
         assert [(case.name, case.problem) for case in cohort.cases] == [("BraTS20_Training_001", None)]
 
 
@@ -132,14 +132,14 @@ class TestRefusedFolders:
 
     def test_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(DataError, match=r"nowhere does not exist"):
-            find_cases(tmp_path / "nowhere")
+            find_brats2018_cases(tmp_path / "nowhere")
 
     def test_mixed_releases(self, tmp_path, write_case):
         write_case(tmp_path / "raw" / "BraTS20_Training_001")
         write_case(tmp_path / "raw" / "BraTS2021_00000")
         write_case(tmp_path / "raw" / "BraTS2021_00002")
         with pytest.raises(DataError, match=r"1 of BraTS 2020, 2 of BraTS 2021 cases"):
-            find_cases(tmp_path / "raw")
+            find_brats2018_cases(tmp_path / "raw")
 
 
 class TestDryRun:

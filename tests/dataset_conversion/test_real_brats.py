@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_hetero.dataset_conversion.brats import convert_brats, find_cases
+from nnunet_hetero.dataset_conversion.brats import convert_brats, find_brats2018_cases
 
 BRATS = os.environ.get("HETERO_BRATS_DIR")
 
@@ -17,7 +17,7 @@ BRATS = os.environ.get("HETERO_BRATS_DIR")
 @pytest.mark.skipif(not BRATS, reason="set HETERO_BRATS_DIR to a raw BraTS folder to test on real data")
 def test_real_cases_arrive_as_they_are(tmp_path, nnunet_raw):
     assert BRATS is not None
-    cases = [case for case in find_cases(BRATS).cases if case.problem is None and case.label][:3]
+    cases = [case for case in find_brats2018_cases(BRATS).cases if case.problem is None and case.label][:3]
     assert cases, f"no complete case in {BRATS}"
     (tmp_path / "raw").mkdir()
     for case in cases:

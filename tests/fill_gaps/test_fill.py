@@ -18,10 +18,10 @@ from skimage import io
 from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.fill_gaps import fill as fill_module
-from nnunet_hetero.fill_gaps.cohort import Cohort
+from nnunet_hetero.fill_gaps.case_folder import CaseFolder
 from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
 from nnunet_hetero.fill_gaps.record import RECORD_NAME
-from nnunet_hetero.fill_gaps.table import describe
+from nnunet_hetero.fill_gaps.table import gaps_in_words
 
 GAPS = {"a": (1,), "c": (0, 3)}
 MISSING = {"a": ["T1c"], "c": ["T1", "FLAIR"]}
@@ -44,7 +44,7 @@ def dataset(tmp_path):
 
 
 def fill(folder: Path, **arguments):
-    return fill_gaps(Cohort.of_dataset(folder), progress=False, **arguments)
+    return fill_gaps(CaseFolder.of_dataset(folder), progress=False, **arguments)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -120,7 +120,7 @@ class TestFilling:
         write_json(dataset / "dataset.json", {**content, "missing_modalities": {"b": ["T2"], "c": ["T2"]}})
         expected = {"a": ["T1c"], "b": ["T2"], "c": ["T1", "T2", "FLAIR"]}
         assert fill(dataset).missing == expected
-        undo(Cohort.of_dataset(dataset))
+        undo(CaseFolder.of_dataset(dataset))
         assert read_dataset_json(dataset)["missing_modalities"] == {"b": ["T2"], "c": ["T2"]}
 
     def test_an_image_that_replaced_a_zero_volume_is_an_image(self, dataset):
@@ -130,7 +130,7 @@ class TestFilling:
         assert (
             fill(dataset).missing == {"a": ["T1c"], "c": ["FLAIR"]} == read_dataset_json(dataset)["missing_modalities"]
         )
-        assert undo(Cohort.of_dataset(dataset)) == (2, [])
+        assert undo(CaseFolder.of_dataset(dataset)) == (2, [])
         assert image.exists() and "missing_modalities" not in read_dataset_json(dataset)
 
     def test_an_empty_image_is_pointed_out(self, dataset):
@@ -139,7 +139,7 @@ class TestFilling:
         assert warning.startswith("Case 'a': T2 has a file, which is zero throughout.")
 
     def test_table(self, dataset):
-        text = describe(fill(dataset), dry_run=False)
+        text = gaps_in_words(fill(dataset), dry_run=False)
         assert "6 case(s), 2 of them with gaps; 3 all-zero volume(s) written." in text
         rows = [line.split() for line in text.splitlines()]
         assert ["T1c", "5", "1"] in rows and ["T2", "6", "0"] in rows and ["T1+FLAIR", "1"] in rows
@@ -160,7 +160,7 @@ class TestInterruption:
         assert files_of(dataset, "a")[1].exists() and "missing_modalities" not in read_dataset_json(dataset)
         monkeypatch.undo()
         assert fill(dataset).missing == MISSING == read_dataset_json(dataset)["missing_modalities"]
-        undo(Cohort.of_dataset(dataset))
+        undo(CaseFolder.of_dataset(dataset))
         assert snapshot(dataset) == before
 
     def test_an_interrupted_run_can_be_undone(self, dataset, monkeypatch):
@@ -168,7 +168,7 @@ class TestInterruption:
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(fill_module, "list_gaps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             fill(dataset)
-        assert undo(Cohort.of_dataset(dataset)) == (3, [])
+        assert undo(CaseFolder.of_dataset(dataset)) == (3, [])
         assert snapshot(dataset) == before
 
     def test_half_a_file_never_has_its_name(self, dataset, monkeypatch):
@@ -195,30 +195,30 @@ class TestUndo:
     def test_everything_is_as_before(self, dataset):
         before = snapshot(dataset)
         fill(dataset)
-        assert undo(Cohort.of_dataset(dataset)) == (3, [])
+        assert undo(CaseFolder.of_dataset(dataset)) == (3, [])
         assert snapshot(dataset) == before
 
     def test_what_is_not_zero_any_more_stays(self, dataset):
         fill(dataset)
         shutil.copy(files_of(dataset, "c")[1], files_of(dataset, "c")[0])
-        assert undo(Cohort.of_dataset(dataset)) == (2, ["imagesTr/c_0000.nii.gz"])
+        assert undo(CaseFolder.of_dataset(dataset)) == (2, ["imagesTr/c_0000.nii.gz"])
         assert files_of(dataset, "c")[0].exists() and not files_of(dataset, "c")[3].exists()
         assert "missing_modalities" not in read_dataset_json(dataset)
 
     def test_other_changes_of_dataset_json_stay(self, dataset):
         fill(dataset)
         write_json(dataset / "dataset.json", {**read_dataset_json(dataset), "licence": "mine"})
-        undo(Cohort.of_dataset(dataset))
+        undo(CaseFolder.of_dataset(dataset))
         assert read_dataset_json(dataset) == {**tiny_dataset_json(num_training=6), "licence": "mine"}
 
     def test_without_a_record(self, dataset):
         with pytest.raises(DataError, match=r"has no fill_gaps\.json"):
-            undo(Cohort.of_dataset(dataset))
+            undo(CaseFolder.of_dataset(dataset))
 
     def test_a_damaged_record(self, dataset):
         (dataset / RECORD_NAME).write_text("{")
         with pytest.raises(DataError, match="Expected: the record of an earlier fill-gaps"):
-            undo(Cohort.of_dataset(dataset))
+            undo(CaseFolder.of_dataset(dataset))
 
 
 def _write_itk(file: Path, array: np.ndarray) -> None:
@@ -280,7 +280,7 @@ def test_formats(tmp_path, ending, write, reader, capsys):
     np.testing.assert_array_equal(both, np.concatenate([one, zero]))
     assert "ERROR" not in capsys.readouterr().out
     assert set(snapshot(folder)) - set(before) == {RECORD_NAME, f"imagesTr/a_0001{ending}"}
-    undo(Cohort.of_dataset(folder))
+    undo(CaseFolder.of_dataset(folder))
     assert snapshot(folder) == before
 
 
@@ -289,7 +289,7 @@ class TestPredictionFolder:
         write_case(tmp_path / "IN", "p", [0, 2])
         write_case(tmp_path / "IN", "q", [1])
         before = snapshot(tmp_path)
-        cohort = Cohort.of_folder(tmp_path / "IN", tiny_dataset_json())
+        cohort = CaseFolder.of_folder(tmp_path / "IN", tiny_dataset_json())
         gaps = fill_gaps(cohort, progress=False)
         assert gaps.missing == {"p": ["T1c", "FLAIR"], "q": ["T1", "T2", "FLAIR"]} and gaps.warnings == ()
         assert len(list((tmp_path / "IN").glob("*.nii.gz"))) == 8

@@ -15,7 +15,7 @@ from skimage import io
 
 from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.fill_gaps.cohort import Cohort
+from nnunet_hetero.fill_gaps.case_folder import CaseFolder
 from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
 
 GAPS = {"a": (1,), "c": (0, 3)}
@@ -43,7 +43,7 @@ def dataset(tmp_path):
 
 
 def fill(folder: Path, **arguments):
-    return fill_gaps(Cohort.of_dataset(folder), progress=False, **arguments)
+    return fill_gaps(CaseFolder.of_dataset(folder), progress=False, **arguments)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -107,7 +107,7 @@ class TestListedFiles:
         ]
         verify_dataset_integrity(str(listed), 1)
         assert fill(listed).written == 0
-        undo(Cohort.of_dataset(listed))
+        undo(CaseFolder.of_dataset(listed))
         (listed / "imagesTr").rmdir()
         assert snapshot(listed.parent) == before
 
@@ -121,7 +121,7 @@ class TestListedFiles:
         fill(listed)
         filled = read_dataset_json(listed)["dataset"]["a"]["images"]
         assert filled == ["scan0.nii.gz", "imagesTr/a_0001.nii.gz", "scan2.nii.gz", "scan3.nii.gz"]
-        undo(Cohort.of_dataset(listed))
+        undo(CaseFolder.of_dataset(listed))
         assert read_dataset_json(listed) == content
         content["dataset"]["a"]["images"].remove(absent)
         write_json(listed / "dataset.json", content)
@@ -132,7 +132,7 @@ class TestListedFiles:
         fill(listed)
         shutil.copy(listed.parent / "elsewhere" / "c_0001.nii.gz", listed / "imagesTr" / "c_0000.nii.gz")
         assert fill(listed).missing == {"a": ["T1c"], "c": ["FLAIR"]}
-        undo(Cohort.of_dataset(listed))
+        undo(CaseFolder.of_dataset(listed))
         images = read_dataset_json(listed)["dataset"]["c"]["images"]
         assert images == ["imagesTr/c_0000.nii.gz", "../elsewhere/c_0001.nii.gz", "../elsewhere/c_0002.nii.gz", None]
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nnunet_hetero.fill_gaps.table import describe
+from nnunet_hetero.fill_gaps.table import gaps_in_words
 from nnunet_hetero.modalities import Modalities
 
 
@@ -18,7 +18,7 @@ def gaps():
 
 
 def test_who_has_what_and_what_is_missing_together(gaps):
-    lines = describe(gaps, dry_run=False).splitlines()
+    lines = gaps_in_words(gaps, dry_run=False).splitlines()
     assert lines[0] == "Dataset001_A: 4 case(s), 3 of them with gaps; 4 all-zero volume(s) written."
     rows = [line.split() for line in lines]
     assert ["T1", "3", "1"] in rows and ["T2", "1", "3"] in rows
@@ -28,5 +28,5 @@ def test_who_has_what_and_what_is_missing_together(gaps):
 
 def test_dry_run_and_no_gaps(gaps):
     gaps.missing, gaps.written = {}, 0
-    text = describe(gaps, dry_run=True)
+    text = gaps_in_words(gaps, dry_run=True)
     assert "0 all-zero volume(s) would be written" in text and "missing together" not in text

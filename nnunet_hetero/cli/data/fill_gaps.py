@@ -11,7 +11,7 @@ from nnunet_hetero.nnunet.arguments import whole_number
 from nnunet_hetero.nnunet.folders import dataset_folders
 
 if TYPE_CHECKING:
-    from nnunet_hetero.fill_gaps.cohort import Cohort
+    from nnunet_hetero.fill_gaps.case_folder import CaseFolder
 
 HELP = """Write an all-zero volume, on the grid of the case's other images, for every CASE_XXXX file that a data set in
 nnU-Net's raw format lacks, and list the gaps in dataset.json (missing_modalities). nnU-Net then finds all files it asks
@@ -41,18 +41,20 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("Which data set? Name it by -d; with -i by -d or by the folder of a model, -m.")
     # Late, so that -h answers at once.
     from nnunet_hetero.cases.raw_dataset import read_dataset_json
-    from nnunet_hetero.fill_gaps.cohort import Cohort
+    from nnunet_hetero.fill_gaps.case_folder import CaseFolder
     from nnunet_hetero.io.atomic_files import alone_in
 
     source = args.m if args.d is None else dataset_folders(args.d)[0]
-    cohort = Cohort.of_dataset(source) if args.i is None else Cohort.of_folder(args.i, read_dataset_json(source))
+    cohort = (
+        CaseFolder.of_dataset(source) if args.i is None else CaseFolder.of_folder(args.i, read_dataset_json(source))
+    )
     with alone_in(cohort.folder):
         return _fill_or_undo(cohort, args)
 
 
-def _fill_or_undo(cohort: Cohort, args: argparse.Namespace) -> int:
+def _fill_or_undo(cohort: CaseFolder, args: argparse.Namespace) -> int:
     from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
-    from nnunet_hetero.fill_gaps.table import describe
+    from nnunet_hetero.fill_gaps.table import gaps_in_words
 
     if args.undo:
         deleted, kept = undo(cohort)
@@ -60,5 +62,5 @@ def _fill_or_undo(cohort: Cohort, args: argparse.Namespace) -> int:
         for file in kept:
             print(f"Kept: {file}, it is not zero any more.")
     else:
-        print(describe(fill_gaps(cohort, args.dry_run, args.np), args.dry_run))
+        print(gaps_in_words(fill_gaps(cohort, args.dry_run, args.np), args.dry_run))
     return 0

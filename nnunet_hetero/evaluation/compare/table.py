@@ -1,4 +1,4 @@
-"""The table of a comparison, laid out like Table 1 of the paper: Markdown, CSV and LaTeX."""
+"""The table of a comparison, laid out like ComparisonTable 1 of the paper: Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TableRow:
 
 
 @dataclass(frozen=True)
-class Table:
+class ComparisonTable:
     """The whole table.
 
     Args:
@@ -78,7 +78,7 @@ class Table:
     rows: tuple[TableRow, ...]
 
 
-def lay_out(comparison: Comparison, published: Sequence[PublishedMethod] = ()) -> Table:
+def lay_out(comparison: Comparison, published: Sequence[PublishedMethod] = ()) -> ComparisonTable:
     """The table of a comparison, with published columns beside the user's."""
     modalities = comparison.modalities
     rows = []
@@ -91,7 +91,7 @@ def lay_out(comparison: Comparison, published: Sequence[PublishedMethod] = ()) -
         available = None if row.is_mean else tuple(channel in row.subsets[0] for channel in range(len(modalities)))
         rows.append(TableRow(row.label, available, tuple(cells)))
     names = (*comparison.methods, *(f"{method.name} (paper)" for method in published))
-    return Table(modalities.names, comparison.regions, names, tuple(rows))
+    return ComparisonTable(modalities.names, comparison.regions, names, tuple(rows))
 
 
 def _cells(cells: Sequence[Cell], score: Score) -> list[TableCell]:
@@ -116,7 +116,7 @@ def mark(cell: Cell, score: Score) -> str:
     return BETTER if (cell.result.effect > 0) == score.higher_is_better else WORSE
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ComparisonTable) -> str:
     """The table in Markdown, readable as plain text too; the second line of the header is the first of the body."""
     dots = len(table.modalities)
     number = len(table.methods)
@@ -131,7 +131,7 @@ def markdown(table: Table) -> str:
     return markdown_of(lines, dots) + "\n"
 
 
-def table_csv(table: Table) -> str:
+def table_csv(table: ComparisonTable) -> str:
     """The table as CSV: 1 or 0 per modality, then mean, standard deviation and mark of every region and method."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -190,7 +190,7 @@ def _statistics(cell: Cell) -> list[float | int | str]:
     return ["" if value is None else value for value in values]
 
 
-def latex(table: Table, caption: str) -> str:
+def latex(table: ComparisonTable, caption: str) -> str:
     r"""The table in LaTeX, for ``\usepackage{booktabs,graphicx}``; the best mean of the user's methods is bold.
 
     Args:

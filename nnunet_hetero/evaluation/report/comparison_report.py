@@ -21,7 +21,7 @@ from nnunet_hetero.evaluation.compare.published import (
 )
 from nnunet_hetero.evaluation.compare.statistics import RESAMPLES, PairedResult, known_mean
 from nnunet_hetero.evaluation.compare.table import (
-    Table,
+    ComparisonTable,
     latex,
     lay_out,
     mark,
@@ -145,7 +145,9 @@ def _published(comparison: Comparison) -> list[PublishedMethod]:
     return table_1(comparison.modalities, comparison.regions)
 
 
-def _markdown(table: Table, comparison: Comparison, notes: Sequence[str], tables: Sequence[ExtraTable]) -> str:
+def _markdown(
+    table: ComparisonTable, comparison: Comparison, notes: Sequence[str], tables: Sequence[ExtraTable]
+) -> str:
     parts = [markdown(table), f"{how_tested(comparison)}\n"]
     if notes:
         parts.append("".join(f"* {note}\n" for note in notes))

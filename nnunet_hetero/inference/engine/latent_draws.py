@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations, product
 
 import torch
 from torch import Tensor
@@ -28,11 +28,11 @@ View = tuple[int, ...]
 def mirrored_views(axes: Sequence[int] | None) -> list[View]:
     """All combinations of mirrored axes, beginning with none, as nnU-Net's test-time augmentation has them."""
     axes = tuple(axes or ())
-    return [view for number in range(len(axes) + 1) for view in combinations(axes, number)]
+    return list(chain.from_iterable(combinations(axes, number) for number in range(len(axes) + 1)))
 
 
 @dataclass(frozen=True)
-class Draw:
+class LatentDraw:
     """One draw of the latents, over all tiles of a case.
 
     Args:
@@ -44,10 +44,10 @@ class Draw:
     number: int | None
 
 
-def draws_of(num_samples: int, num_views: int) -> list[Draw]:
+def draws_of(num_samples: int, num_views: int) -> list[LatentDraw]:
     """At least ``num_samples`` draws, equally many for each view; for 0 samples the mean, once per view."""
     numbers = range(-(-num_samples // num_views)) if num_samples else [None]
-    return [Draw(view, number) for view in range(num_views) for number in numbers]
+    return [LatentDraw(view, number) for view, number in product(range(num_views), numbers)]
 
 
 def generator_of(device: torch.device, *key: int | str) -> torch.Generator:

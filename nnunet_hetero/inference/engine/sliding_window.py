@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nnunet_hetero.inference.engine.latent_draws import Draw, View
+from nnunet_hetero.inference.engine.latent_draws import LatentDraw, View
 from nnunet_hetero.inference.engine.network_steps import encode_for_all, fuse_subset, latents
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 
@@ -47,10 +47,15 @@ class Maps:
     """
 
     subset: Tensor
-    draws: Sequence[Draw]
+    draws: Sequence[LatentDraw]
     segmentation: Tensor
     completed: tuple[int, ...]
     completion: Tensor
+
+    @property
+    def views(self) -> set[int]:
+        """The mirrored views that its draws decode."""
+        return {draw.view for draw in self.draws}
 
 
 class _Item(NamedTuple):
@@ -91,7 +96,7 @@ class SlidingWindow:
     progress: bool = False
 
     def run(
-        self, data: Tensor, available: Tensor, draws: Sequence[Draw], num_outputs: int, completed: Sequence[int]
+        self, data: Tensor, available: Tensor, draws: Sequence[LatentDraw], num_outputs: int, completed: Sequence[int]
     ) -> CaseRun:
         """Start on a case, from one subset of its modalities.
 
@@ -120,8 +125,8 @@ class SlidingWindow:
             on_progress: Called with the share of the tiles that has been done since the last call.
         """
         available = torch.stack([one.subset for one in maps]).any(dim=0)
-        views = sorted({draw.view for one in maps for draw in one.draws})
-        jobs = [(view, tile) for view in views for tile in range(len(self.slicers))]
+        views = sorted(set().union(*(one.views for one in maps)))
+        jobs = list(product(views, range(len(self.slicers))))
         for batch in self._batches(jobs):
             x = torch.stack([_flip(data[self.slicers[tile]].to(self.device), self.views[view]) for view, tile in batch])
             encoded = encode_for_all(self.network, x, available)
@@ -144,7 +149,8 @@ class SlidingWindow:
                             yield _Item(one, view, tile, latents(levels, row, generator))
 
     def _decode(self, items: Sequence[_Item]) -> None:
-        z = [torch.cat(level) for level in zip(*(item.latents for item in items), strict=True)]
+        latents = [item.latents for item in items]
+        z = [torch.cat(level) for level in zip(*latents, strict=True)]
         if items[0].maps.segmentation.shape[0]:
             for item, logits in zip(items, self.network.decode(self._enough(z)), strict=False):
                 self._blend(item.maps.segmentation, self.nonlinearity(logits), item)
@@ -182,7 +188,7 @@ class CaseRun:
         window: SlidingWindow,
         data: Tensor,
         available: Tensor,
-        draws: Sequence[Draw],
+        draws: Sequence[LatentDraw],
         num_outputs: int,
         completed: Sequence[int],
     ):
@@ -216,9 +222,10 @@ class CaseRun:
         tiles = len(self.window.slicers)
         with tqdm(total=len(passes) * tiles, disable=not self.window.progress) as bar:
             for draws in passes:
+                groups = [draws] if shared else [[draw] for draw in draws]
                 maps = [
                     Maps(self.available, of_one, self._zeros(self.num_outputs), self.completed, self._completion)
-                    for of_one in ([draws] if shared else [[draw] for draw in draws])
+                    for of_one in groups
                 ]
                 self.window.add(self.data, maps, lambda share: bar.update(share * tiles))
                 for one in maps:

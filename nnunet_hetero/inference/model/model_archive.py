@@ -111,7 +111,8 @@ def _model_of(name: str) -> Path | None:
 
 def _checked_models(folder: Path, trusted: bool) -> list[Path]:
     files = [file.relative_to(folder) for file in folder.rglob("*") if file.is_file()]
-    models = sorted({model for model in (_model_of(file.as_posix()) for file in files) if model is not None})
+    found = {_model_of(file.as_posix()) for file in files}
+    models = sorted(model for model in found if model is not None)
     for model in models:
         for name in ("plans.json", "dataset.json"):
             if not (folder / model / name).is_file():
@@ -128,8 +129,13 @@ def _checked_models(folder: Path, trusted: bool) -> list[Path]:
 
 def _same_content(one: Path, other: Path) -> bool:
     """Whether two folders hold the same files."""
-    files = [sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file()) for root in (one, other)]
-    return files[0] == files[1] and all(filecmp.cmp(one / file, other / file, shallow=False) for file in files[0])
+    files = _files_in(one)
+    return files == _files_in(other) and all(filecmp.cmp(one / file, other / file, shallow=False) for file in files)
+
+
+def _files_in(root: Path) -> list[Path]:
+    """All files below a folder, relative to it."""
+    return sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
 
 
 def _require_harmless(folder: Path, files: Sequence[Path]) -> None:

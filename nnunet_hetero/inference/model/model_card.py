@@ -92,7 +92,9 @@ def model_card(folder: Path, folds: Sequence[int | str], licence: str | None) ->
 def evaluation_tables(folder: Path, folds: Sequence[int | str]) -> list[Path]:
     """``table.md`` of the evaluations of these folds, one by one or together."""
     together = "evaluation_" + "_".join(map(str, folds))
-    places = [*(f"fold_{fold}/{kind}" for fold in folds for kind in ("evaluation", "evaluation_test"))]
+    places: list[str] = []
+    for fold in folds:
+        places += [f"fold_{fold}/evaluation", f"fold_{fold}/evaluation_test"]
     places += [together, f"{together}_test"]
     return [folder / place / "table.md" for place in places if (folder / place / "table.md").is_file()]
 

@@ -66,6 +66,7 @@ def files_of_model(folder: Path, folds: Sequence[int | str], checkpoint_name: st
     files = [folder / name for name in OF_MODEL]
     for fold in folds:
         files += [folder / f"fold_{fold}" / name for name in (checkpoint_name, *OF_FOLD)]
-    files += [table.with_name(name) for table in evaluation_tables(folder, folds) for name in EVALUATION_FILES]
+    for table in evaluation_tables(folder, folds):
+        files += [table.with_name(name) for name in EVALUATION_FILES]
     files += sorted(file for file in (folder / CALIBRATION_FOLDER).rglob("*") if not file.name.startswith("."))
     return [file for file in files if file.is_file()]

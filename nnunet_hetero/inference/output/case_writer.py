@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import nibabel
@@ -103,7 +104,7 @@ class CaseWriter:
         files += self.expected_completed(case, absent)
         if self.sampling.save_uncertainty:
             quantities = ("entropy", "mutual_information") if self.sampling.num_samples else ("entropy",)
-            files += [self.map_of(case, quantity, region) for quantity in quantities for region in self.regions]
+            files += [self.map_of(case, *what) for what in product(quantities, self.regions)]
         return files
 
     def expected_completed(self, case: str, absent: Collection[str]) -> list[str]:
@@ -112,8 +113,8 @@ class CaseWriter:
             return []
         every = self.sampling.save_completed == "all"
         channels = [channel for channel, name in enumerate(self.modalities) if every or name in absent]
-        files = (self.completed, self.completed_description)
-        return [file(case, channel) for file in files for channel in channels]
+        images = [self.completed(case, channel) for channel in channels]
+        return [*images, *(self.completed_description(case, channel) for channel in channels)]
 
     def tables(self) -> list[str]:
         """Tables of all cases that every case has a row in, below the output folder."""

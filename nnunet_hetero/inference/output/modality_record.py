@@ -36,7 +36,7 @@ def record(prepared: PreparedCase, modalities: Modalities) -> dict:
     }
 
 
-def describe(case: str, entry: dict) -> str:
+def modalities_in_words(case: str, entry: dict) -> str:
     """One line for the user, e.g. ``BraTS_001: T1+T2+FLAIR (absent: T1c)``."""
     absent = f" (absent: {', '.join(entry['absent'])})" if entry["absent"] else ""
     return f"{case}: {'+'.join(entry['used'])}{absent}"

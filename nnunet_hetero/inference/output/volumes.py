@@ -7,6 +7,7 @@ import io
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def write_row(file: str | os.PathLike, case: str, used: Sequence[str], row: Row)
     with locked(file.parent):
         rows = {entry["case"]: entry for entry in TABLE.or_aside(file)}
         rows[case] = {"case": case, "modalities": "+".join(used), **{key: _text(value) for key, value in row.items()}}
-        columns = list(dict.fromkeys(column for entry in (rows[case], *rows.values()) for column in entry))
+        columns = list(dict.fromkeys(chain(rows[case], *rows.values())))
         _write(file, columns, [rows[name] for name in sorted(rows)])
 
 

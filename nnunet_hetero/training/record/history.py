@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -51,10 +52,7 @@ class History:
         """Write the values as JSON and the figure, into nnU-Net's output folder."""
         folder = Path(folder)
         # JSON knows no NaN; an epoch in which no subset of a size came up has none.
-        plain = {
-            key: {str(step): value if math.isfinite(value) else None for step, value in series.items()}
-            for key, series in self.values.items()
-        }
+        plain = {key: _plain(series) for key, series in self.values.items()}
         replace_text(folder / TABLE_NAME, json.dumps(plain, indent=1))
         self.draw(folder / FIGURE_NAME)
 
@@ -90,3 +88,8 @@ class History:
         if series:
             steps = sorted(series)
             axes.plot(steps, [series[step] for step in steps], label=label, marker=".", markersize=4, **style)
+
+
+def _plain(series: Mapping[int, float]) -> dict[str, float | None]:
+    """JSON has neither numbers as keys nor NaN."""
+    return {str(step): value if math.isfinite(value) else None for step, value in series.items()}

@@ -64,10 +64,11 @@ class SampleCounts:
 
     def of_modalities(self, counter: Counter[Subset]) -> list[int]:
         """Number of samples with each modality, in channel order."""
-        return [
-            sum(count for subset, count in counter.items() if channel in subset)
-            for channel in range(len(self.modalities))
-        ]
+        counts = [0] * len(self.modalities)
+        for subset, count in counter.items():
+            for channel in subset:
+                counts[channel] += count
+        return counts
 
     def subsets(self) -> list[Subset]:
         """The subsets that were ever there or drawn, by size, then by channel."""

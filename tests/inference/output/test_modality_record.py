@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from nnunet_hetero.inference.output.modality_record import describe, write_record
+from nnunet_hetero.inference.output.modality_record import modalities_in_words, write_record
 
 
 class TestRecord:
     def test_lines(self):
-        assert describe("a", {"used": ["T1", "T2"], "absent": {}}) == "a: T1+T2"
+        assert modalities_in_words("a", {"used": ["T1", "T2"], "absent": {}}) == "a: T1+T2"
         entry = {"used": ["T1", "T2", "FLAIR"], "absent": {"T1c": "no file"}}
-        assert describe("BraTS_001", entry) == "BraTS_001: T1+T2+FLAIR (absent: T1c)"
+        assert modalities_in_words("BraTS_001", entry) == "BraTS_001: T1+T2+FLAIR (absent: T1c)"
 
     def test_parallel_writers_lose_nothing(self, tmp_path):
         """As with -num_parts, where several processes write to one folder."""

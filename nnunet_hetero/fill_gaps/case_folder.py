@@ -24,7 +24,7 @@ LISTED = 20
 
 
 @dataclass(frozen=True)
-class Cohort:
+class CaseFolder:
     """Where gaps are filled.
 
     Args:
@@ -40,12 +40,12 @@ class Cohort:
     training: bool
 
     @classmethod
-    def of_dataset(cls, folder: Path) -> Cohort:
+    def of_dataset(cls, folder: Path) -> CaseFolder:
         """The training cases of ``nnUNet_raw/DatasetXXX_NAME``."""
         return cls(folder, folder / "imagesTr", read_dataset_json(folder), True)
 
     @classmethod
-    def of_folder(cls, folder: Path, dataset_json: dict) -> Cohort:
+    def of_folder(cls, folder: Path, dataset_json: dict) -> CaseFolder:
         """Cases to predict, named by the channels of a data set."""
         return cls(folder, folder, dataset_json, False)
 
@@ -105,7 +105,7 @@ class Cohort:
             ) from error
 
 
-def find(cohort: Cohort) -> list[Case]:
+def find(cohort: CaseFolder) -> list[Case]:
     """All cases, None for every file that is not there.
 
     Raises:
@@ -134,7 +134,7 @@ def refuse(problems: Sequence[str]) -> None:
     raise DataError(f"Nothing was changed, since {len(problems)} thing(s) are wrong:{lines}")
 
 
-def _listed_case(cohort: Cohort, name: str, entry: dict) -> Case:
+def _listed_case(cohort: CaseFolder, name: str, entry: dict) -> Case:
     files = [None if path is None else cohort.path_of(path) for path in entry["images"]]
     if not any(files):
         return Case(name, (None,) * len(cohort.modalities), _no_image(name))
@@ -163,7 +163,7 @@ def _claimed_twice(cases: Iterable[Case]) -> list[str]:
     ]
 
 
-def _label_problems(cohort: Cohort, cases: Sequence[str]) -> list[str]:
+def _label_problems(cohort: CaseFolder, cases: Sequence[str]) -> list[str]:
     labels = cohort.folder / "labelsTr"
     problems = []
     for case in cases:

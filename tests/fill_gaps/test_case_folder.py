@@ -10,7 +10,7 @@ from helpers.tiny_model import SHAPE, tiny_dataset_json, write_case, write_image
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.fill_gaps.cohort import Cohort
+from nnunet_hetero.fill_gaps.case_folder import CaseFolder
 from nnunet_hetero.fill_gaps.fill import fill_gaps
 
 
@@ -28,7 +28,7 @@ def dataset(tmp_path):
 def refused(folder, match: str) -> None:
     before = sorted(path for path in folder.rglob("*"))
     with pytest.raises(DataError, match=match):
-        fill_gaps(Cohort.of_dataset(folder), progress=False)
+        fill_gaps(CaseFolder.of_dataset(folder), progress=False)
     assert sorted(path for path in folder.rglob("*")) == before
 
 
@@ -98,21 +98,21 @@ class TestRefused:
 
     def test_no_dataset_json(self, tmp_path):
         with pytest.raises(DataError, match=r"dataset\.json is not there"):
-            Cohort.of_dataset(tmp_path)
+            CaseFolder.of_dataset(tmp_path)
 
 
 class TestWarned:
     def test_modality_that_few_cases_have(self, dataset):
         for case in "bcd":
             image(dataset, case, 1).unlink()
-        (warning,) = fill_gaps(Cohort.of_dataset(dataset), progress=False).warnings
+        (warning,) = fill_gaps(CaseFolder.of_dataset(dataset), progress=False).warnings
         assert warning.startswith("Only 2 of 6 training cases have T1c.")
 
     def test_modality_that_only_test_cases_have(self, dataset):
         for case in "bcdef":
             image(dataset, case, 1).unlink()
         write_case(dataset / "imagesTs", "t", [1])
-        (warning,) = fill_gaps(Cohort.of_dataset(dataset), progress=False).warnings
+        (warning,) = fill_gaps(CaseFolder.of_dataset(dataset), progress=False).warnings
         assert warning.startswith("No training case has T1c, only imagesTs has it. The model will have an input")
 
 
