@@ -52,12 +52,15 @@ def _torn_apart(names: FolderNames, alike: Mapping[str, Sequence[str]]) -> list[
     """Cases of which one's name is the other's with something before or behind it, as ``X_0001_0000`` beside X without
     channel 0, and which have no channel in common.
     """
-    channels = {case: {channel for channel, _ in entries} for case, entries in names.images.items()}
-    spelt = {case for group in alike.values() if len(group) > 1 for case in group}
+    channels: dict[str, set[int]] = {}
+    for case, entries in names.images.items():
+        channels[case] = {channel for channel, _ in entries}
+    spelt: set[str] = set().union(*(group for group in alike.values() if len(group) > 1))
     found = []
     for case in names.images:
-        parts = (match.start() for match in re.finditer(rf"[{re.escape(SEPARATORS)}]+", case))
-        shorter = {part for place in parts for part in (case[:place], case[place:].lstrip(SEPARATORS))}
+        shorter: set[str] = set()
+        for match in re.finditer(rf"[{re.escape(SEPARATORS)}]+", case):
+            shorter |= {case[: match.start()], case[match.start() :].lstrip(SEPARATORS)}
         for other in sorted(shorter & channels.keys() - {case}):
             named = image_name(f"{case}.", ".")
             same = channels[other] & ({named[1]} if named and named[0] == other else channels[case])
