@@ -155,7 +155,7 @@
     viewer.overlays = chosen.slice(1);
     viewer.updateGLVolume();
     viewer.drawScene();
-    readout();
+    if (window.heteroViewer) readout();
   }
 
   // -- what is chosen ---------------------------------------------------------------------------------------------
@@ -256,7 +256,10 @@
     if (x < 0 || y < 0 || z < 0 || x >= nx || y >= ny || z >= nz) return NaN;
     return volume.img[x + nx * (y + ny * z)] * volume.hdr.scl_slope + volume.hdr.scl_inter;
   }
-  async function readout() {
+  // One reading after the other, so that the last place stands at the end.
+  let reading = Promise.resolve();
+  const readout = () => (reading = reading.then(read));
+  async function read() {
     const voxel = voxelAt(place);
     const rows = [["voxel", voxel.map((index, axis) => index + data.offset[axis]).join(", ")]];
     for (const layer of [...backgrounds, ...maps, ...of("probability")]) {
@@ -306,9 +309,9 @@
   chooseView(FLAT ? "axial" : "all");
   viewer.scene.crosshairPos = viewer.mm2frac(data.start);
   viewer.drawScene();
-  await readout();
   // For whoever tests or scripts the page.
-  window.heteroViewer = { viewer, state, ready: () => wish };
+  window.heteroViewer = { viewer, state, ready: () => wish.then(() => reading) };
   document.body.dataset.state = "ready";
+  await readout();  // decodes every image
 })().catch((error) => { document.body.dataset.state = "failed"; document.getElementById("error").textContent = String(error);
   document.getElementById("error").hidden = false; throw error; });
