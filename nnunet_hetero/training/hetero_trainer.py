@@ -47,7 +47,7 @@ from nnunet_hetero.training.record.history import History
 from nnunet_hetero.training.record.sample_counts import RunningCounts
 from nnunet_hetero.training.record.soundness import watch
 from nnunet_hetero.training.settings import require_subset, settle
-from nnunet_hetero.training.validation import ValidationCycle, seen_through
+from nnunet_hetero.training.validation import ValidationCycle, never_compiled_whole, seen_through
 
 
 class HeteroTrainer(nnUNetTrainer):
@@ -320,7 +320,6 @@ class HeteroTrainer(nnUNetTrainer):
         if len(means) > 1:
             told = (name for name in means if name not in ("segmentation", "total"))
             self.print_to_log_file(*(f"{name} {means[name]:.4f}" for name in told))
-
         if self.ranks.is_first and self._last_seen:
             watch(self.unwrapped_network, self._last_seen, self.history, self.current_epoch, self.print_to_log_file)
 
@@ -357,7 +356,8 @@ class HeteroTrainer(nnUNetTrainer):
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """nnU-Net's validation after training."""
         self.prepare_inputs()
-        super().perform_actual_validation(save_probabilities)
+        with never_compiled_whole():
+            super().perform_actual_validation(save_probabilities)
 
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint with our state under ``hetero_modal``; the file is whole or not there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -42,6 +42,8 @@ def settle(
         entry["batch_size"] = int(config.batch_size)
     if config.patch_size != PLAN:
         entry["patch_size"] = _patch_size(config.patch_size, planned, any_patch_size)
+    if not any_patch_size:
+        _require_levels_of_voxels(entry.get("patch_size", planned["patch_size"]), planned)
     entry[KEY] = dataclasses.asdict(config)
     return config
 
@@ -61,6 +63,17 @@ def require_subset(trainer: str, one_subset: bool, config: HeteroModalConfig) ->
         raise SettingsError(
             f"The plans are for one subset of the modalities ({KEY}.subset is {config.subset}), but {trainer} draws "
             "subsets of all of them. Choose other plans with -p, or -tr SubsetTrainer."
+        )
+
+
+def _require_levels_of_voxels(sizes: Sequence[int], planned: Mapping[str, Any]) -> None:
+    """Refuse a patch whose deepest level has one voxel: instance norm makes zeros of it, and raises on a GPU."""
+    strides = planned["architecture"]["arch_kwargs"]["strides"]
+    deepest = [math.ceil(size / math.prod(level[axis] for level in strides)) for axis, size in enumerate(sizes)]
+    if math.prod(deepest) <= 1:
+        raise SettingsError(
+            f"The patch of {list(sizes)} voxels has a single voxel at the deepest of the plan's {len(strides)} levels, "
+            f"which instance norm cannot normalise. Set a larger {KEY}.patch_size, or plan fewer levels."
         )
 
 

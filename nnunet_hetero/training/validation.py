@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -124,6 +127,16 @@ def seen_through(data: Tensor, subset: Subset) -> Tensor:
     shown = present & torch.from_numpy(mask_of(subset, data.shape[1]))
     shown = torch.where(shown.any(dim=1, keepdim=True), shown, present)
     return data * shown.view(*shown.shape, *[1] * (data.ndim - 2)).to(data.dtype)
+
+
+@contextmanager
+def never_compiled_whole() -> Iterator[None]:
+    """Within, nnU-Net's predictor does not compile the network it is given, whatever ``nnUNet_compile`` says.
+
+    It would compile the whole of it, anew for every subset of the modalities.
+    """
+    with patch.dict(os.environ, {"nnUNet_compile": "f"}):
+        yield
 
 
 def pseudo_dice_by_size(counts: Iterable[Counts], num_modalities: int) -> dict[int, float]:

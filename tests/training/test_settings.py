@@ -22,6 +22,17 @@ def planned(trainer) -> dict:
     return trainer.plans_manager.plans["configurations"][trainer.configuration_name]
 
 
+class TestPatch:
+    @pytest.mark.parametrize(("size", "fits"), [(4, False), (8, True)])
+    def test_a_deepest_level_of_one_voxel_is_refused_on_every_device(self, make_trainer, size, fits):
+        """The tiny plan halves twice; on a CPU such a training would run, on a GPU instance norm raises."""
+        if fits:
+            make_trainer(patch_size=size)
+        else:
+            with pytest.raises(SettingsError, match="single voxel at the deepest of the plan's 3 levels"):
+                make_trainer(patch_size=size)
+
+
 class TestPrecedence:
     def test_the_paper_as_published(self, make_trainer, tiny_dataset):
         """What the plans do not say: the tiny ones say how many epochs and steps, and no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import numpy as np
@@ -12,6 +13,7 @@ from nnunet_hetero.modalities import all_subsets
 from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.training.validation import (
     ValidationCycle,
+    never_compiled_whole,
     pseudo_dice_by_size,
     seen_through,
     steps_by_size,
@@ -19,6 +21,7 @@ from nnunet_hetero.training.validation import (
 )
 
 NNUNETS_STEPS = 50
+COMPILE = "nnUNet_compile"
 
 
 def sizes(subsets) -> Counter:
@@ -131,3 +134,15 @@ class TestCycle:
         sizes = [len(cycle.next_subset()) for _ in range(2)]
         outputs = [{"tp_hard": np.array([size]), "fp_hard": np.array([0]), "fn_hard": np.array([2])} for size in sizes]
         assert cycle.pseudo_dice(outputs) == pytest.approx({1: 0.5, 2: 4 / 6})
+
+
+@pytest.mark.parametrize("before", ["t", None])
+def test_final_validation_compiles_no_whole_network(monkeypatch, before):
+    """nnU-Net's predictor reads the variable when it is handed the network; afterwards it is as it was."""
+    if before is None:
+        monkeypatch.delenv(COMPILE, raising=False)
+    else:
+        monkeypatch.setenv(COMPILE, before)
+    with never_compiled_whole():
+        assert os.environ[COMPILE] == "f"
+    assert os.environ.get(COMPILE) == before
