@@ -121,11 +121,8 @@ WITHOUT_MIRROR = {
 
 UNFINISHED_MIRRORS = {
     "nnunet_hetero/cases/prepare.py",
-    "nnunet_hetero/cases/raw_dataset.py",
-    "nnunet_hetero/fill_gaps/volumes.py",
     "nnunet_hetero/inference/batch.py",
     "nnunet_hetero/inference/complete_cases.py",
-    "nnunet_hetero/inference/engine/case_result.py",
     "nnunet_hetero/inference/engine/network_steps.py",
     "nnunet_hetero/inference/engine/sliding_window.py",
     "nnunet_hetero/inference/model/model_card.py",
@@ -133,13 +130,10 @@ UNFINISHED_MIRRORS = {
     "nnunet_hetero/inference/output/run_record.py",
     "nnunet_hetero/inference/output/uncertainty.py",
     "nnunet_hetero/nnunet/case_sampling.py",
-    "nnunet_hetero/nnunet/environment.py",
-    "nnunet_hetero/nnunet/versions.py",
     "nnunet_hetero/planning/derive.py",
     "nnunet_hetero/planning/plans_file.py",
     "nnunet_hetero/training/hetero_trainer.py",
     "nnunet_hetero/training/optimization/optimizers.py",
-    "nnunet_hetero/training/optimization/schedule.py",
     "nnunet_hetero/training/record/sample_counts_figure.py",
     "nnunet_hetero/version.py",
 }
