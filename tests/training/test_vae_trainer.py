@@ -371,7 +371,7 @@ class TestValidation:
         trainer = initialised(make_trainer(num_val_iterations_per_epoch=15))
         seen = spy(trainer.network)
         self.epoch(trainer, masks((0, 3), (1,)))
-        for subset, shown in zip(trainer._validation_subsets, seen, strict=True):
+        for subset, shown in zip(trainer.validation_cycle._of_epoch, seen, strict=True):
             inside = set(subset) & {0, 3}
             assert torch.equal(shown, masks(inside or (0, 3), (1,)))
 
