@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 PREDICTION_BYTES = 3.0
 """Bytes per element of the feature maps of a training step that a prediction of the same tile holds at once, with
-autocast: most maps are gone once the next is there. Generous: counted are 0.8 to 2.2 (benchmarks/counted.py)."""
+autocast: counted on fake tensors for the full-size plan it is 2.9."""
 
 MOST_AT_ONCE = 4
 """Tiles per pass on a GPU; more bring nothing where each fills it."""
