@@ -171,8 +171,11 @@ def threads(number: int) -> Iterator[ThreadPoolExecutor]:
 
 def stopped_by_user() -> int:
     """After Ctrl-C: end all processes that this one has started, and say so in one line; gives the exit code."""
-    for process in multiprocessing.active_children():
+    children = multiprocessing.active_children()
+    for process in children:
         process.kill()
+    for process in children:
+        process.join(1)
     print("\nStopped by Ctrl-C. What was finished is there as a whole, nothing is half written.", file=sys.stderr)
     return INTERRUPTED
 
