@@ -20,6 +20,7 @@ trainer's name. dropout and uhemis learn by nnU-Net's SGD, dropout_muon and uhem
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from head_to_head.methods import choose_methods, settled, training_length
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import HeteroError, SettingsError
 from nnunet_hetero.evaluation.scores.registry import all_metrics
+from nnunet_hetero.io.atomic_files import alone_in
 
 HERE = Path(__file__).resolve().parent
 
@@ -73,18 +75,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     args = parser().parse_args(arguments)
     try:
-        return run(args)
+        with contextlib.ExitStack() as stack:
+            return run(args, stack)
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def run(args: argparse.Namespace) -> int:
-    """Prepare, measure, train, evaluate, report."""
+def run(args: argparse.Namespace, stack: contextlib.ExitStack) -> int:
+    """Prepare, measure, train, evaluate, report; no second process works in the output folder meanwhile."""
     _require_possible(args)
     setup = Setup(args.data, args.spacing, args.folds, args.cases, args.size)
     methods = choose_methods(args.methods, args.variant, args.set)
     out = claim(args.out, setup)
+    stack.enter_context(alone_in(out))
     set_variables(out)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     os.environ.setdefault("nnUNet_def_n_proc", str(args.processes))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from nnunet_hetero.demo.plans import write_derived_plans
 from nnunet_hetero.demo.settings import NARROW_FEATURES, PATCH
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import HeteroError, SettingsError
-from nnunet_hetero.io.atomic_files import replace_json, replace_text
+from nnunet_hetero.io.atomic_files import alone_in, replace_json, replace_text
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.nnunet.json_files import DATASET_JSON
 
@@ -208,15 +209,17 @@ def main() -> int:
         before = EXPERIMENT.read_if_there(out / "experiment.json")
         if before not in (None, asdict(experiment)):
             raise SettingsError(f"{out} holds an experiment with {before}, asked for is {asdict(experiment)}.")
-        replace_json(out / "experiment.json", asdict(experiment))
-        rows = [row for seed in args.seeds for row in run_seed(out, experiment, seed)]
+        with alone_in(out):
+            replace_json(out / "experiment.json", asdict(experiment))
+            rows = [row for seed in args.seeds for row in run_seed(out, experiment, seed)]
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_text(out / "results.csv", text.getvalue())
     summary = summarise(rows)
     replace_json(out / "summary.json", summary)
     replace_text(out / "table.md", table(summary) + "\n")

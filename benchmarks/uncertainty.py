@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import itertools
 import json
 from pathlib import Path
@@ -32,6 +33,7 @@ from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.output.volumes import region_sizes
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.io.atomic_files import replace_json, replace_text, replacing
 from nnunet_hetero.modalities import all_subsets
 from nnunet_hetero.nnunet.extent import MILLILITRES, voxel_size
 from nnunet_hetero.nnunet.regions import regions_of
@@ -158,7 +160,8 @@ def draw(voxels: dict[str, Voxels], out: Path) -> None:
             title=name, xlabel="share of brain voxels kept", ylabel="error rate", xlim=(0.8, 1.0), ylim=(0, 1.5 * rate)
         )
         axes.legend(fontsize=8)
-    figure.savefig(out / "risk_coverage.png", dpi=120)
+    with replacing(out / "risk_coverage.png") as stream:
+        figure.savefig(stream, format="png", dpi=120)
     figure = Figure(figsize=(4.2 * len(voxels), 3.8), layout="constrained")
     for axes, (name, counts) in zip(figure.subplots(1, len(voxels), squeeze=False)[0], voxels.items(), strict=True):
         filled = counts.count > 0
@@ -168,7 +171,8 @@ def draw(voxels: dict[str, Voxels], out: Path) -> None:
         )
         title = f"{name}: ECE {100 * counts.calibration_error:.2f} %"
         axes.set(title=title, xlabel="predicted probability", ylabel="share in the region", xlim=(0, 1), ylim=(0, 1))
-    figure.savefig(out / "calibration.png", dpi=120)
+    with replacing(out / "calibration.png") as stream:
+        figure.savefig(stream, format="png", dpi=120)
 
 
 def main() -> None:
@@ -186,12 +190,13 @@ def main() -> None:
     predictor = HeteroModalPredictor.from_model_folder(args.model, args.folds, args.device, options=options)
     rows, voxels = measure(predictor, args.i, args.l)
     args.o.mkdir(parents=True, exist_ok=True)
-    with (args.o / "cases.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_text(args.o / "cases.csv", text.getvalue())
     summary = summarise(rows, voxels)
-    (args.o / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    replace_json(args.o / "summary.json", summary)
     draw(voxels, args.o)
     print(json.dumps(summary, indent=2))
 

@@ -17,6 +17,7 @@ from nnunet_hetero.evaluation.report.figures import heat_map, overlay_panel
 from nnunet_hetero.evaluation.report.page import write_report
 from nnunet_hetero.evaluation.scores.overlap import dice_per_region
 from nnunet_hetero.evaluation.sweep.summary import as_number, read_summary
+from nnunet_hetero.io.atomic_files import replacing
 
 SHOWN = ("T1+T1c+T2+FLAIR", "T1+T2+FLAIR", "T1c", "FLAIR")
 
@@ -70,7 +71,8 @@ def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, se
     folder = out / "figures"
     folder.mkdir()
     for name, (_, figure) in zip(names, figures, strict=True):
-        figure.savefig(folder / f"{name}.png", dpi=130)
+        with replacing(folder / f"{name}.png") as stream:
+            figure.savefig(stream, format="png", dpi=130)
     facts = {
         **dict(lines),
         "Cohort": f"{settings.cases} synthetic cases to train on{gaps_text}, {len(files.cases)} held out, "
