@@ -69,7 +69,8 @@ def require_subset(trainer: str, one_subset: bool, config: HeteroModalConfig) ->
 def _require_levels_of_voxels(sizes: Sequence[int], planned: Mapping[str, Any]) -> None:
     """Refuse a patch whose deepest level has one voxel: instance norm makes zeros of it, and raises on a GPU."""
     strides = planned["architecture"]["arch_kwargs"]["strides"]
-    deepest = [math.ceil(size / math.prod(level[axis] for level in strides)) for axis, size in enumerate(sizes)]
+    steps = map(math.prod, zip(*strides, strict=True))
+    deepest = [math.ceil(size / step) for size, step in zip(sizes, steps, strict=True)]
     if math.prod(deepest) <= 1:
         raise SettingsError(
             f"The patch of {list(sizes)} voxels has a single voxel at the deepest of the plan's {len(strides)} levels, "
