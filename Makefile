@@ -45,6 +45,7 @@ mutants: $(READY)  ## whether the tests find faults that are put into the code; 
 lint: $(READY)  ## style of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
 
 docs: $(READY)  ## the documentation as a site, with strict links, in build/site
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"

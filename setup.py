@@ -97,6 +97,7 @@ setup(
             "pytest-timeout>=2.2",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
+            "mypy>=1.10",
             "selenium>=4.20,<5",
             "setuptools>=68",
             "torchio>=0.20,<2",

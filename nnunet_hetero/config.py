@@ -187,6 +187,11 @@ class HeteroModalConfig:
         if not rule.holds(value):
             raise SettingsError(f"{KEY}.{name} is {value!r}; it must be {rule.expected}.")
 
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        """The setting ``subset`` as channel numbers, which it has in settled plans; None if there is none."""
+        return None if self.subset is None else tuple(int(channel) for channel in self.subset)
+
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> HeteroModalConfig:
         """Read the settings of a plans' configuration, defaults for what is not there.

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nnunet_hetero.config import COHORT, KEY, HeteroModalConfig
+from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets, mask_of
 
@@ -179,7 +179,7 @@ class SubsetSampler:
 
     def state_dict(self) -> dict:
         """State of the random stream; `load_state_dict` continues it exactly."""
-        return self._random.bit_generator.state
+        return dict(self._random.bit_generator.state)
 
     def load_state_dict(self, state: dict) -> None:
         """Continue the random stream of an earlier sampler."""
@@ -203,7 +203,7 @@ def read_draw(config: HeteroModalConfig, modalities: Modalities, cohort: Mapping
         return PresenceDraw(_read_presence(config.presence, modalities))
     if config.alpha is None:
         return PaperDraw()
-    if config.alpha == COHORT:
+    if isinstance(config.alpha, str):  # "cohort", no other text is allowed
         return TableDraw(dict(cohort or {}))
     return TableDraw(read_weights(config.alpha, modalities))
 

@@ -36,7 +36,7 @@ from nnunet_hetero.nnunet.arguments import usable_device
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing_extensions import Self
 
     from nnunet_hetero.inference.options import PredictionOptions
 

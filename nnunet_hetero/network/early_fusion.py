@@ -51,8 +51,7 @@ class EarlyFusionUNet(HeteroNetwork):
             SettingsError: If the configuration is the second stage of a cascade.
         """
         require_no_cascade(configuration_manager, cls.__name__)
-        channels = HeteroModalConfig.from_plans(configuration_manager).subset
-        subset = None if channels is None else tuple(channels)
+        subset = HeteroModalConfig.from_plans(configuration_manager).channels
         unet = get_network_from_plans(
             configuration_manager.network_arch_class_name,
             configuration_manager.network_arch_init_kwargs,

@@ -62,8 +62,8 @@ def _by_rows(norm: _InstanceNorm, x: Tensor) -> Tensor:
     return nn.functional.group_norm(x, norm.num_features, norm.weight, norm.bias, norm.eps)
 
 
-POINTWISE: dict[type[nn.Module], type[_ConvNd]] = {nn.Conv2d: PointwiseConv2d, nn.Conv3d: PointwiseConv3d}
-ROWWISE: dict[type[nn.Module], type[_InstanceNorm]] = {
+POINTWISE: dict[type[nn.Module], Callable[..., _ConvNd]] = {nn.Conv2d: PointwiseConv2d, nn.Conv3d: PointwiseConv3d}
+ROWWISE: dict[type[nn.Module], Callable[..., _InstanceNorm]] = {
     nn.InstanceNorm2d: RowwiseNorm2d,
     nn.InstanceNorm3d: RowwiseNorm3d,
 }
@@ -126,7 +126,7 @@ def never_small_and_alone(backbone: nn.Module) -> None:
             module.register_forward_pre_hook(_doubled)
 
 
-def _doubled(convolution: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+def _doubled(convolution: _ConvNd, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
     """What is small is in torch's ``use_mkldnn`` (aten/src/ATen/native/Convolution.cpp)."""
     (x,) = inputs
     small = convolution.in_channels > 1 and len(x) == 1 and x.shape[:4].numel() <= 20480

@@ -49,7 +49,8 @@ class FeatureFusionUNet(PlannedNetwork, EncoderPerModality):
     ):
         features = architecture["features_per_stage"]
         config = config or HeteroModalConfig()
-        fusion = fusion_of(config.fusion, FeatureFusion, self.default_fusion, type(self).__name__)
+        kind: type[Any] = FeatureFusion
+        fusion = fusion_of(config.fusion, kind, self.default_fusion, type(self).__name__)
         widths = encoder_widths(features, config)
         encoders = [
             FeatureEncoder(planned_backbone(architecture, widths, config.finest_convolutions))
@@ -78,7 +79,7 @@ class FeatureFusionUNet(PlannedNetwork, EncoderPerModality):
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements of the outputs of the convolutions of encoders and decoder, for one sample with all modalities."""
-        parts = [encoder.backbone for encoder in self.encoders] + [self.decoder]
+        parts: list[Any] = [encoder.backbone for encoder in self.encoders] + [self.decoder]
         return int(sum(part.compute_conv_feature_map_size(input_size) for part in parts))
 
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -42,7 +43,7 @@ class ModalityEncoder(FeatureEncoder):
         heads: From the feature map of each level to mean and log-variance, see `Expert`.
     """
 
-    def __init__(self, backbone: nn.Module, latent_channels: Sequence[int]):
+    def __init__(self, backbone: Any, latent_channels: Sequence[int]):
         super().__init__(backbone)
         self.heads = nn.ModuleList(
             backbone.conv_op(features, 2 * latent, 1, bias=True)
@@ -58,7 +59,8 @@ class ModalityEncoder(FeatureEncoder):
             channel: The modality's number.
             num_modalities: M.
         """
-        for head in self.heads:
+        for module in self.heads:
+            head: Any = module
             latent = head.out_channels // 2
             nn.init.zeros_(head.weight[latent:])
             nn.init.constant_(head.bias[latent:], elsewhere)
@@ -130,7 +132,7 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
         if not self.finest_norm:
             for part in self._finest_parts():
                 remove_norms(part)
-        for channel, encoder in enumerate(self.encoders):
+        for channel, encoder in enumerate(encoders):
             encoder.reset_heads(
                 config.initial_log_variance, config.initial_log_variance_elsewhere, channel, num_modalities
             )
@@ -149,11 +151,12 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
     def _finest_parts(self) -> Iterator[nn.Module]:
         """Layers of encoders and image decoder at the finest level."""
         for encoder in self.encoders:
-            if hasattr(encoder.backbone, "stem"):  # of residual encoders
-                yield from (encoder.backbone.stem, encoder.backbone.stages[0])
+            backbone: Any = encoder.backbone
+            if hasattr(backbone, "stem"):  # of residual encoders
+                yield from (backbone.stem, backbone.stages[0])
             else:
-                yield encoder.backbone.stages[0][-1]
-        if self.image_decoder is not None:
+                yield backbone.stages[0][-1]
+        if isinstance(self.image_decoder, ImageDecoder):
             yield self.image_decoder.stages[-1]
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
@@ -167,9 +170,10 @@ class HeteroModalVAE(PlannedNetwork, VariationalNetwork):
             channels * math.prod(shape)
             for channels, shape in zip(self.channels, level_shapes(input_size, self.strides), strict=True)
         )
-        parts = [encoder.backbone for encoder in self.encoders] + [self.decoder]
+        parts: list[Any] = [encoder.backbone for encoder in self.encoders] + [self.decoder]
         parts += [] if self.image_decoder is None else [self.image_decoder]
         elements = sum(part.compute_conv_feature_map_size(input_size) for part in parts) + 2 * latents
-        if not self.finest_norm:
-            elements -= sum(part.compute_conv_feature_map_size(input_size) for part in self._finest_parts()) / 2
-        return int(elements)
+        if self.finest_norm:
+            return int(elements)
+        finest: list[Any] = list(self._finest_parts())
+        return int(elements - sum(part.compute_conv_feature_map_size(input_size) for part in finest) / 2)

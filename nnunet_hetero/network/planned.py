@@ -5,6 +5,7 @@ from __future__ import annotations
 import pydoc
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from dynamic_network_architectures.building_blocks.plain_conv_encoder import PlainConvEncoder
@@ -85,7 +86,9 @@ class PlannedNetwork(HeteroNetwork):
         """
         architecture = planned_architecture(configuration_manager, cls.__name__)
         config = HeteroModalConfig.from_plans(configuration_manager)
-        return cls(architecture, num_modalities, num_outputs, deep_supervision, config)
+        # The arguments of every network that is built on this one.
+        build: Any = cls
+        return build(architecture, num_modalities, num_outputs, deep_supervision, config)
 
 
 def planned_backbone(architecture: dict, widths: Sequence[int], finest: int | str = PLAN) -> nn.Module:
@@ -122,8 +125,8 @@ def at_most(finest: int | str, planned: int | Sequence[int], levels: int) -> lis
 
 def decoder_plan(architecture: dict, backbone: nn.Module) -> SimpleNamespace:
     """What nnU-Net's decoder reads off an encoder, except for the widths."""
-    names = ("strides", "kernel_sizes", "conv_op", "conv_bias", "norm_op", "norm_op_kwargs", "dropout_op")
-    names += ("dropout_op_kwargs", "nonlin", "nonlin_kwargs")
+    names = ["strides", "kernel_sizes", "conv_op", "conv_bias", "norm_op", "norm_op_kwargs", "dropout_op"]
+    names += ["dropout_op_kwargs", "nonlin", "nonlin_kwargs"]
     plan = SimpleNamespace(**{name: getattr(backbone, name) for name in names})
     plan.nonlin_first = architecture.get("nonlin_first", False)
     return plan

@@ -157,7 +157,7 @@ class PaperUHVED(VariationalNetwork):
         if config.image_decoders:
             self.image_decoder = ImageDecoders(PaperDecoder(dimension, 1) for _ in range(num_modalities))
         for module in self.modules():
-            if isinstance(module, tuple(CONVOLUTIONS.values())):
+            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.kaiming_normal_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)

@@ -86,7 +86,8 @@ def dataset_folders(dataset: str) -> tuple[Path, Path]:
     variables = ("nnUNet_raw", "nnUNet_preprocessed")
     require_variables(*variables)
     name = _dataset_name(dataset)
-    return tuple(Path(os.environ[variable]) / name for variable in variables)
+    raw, preprocessed = (Path(os.environ[variable]) / name for variable in variables)
+    return raw, preprocessed
 
 
 def plans_file(dataset: str, plans: str) -> Path:

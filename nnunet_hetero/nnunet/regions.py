@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from torch import Tensor
 
 Region = int | tuple[int, ...]
@@ -33,7 +34,7 @@ class RegionDecoder:
         label_manager: nnU-Net's label manager.
     """
 
-    label_manager: object
+    label_manager: LabelManager
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ class SubsetTrainer(HeteroTrainer):
 
     def draw_subsets(self, present: Tensor) -> Tensor:
         """The fixed subset, of what each sample has."""
-        return present & torch.from_numpy(mask_of(self.hetero.subset, len(self.modalities)))
+        return present & torch.from_numpy(mask_of(self.hetero.channels or (), len(self.modalities)))
 
 
 class FeatureFusionTrainer(HeteroTrainer):

@@ -110,7 +110,8 @@ class HeteroTrainer(nnUNetTrainer):
         self.history = History()
         self._last_seen: tuple[Tensor, Tensor] | None = None  # a sample of the epoch, and what its case has
         self.logger.loggers.append(self.history)
-        subsets = [tuple(self.hetero.subset)] if self.one_subset else all_subsets(len(self.modalities))
+        channels = self.hetero.channels
+        subsets = all_subsets(len(self.modalities)) if channels is None else [channels]
         self.validation_cycle = ValidationCycle(subsets, len(self.modalities), self.ranks)
         self._resumed_random_state: dict | None = None
         self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nnunet_hetero.errors import SettingsError
 
@@ -19,7 +20,19 @@ PARAMETER_BYTES = 16
 """Weight, gradient, and the two moments of Adam and AdamW; Muon and SGD keep one."""
 
 
-def training_bytes(network: nn.Module, patch_size: Sequence[int], batch_size: int, autocast: bool = False) -> int:
+class Measured(Protocol):
+    """A network that says how large its feature maps are."""
+
+    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
+        """Elements of all of them, for one sample."""
+        ...
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Its weights."""
+        ...
+
+
+def training_bytes(network: Measured, patch_size: Sequence[int], batch_size: int, autocast: bool = False) -> int:
     """Peak of the tensors of a training step in which every sample has all modalities, without data loading.
 
     On a GPU the workspace of convolutions, the allocator's fragments and CUDA itself come on top.

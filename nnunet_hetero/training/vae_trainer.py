@@ -12,6 +12,7 @@ from nnunet_hetero.cases.intensities import training_moments
 from nnunet_hetero.cases.intensity_scale import Moments
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
+from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.network.variational import HeteroModalOutput
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 from nnunet_hetero.training.optimization.losses import foreground, masked_l2
@@ -24,7 +25,7 @@ class HeteroModalVAETrainer(HeteroTrainer):
     KL, averaged over levels, see `kl_to_standard_normal`).
     """
 
-    network_class = HeteroModalVAE
+    network_class: type[HeteroNetwork] = HeteroModalVAE
     scores_foreground = True
     """Whether images are scored where the case has any signal, or everywhere."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,7 +98,8 @@ def predict_preprocessed(
     available = (data != 0).flatten(1).any(dim=1)
     require_modalities(model, available.tolist(), case)
     completed = channels_to_complete(sampling, available.tolist())
-    total, completion = None, None
+    total: DrawStatistics | None = None
+    completion: Tensor | None = None
     padded, crop = padded_to_tile(model, data)
     heads = model.label_manager.num_segmentation_heads if segment else 0
     entropies = uncertain and sampling.num_samples > 0
@@ -115,12 +117,14 @@ def predict_preprocessed(
     with threads_of_nnunet():
         for fold, weights in enumerate(model.parameters):
             draws, images = with_memory_at_hand(model, partial(predict, weights, fold))
-            if total is None:
+            if total is None or completion is None:
                 total, completion = draws, images
             else:
                 total.merge(draws)
                 completion = completion + images
-    prediction = {
+    if total is None or completion is None:
+        raise SettingsError("The model has no weights. Load at least one fold.")
+    prediction: dict[str, Any] = {
         "used": tuple(available.nonzero().flatten().tolist()),
         "draws": total.number if sampling.num_samples else 0,
         "completed": completed,
@@ -135,7 +139,7 @@ def predict_preprocessed(
         prediction["entropy"] = entropy.numpy()
         if sampling.num_samples:
             prediction["mutual_information"] = total.mutual_information(entropy).numpy()
-    if decide:
+    if decide and voxel_volume is not None:
         prediction["volumes"] = total.voxels().numpy() * voxel_volume
         prediction["disagreement"] = total.disagreement().numpy()
     return CasePrediction(logits=regions.logits(mean).numpy(), **prediction)

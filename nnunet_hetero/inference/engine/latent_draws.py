@@ -112,7 +112,7 @@ class DrawStatistics:
 
     def mean_probability(self) -> Tensor:
         """Mean over the draws, ``(K, *spatial)``."""
-        return self._probability / self.number
+        return _there(self._probability) / self.number
 
     def mutual_information(self, entropy: Tensor) -> Tensor:
         """What the draws disagree about, ``(R, *spatial)``, in nats.
@@ -121,7 +121,7 @@ class DrawStatistics:
             entropy: Predictive entropy, that of the mean probability.
         """
         # Entropy is concave, so what falls outside of these bounds is rounding.
-        return torch.minimum((entropy - self._entropy / self.number).clamp(min=0), entropy)
+        return torch.minimum((entropy - _there(self._entropy) / self.number).clamp(min=0), entropy)
 
     def voxels(self) -> Tensor:
         """Voxels per draw and region, ``(draws, R)``."""
@@ -133,13 +133,19 @@ class DrawStatistics:
         The Dice is pooled: overlaps and sizes are summed over the draws before the division.
         """
         decided = self.regions.masks(self.mean_probability()).flatten(1)
-        hits = self._hits.flatten(1)
+        hits = _there(self._hits).flatten(1)
         overlap = 2.0 * (hits * decided).sum(dim=1)
         total = hits.sum(dim=1) + self.number * decided.sum(dim=1)
         return torch.where(total > 0, 1 - overlap / total.clamp(min=1), 0.0)
 
 
 def _plus(total: Tensor | None, term: Tensor | None) -> Tensor | None:
-    if total is None:
-        return None if term is None else term.clone()
+    if total is None or term is None:
+        return total if term is None else term.clone()
     return total.add_(term)
+
+
+def _there(total: Tensor | None) -> Tensor:
+    if total is None:
+        raise ValueError("Nothing was added that was to be summed.")
+    return total

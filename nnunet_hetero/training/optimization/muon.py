@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +46,13 @@ class Muon(AdamW):
         hidden = hidden_weights(network)
         known = set(hidden)
         others = [parameter for parameter in network.parameters() if parameter not in known]
-        groups = [{"params": others, "momentum": None}, {"params": hidden, "momentum": momentum}]
+        groups: list[dict[str, Any]] = [{"params": others, "momentum": None}, {"params": hidden, "momentum": momentum}]
         super().__init__(groups, lr=lr, weight_decay=weight_decay, fused=True)
         # The fused AdamW skips a step that overflowed itself; here the scaler of mixed precision does it for all.
         self._step_supports_amp_scaling = False
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # torch: float
         """One step."""
         groups = self.param_groups
         try:
@@ -89,8 +90,8 @@ class Muon(AdamW):
 
 def hidden_weights(network: nn.Module) -> list[nn.Parameter]:
     """Weights of all convolutions but the first, of a single channel, and the last, nnU-Net's ``seg_layers``."""
-    found = {
-        module.weight: None
+    found: dict[nn.Parameter, None] = {
+        cast(nn.Parameter, module.weight): None
         for name, module in network.named_modules()
         if isinstance(module, _ConvNd) and min(module.in_channels, module.out_channels) > 1 and "seg_layers" not in name
     }
