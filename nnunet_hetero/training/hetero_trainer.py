@@ -110,8 +110,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.history = History()
         self._last_seen: tuple[Tensor, Tensor] | None = None  # a sample of the epoch, and what its case has
         self.logger.loggers.append(self.history)
-        channels = self.hetero.channels
-        subsets = all_subsets(len(self.modalities)) if channels is None else [channels]
+        subsets = [self.hetero.channels] if self.hetero.channels else all_subsets(len(self.modalities))
         self.validation_cycle = ValidationCycle(subsets, len(self.modalities), self.ranks)
         self._resumed_random_state: dict | None = None
         self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nnunet_hetero.errors import SettingsError
 
@@ -48,7 +48,7 @@ def training_bytes(network: Measured, patch_size: Sequence[int], batch_size: int
     return int((AUTOCAST_BYTES if autocast else FLOAT32_BYTES) * elements + PARAMETER_BYTES * parameters)
 
 
-def describe_peak(network: nn.Module, patch_size: Sequence[int], batch_size: int, device: torch.device) -> str:
+def describe_peak(network: Measured, patch_size: Sequence[int], batch_size: int, device: torch.device) -> str:
     """What a training will take, for its log before the first step.
 
     Args:
