@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -95,7 +96,9 @@ def find_cases(
             cases.append(Case(name, (None,) * len(modalities), doubt.no_image(name, doubtful, modalities, file_ending)))
             continue
         case = _case_of_list([str(folder / file) for _, file in names.images[name]], modalities, file_ending)
-        problem = case.problem or doubt.doubt(case.name, case.files, doubtful, modalities, kept, file_ending)
+        unreadable = _no_text(case.files)
+        problem = f"Case {os.fsencode(name)!r}: {unreadable}" if unreadable else case.problem
+        problem = problem or doubt.doubt(case.name, case.files, doubtful, modalities, kept, file_ending)
         lacking = [channel for channel in kept if problem is None and case.files[channel] is None]
         if lacking and name in names.unknown:
             doubt.tell_unknown(name, names.unknown[name], lacking, modalities)
@@ -137,6 +140,19 @@ def _case_of_list(entries: FileList, modalities: Modalities, file_ending: str) -
     if not all(parsed):
         return _case_by_position(paths, modalities, file_ending)
     return _case_by_number(files, parsed, modalities)
+
+
+def _no_text(paths: Iterable[str | None]) -> str | None:
+    """Readers, which are written in C++, end the whole process at a name that is no text for Python."""
+    for path in filter(None, paths):
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            return (
+                f"{os.fsencode(path)!r} is no text in {sys.getfilesystemencoding()}, so that readers cannot find the "
+                "file. Rename it, or, if its name is in UTF-8, set PYTHONUTF8=1."
+            )
+    return None
 
 
 def _case_by_number(files: list[str], parsed: list[tuple[str, int]], modalities: Modalities) -> Case:

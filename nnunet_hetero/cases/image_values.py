@@ -104,9 +104,14 @@ def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None
         reverse: Whether the axes are ``(z, y, x)``; voxels are named ``(x, y, z)``, as viewers do.
 
     Raises:
-        DataError: If a value is NaN, infinite or beyond float32, their standard deviation is not finite in float32, or
-            a few values are so far beyond all others that these would count as constant. It names the voxel.
+        DataError: If values are complex, one is NaN, infinite or beyond float32, their standard deviation is not finite
+            in float32, or a few values are so far beyond all others that these would count as constant. It names the
+            voxel.
     """
+    if values.dtype.kind == "c":
+        raise DataError(
+            f"{what} has complex numbers, of which readers take the real part alone. Save the magnitude instead."
+        )
     if values.dtype.kind not in "fiub" or not values.size:
         return
     bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)

@@ -6,7 +6,8 @@ exactly zero after them. Its file, if there is one, is not even opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.tissue import background_notes, require_tissue, without_flat
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
+
+MOST_VOXELS = 1e10
+"""Of a case as the model sees it: 40 GB for each modality, more than any scanner makes."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,10 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
         DataError: If the file is damaged, no single image, has values that nnU-Net cannot compute with, or lies beside
             one that a reader could take for it.
     """
+    if os.path.islink(file) and not os.path.exists(file):
+        raise DataError(
+            f"{what} is a link to {os.readlink(file)}, which is not there. Fetch the file, or mend the link."
+        )
     refuse_mixture(file, what)
     stored = read_nifti(file, what) if is_nifti(file) else None
     if stored is None:
@@ -139,9 +147,11 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
 
 
 def _with_decimals(image: nibabel.Nifti1Image) -> np.ndarray | None:
-    """Voxels of a NIfTI file with decimals: ITK reads NaN and infinite values as zeros, without a word."""
+    """Voxels of a NIfTI file with decimals: without a word, ITK reads NaN and infinite values as zeros, and the real
+    part of complex ones.
+    """
     slope, intercept = image.dataobj.slope, image.dataobj.inter
-    if image.get_data_dtype().kind == "f" or (slope, intercept) != (1, 0):
+    if image.get_data_dtype().kind in "fc" or (slope, intercept) != (1, 0):
         return np.asanyarray(image.dataobj)
     return None
 
@@ -172,6 +182,26 @@ def _require_same_grid(what: str, image, grid, first: str, first_image, first_gr
         )
 
 
+def _require_extent(images: CaseImages, spacing: Sequence[float], preparation: Preparation) -> None:
+    """Refuse a case of which the model's voxels would be none, or more than any computer holds: a header in metres."""
+    order = preparation.plans_manager.transpose_forward
+    inside = (images.data != 0).any(axis=0)
+    places = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in order]
+    extent = [(found[-1] + 1 - found[0]) * spacing[axis] for found, axis in zip(places, order, strict=True)]
+    target = [*preparation.configuration_manager.spacing]
+    target = [spacing[order[0]]] * (3 - len(target)) + target  # 2D networks keep the slices
+    shape = [round(float(length / edge)) for length, edge in zip(extent, target, strict=True)]
+    if min(shape) == 0 or np.prod(shape, dtype=float) > MOST_VOXELS:
+        raise DataError(
+            f"Case '{images.name}': its images measure {_product(extent)} mm, which are {_product(shape)} of the "
+            f"model's voxels, {_product(target)} mm each. Is the unit, or the spacing, in the header right?"
+        )
+
+
+def _product(numbers: Sequence[float]) -> str:
+    return " x ".join(f"{number:g}" for number in numbers)
+
+
 def preprocess(images: CaseImages, preparation: Preparation) -> PreparedCase:
     """Preprocess a case as nnU-Net does: transpose, crop, normalise, resample; absent channels are exactly zero.
 
@@ -180,7 +210,8 @@ def preprocess(images: CaseImages, preparation: Preparation) -> PreparedCase:
         preparation: That of the model.
 
     Raises:
-        DataError: If an image, or each of them, is flat once it is normalised, or the model has no landmarks of a
+        DataError: If an image, or each of them, is flat once it is normalised, its size in millimetres cannot be right,
+            or the model has no landmarks of a
             modality that the case has.
         SettingsError: If the model was trained on images with standardised histograms, and its landmarks are unknown.
     """
@@ -190,6 +221,7 @@ def preprocess(images: CaseImages, preparation: Preparation) -> PreparedCase:
     preprocessor = configuration_manager.preprocessor_class(verbose=False)
     # nnU-Net writes the crop into the properties.
     properties = deepcopy(next(entry for entry in images.properties if entry is not None))
+    _require_extent(images, properties["spacing"], preparation)
     data, segmentation, properties = preprocessor.run_case_npy(
         images.data, None, properties, preparation.plans_manager, configuration_manager, preparation.dataset_json
     )

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 
 from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.image_files import require_whole as require_whole_image
+from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import (
     COMPLETED_FOLDER,
@@ -32,6 +34,7 @@ from nnunet_hetero.inference.output.run_record import FAILED, FAILED_NAME, RUN_N
 from nnunet_hetero.inference.output.volumes import cases_with_row, drop_rows
 from nnunet_hetero.io.atomic_files import clear_drafts
 from nnunet_hetero.io.provenance import Provenance
+from nnunet_hetero.io.whole import require_whole
 
 MADE_FROM = "made_from"
 """Key of a case in ``run.json``."""
@@ -98,10 +101,21 @@ class EarlierRun:
         files = self.writer.expected_completed(name, entry["absent"]) if entry else []
         return self._why(name, made_from, files) if entry else ""
 
-    def _why(self, name: str, made_from: Provenance, files: Iterable[str]) -> str | None:
+    def _why(self, name: str, made_from: Provenance, files: Sequence[str]) -> str | None:
         if not all((self.folder / file).is_file() for file in files):
             return ""
-        return made_from.difference(Provenance.from_json(self._runs.get(name, {}).get(MADE_FROM)))
+        damaged = next(filter(None, (_damage(self.folder / file) for file in files)), None)
+        return damaged or made_from.difference(Provenance.from_json(self._runs.get(name, {}).get(MADE_FROM)))
+
+
+def _damage(file: Path) -> str | None:
+    """What is wrong with a file that was whole when it was written; None if it still is."""
+    try:
+        require_whole(file)
+        require_whole_image(file)
+    except (OSError, DataError):
+        return f"{file} is damaged"
+    return None
 
 
 def say_why_again(reasons: Sequence[tuple[str, str]]) -> None:

@@ -14,7 +14,7 @@ from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import COMPLETED_FOLDER, UNCERTAINTY_FOLDER, CaseWriter
 from nnunet_hetero.io.atomic_files import clear_drafts, locked, replace_text
 from nnunet_hetero.io.documents import Document
-from nnunet_hetero.io.places import require_apart, require_new_names
+from nnunet_hetero.io.places import require_apart, require_new_names, require_no_model_or_data_set
 
 ARGUMENTS_NAME = "predict_from_raw_data_args.json"
 
@@ -75,6 +75,7 @@ def checked_outputs(
         files += [os.path.join(folder, file) for file in writer.expected(name, writer.modalities)]
         folders.setdefault(folder or os.curdir, []).append(name)
     for folder, names in folders.items():
+        require_no_model_or_data_set(folder)
         # What an earlier run left of the cases is removed, whatever this one is asked for.
         below = [Path(folder, name) for name in ("", COMPLETED_FOLDER, UNCERTAINTY_FOLDER)]
         require_apart(below, {"-i": source if isinstance(source, str | os.PathLike) else None})

@@ -70,8 +70,11 @@ def replace_bytes(file: str | os.PathLike, content: bytes) -> None:
 
 
 def replace_text(file: str | os.PathLike, text: str) -> None:
-    """Write a text file as a whole, in UTF-8, see `replace_bytes`."""
-    replace_bytes(file, text.encode("utf-8"))
+    """Write a text file as a whole, in UTF-8, see `replace_bytes`.
+
+    What a name of a file has that is no text for Python becomes ``\\udcfc``, which JSON reads as the same name again.
+    """
+    replace_bytes(file, text.encode("utf-8", "backslashreplace"))
 
 
 def replace_json(file: str | os.PathLike, content: Any) -> None:

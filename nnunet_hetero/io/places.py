@@ -12,6 +12,14 @@ Place = str | os.PathLike
 
 DATA_SET_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
 
+OWN_FOLDERS = {
+    "the folder of a model": ("plans.json", "fold_*/"),
+    "the folder of a trained fold": ("*.pth",),
+    "a data set": ("dataset.json", "imagesTr/"),
+    "a preprocessed data set": ("dataset.json", "*Plans*.json"),
+}
+"""Folders that are neither inputs nor outputs, and patterns of which each fits something in them."""
+
 
 def require_apart(written: Iterable[Place], inputs: Mapping[str, Place | None]) -> None:
     """Refuse to write to an input folder, or to one in it, however it is spelt: by links, ``..`` or another case.
@@ -40,6 +48,24 @@ def require_apart(written: Iterable[Place], inputs: Mapping[str, Place | None]) 
             raise SettingsError(
                 f"The output folder {folder} belongs to the data set {data_set[0].parent}: results would be taken for "
                 "its images or labels. Nothing was written; choose another output folder."
+            )
+
+
+def require_no_model_or_data_set(folder: Place) -> None:
+    """Refuse to write predictions to the folder of a model, of one of its folds, or of a data set: files of the same
+    names, such as ``dataset.json``, would be replaced there.
+
+    Args:
+        folder: To write to; it need not be there.
+
+    Raises:
+        SettingsError: If it is one.
+    """
+    for what, patterns in OWN_FOLDERS.items():
+        if all(any(Path(folder).glob(pattern)) for pattern in patterns):
+            raise SettingsError(
+                f"The output folder {folder} is {what}: files of it, such as dataset.json, would be replaced. Nothing "
+                "was written; choose another output folder."
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from nnunet_hetero.cases.find import find_cases, kept_modalities
@@ -198,3 +200,12 @@ class TestLists:
     def test_empty_list(self):
         with pytest.raises(DataError, match="without any file"):
             find_cases([[None]], BRATS, ".nii.gz")
+
+
+def test_name_that_is_no_text(tmp_path):
+    (tmp_path / "a_0000.nii.gz").touch()
+    open(os.fsencode(tmp_path) + b"/M\xfcller_0000.nii.gz", "w").close()
+    problems = {case.name: case.problem for case in find_cases(tmp_path, BRATS, ".nii.gz")}
+    assert problems.pop("a") is None
+    (problem,) = problems.values()
+    assert "M\\xfcller_0000.nii.gz' is no text in utf-8" in problem

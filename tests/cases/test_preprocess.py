@@ -106,6 +106,15 @@ def not_an_image(file, image):
     file.write_bytes(b"\x1f\x8b nothing")
 
 
+def link_to_nothing(file, _):
+    file.unlink()
+    file.symlink_to("nowhere.nii.gz")
+
+
+def complex_numbers(file, image):
+    nibabel.save(nibabel.Nifti1Image((image.T * (1 + 1j)).astype(np.complex64), np.diag([-1, -1, 1, 1])), file)
+
+
 @pytest.mark.parametrize("reader", [SimpleITKIO, NibabelIO])
 class TestBadFiles:
     @pytest.mark.parametrize(
@@ -121,6 +130,8 @@ class TestBadFiles:
             (truncated, "damaged or truncated"),
             (last_bytes_missing, "damaged or truncated"),
             (not_an_image, "damaged or truncated"),
+            (link_to_nothing, "is a link to nowhere.nii.gz, which is not there"),
+            (complex_numbers, "has complex numbers"),
         ],
     )
     def test_error_names_case_channel_and_file(self, tmp_path, reader, damage, message):
@@ -160,6 +171,12 @@ def test_four_dimensions_with_one_volume(tmp_path):
 
 
 class TestPreprocess:
+    @pytest.mark.parametrize("spacing", [0.001, 1000])
+    def test_unit_that_cannot_be_right(self, tmp_path, spacing):
+        write_case(tmp_path, "a", spacing=spacing)
+        with pytest.raises(DataError, match=r"Case 'a': its images measure .* model's voxels, 1 x 1 x 1 mm"):
+            prepare(tmp_path)
+
     @pytest.mark.parametrize("scheme", ["ZScoreNormalization", "CTNormalization", "NoNormalization"])
     def test_absent_channels_are_exactly_zero(self, tmp_path, scheme):
         write_case(tmp_path, "a", present=(1, 3))

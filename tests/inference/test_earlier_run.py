@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ from nnunet_hetero.inference.complete_cases import complete_cases
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
+KEPT = gzip.compress(b"whole, and not written again", mtime=0)
 
 EVERYTHING = SamplingOptions(num_samples=2, save_completed="all", save_uncertainty=True)
 PLAIN = SamplingOptions(num_samples=0)
@@ -112,12 +115,12 @@ class TestContinue:
     )
     def test_other_files(self, change, says, predictor, images, tmp_path, capsys):
         predict(predictor(), images, tmp_path / "out")
-        (tmp_path / "out" / "a_b.nii.gz").write_bytes(b"kept")
+        (tmp_path / "out" / "a_b.nii.gz").write_bytes(KEPT)
         change(images)
         predict(predictor(), images, tmp_path / "out", overwrite=False)
         printed = capsys.readouterr().out
         assert "1 case(s) that an earlier run finished are done again, such as a:" in printed and says in printed
-        assert (tmp_path / "out" / "a_b.nii.gz").read_bytes() == b"kept"
+        assert (tmp_path / "out" / "a_b.nii.gz").read_bytes() == KEPT
         predict(predictor(), images, tmp_path / "whole")
         assert (tmp_path / "out" / "a.nii.gz").read_bytes() == (tmp_path / "whole" / "a.nii.gz").read_bytes()
         records = [json.loads((tmp_path / name / "modalities.json").read_text())["a"] for name in ("out", "whole")]
@@ -144,6 +147,16 @@ class TestContinue:
             next(iter(other.list_of_parameters[0].values())).add_(1)
         predict(other, images, tmp_path / "out", overwrite=False)
         assert "weights is" in capsys.readouterr().out
+
+    def test_damaged_since(self, predictor, images, tmp_path, capsys):
+        predict(predictor(), images, tmp_path / "out")
+        file = tmp_path / "out" / "a.nii.gz"
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-20])
+        predict(predictor(), images, tmp_path / "out", overwrite=False)
+        printed = capsys.readouterr().out
+        assert "such as a: " in printed and "a.nii.gz is damaged" in printed and "1 of them are predicted" in printed
+        assert file.read_bytes() == whole
 
     def test_records_of_an_earlier_version(self, predictor, images, tmp_path, capsys):
         predict(predictor(), images, tmp_path / "out")

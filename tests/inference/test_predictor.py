@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 
@@ -18,6 +19,8 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
+KEPT = gzip.compress(b"whole, and not written again", mtime=0)
 
 
 @pytest.fixture(autouse=True)
@@ -195,12 +198,12 @@ class TestNnunetsOptions:
     def test_continue(self, tmp_path, predictors):
         write_case(tmp_path / "images", "a")
         predict(predictors(missing=["t1"]), tmp_path / "images", tmp_path / "out")
-        (tmp_path / "out" / "a.nii.gz").write_bytes(b"kept")
+        (tmp_path / "out" / "a.nii.gz").write_bytes(KEPT)
         write_case(tmp_path / "images", "b", present=(0, 1))
         predictors(missing=["t1"]).predict_from_files_sequential(
             str(tmp_path / "images"), str(tmp_path / "out"), overwrite=False
         )
-        assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b"kept"
+        assert (tmp_path / "out" / "a.nii.gz").read_bytes() == KEPT
         assert {case: entry["used"] for case, entry in modalities_json(tmp_path / "out").items()} == {
             "a": ["T1c", "T2", "FLAIR"],
             "b": ["T1c"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import multiprocessing
 import os
@@ -23,6 +24,8 @@ from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.drafts import is_draft, new_draft
+
+KEPT = gzip.compress(b"whole, and not written again", mtime=0)
 
 EVERYTHING = SamplingOptions(num_samples=2, save_completed="missing", save_uncertainty=True)
 SHARED = {
@@ -276,10 +279,10 @@ class TestContinue:
         predict(predictor, images, tmp_path, save_probabilities=True)
         expected = (tmp_path / name).read_bytes()
         (tmp_path / name).unlink()
-        (tmp_path / "a.nii.gz").write_bytes(b"kept")
+        (tmp_path / "a.nii.gz").write_bytes(KEPT)
         predict(predictor, images, tmp_path, save_probabilities=True, overwrite=False)
         assert (tmp_path / name).read_bytes() == expected
-        assert (tmp_path / "a.nii.gz").read_bytes() == b"kept"
+        assert (tmp_path / "a.nii.gz").read_bytes() == KEPT
 
 
 class TestRunRecord:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from nnunet_hetero.io.atomic_files import replace_text, replacing
+from nnunet_hetero.io.atomic_files import replace_json, replace_text, replacing
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -52,3 +53,9 @@ class TestReplacing:
         processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "a"]) for _ in range(3)]
         assert [process.wait() for process in processes] == [0, 0, 0]
         assert names(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "x" * 10000
+
+
+def test_names_that_are_no_text_come_back_from_json(tmp_path):
+    name = os.fsdecode(b"M\xfcller")
+    replace_json(tmp_path / "a.json", {name: name})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {name: name}

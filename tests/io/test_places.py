@@ -7,7 +7,7 @@ import os
 import pytest
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.places import require_apart, require_new_names
+from nnunet_hetero.io.places import require_apart, require_new_names, require_no_model_or_data_set
 
 
 @pytest.fixture
@@ -48,6 +48,29 @@ class TestRequireApart:
         (images.parent / "dataset.json").write_text("{}")
         with pytest.raises(SettingsError, match="belongs to the data set"):
             require_apart([images.parent / name], {"-i": images})
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["plans.json", "fold_0/checkpoint_final.pth"], "the folder of a model"),
+        (["checkpoint_best.pth"], "the folder of a trained fold"),
+        (["dataset.json", "imagesTr/a_0000.nii.gz"], "a data set"),
+        (["dataset.json", "nnUNetPlans.json"], "a preprocessed data set"),
+        (["dataset.json", "plans.json", "run.json", "a.nii.gz"], None),
+        ([], None),
+    ],
+)
+def test_folders_of_models_and_data_sets(files, found, tmp_path):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    if found is None:
+        require_no_model_or_data_set(tmp_path)
+        require_no_model_or_data_set(tmp_path / "new")
+    else:
+        with pytest.raises(SettingsError, match=f"is {found}: files of it"):
+            require_no_model_or_data_set(tmp_path)
 
 
 class TestRequireNewNames:

@@ -85,9 +85,17 @@ class TrainedFold:
             file: Where from, for errors.
 
         Raises:
-            SettingsError: If a part is missing or of another type.
+            SettingsError: If a part is missing or of another type, or weights are NaN or infinite.
         """
         CHECKPOINT.check(content, file)
+        broken = next(
+            (name for name, tensor in content["network_weights"].items() if not tensor.isfinite().all()), None
+        )
+        if broken is not None:
+            raise SettingsError(
+                f"{file}: the weights {broken} are not all finite, so that every prediction would be empty. The "
+                "training has diverged, or the file is damaged. Choose another checkpoint with -chk, or train again."
+            )
         trained, ours = content["init_args"], content.get(KEY, {})
         axes = content.get("inference_allowed_mirroring_axes")
         return cls(

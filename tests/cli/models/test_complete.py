@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import numpy as np
@@ -12,6 +13,8 @@ from nnunet_hetero.cli.main import main
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
+KEPT = gzip.compress(b"whole, and not written again", mtime=0)
 
 MODEL = ("-d", "501", "-c", "3d_fullres", "-f", "0")
 QUICK = ("-device", "cpu", "--disable_tta", "--disable_progress_bar", "-npp", "0", "--num_samples", "2")
@@ -71,11 +74,11 @@ class TestFiles:
 
     def test_continuation(self, folders, capsys):
         complete(folders)
-        (folders / "out" / "completed" / "a_0001.nii.gz").write_bytes(b"kept")
+        (folders / "out" / "completed" / "a_0001.nii.gz").write_bytes(KEPT)
         write_case(folders / "images", "b", present=(0,))
         assert complete(folders, "--continue_prediction") == 0
         assert "2 case(s), 1 of them are completed already." in capsys.readouterr().out
-        assert (folders / "out" / "completed" / "a_0001.nii.gz").read_bytes() == b"kept"
+        assert (folders / "out" / "completed" / "a_0001.nii.gz").read_bytes() == KEPT
         assert (folders / "out" / "completed" / "b_0003.nii.gz").is_file()
 
 

@@ -34,6 +34,7 @@ def test_checkpoints_without_our_part():
     [
         ({"network_weights": [1]}, "'network_weights' is a list, not an object"),
         ({"network_weights": {"a": "b"}}, "'network_weights.a' is 'b'"),
+        ({"network_weights": {"a": torch.tensor([0, float("nan")])}}, "the weights a are not all finite"),
         ({"trainer_name": None}, "'trainer_name' is null, not a text"),
         ({"init_args": "3d_fullres"}, "'init_args' is '3d_fullres', not an object"),
         ({"init_args": {"configuration": "3d_fullres", "dataset_json": {}}}, "'init_args.plans' is missing"),
