@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import shutil
 
 import pytest
 import torch
+from helpers.kept import KEPT
 from helpers.tiny_model import write_case
 
 from nnunet_hetero.errors import SettingsError
@@ -16,8 +16,6 @@ from nnunet_hetero.inference.complete_cases import complete_cases
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-
-KEPT = gzip.compress(b"whole, and not written again", mtime=0)
 
 EVERYTHING = SamplingOptions(num_samples=2, save_completed="all", save_uncertainty=True)
 PLAIN = SamplingOptions(num_samples=0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from helpers.kept import KEPT
 from helpers.tiny_model import (
     read_array,
     write_case,
@@ -19,8 +19,6 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-
-KEPT = gzip.compress(b"whole, and not written again", mtime=0)
 
 
 @pytest.fixture(autouse=True)

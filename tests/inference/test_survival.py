@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import json
 import multiprocessing
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.kept import KEPT
 from helpers.leftovers import leave_draft
 from helpers.tiny_model import write_case, write_image
 
@@ -24,8 +24,6 @@ from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.drafts import is_draft, new_draft
-
-KEPT = gzip.compress(b"whole, and not written again", mtime=0)
 
 EVERYTHING = SamplingOptions(num_samples=2, save_completed="missing", save_uncertainty=True)
 SHARED = {

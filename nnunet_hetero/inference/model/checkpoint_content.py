@@ -93,7 +93,7 @@ class TrainedFold:
         )
         if broken is not None:
             raise SettingsError(
-                f"{file}: the weights {broken} are not all finite, so that every prediction would be empty. The "
+                f"{file} does not fit: the weights {broken} are not all finite, so that every prediction would be empty. The "
                 "training has diverged, or the file is damaged. Choose another checkpoint with -chk, or train again."
             )
         trained, ours = content["init_args"], content.get(KEY, {})

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 
 import numpy as np
 import pytest
+from helpers.kept import KEPT
 from helpers.tiny_model import read_array, write_case, write_image, write_tiny_model
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
-
-KEPT = gzip.compress(b"whole, and not written again", mtime=0)
 
 MODEL = ("-d", "501", "-c", "3d_fullres", "-f", "0")
 QUICK = ("-device", "cpu", "--disable_tta", "--disable_progress_bar", "-npp", "0", "--num_samples", "2")
