@@ -71,6 +71,15 @@ def preprocessed_voxel_size(properties: dict, spatial: Sequence[int]) -> float:
     return float(voxel_size(properties).size * voxels / np.prod(spatial))
 
 
+def _require_finite(output: Tensor, case: str) -> None:
+    if not output.isfinite().all():
+        raise DataError(
+            f"Case '{case}': the network's output is NaN or infinite, which would look like an empty segmentation. Its "
+            "images have values unlike those of the training, or the training has diverged: choose another checkpoint "
+            "with -chk."
+        )
+
+
 @torch.inference_mode()
 def predict_preprocessed(
     model: LoadedModel,
@@ -90,6 +99,9 @@ def predict_preprocessed(
         sampling: Number of draws, what to complete, whether to keep uncertainty; default the model's.
         voxel_volume: Of a voxel, see `preprocessed_voxel_size`; None leaves volumes and disagreement out.
         segment: Whether to segment at all; completion alone is faster. Without, the logits have no channel.
+
+    Raises:
+        DataError: If the case has no modality, or the network's output is not finite.
     """
     sampling = sampling or model.sampling
     regions = RegionDecoder(model.label_manager)
@@ -130,10 +142,12 @@ def predict_preprocessed(
         "completed": completed,
     }
     if completed:
+        _require_finite(completion, case)
         prediction["completion"] = (completion / len(model.parameters)).numpy()
     if not segment:
         return CasePrediction(logits=np.zeros((0, *data.shape[1:]), np.float32), **prediction)
     mean = total.mean_probability()
+    _require_finite(mean, case)
     if sampling.save_uncertainty:
         entropy = binary_entropy(regions.probabilities(mean))
         prediction["entropy"] = entropy.numpy()

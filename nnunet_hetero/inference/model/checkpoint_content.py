@@ -93,8 +93,9 @@ class TrainedFold:
         )
         if broken is not None:
             raise SettingsError(
-                f"{file} does not fit: the weights {broken} are not all finite, so that every prediction would be empty. The "
-                "training has diverged, or the file is damaged. Choose another checkpoint with -chk, or train again."
+                f"{file} does not fit: the weights {broken} are not all finite, so that every prediction would be "
+                "empty. The training has diverged, or the file is damaged. Choose another checkpoint with -chk, or "
+                "train again."
             )
         trained, ours = content["init_args"], content.get(KEY, {})
         axes = content.get("inference_allowed_mirroring_axes")
