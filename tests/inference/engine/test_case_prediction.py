@@ -13,7 +13,7 @@ from helpers.tiny_network import masks, tiny_configuration, tiny_network
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine import sliding_window
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
@@ -258,3 +258,17 @@ class TestTwoDimensions:
         np.testing.assert_allclose(alone.logits[:, 0], found.logits[:, 1], atol=1e-4)
         np.testing.assert_allclose(alone.completion[:, 0], found.completion[:, 1], atol=1e-4)
         assert not np.allclose(found.logits[:, 0], found.logits[:, 1], atol=0.1)
+
+
+@pytest.mark.parametrize("options", [{"num_samples": 2}, {"num_samples": 0}])
+def test_output_that_is_not_finite_is_no_empty_segmentation(predictor, options):
+    model = predictor(**options)
+    weights = {name: tensor.clone() for name, tensor in model.list_of_parameters[0].items()}
+    try:
+        with torch.no_grad():
+            for tensor in model.list_of_parameters[0].values():
+                tensor.mul_(1e30)
+        with pytest.raises(DataError, match="Case 'a': the network's output is NaN or infinite"):
+            model.predict_case(images(), PROPERTIES, "a")
+    finally:
+        model.list_of_parameters[0].update(weights)
