@@ -7,6 +7,8 @@ import sys
 import pytest
 from helpers.tiny_model import tiny_plans
 
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.nnunet.model_gate import require_plain_plans
 from nnunet_hetero.nnunet.plan_names import is_layer, is_network, is_reader, named_by_plans
 
 ARCHITECTURES = "dynamic_network_architectures.architectures"
@@ -132,3 +134,12 @@ def test_normalisations_and_what_a_configuration_inherits():
         "normalization_schemes of the configuration mine",
         "network_class_name of the configuration other",
     ]
+
+
+def test_a_class_of_torch_that_is_no_layer_is_refused():
+    """Whatever is called with a plan's arguments must be a module."""
+    for name in ("torch.nn.parameter.Parameter", "torch.nn.modules.lazy.LazyModuleMixin"):
+        plans = tiny_plans()
+        plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["conv_op"] = name
+        with pytest.raises(SettingsError, match="conv_op"):
+            require_plain_plans(plans, "plans.json")
