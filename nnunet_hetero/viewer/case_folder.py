@@ -129,6 +129,20 @@ class CaseFolder:
             case, self.regions, prediction, backgrounds, overlays, truth, subsets, self._facts(case), warnings
         )
 
+    def numbers_of(self, case: str) -> dict[str, float]:
+        """What a list of cases can be sorted by: volumes and disagreement, as far as they are known."""
+        volumes = _row(self.output / "volumes.csv", case)
+        disagreement = _row(self.output / "uncertainty" / "uncertainty.csv", case)
+        found = {}
+        for name in self.regions:
+            for column, text in (
+                (f"{name}, ml", volumes.get(f"{plain_name(name)}_ml")),
+                (f"{name}, disagreement", disagreement.get(f"{plain_name(name)}_disagreement")),
+            ):
+                if text:
+                    found[column] = float(text)
+        return found
+
     def _images(self, case: str) -> Iterator[tuple[str, Picture]]:
         if self.images is None:
             return
@@ -210,21 +224,6 @@ def images_of(output: Path) -> Path | None:
     arguments = BESIDE.or_aside(output / ARGUMENTS_NAME) or {}
     source = arguments.get("list_of_lists_or_source_folder")
     return Path(source) if isinstance(source, str) and Path(source).is_dir() else None
-
-
-def numbers_of(source: CaseFolder, case: str) -> dict[str, float]:
-    """What a list of cases can be sorted by: volumes, disagreement and predicted quality, as far as they are known."""
-    volumes = _row(source.output / "volumes.csv", case)
-    disagreement = _row(source.output / "uncertainty" / "uncertainty.csv", case)
-    found = {}
-    for name in source.regions:
-        for column, text in (
-            (f"{name}, ml", volumes.get(f"{plain_name(name)}_ml")),
-            (f"{name}, disagreement", disagreement.get(f"{plain_name(name)}_disagreement")),
-        ):
-            if text:
-                found[column] = float(text)
-    return found
 
 
 def _volume(row: Mapping[str, str], region: str) -> str:

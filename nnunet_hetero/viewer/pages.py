@@ -6,13 +6,14 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from tqdm import tqdm
 
 from nnunet_hetero.errors import HeteroError
 from nnunet_hetero.io.atomic_files import replace_text
-from nnunet_hetero.viewer.case_folder import CaseFolder, numbers_of
+from nnunet_hetero.viewer.layers import CaseView
 from nnunet_hetero.viewer.page import index_page, write_case_page
 from nnunet_hetero.viewer.slices import thumbnail
 
@@ -20,8 +21,18 @@ INDEX = "index.html"
 _LONGEST = 120  # characters of a file name
 
 
+class CaseSource(Protocol):
+    """Where cases are: `CaseFolder` or `EvaluationFolder`."""
+
+    def view(self, case: str) -> CaseView:
+        """What is known of a case."""
+
+    def numbers_of(self, case: str) -> dict[str, float]:
+        """What the list of cases can be sorted by."""
+
+
 def write_pages(
-    source: CaseFolder, cases: Sequence[str], folder: Path, full: bool = False, progress: bool = True
+    source: CaseSource, cases: Sequence[str], folder: Path, full: bool = False, progress: bool = True
 ) -> dict[str, str]:
     """Write ``CASE.html`` for each case, and ``index.html``.
 
@@ -46,7 +57,7 @@ def write_pages(
             continue
         shown = view.cropped(view.box())
         rows.append(
-            {"case": case, "page": quote(name), "thumbnail": thumbnail(shown), "numbers": numbers_of(source, case)}
+            {"case": case, "page": quote(name), "thumbnail": thumbnail(shown), "numbers": source.numbers_of(case)}
         )
     if rows:
         replace_text(folder / INDEX, index_page(rows))

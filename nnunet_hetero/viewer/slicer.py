@@ -13,8 +13,8 @@ from nnunet_hetero.errors import HeteroError
 from nnunet_hetero.inference.output.volumes import plain_name
 from nnunet_hetero.io.atomic_files import replace_text, replacing_by_name
 from nnunet_hetero.nnunet.regions import Region
-from nnunet_hetero.viewer.case_folder import CaseFolder
 from nnunet_hetero.viewer.layers import COLOURS, CaseView
+from nnunet_hetero.viewer.pages import CaseSource
 from nnunet_hetero.viewer.picture import LPS_TO_RAS, Picture
 
 CATEGORY = ("49755003", "Morphologically Altered Structure")
@@ -27,7 +27,7 @@ TYPES = {
 """SNOMED CT codes, as DICOM's segmentations use them, by a part of the region's name."""
 
 
-def write_scenes(source: CaseFolder, cases: Sequence[str], folder: Path) -> dict[str, str]:
+def write_scenes(source: CaseSource, cases: Sequence[str], folder: Path) -> dict[str, str]:
     """Write a folder for each case; see `write_scene`.
 
     Returns:

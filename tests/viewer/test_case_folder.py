@@ -10,7 +10,7 @@ import pytest
 from helpers.viewed import REGIONS, ball, head, label_map, write, write_viewed
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.viewer.case_folder import CaseFolder, images_of, numbers_of
+from nnunet_hetero.viewer.case_folder import CaseFolder, images_of
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ class TestView:
         }
 
     def test_numbers_to_sort_by(self, files):
-        assert numbers_of(folder(files), "a") == {
+        assert folder(files).numbers_of("a") == {
             "whole tumor, ml": 7.0,
             "tumor core, ml": 2.0,
             "enhancing tumor, ml": 0.5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions, default_names
@@ -92,6 +93,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save_predictions", action="store_true", help="Keep the label maps, in OUTPUT/predictions/SUBSET."
     )
+    parser.add_argument(
+        "--view",
+        action="store_true",
+        help="Keep the label maps, and write pages to look at the worst, median and best case (extra [viewer]).",
+    )
     add_trust_argument(parser)
     parser.add_argument("--disable_progress_bar", action="store_true", help="For logs.")
 
@@ -122,10 +128,23 @@ def run(args: argparse.Namespace) -> int:
         print(f"{case}: {len(subsets)} subset(s) left out, the case does not have all of their modalities.")
     for reason in result.evaluation.failed.values():
         print(f"error: {reason}")
+    without = _write_pages(result.folder) if args.view else {}
+    for reason in without.values():
+        print(f"error: {reason}")
     write_run_report(result.folder)
     files = ["metrics.csv", *(["completion.csv"] if args.completion else []), "summary.json", "table.md", "report.html"]
     print(f"Written to {result.folder}: {', '.join(files)}")
-    return 1 if result.evaluation.failed else 0
+    return 1 if result.evaluation.failed or without else 0
+
+
+def _write_pages(folder: Path) -> dict[str, str]:
+    """Pages of the worst, median and best case; why a case has none, by case."""
+    from nnunet_hetero.evaluation.report.case_pages import VIEW_FOLDER, ranked_cases
+    from nnunet_hetero.viewer.evaluation_folder import EvaluationFolder
+    from nnunet_hetero.viewer.pages import write_pages
+
+    source = EvaluationFolder(folder)
+    return write_pages(source, list(ranked_cases(source.run)), folder / VIEW_FOLDER, progress=False)
 
 
 def _request(args: argparse.Namespace) -> EvaluationRequest:
@@ -145,7 +164,7 @@ def _request(args: argparse.Namespace) -> EvaluationRequest:
         metrics=MetricOptions.of(args.metrics, args.nsd_tolerance, args.lesion_rule),
         remove_small=(args.remove_small[0], int(args.remove_small[1])) if args.remove_small else None,
         completion=args.completion,
-        save_predictions=args.save_predictions,
+        save_predictions=args.save_predictions or args.view,
         trust_checkpoint=args.trust_checkpoint,
         progress=not args.disable_progress_bar,
     )

@@ -15,7 +15,7 @@ that were given and the completed ones, regions, truth, uncertainty; for an eval
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("output", metavar="OUT", help="Output folder of a prediction.")
+    parser.add_argument("output", metavar="OUT", help="Output folder of a prediction or an evaluation.")
     parser.add_argument("--case", nargs="+", help="Case(s). Default: all.")
     parser.add_argument("--images", metavar="IN", help="Folder of the images. Default: the one that was predicted.")
     parser.add_argument("--labels", metavar="GT", help="Folder of true label maps.")
@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the pages; 1 if a case has none."""
     # Late, so that -h answers at once.
     from nnunet_hetero.viewer.case_folder import CaseFolder, images_of
+    from nnunet_hetero.viewer.evaluation_folder import EvaluationFolder
     from nnunet_hetero.viewer.page import write_case_page
     from nnunet_hetero.viewer.pages import INDEX, write_pages
     from nnunet_hetero.viewer.slicer import write_scenes
@@ -41,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
     for flag, folder in (("--images", images), ("--labels", labels), ("--predictions", predictions)):
         if folder is not None and not folder.is_dir():
             raise SettingsError(f"{flag} {folder} is no folder.")
-    source = CaseFolder(output, images or images_of(output), labels, predictions)
+    source: CaseFolder | EvaluationFolder = CaseFolder(output, images or images_of(output), labels, predictions)
+    if EvaluationFolder.is_one(output):
+        # It says itself which images and label maps it was made from.
+        source = EvaluationFolder(output)
     cases = args.case or source.cases()
     if args.o and len(cases) > 1:
         raise SettingsError(f"-o names one page, but there are {len(cases)} cases. Choose one with --case.")

@@ -30,6 +30,7 @@ from nnunet_hetero.evaluation.compare.table import (
     statistics_csv,
     table_csv,
 )
+from nnunet_hetero.evaluation.report.case_pages import HEADING, page_links
 from nnunet_hetero.evaluation.report.figures import difference_map, method_bars
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
 from nnunet_hetero.evaluation.report.run_report import conventions_of
@@ -97,7 +98,7 @@ def _write(folder: Path, comparison: Comparison, published: Sequence[PublishedMe
         facts=_facts(comparison),
         introduction=f"Number of cases: {len(comparison.cases)}. The reference is {comparison.methods[0]}.",
         tables=[*_difference_tables(comparison), *averages_table],
-        lists=[("To know when reading", notes)] * bool(notes) + [("Conventions", conventions_of(comparison.runs[0]))],
+        lists=_lists(comparison, notes, folder),
         table=table,
         is_wide=len(table.regions) * len(table.methods) > 6,
         starts={place for place in range(1, len(table.rows)) if starts_block(*table.rows[place - 1 : place + 1])},
@@ -106,6 +107,15 @@ def _write(folder: Path, comparison: Comparison, published: Sequence[PublishedMe
     if plots:
         write_figures(folder / "figures", figures)
     return text
+
+
+def _lists(comparison: Comparison, notes: Sequence[str], folder: Path) -> list[tuple[str, Sequence[str]]]:
+    """What stands below the tables; links to pages of cases only where some were written."""
+    links: list[str] = []
+    for run in comparison.runs:
+        links += page_links(run, folder)
+    found = {"To know when reading": notes, HEADING: links, "Conventions": conventions_of(comparison.runs[0])}
+    return [(heading, items) for heading, items in found.items() if items]
 
 
 def comparison_figures(comparison: Comparison) -> list[NamedFigure]:

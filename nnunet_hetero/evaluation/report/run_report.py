@@ -14,6 +14,7 @@ import numpy as np
 
 from nnunet_hetero.evaluation.compare.gains import modality_gains
 from nnunet_hetero.evaluation.compare.statistics import known_mean
+from nnunet_hetero.evaluation.report.case_pages import HEADING, page_links
 from nnunet_hetero.evaluation.report.figures import OverlayRow, gain_bars, heat_map, overlay_grid
 from nnunet_hetero.evaluation.report.model_files import MODEL_PLANS, configuration_of, read_or_leave_out
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_report
@@ -57,7 +58,11 @@ def write_run_report(folder: str | os.PathLike) -> Path:
             facts_of(run),
             introduction=f"Number of cases: {len(run.cases)}. Number of subsets of the modalities: {len(run.subsets)}.",
             tables=[*_completion_table(run), *_other_scores(run)],
-            lists=[("Failed and left out", _failures(run)), ("Conventions", conventions_of(run))],
+            lists=[
+                *[(HEADING, links) for links in [page_links(run, run.folder)] if links],
+                ("Failed and left out", _failures(run)),
+                ("Conventions", conventions_of(run)),
+            ],
         )
 
 
