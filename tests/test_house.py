@@ -121,21 +121,12 @@ WITHOUT_MIRROR = {
 """Modules whose tests stand elsewhere, and why."""
 
 UNFINISHED_MIRRORS = {
-    "nnunet_hetero/cases/prepare.py",
     "nnunet_hetero/inference/batch.py",
-    "nnunet_hetero/inference/complete_cases.py",
-    "nnunet_hetero/inference/engine/network_steps.py",
-    "nnunet_hetero/inference/engine/sliding_window.py",
     "nnunet_hetero/inference/model/model_card.py",
     "nnunet_hetero/inference/output/case_writer.py",
-    "nnunet_hetero/inference/output/run_record.py",
-    "nnunet_hetero/inference/output/uncertainty.py",
-    "nnunet_hetero/nnunet/case_sampling.py",
     "nnunet_hetero/planning/derive.py",
     "nnunet_hetero/planning/plans_file.py",
     "nnunet_hetero/training/hetero_trainer.py",
-    "nnunet_hetero/training/optimization/optimizers.py",
-    "nnunet_hetero/training/record/sample_counts_figure.py",
 }
 
 

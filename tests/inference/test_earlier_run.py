@@ -11,8 +11,6 @@ import torch
 from helpers.kept import KEPT
 from helpers.tiny_model import write_case
 
-from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.complete_cases import complete_cases
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
@@ -169,32 +167,3 @@ class TestContinue:
         assert printed.count("no record of what it was made from") == 1 and "2 case(s) that an earlier run" in printed
         predict(predictor(), images, tmp_path / "out", overwrite=False)
         assert "2 of them are predicted already" in capsys.readouterr().out
-
-
-class TestCompletion:
-    def complete(self, predictor, images, output, overwrite=True):
-        return complete_cases(predictor.model, images, output, overwrite, run=predictor.describe_run())
-
-    def test_an_image_that_arrives_replaces_its_completion(self, predictor, images, tmp_path, capsys):
-        sampling = SamplingOptions(num_samples=0, save_completed="missing")
-        self.complete(predictor(sampling), images, tmp_path)
-        assert "completed/a_0001.nii.gz" in files_of(tmp_path)
-        write_case(images, "a", present=(1,))
-        for overwrite in (False, True):
-            self.complete(predictor(sampling), images, tmp_path, overwrite)
-            assert "completed/a_0001.nii.gz" not in files_of(tmp_path)
-        capsys.readouterr()
-        self.complete(predictor(sampling), images, tmp_path, overwrite=False)
-        assert "2 of them are completed already" in capsys.readouterr().out
-
-    def test_failed_second_run_leaves_nothing(self, predictor, images, tmp_path):
-        sampling = SamplingOptions(num_samples=0, save_completed="missing")
-        self.complete(predictor(sampling), images, tmp_path / "out")
-        (images / "a_0000.nii.gz").write_bytes(b"no image")
-        assert list(self.complete(predictor(sampling), images, tmp_path / "out")) == ["a"]
-        assert not [name for name in files_of(tmp_path / "out") if name.startswith("completed/a_0")]
-
-    def test_not_beside_segmentations(self, predictor, images, tmp_path):
-        predict(predictor(), images, tmp_path / "out")
-        with pytest.raises(SettingsError, match="holds segmentations of these cases"):
-            self.complete(predictor(SamplingOptions(0, 0, "missing")), images, tmp_path / "out")

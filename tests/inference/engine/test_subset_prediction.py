@@ -6,17 +6,13 @@ import numpy as np
 import pytest
 import torch
 from helpers.preprocessed import PROPERTIES, SHAPE, images
-from helpers.tiny_network import random_images
 
 from nnunet_hetero.inference.engine import sliding_window
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
-from nnunet_hetero.inference.engine.network_steps import latents
-from nnunet_hetero.inference.engine.sliding_window import batches
 from nnunet_hetero.inference.engine.subset_prediction import Target, predict_subsets
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import all_subsets
-from nnunet_hetero.network.fusion import Gaussian
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 
 
@@ -213,23 +209,3 @@ class TestOtherNetworks:
         assert not model.network.stochastic and model.sampling.num_samples == 0
         found = model.predict_case(images(absent=()), PROPERTIES, "a")
         assert (found.draws, found.volumes) == (0, None)
-
-    def test_latents_of_tensors_are_their_rows(self):
-        tensor = random_images(3)
-        gaussian = Gaussian(tensor, torch.zeros_like(tensor))
-        first, second = latents([tensor, gaussian], 2, torch.Generator())
-        assert (first == tensor[2:]).all() and (second != tensor[2:]).any()
-
-
-class TestBatches:
-    @pytest.mark.parametrize(
-        ("number", "sizes"), [(0, []), (1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [2, 3]), (6, [2, 2, 2])]
-    )
-    def test_none_is_left_alone(self, number, sizes):
-        found = list(batches(iter(range(number)), 2, join_single=True))
-        assert [len(batch) for batch in found] == sizes
-        assert [item for batch in found for item in batch] == list(range(number))
-
-    @pytest.mark.parametrize(("number", "size", "sizes"), [(3, 2, [2, 1]), (3, 1, [1, 1, 1]), (9, 4, [4, 4, 1])])
-    def test_a_gpu_never_takes_more_than_its_batch(self, number, size, sizes):
-        assert [len(batch) for batch in batches(range(number), size, join_single=False)] == sizes

@@ -11,7 +11,6 @@ import pytest
 
 from nnunet_hetero.modalities import Modalities, mask_of
 from nnunet_hetero.training.record.sample_counts import SampleCounts
-from nnunet_hetero.training.record.sample_counts_figure import SHOWN_SUBSETS
 
 MODALITIES = Modalities(("T1", "T1c", "FLAIR"))
 CASES = Counter({(0, 1, 2): 3, (0, 2): 2, (1,): 1})
@@ -79,19 +78,3 @@ class TestFiles:
         # Both bars are there: light grey and blue.
         for colour in ((0xB9, 0xC6, 0xD2), (0x00, 0x72, 0xB2)):
             assert (np.abs(picture[..., :3] * 255 - colour).max(axis=-1) < 2).sum() > 500
-
-    @pytest.mark.filterwarnings("error")
-    @pytest.mark.parametrize("number", [1, 2, 7])
-    def test_any_number_of_modalities(self, tmp_path, number, monkeypatch):
-        monkeypatch.setitem(matplotlib.rcParams, "font.size", 60)  # as after a plot of nnU-Net's
-        monkeypatch.setitem(matplotlib.rcParams, "xtick.labelsize", 60)
-        modalities = Modalities(tuple("abcdefg"[:number]))
-        counts = SampleCounts(modalities)
-        counts.write(tmp_path, Counter({(0,): 1}))  # before the first step
-        present = np.ones((600, number), bool)
-        drawn = np.random.default_rng(0).random((600, number)) < 0.5
-        drawn[:, 0] |= ~drawn.any(axis=1)
-        counts.add(present, drawn)
-        assert (len(counts.subsets()) > SHOWN_SUBSETS) == (number == 7)
-        counts.write(tmp_path, Counter({tuple(range(number)): 1}))
-        assert len(list(tmp_path.iterdir())) == 2
