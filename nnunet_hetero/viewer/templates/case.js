@@ -306,6 +306,7 @@
   // -- begin where the largest region is --------------------------------------------------------------------------
   chooseBackground(0);
   await wish;
+  viewer.setMultiplanarLayout(2);  // a grid of two by two
   chooseView(FLAT ? "axial" : "all");
   viewer.scene.crosshairPos = viewer.mm2frac(data.start);
   viewer.drawScene();
