@@ -110,8 +110,8 @@ def find_cases(
 
 def _numbered_patients(cases: list[Case], modalities: Modalities, kept: Subset) -> list[Case]:
     named = [case for case in cases if any(case.files)]
-    numbers = [_last_number(case.files) for case in named]
-    if 0 not in kept or None in numbers:
+    numbers = [number for case in named if (number := _last_number(case.files)) is not None]
+    if 0 not in kept or len(numbers) < len(named):
         return cases
     question = doubt.numbered_patients(named[0].name, numbers[0], modalities)
     if len(named) == 1 and not named[0].problem and numbers[0] > 1 and doubt.is_name_of_cohort(named[0].name):
@@ -136,8 +136,8 @@ def _case_of_list(entries: FileList, modalities: Modalities, file_ending: str) -
         name = os.path.basename(repeated[0])
         problem = f"Case '{name}': {repeated[0]} is given more than once. An image is one modality."
         return Case(name.removesuffix(file_ending), tuple(paths), problem)
-    parsed = [image_name(os.path.basename(file), file_ending) for file in files]
-    if not all(parsed):
+    parsed = [parts for file in files if (parts := image_name(os.path.basename(file), file_ending))]
+    if len(parsed) < len(files):
         return _case_by_position(paths, modalities, file_ending)
     return _case_by_number(files, parsed, modalities)
 

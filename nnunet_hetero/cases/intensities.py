@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2.configuration import default_num_processes
+from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from tqdm import tqdm
 from typing_extensions import TypedDict
@@ -65,7 +66,7 @@ class RawImages:
     folder: Path
     modalities: Modalities
     masked: Sequence[bool]
-    reader: object
+    reader: BaseReaderWriter
 
     def statistics_of_case(self, files: Sequence[str]) -> dict[str, Statistics]:
         """Mean, standard deviation and histogram landmarks of each modality of one case that is not absent.

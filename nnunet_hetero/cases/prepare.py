@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from nnunet_hetero.cases.find import Case
@@ -28,7 +28,7 @@ class Failure:
 
 def prepare_cases(
     cases: Sequence[Case], preparation: Preparation, kept: Subset, num_processes: int
-) -> Iterator[tuple[Case, PreparedCase | Failure, float]]:
+) -> Generator[tuple[Case, PreparedCase | Failure, float], None, None]:
     """Read, check and preprocess cases, in their order.
 
     Args:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import nibabel
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 
 from nnunet_hetero.cases.case_images import NO_FILE, SWITCHED_OFF, CaseImages
 from nnunet_hetero.cases.find import Case
@@ -150,9 +151,10 @@ def _with_decimals(image: nibabel.Nifti1Image) -> np.ndarray | None:
     """Voxels of a NIfTI file with decimals: without a word, ITK reads NaN and infinite values as zeros, and the real
     part of complex ones.
     """
-    slope, intercept = image.dataobj.slope, image.dataobj.inter
-    if image.get_data_dtype().kind in "fc" or (slope, intercept) != (1, 0):
-        return np.asanyarray(image.dataobj)
+    voxels = image.dataobj
+    is_scaled = isinstance(voxels, ArrayProxy) and (voxels.slope, voxels.inter) != (1, 0)
+    if image.get_data_dtype().kind in "fc" or is_scaled:
+        return np.asanyarray(voxels)
     return None
 
 

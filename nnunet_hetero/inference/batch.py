@@ -66,13 +66,16 @@ class BatchItem:
 
     @property
     def folder(self) -> str:
-        """Output folder."""
-        return os.path.dirname(self.output) or os.curdir
+        """Output folder, the current one without an output."""
+        return os.path.dirname(self.output or "") or os.curdir
 
     @property
     def file_name(self) -> str:
-        """Name of its files without ending; a list of output files need not name them like the case."""
-        return os.path.basename(self.output)
+        """Name of its files without ending; a list of output files need not name them like the case.
+
+        Without an output it is empty.
+        """
+        return os.path.basename(self.output or "")
 
 
 class Batch:
@@ -138,7 +141,7 @@ class Batch:
         if item.output is None:
             self._workers.submit((item, None, 0), _result, prediction.logits, item.properties, self.writer)
         else:
-            self._write(item, prediction, memory.read())
+            self._write(item, item.output, prediction, memory.read())
         while len(self._workers) > self._workers.num_processes:
             self._take()
 
@@ -159,11 +162,11 @@ class Batch:
         if output is not None:
             _note_failure(output, failure)
 
-    def _write(self, item: BatchItem, prediction: CasePrediction, peak_memory: int | None) -> None:
+    def _write(self, item: BatchItem, output: str, prediction: CasePrediction, peak_memory: int | None) -> None:
         try:
-            unfinished = Unfinished(item.output)
+            unfinished = Unfinished(output)
         except OSError as error:
-            self.fail(item.name, item.output, Failure("exporting", in_words(error)))
+            self.fail(item.name, output, Failure("exporting", in_words(error)))
             return
         self._open.append(unfinished)
         self._workers.submit(

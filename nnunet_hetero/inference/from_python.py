@@ -176,20 +176,19 @@ def _read(model: LoadedModel, images: Mapping[str, Image], spacing: Sequence[flo
     modalities = model.modalities
     modalities.parse(images)  # an unknown name, or one twice
     by_channel = {modalities.index(name): image for name, image in images.items()}
-    arrays = [isinstance(image, np.ndarray) for image in by_channel.values()]
+    arrays = {channel: image for channel, image in by_channel.items() if isinstance(image, np.ndarray)}
+    files = {channel: image for channel, image in by_channel.items() if not isinstance(image, np.ndarray)}
     if not by_channel:
         raise DataError(f"No image is given. Give at least one of {', '.join(modalities.names)}.")
-    if any(arrays) and not all(arrays):
+    if arrays and files:
         raise SettingsError("Some images are files and some are arrays. Give files only, or arrays only.")
-    if not all(arrays):
+    if files:
         if spacing is not None:
             raise SettingsError("The spacing is given, but the images are files, which have their own. Leave it out.")
-        files = tuple(
-            None if channel not in by_channel else os.fspath(by_channel[channel]) for channel in range(len(modalities))
-        )
+        paths = tuple(os.fspath(files[channel]) if channel in files else None for channel in range(len(modalities)))
         reader = model.preparation.reader()
-        return read_case(Case(case, files), modalities, model.kept, reader)
-    return _from_arrays(model, by_channel, spacing, case)
+        return read_case(Case(case, paths), modalities, model.kept, reader)
+    return _from_arrays(model, arrays, spacing, case)
 
 
 def _from_arrays(

@@ -34,8 +34,12 @@ READERS_NOTES = {"SimpleITK": "sitk_stuff", "Nibabel": "nibabel_stuff"}
 class ArrayEntryPoints(nnUNetPredictor):
     """nnU-Net's methods for arrays, for a predictor that has a `model`."""
 
-    model: LoadedModel
     failed: dict[str, str]
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model as it is now; whoever inherits this class says which."""
+        raise NotImplementedError
 
     def get_data_iterator_from_raw_npy_data(
         self,

@@ -30,7 +30,7 @@ class PredictionOptions:
     view: bool = False
 
 
-def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
+def add_prediction_arguments(parser: argparse._ActionsContainer) -> None:
     """Declare our prediction flags."""
     add_subset_arguments(parser)
     add_sampling_arguments(parser)
@@ -49,7 +49,7 @@ def add_prediction_arguments(parser: argparse.ArgumentParser) -> None:
     add_trust_argument(parser)
 
 
-def add_subset_arguments(parser: argparse.ArgumentParser) -> None:
+def add_subset_arguments(parser: argparse._ActionsContainer) -> None:
     """Declare the flags that settle which modalities the model sees."""
     subset = parser.add_mutually_exclusive_group()
     subset.add_argument(
@@ -71,7 +71,7 @@ def add_subset_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_completion_argument(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+def add_completion_argument(parser: argparse._ActionsContainer, default: str | None = None) -> None:
     """Declare the flag that settles what is completed.
 
     Args:
@@ -89,7 +89,7 @@ def add_completion_argument(parser: argparse.ArgumentParser, default: str | None
     )
 
 
-def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+def add_trust_argument(parser: argparse._ActionsContainer) -> None:
     """Declare the flag that lets a model's files run code."""
     parser.add_argument(
         "--trust_checkpoint",
@@ -99,7 +99,7 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_sampling_arguments(parser: argparse.ArgumentParser, num_samples: int = SamplingOptions.num_samples) -> None:
+def add_sampling_arguments(parser: argparse._ActionsContainer, num_samples: int = SamplingOptions.num_samples) -> None:
     """Declare the flags of the draws.
 
     Args:

@@ -53,7 +53,7 @@ def still_to_do(
 
 def checked_outputs(
     outputs: str | Sequence[str] | None, source: str | os.PathLike | Sequence, cases: Sequence[Case], writer: CaseWriter
-) -> list[str | None]:
+) -> Sequence[str | None]:
     """Path of each case's files without ending; None for those that are not written.
 
     Args:

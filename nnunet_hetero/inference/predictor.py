@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -56,6 +56,8 @@ class HeteroModalPredictor(ArrayEntryPoints):
         kept: Channels that the options leave on, known once a model is loaded.
         failed: Reason by case for those that could not be predicted, since the last call began.
     """
+
+    network: torch.nn.Module
 
     def __init__(self, *, options: PredictionOptions | None = None, **nnunet_arguments):
         super().__init__(**nnunet_arguments)
@@ -124,7 +126,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         super().manual_initialization(*arguments, **keywords)
         if isinstance(self.network, OptimizedModule):
             # As a whole it would be compiled anew for every subset. Nothing is compiled before its first use.
-            self.network = self.network._orig_mod
+            self.network = unwrapped(self.network)
             self.network.compile_parts()
         self._settle_modalities()
 
@@ -323,7 +325,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         part_id: int = 0,
         num_parts: int = 1,
         save_probabilities: bool = False,
-    ) -> tuple[list[Case], list[str] | None, None]:
+    ) -> tuple[list[Case], Sequence[str | None], None]:
         """nnU-Net's hook: the cases of this part that are still to do, and their output files without ending."""
         ending = self.dataset_json["file_ending"]
         cases = find_cases(list_of_lists_or_source_folder, self.modalities, ending, self.kept)
@@ -338,8 +340,8 @@ class HeteroModalPredictor(ArrayEntryPoints):
         return cases, outputs, None
 
     def _internal_get_data_iterator_from_lists_of_filenames(
-        self, cases: list[Case], _previous_stage: None, outputs: list[str | None], num_processes: int
-    ) -> Iterator[dict]:
+        self, cases: list[Case], _previous_stage: None, outputs: Sequence[str | None], num_processes: int
+    ) -> Generator[dict, None, None]:
         """nnU-Net's hook: the preprocessed cases, as its prediction loop takes them, and what is wrong with others."""
         # Before a file is read, so that no later change is missed.
         made_from = list(map(MadeFrom(self.model), cases))

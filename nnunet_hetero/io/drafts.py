@@ -86,7 +86,7 @@ def is_draft(name: str) -> bool:
     return bool(_DRAFT.fullmatch(name) or _OF_EARLIER_VERSIONS.fullmatch(name))
 
 
-def clear_drafts(folder: str | os.PathLike) -> None:
+def clear_drafts(folder: str | os.PathLike[str]) -> None:
     """Remove the drafts in a folder whose processes are gone.
 
     A draft of another machine, and one of an earlier version, is removed when it is a `DAY` old.

@@ -79,7 +79,8 @@ def require_new_names(outputs: Iterable[Place], inputs: Iterable[Place]) -> None
     Raises:
         SettingsError: If one is both, or is to be written twice.
     """
-    names, numbers = {}, {}
+    names: dict[str, Place] = {}
+    numbers: dict[tuple[int, int] | None, Place] = {}
     for file in inputs:
         names[_identity(file)] = file
         if (number := _number(file)) is not None:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -49,7 +49,7 @@ class _Job:
     key: Any
     function: Callable
     arguments: tuple
-    future: Future | None = None
+    future: Future = field(default_factory=Future)
 
 
 class Workers:
@@ -200,6 +200,8 @@ def _end_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     make_printable()
     parent = multiprocessing.parent_process()
+    if parent is None:  # started by hand
+        return
 
     def watch():
         parent.join()

@@ -106,7 +106,7 @@ def doubt(
                 f"Name it {case}_{missing[0]:04d}{ending} (another format must be converted), move it out of the "
                 f"folder, or leave the modality out on purpose: --missing {name}"
             )
-        own = [Path(files[channel]).name for channel in one.channels if channel in kept and files[channel]]
+        own = [Path(file).name for channel in one.channels if channel in kept and (file := files[channel])]
         if not own:
             continue
         stem, other = split_ending(one.name)

@@ -194,9 +194,9 @@ def sort_names(files: Iterable[str], folders: Iterable[str], modalities: Modalit
     doubtful: dict[str, list[Doubtful]] = {}
     for case in [case for case in images if case.rstrip(SEPARATORS) in images.keys() - {case}]:
         # CASE__0001: one separator too many.
-        found = [Doubtful(name, (channel,)) for channel, name in images.pop(case)]
-        doubtful.setdefault(case.rstrip(SEPARATORS), []).extend(found)
-    others = []
+        misnamed = [Doubtful(name, (channel,)) for channel, name in images.pop(case)]
+        doubtful.setdefault(case.rstrip(SEPARATORS), []).extend(misnamed)
+    others: list[str] = []
     unknown: dict[str, list[str]] = {}
     known = _Known(images, modalities, ending)
     for name in rest:
@@ -290,8 +290,7 @@ class _Known:
     def _unknown_case(self, stem: str) -> tuple[str, tuple[int, ...]] | None:
         """A case that has no image with the right name: ``b-0001``, ``b_1 (2)``, ``b_T1c``."""
         for match in (_NUMBERED.fullmatch(stem), _NAMED.fullmatch(stem)):
-            channels = channels_in(match["rest"], self.modalities) if match else ()
-            if channels:
+            if match and (channels := channels_in(match["rest"], self.modalities)):
                 return match["case"], channels
         return None
 
@@ -310,7 +309,7 @@ def _words(text: str) -> list[str]:
 
 def _aliases(modalities: Modalities) -> dict[str, int]:
     own = {"".join(_words(name)): channel for channel, name in enumerate(modalities.names)}
-    aliases = {}
+    aliases: dict[str, int] = {}
     for name, channel in own.items():
         for group in SYNONYMS:
             if name in group:

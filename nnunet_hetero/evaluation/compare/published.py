@@ -89,7 +89,8 @@ def averages() -> list[dict[str, str]]:
 
 
 def _read(name: str) -> list[dict[str, str]]:
-    text = resources.files("nnunet_hetero.evaluation.compare").joinpath("published", name).read_text(encoding="utf-8")
+    table = resources.files("nnunet_hetero.evaluation.compare") / "published" / name
+    text = table.read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -49,17 +49,17 @@ def checked_folds(
         if not (folder / name).is_file():
             raise SettingsError(f"The model folder {folder} has no {name}. Copy it with the rest of the model.")
     if folds is None:
-        folds = nnUNetPredictor.auto_detect_available_folds(str(folder), checkpoint_name)
-    elif isinstance(folds, (int, str)):
-        folds = [folds]
-    absent = [fold for fold in folds if not (folder / f"fold_{fold}" / checkpoint_name).is_file()]
-    if absent or not folds:
+        chosen: list[int | str] = nnUNetPredictor.auto_detect_available_folds(str(folder), checkpoint_name)
+    else:
+        chosen = [folds] if isinstance(folds, (int, str)) else list(folds)
+    absent = [fold for fold in chosen if not (folder / f"fold_{fold}" / checkpoint_name).is_file()]
+    if absent or not chosen:
         there = sorted(str(file.relative_to(folder)) for file in folder.glob("fold_*/*.pth"))
         raise SettingsError(
             f"The model folder {folder} has no {checkpoint_name} for fold(s) {', '.join(map(str, absent)) or 'any'}. "
             f"It has: {', '.join(there) or 'no checkpoint at all'}. Choose with -f and -chk."
         )
-    return list(folds)
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def _landmarks(
     without = [str(file) for file, checkpoint in zip(files, checkpoints, strict=True) if not checkpoint.landmarks]
     if without:
         raise landmarks_unknown(f"The checkpoint {', '.join(without)} has no hetero_modal.landmarks")
-    return mean_landmarks([checkpoint.landmarks for checkpoint in checkpoints])
+    return mean_landmarks([checkpoint.landmarks for checkpoint in checkpoints if checkpoint.landmarks])
 
 
 def _not_ours(trainer: str, folder: Path) -> SettingsError:

@@ -138,7 +138,7 @@ class CaseWriter:
         """
         folder = Path(folder)
         self.write_completed(prediction, properties, folder, case)
-        images = {}
+        images: dict[str, np.ndarray] = {}
         for quantity in ("entropy", "mutual_information"):
             maps = getattr(prediction, quantity)
             if maps is not None:
@@ -199,12 +199,18 @@ class CaseWriter:
 
         Returns:
             ``(len(prediction.completed), *spatial)``.
+
+        Raises:
+            ValueError: If the prediction holds none.
         """
+        completion = prediction.completion
+        if completion is None:
+            raise ValueError("The prediction holds no completed images.")
         configuration = self.preparation.configuration_manager
-        images = self.on_case_grid(prediction.completion, properties, configuration.resampling_fn_data)
+        images = self.on_case_grid(completion, properties, configuration.resampling_fn_data)
         # Normalised inside the brain only, the zeros around it were mixed into its edge, here and in training.
         mixed = [configuration.use_mask_for_norm[channel] for channel in prediction.completed]
-        shape = prediction.completion.shape[1:]
+        shape = completion.shape[1:]
         resampled = tuple(shape) != tuple(properties["shape_after_cropping_and_before_resampling"])
         if resampled and any(mixed) and FOREGROUND in properties:
             images[mixed] /= self._share_of_foreground(properties, shape)
@@ -247,7 +253,8 @@ class CaseWriter:
         shape = properties["shape_after_cropping_and_before_resampling"]
         resampled = np.asarray(resample(images, shape, preprocessed, own))
         full = np.zeros((len(images), *properties["shape_before_cropping"]), np.float32)
-        full[(slice(None), *(slice(*limits) for limits in properties["bbox_used_for_cropping"]))] = resampled
+        box = (slice(None), *(slice(*limits) for limits in properties["bbox_used_for_cropping"]))
+        full[box] = resampled
         return full.transpose([0, *(axis + 1 for axis in self.preparation.plans_manager.transpose_backward)])
 
     def _spacings(self, properties: dict) -> tuple[list[float], list[float]]:
@@ -278,7 +285,11 @@ def write_image(file: str | os.PathLike, image: np.ndarray, properties: dict) ->
     if "nibabel_stuff" in properties:
         nifti = _nifti(image.transpose(2, 1, 0), **properties["nibabel_stuff"])
         nibabel.save(nifti, file)
-        require_written(file, np.asanyarray(nifti.dataobj), lambda path: np.asanyarray(nibabel.load(path).dataobj))
+        require_written(
+            file,
+            np.asanyarray(nifti.dataobj),
+            lambda path: np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj),
+        )
         return
     edges = properties["spacing"][1:] if is_two_dimensional(properties) else properties["spacing"]
     stored = properties.get("sitk_stuff", {"spacing": [float(edge) for edge in edges[::-1]]})

@@ -9,7 +9,7 @@ NeuroImage 2019).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from nnunet_hetero.inference.output.volumes import Row, plain_name
 FILE_NAME = "uncertainty.csv"
 
 
-def uncertainty_row(regions: Sequence[str], disagreement: np.ndarray) -> Row:
+def uncertainty_row(regions: Iterable[str], disagreement: np.ndarray) -> Row:
     """The numbers of one case, by column ``REGION_disagreement``.
 
     Args:
