@@ -121,8 +121,6 @@ WITHOUT_MIRROR = {
 """Modules whose tests stand elsewhere, and why."""
 
 UNFINISHED_MIRRORS = {
-    "nnunet_hetero/planning/derive.py",
-    "nnunet_hetero/planning/plans_file.py",
     "nnunet_hetero/training/hetero_trainer.py",
 }
 
