@@ -114,7 +114,7 @@ MUTANTS = (
         ENGINE + "tiling.py",
         "generator_of(model.device, *key, view, tile, draw)",
         "generator_of(model.device, *key, tile, draw)",
-        (*SUBSETS, "tests/inference/engine/test_case_prediction.py"),
+        ("tests/inference/engine/test_tiling.py",),
     ),
     Mutant(
         "a case without its row in a table counts as done",

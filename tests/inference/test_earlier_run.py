@@ -154,6 +154,19 @@ class TestContinue:
         assert "such as a: " in printed and "a.nii.gz is damaged" in printed and "1 of them are predicted" in printed
         assert file.read_bytes() == whole
 
+    @pytest.mark.parametrize("table", ["volumes.csv", "uncertainty/uncertainty.csv"])
+    def test_a_row_that_is_gone(self, table, predictor, images, tmp_path, capsys):
+        sampling = SamplingOptions(num_samples=1, save_uncertainty=True)
+        predict(predictor(sampling), images, tmp_path / "out")
+        file = tmp_path / "out" / table
+        whole = file.read_bytes()
+        file.write_bytes(b"".join(line for line in whole.splitlines(True) if not line.startswith(b"a,")))
+        assert file.read_bytes() != whole
+        capsys.readouterr()
+        predict(predictor(sampling), images, tmp_path / "out", overwrite=False)
+        assert "1 of them are predicted already" in capsys.readouterr().out
+        assert file.read_bytes() == whole
+
     def test_records_of_an_earlier_version(self, predictor, images, tmp_path, capsys):
         predict(predictor(), images, tmp_path / "out")
         file = tmp_path / "out" / "run.json"
