@@ -154,8 +154,8 @@ MUTANTS = (
     Mutant(
         "the prior is left out of the product",
         NETWORK + "fusion.py",
-        "torch.ones_like(zeros), torch.zeros_like(zeros)",
-        "torch.zeros_like(zeros) + 1e-6, torch.zeros_like(zeros)",
+        "torch.full(tuple(shape), -1.0,",
+        "torch.full(tuple(shape), -1e-6,",
         ("tests/network/test_fusion.py",),
     ),
     Mutant(

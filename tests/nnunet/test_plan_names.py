@@ -45,6 +45,8 @@ def test_layers(name):
 NEITHER = [
     *("torch.hub.load", "torch.load", "os.system", "subprocess.Popen", "builtins.eval", "torch.nn.functional.relu"),
     *("torch.nn.functional.os.system", "torch.nn.modules.conv.os.system", "torch.nn.Sequential", "torch.nn.Module"),
+    # Classes at places where layers are, but no layers.
+    *("torch.nn.modules.conv._LazyConvXdMixin", "torch.nn.modules.adaptive._ASMoutput"),
     *("torch.nn.modules.conv.Conv3d.__init__", "torch.nn.modules.module_of_the_user.Norm", "module_of_the_user.Norm"),
     *("torch.nn", "LeakyReLU", "torch/nn/LeakyReLU", "", 3, None, ["torch.nn.ReLU"]),
     *(f"{ARCHITECTURES}.unet.os.system", f"{ARCHITECTURES}.unet.np.load", f"{ARCHITECTURES}.unet.nn.Module"),
