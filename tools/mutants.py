@@ -175,8 +175,8 @@ MUTANTS = (
     Mutant(
         "an absent channel keeps its values in early fusion",
         NETWORK + "hetero_network.py",
-        "available = (self.availability(x) if available is None else available).cpu().bool()",
-        "available = self.availability(x).cpu().bool()",
+        "available = self.availability(x) if available is None else available",
+        "available = self.availability(x)",
         ("tests/network/test_early_fusion.py",),
     ),
 )
