@@ -33,7 +33,8 @@ class EarlyFusionUNet(HeteroNetwork):
 
     def __init__(self, unet: nn.Module, num_modalities: int, subset: Subset | None = None):
         super().__init__(num_modalities)
-        self.unet = unet
+        # What nnU-Net's networks have beside torch's, a decoder and the size of their feature maps, has no type.
+        self.unet: Any = unet
         self.required = subset
         self.encoders = nn.ModuleList(_AsItIs() for _ in range(num_modalities))
 

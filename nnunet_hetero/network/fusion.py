@@ -215,7 +215,7 @@ class _Factor(torch.autograd.Function):
     def backward(context, of_negated: Tensor, of_weighted: Tensor) -> tuple[Tensor | None, ...]:
         features, *weights = context.saved_tensors
         if context.head is None:
-            gradients = (_of_parameters(context, features, of_negated, of_weighted),)
+            gradients: tuple[Tensor, ...] = (_of_parameters(context, features, of_negated, of_weighted),)
         else:
             enabled, dtype = context.autocast
             with torch.enable_grad(), torch.autocast(features.device.type, dtype=dtype, enabled=enabled):

@@ -98,7 +98,7 @@ class HeteroNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
+    def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> Sequence[Level]:
         """Fuse the modalities at every level, finest first.
 
         Args:
@@ -187,7 +187,7 @@ class HeteroNetwork(nn.Module, ABC):
         """
         return self.decode(self.latents(*self.fused(x, available)))
 
-    def fused(self, x: Tensor, available: Tensor | None) -> tuple[list[Level], Tensor]:
+    def fused(self, x: Tensor, available: Tensor | None) -> tuple[Sequence[Level], Tensor]:
         """What `fuse` makes of images, and ``(B, M)`` bool, what they were encoded from; arguments as for `forward`."""
         self.require_channels(x)
         available = self.availability(x) if available is None else available

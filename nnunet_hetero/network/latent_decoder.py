@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
 from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
@@ -43,7 +44,8 @@ class LatentDecoder(UNetDecoder):
         levels = list(zip(widths, latent_channels, from_below, plan.kernel_sizes, strict=True))[-2::-1]
         self.fewer_from_below = [width - below for width, below in zip(widths, from_below, strict=True)]
         self.strides = plan.strides
-        self.stages = nn.ModuleList(
+        planned: list[Any] = list(self.stages)
+        self.stages: nn.ModuleList = nn.ModuleList(
             StackedConvBlocks(
                 len(stage.convs),
                 plan.conv_op,
@@ -60,10 +62,10 @@ class LatentDecoder(UNetDecoder):
                 plan.nonlin_kwargs,
                 plan.nonlin_first,
             )
-            for stage, (width, latent, below, kernel) in zip(self.stages, levels, strict=True)
+            for stage, (width, latent, below, kernel) in zip(planned, levels, strict=True)
         )
         deeper = (latent_channels[-1], *widths[-2:0:-1])
-        self.transpconvs = nn.ModuleList(
+        self.transpconvs: nn.ModuleList = nn.ModuleList(
             type(up)(channels, below, up.kernel_size, up.stride, bias=up.bias is not None)
             for up, channels, (_, _, below, _) in zip(self.transpconvs, deeper, levels, strict=True)
         )

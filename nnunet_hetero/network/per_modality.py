@@ -48,7 +48,7 @@ class EncoderPerModality(HeteroNetwork):
         self.channels = list(channels)
         self.strides = strides
 
-    def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
+    def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> Sequence[Level]:
         """See `HeteroNetwork`."""
         encoded = list(encoded)
         levels = self.fused_shapes(batch_size, spatial)

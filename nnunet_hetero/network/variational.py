@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -60,23 +60,26 @@ class VariationalNetwork(EncoderPerModality):
         super().__init__(num_modalities, latent_channels, strides)
         self.kl_average = config.kl_average
         self.completion_gradient = completion_gradient
-        fusion = fusion_of(config.fusion, GaussianFusion, PRODUCT_OF_GAUSSIANS, type(self).__name__)
+        kind: type[Any] = GaussianFusion
+        fusion = fusion_of(config.fusion, kind, PRODUCT_OF_GAUSSIANS, type(self).__name__)
         self.fusions = nn.ModuleList(
             fusion(channels, num_modalities, len(strides[0]), config) for channels in latent_channels
         )
 
     def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Gaussian]:
         """See `HeteroNetwork`; into the product of Gaussians each modality is multiplied as it comes."""
-        if any(type(fusion) is not ProductOfGaussians for fusion in self.fusions):
-            return super().fuse(encoded, batch_size, spatial)
+        ours = [fusion for fusion in self.fusions if type(fusion) is ProductOfGaussians]
+        if len(ours) < len(self.fusions):
+            return cast(list[Gaussian], super().fuse(encoded, batch_size, spatial))
         weight = next(self.parameters())
         dtype = torch.promote_types(weight.dtype, torch.float32)
         products = [
             fusion.begin(shape, weight.device, dtype)
-            for fusion, shape in zip(self.fusions, self.fused_shapes(batch_size, spatial), strict=True)
+            for fusion, shape in zip(ours, self.fused_shapes(batch_size, spatial), strict=True)
         ]
         for channel, features, samples in encoded:
-            for product, level, head in zip(products, features, self.encoders[channel].heads, strict=True):
+            encoder: Any = self.encoders[channel]
+            for product, level, head in zip(products, features, encoder.heads, strict=True):
                 product.multiply_head(samples, level, head)
         return [product.posterior() for product in products]
 
@@ -84,7 +87,8 @@ class VariationalNetwork(EncoderPerModality):
         """What the fusion makes of the modalities' posteriors; ours: their product with the prior."""
         parts = []
         for channel, features, samples in encoded:
-            posterior = self.encoders[channel].posterior(level, features[level])
+            encoder: Any = self.encoders[channel]
+            posterior = encoder.posterior(level, features[level])
             parts.append(Part(channel, posterior, samples.as_tensor(posterior.device)))
         return self.fusions[level](parts, shape, next(self.parameters()).device)
 
@@ -114,12 +118,13 @@ class VariationalNetwork(EncoderPerModality):
         """
         if available is not None and available.ndim == 3:
             return self._decode_several(x, available.cpu().bool())
-        posterior, available = self.fused(x, available)
+        levels, available = self.fused(x, available)
+        posterior = cast(list[Gaussian], levels)
         # Before the decoders: the later it is in the backward pass, the later its gradient takes memory.
         kl = kl_to_standard_normal(posterior, self.kl_average) if full else None
         latents = self.latents(posterior, available)
         segmentation = self.decoder(latents)
-        if not full:
+        if kl is None:
             return segmentation
         return HeteroModalOutput(segmentation, self._completion(latents, available), posterior, kl)
 

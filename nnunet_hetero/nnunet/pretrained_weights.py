@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from nnunetv2.run import load_pretrained_weights as nnunet
 from nnunetv2.run import run_training
@@ -15,7 +16,7 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
-Load = Callable[[nn.Module, str], None]
+Load = Callable[[Any, str], None]
 
 _MARK = "replaced_by_nnunet_hetero"
 

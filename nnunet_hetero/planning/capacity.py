@@ -186,7 +186,7 @@ def _planner(
 ) -> Any:
     """The plans' planner, nnU-Net's, which estimates the memory of the trainer's network instead of its own."""
     folder, name = str(Path(nnunetv2.__path__[0]) / "experiment_planning"), plans.get("experiment_planner_used", "")
-    base = recursive_find_python_class(folder, name, "nnunetv2.experiment_planning") or ExperimentPlanner
+    base: Any = recursive_find_python_class(folder, name, "nnunetv2.experiment_planning") or ExperimentPlanner
 
     class HeteroPlanner(base):
         def build(self, architecture: Mapping[str, Any], patch_size: Sequence[int]) -> HeteroNetwork:

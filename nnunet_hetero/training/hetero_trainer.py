@@ -99,7 +99,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.num_val_iterations_per_epoch = int(self.hetero.num_val_iterations_per_epoch)
         self.initial_lr, self.weight_decay = self.hetero.initial_lr, self.hetero.weight_decay
         # Five checkpoints at least, so that a short run can be resumed; nnU-Net's 50 for its 1000 epochs.
-        self.save_every = max(1, min(self.save_every, self.num_epochs // 5))
+        self.save_every: int = max(1, min(self.save_every, self.num_epochs // 5))
         self.ranks = Ranks.of_this_process()
         # Ranks draw apart: with one stream they would all train the same subsets.
         self.seed = seed_of_training(self.hetero.seed, self.ranks)
@@ -128,7 +128,7 @@ class HeteroTrainer(nnUNetTrainer):
         num_input_channels: int,
         num_output_channels: int,
         enable_deep_supervision: bool = True,
-    ) -> torch.nn.Module:
+    ) -> HeteroNetwork:
         """Build the network from the plans; nnU-Net calls this for training, its own predictor is refused."""
         refuse_stock_predictor(cls.__name__)
         return cls.network_class.from_plans(
@@ -183,7 +183,7 @@ class HeteroTrainer(nnUNetTrainer):
             self.initialize()
         if not isinstance(self.dataset_class, PreparedDatasets):
             rules, self.landmarks = input_rules(self, self.hetero, self.ranks, self.landmarks)
-            self.dataset_class = PreparedDatasets(self.dataset_class, rules)
+            self.dataset_class: Any = PreparedDatasets(self.dataset_class, rules)
 
     def get_tr_and_val_datasets(self):
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
@@ -192,7 +192,7 @@ class HeteroTrainer(nnUNetTrainer):
         look_ahead(self, training)
         counts = cohort.subset_counts()
         draw = read_draw(self.hetero, self.modalities, counts)
-        probabilities = None
+        probabilities: Any = None  # one per case
         if self.hetero.balance_modalities:
             probabilities = cohort.balanced_probabilities(training.identifiers)
         elif self.hetero.balance_subsets and len(counts) > 1:
@@ -349,7 +349,7 @@ class HeteroTrainer(nnUNetTrainer):
         for line in self.counts.total.describe():
             self.print_to_log_file(line)
         super().on_epoch_end()
-        if self.ranks.is_first:
+        if self.ranks.is_first and self.cohort is not None:
             self.history.write(self.output_folder)
             self.counts.total.write(self.output_folder, self.cohort.subset_counts())
 
@@ -380,7 +380,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.landmarks = state.get("landmarks")
         self.counts.total.load_state_dict(state["tally"])
 
-    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:  # type: ignore[override]  # nnU-Net's training gives files only
         """Load nnU-Net's state and ours.
 
         Raises:

@@ -40,7 +40,7 @@ def settle(
         config = dataclasses.replace(config, subset=list(modalities.parse(names, f"{KEY}.subset")))
     if config.batch_size != PLAN:
         entry["batch_size"] = int(config.batch_size)
-    if config.patch_size != PLAN:
+    if not isinstance(config.patch_size, str):
         entry["patch_size"] = _patch_size(config.patch_size, planned, any_patch_size)
     if not any_patch_size:
         _require_levels_of_voxels(entry.get("patch_size", planned["patch_size"]), planned)

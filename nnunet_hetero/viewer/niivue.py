@@ -9,7 +9,7 @@ from importlib import resources
 
 from nnunet_hetero.errors import SettingsError
 
-PLACE = ("_assets", "js", "niivue.umd.js")
+PLACE = "_assets/js/niivue.umd.js"
 """In the package nilearn. It is private there: a test says when it moves."""
 
 
@@ -36,11 +36,10 @@ def script() -> str:
     """
     try:
         folder = resources.files("nilearn")
-        return folder.joinpath(*PLACE).read_text(encoding="utf-8")
+        return folder.joinpath(PLACE).read_text(encoding="utf-8")
     except ModuleNotFoundError as error:
         raise SettingsError("Pages of cases need nilearn. Install it: pip install 'nnunet-hetero[viewer]'.") from error
     except OSError as error:
         raise SettingsError(
-            f"This version of nilearn has no {'/'.join(PLACE)}. Install one that fits: pip install "
-            "'nnunet-hetero[viewer]'."
+            f"This version of nilearn has no {PLACE}. Install one that fits: pip install 'nnunet-hetero[viewer]'."
         ) from error

@@ -95,4 +95,4 @@ def _environment() -> Environment:
 
 @cache
 def _text(name: str) -> str:
-    return resources.files("nnunet_hetero.viewer").joinpath("templates", name).read_text(encoding="utf-8")
+    return resources.files("nnunet_hetero.viewer").joinpath(f"templates/{name}").read_text(encoding="utf-8")

@@ -25,7 +25,8 @@ def start_voxel(view: CaseView) -> tuple[int, int, int]:
             places = np.argwhere(mask[:, :, slice_of_most])
             middle = places[np.abs(places - places.mean(axis=0)).sum(axis=1).argmin()]
             return int(middle[0]), int(middle[1]), slice_of_most
-    return tuple(int(size // 2) for size in data.shape)
+    x, y, z = (int(size // 2) for size in data.shape)
+    return x, y, z
 
 
 def slices(view: CaseView) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -55,8 +56,8 @@ class Rows:
         for start in range(0, len(self), size):
             place = slice(start, min(start + size, len(self)))
             numbers = self.numbers[place]
-            run = _run(numbers)
-            yield place, Rows(numbers, self.index[place] if run is None else run)
+            # A piece of consecutive rows is consecutive; only a tensor is cut.
+            yield place, Rows(numbers, _run(numbers) or cast(Tensor, self.index)[place])
 
 
 def rows_by_modality(available: Sequence[Sequence[bool]], device: torch.device | str) -> list[Rows]:
@@ -67,12 +68,13 @@ def rows_by_modality(available: Sequence[Sequence[bool]], device: torch.device |
         device: Where the tensors are that are indexed.
     """
     numbers = [_true_places(column) for column in zip(*available, strict=True)]
-    scattered = [one for one in numbers if _run(one) is None]
-    if not scattered:
-        return [Rows(one, _run(one)) for one in numbers]
-    together = torch.tensor(list(chain(*scattered)), dtype=torch.int64).to(device, non_blocking=True)
-    indices = iter(together.split([len(one) for one in scattered]))
-    return [Rows(one, next(indices) if _run(one) is None else _run(one)) for one in numbers]
+    runs = [_run(one) for one in numbers]
+    scattered = [one for one, run in zip(numbers, runs, strict=True) if run is None]
+    indices: Iterator[Tensor] = iter(())
+    if scattered:
+        together = torch.tensor(list(chain(*scattered)), dtype=torch.int64).to(device, non_blocking=True)
+        indices = iter(together.split([len(one) for one in scattered]))
+    return [Rows(one, run or next(indices)) for one, run in zip(numbers, runs, strict=True)]
 
 
 def _true_places(flags: Sequence[bool]) -> tuple[int, ...]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nnunetv2
 import numpy as np
@@ -46,7 +48,7 @@ class InputRules:
         return tuple(
             channel
             for channel, value in self.normalised_zeros.items()
-            if _throughout(images, channel, lambda part, value=value: bool(np.all(np.abs(part - value) < TOLERANCE)))
+            if _throughout(images, channel, partial(_is_everywhere, value))
         )
 
     def flat_channels(self, images) -> tuple[int, ...]:
@@ -57,6 +59,10 @@ class InputRules:
 def _throughout(images, channel: int, holds: Callable[[np.ndarray], bool]) -> bool:
     # Nearly every image has content in its middle; the rest of a compressed file need not be read then.
     return holds(np.asarray(images[channel, images.shape[1] // 2])) and holds(np.asarray(images[channel]))
+
+
+def _is_everywhere(value: float, part: np.ndarray) -> bool:
+    return bool(np.all(np.abs(part - value) < TOLERANCE))
 
 
 def normalised_zeros(configuration_manager, intensities: Mapping[str, dict]) -> dict[int, float]:
@@ -105,15 +111,16 @@ class PreparedImages:
         part = np.array(self._images[key])
         numbers = np.arange(self.shape[0])[channels]
         views = [part] if np.ndim(numbers) == 0 else list(part)
-        inside = None
+        inside: np.ndarray | None = None
+        of_label_map = (0, *place)
         for channel, view in zip(np.atleast_1d(numbers).tolist(), views, strict=True):
             if channel in self._absent:
                 view[...] = 0
             elif channel in self._landmarks:
-                where = Ellipsis
+                where: Any = Ellipsis
                 if self._rules.masked[channel]:
                     if inside is None:
-                        inside = np.asarray(self._segmentation[(0, *place)]) >= 0
+                        inside = np.asarray(self._segmentation[of_label_map]) >= 0
                     where = inside
                 standard = self._rules.standard[channel]
                 view[where] = standardise(view[where], self._landmarks[channel], standard)

@@ -6,7 +6,8 @@ follows its image, and activations come near the largest number of float16, wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -59,7 +60,8 @@ def measure_soundness(network: HeteroNetwork, data: Tensor, available: Tensor) -
         ``largest_activation`` of all convolutions, ``weights_without_norm`` (their Euclidean norm), and for networks
         with latents ``largest_log_variance``, of |log σ_i²|, and ``clamped_share`` of the elements beyond the clamp.
     """
-    bound = _clamp_of(network)
+    clamp = _clamp_of(network)
+    bound = math.inf if clamp is None else clamp
     largest, clamped, elements = data.new_zeros(()), data.new_zeros(()), 0
     log_variance = data.new_zeros(())
 
@@ -74,7 +76,8 @@ def measure_soundness(network: HeteroNetwork, data: Tensor, available: Tensor) -
         clamped, elements = clamped + (found > bound).sum(), elements + found.numel()
 
     layers = [module for module in network.modules() if isinstance(module, _ConvNd)]
-    heads = list(chain(*(encoder.heads for encoder in network.encoders))) if bound is not None else []
+    encoders: Iterable[Any] = network.encoders if clamp is not None else ()
+    heads = chain(*(encoder.heads for encoder in encoders))
     hooks = [layer.register_forward_hook(see) for layer in layers]
     hooks += [head.register_forward_hook(see_head) for head in heads]
     try:

@@ -80,7 +80,7 @@ class TestPredict:
     def test_what_the_pages_need_is_asked_for_before_the_work(self, nnunet_folders, tmp_path, monkeypatch, capsys):
         write_case(tmp_path / "in", "a")
         niivue.packed_script.cache_clear()
-        monkeypatch.setattr(niivue, "PLACE", ("moved.js",))
+        monkeypatch.setattr(niivue, "PLACE", "moved.js")
         assert self.predict(tmp_path) == 1
         assert "--view" in capsys.readouterr().err and not (tmp_path / "out").exists()
         niivue.packed_script.cache_clear()
