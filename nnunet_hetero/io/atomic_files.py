@@ -56,7 +56,8 @@ def replacing(file: str | os.PathLike) -> Iterator[BinaryIO]:
         remove_draft(draft)
         if error.filename is not None:
             raise
-        raise OSError(error.errno, error.strerror, str(file)) from error  # a stream does not say what it is of
+        # A stream does not say what it is of.
+        raise OSError(error.errno, error.strerror or str(error), str(file)) from error
     except BaseException:
         remove_draft(draft)
         raise
