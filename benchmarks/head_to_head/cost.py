@@ -29,6 +29,7 @@ from head_to_head.records import COST_RECORD, COST_WORK
 from head_to_head.runs import TrainingRun
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.io.atomic_files import replace_json
+from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.subset_sampling import TableDraw
 
 PLAIN = "plain U-Net"
@@ -82,7 +83,7 @@ def describe(trainer) -> dict[str, Any]:
         "schedule": type(trainer.lr_scheduler).__name__,
         "weight_decay": trainer.weight_decay,
         "deep_supervision": bool(trainer.enable_deep_supervision),
-        "completes_images": trainer.unwrapped_network.completes_images,
+        "completes_images": isinstance(trainer.network, HeteroNetwork) and trainer.network.completes_images,
         "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
     }
 

@@ -97,7 +97,8 @@ def test_training_alone_ends_and_is_not_repeated(tiny_dataset, models, tmp_path,
 
 def images_of(name: str, data: np.ndarray, spacing: float = 1.0) -> CaseImages:
     """A case of two modalities; those that are zero are absent."""
-    grid = {"spacing": [spacing] * 3, "sitk_stuff": {"spacing": (spacing,) * 3, "origin": (0.0,) * 3}}
+    place = {"spacing": (spacing,) * 3, "origin": (0.0,) * 3, "direction": (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)}
+    grid = {"spacing": [spacing] * 3, "sitk_stuff": place}
     absent = {channel: "no file" for channel in range(len(data)) if not data[channel].any()}
     properties = tuple(None if channel in absent else grid for channel in range(len(data)))
     return CaseImages(name, Modalities(("T1", "T2")), data.astype(np.float32), properties, absent)
@@ -161,7 +162,8 @@ class TestScore:
         )
         (case,) = completion.cases_of(predictor, ["case_00"], "")
         spacing = (0.7, 0.8, 0.9)
-        grid = {"spacing": spacing, "sitk_stuff": {"spacing": spacing[::-1], "origin": (0.0,) * 3}}
+        place = {"spacing": spacing[::-1], "origin": (0.0,) * 3, "direction": (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)}
+        grid = {"spacing": spacing, "sitk_stuff": place}
         case = dataclasses.replace(case, properties=(grid,) * 4)
         given = {
             name: image for name, image in zip(predictor.modalities.names, case.data, strict=True) if name != "T1c"

@@ -125,6 +125,8 @@ def test_interrupt_of_the_whole_group_ends_all_at_once(tmp_path):
     process = subprocess.Popen(
         [sys.executable, script, begun, Path(__file__).parent],
         start_new_session=True,
+        # Shells start background jobs with the signal ignored, and the tests may be one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

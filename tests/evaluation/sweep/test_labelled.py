@@ -66,5 +66,5 @@ class TestValidationCases:
 
     def test_variable_is_not_set(self, model, monkeypatch):
         monkeypatch.delenv("nnUNet_preprocessed")
-        with pytest.raises(SettingsError, match="nnUNet_preprocessed is not set"):
+        with pytest.raises(SettingsError, match="variables are not set: nnUNet_preprocessed"):
             find(model)

@@ -70,10 +70,10 @@ class TestReading:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ("{", r"summary\.json is no valid JSON"),
-            ("[]", r"summary\.json holds no object in JSON, but list"),
-            ({}, r"summary\.json has no 'mean'. Evaluate again"),
-            ({"mean": []}, r"summary\.json is no summary of an evaluation"),
+            ("{", r"summary\.json is not valid JSON"),
+            ("[]", r"summary\.json does not fit: it is a list, not an object"),
+            ({}, r"summary\.json does not fit: 'modalities' is missing.*Evaluate again"),
+            ({"mean": []}, r"summary\.json does not fit.*Expected: the summary of a finished evaluation"),
         ],
     )
     def test_damaged(self, written, content, message):
@@ -81,7 +81,9 @@ class TestReading:
             written(content)
 
     def test_not_there(self, tmp_path):
-        with pytest.raises(DataError, match=r"summary\.json is not there\. The evaluation was interrupted"):
+        with pytest.raises(
+            DataError, match=r"summary\.json is not there\. Expected: the summary of a finished evaluation"
+        ):
             read_summary(tmp_path)
 
 
