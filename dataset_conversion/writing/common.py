@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from nnunet_hetero.cases.geometry import Geometry, header_doubts
 from nnunet_hetero.cases.image_values import absence, doubts
-from nnunet_hetero.cases.labels import known_labels
+from nnunet_hetero.cases.label_maps.labels import known_labels
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import alone_in

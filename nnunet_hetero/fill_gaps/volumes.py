@@ -12,10 +12,10 @@ import numpy as np
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti
 from nnunet_hetero.cases.image_values import CONSTANT, EMPTY
-from nnunet_hetero.cases.labels import dataset_labels, known_labels, raw_labels
+from nnunet_hetero.cases.label_maps.labels import dataset_labels, known_labels, raw_labels
+from nnunet_hetero.cases.label_maps.written_image import require_written, write_label_map
 from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
 from nnunet_hetero.cases.raw_dataset import ABSENT
-from nnunet_hetero.cases.written_image import require_written, write_label_map
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.modalities import Modalities

@@ -12,10 +12,10 @@ from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from tqdm import tqdm
 
 from nnunet_hetero.cases.case_images import CaseImages
-from nnunet_hetero.cases.labels import dataset_labels, known_labels, raw_labels
+from nnunet_hetero.cases.label_maps.labels import dataset_labels, known_labels, raw_labels
+from nnunet_hetero.cases.label_maps.written_image import write_label_map
 from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
 from nnunet_hetero.cases.tissue import tissue_masks, warn_of_odd_backgrounds
-from nnunet_hetero.cases.written_image import write_label_map
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, completion_scores
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions

@@ -17,9 +17,9 @@ from nnunetv2.inference.export_prediction import convert_predicted_logits_to_seg
 from scipy.ndimage import binary_fill_holes
 
 from nnunet_hetero.cases.intensity_scale import IntensityScale
+from nnunet_hetero.cases.label_maps.written_image import require_written, write_label_map
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.tissue import FOREGROUND, NOT_ZERO, unpacked
-from nnunet_hetero.cases.written_image import require_written, write_label_map
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.completed_images import description, restored

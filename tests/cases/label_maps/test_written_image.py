@@ -11,7 +11,7 @@ from nnunetv2.imageio.nibabel_reader_writer import NibabelIOWithReorient
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.imageio.tif_reader_writer import Tiff3DIO
 
-from nnunet_hetero.cases.written_image import require_written, write_label_map
+from nnunet_hetero.cases.label_maps.written_image import require_written, write_label_map
 
 LABELS = np.zeros((9, 10, 11), np.uint8)
 LABELS[3:5, 3:6, 3:7] = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnunet_hetero.cases.labels import dataset_labels, known_labels, raw_labels, shown
+from nnunet_hetero.cases.label_maps.labels import dataset_labels, known_labels, raw_labels, shown
 from nnunet_hetero.errors import DataError
 
 KNOWN = (0, 1, 2, 3)

@@ -1,0 +1,160 @@
+"""Which way round an image lies in the patient, and turning it without resampling: voxels keep their bits.
+
+An orientation is three letters, one for each axis of the file in its order (i, j, k): the side towards which the index
+grows. R or L is the patient's right or left, A or P anterior or posterior, S or I superior or inferior. So "RAS" is an
+image whose first axis runs to the right, its second one to the front and its third one to the top; nibabel's
+``aff2axcodes`` and ITK's ``DICOMOrient`` count alike. There are 48. An oblique image has the orientation of the nearest
+axes.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import SimpleITK as sitk
+from nibabel.orientations import io_orientation, ornt2axcodes
+
+from nnunet_hetero.cases.geometry import Geometry
+from nnunet_hetero.errors import DataError, SettingsError
+
+SIDES = ("LR", "PA", "IS")
+"""The two ends of each line through the patient."""
+
+_TILT = 1e-4
+"""Radians by which the patient is turned before the nearest axes are looked for. An image that lies just between two of
+them, 45 degrees off both, then has the same ones however its file stores it, and whatever was rounded."""
+
+
+def axis_codes(affine: np.ndarray) -> str:
+    """The orientation of a grid.
+
+    Args:
+        affine: Voxel index to position in mm, right, anterior, superior, as nibabel gives it, (4, 4).
+
+    Example:
+        >>> axis_codes(np.diag([-2.0, 1.0, 1.0, 1.0]))
+        'LAS'
+    """
+    x, y, z = _TILT, 2 * _TILT, 3 * _TILT
+    tilted = np.array([[1, -z, y, 0], [z, 1, -x, 0], [-y, x, 1, 0], [0, 0, 0, 1]]) @ affine
+    return "".join(ornt2axcodes(io_orientation(tilted)))
+
+
+def angle_off_axes(affine: np.ndarray) -> float:
+    """How far the axes of a grid lie off those of its orientation at most, in degrees: 0 for one that is not oblique.
+
+    Args:
+        affine: See `axis_codes`.
+    """
+    axes = np.asarray(affine)[:3, :3] / np.linalg.norm(np.asarray(affine)[:3, :3], axis=0)
+    along = [abs(axes[_line(letter), axis]) for axis, letter in enumerate(axis_codes(affine))]
+    return float(np.degrees(np.arccos(np.clip(along, 0, 1)).max()))
+
+
+def orientation_of(image: sitk.Image) -> str:
+    """The orientation of an image, three letters such as ``RAS``, see the top of this file.
+
+    Raises:
+        DataError: If it is not 3D: what has two axes lies nowhere in a patient.
+    """
+    return axis_codes(_grid(image).ras_affine)
+
+
+def obliqueness(image: sitk.Image) -> float:
+    """How far the axes of an image lie off the nearest axes of the patient at most, in degrees.
+
+    Raises:
+        DataError: If it is not 3D.
+    """
+    return angle_off_axes(_grid(image).ras_affine)
+
+
+def reoriented(image: sitk.Image, orientation: str) -> sitk.Image:
+    """An image with its axes in another order and direction: each voxel keeps its value and its place in space.
+
+    Args:
+        image: 3D.
+        orientation: That of the result; ``reoriented(result, orientation_of(image))`` is the way back.
+
+    Raises:
+        DataError: If it is not 3D.
+        SettingsError: If there is no such orientation.
+    """
+    before, after = orientation_of(image), require_orientation(orientation)
+    permuted = sitk.PermuteAxes(image, axes_of_turn(before, after))
+    flips = [before[axis] != letter for axis, letter in zip(axes_of_turn(before, after), after, strict=True)]
+    return sitk.Flip(permuted, flips)
+
+
+def require_orientation(text: str, flag: str = "The orientation") -> str:
+    """An orientation that a user has named, in capital letters.
+
+    Args:
+        text: What was named.
+        flag: What it was named for, the start of the message.
+
+    Raises:
+        SettingsError: If there is no such orientation.
+    """
+    letters = text.upper()
+    if not re.fullmatch("[LRPAIS]{3}", letters) or len({_line(letter) for letter in letters}) < 3:
+        raise SettingsError(
+            f"{flag} is '{text}'; it must be three letters, one of L and R, one of P and A and one of I and S, in the "
+            "order of the file's axes, e.g. RAS."
+        )
+    return letters
+
+
+def axes_of_turn(before: str, after: str) -> list[int]:
+    """Which axis of a grid becomes the first, second and third one of another orientation."""
+    lines = [_line(letter) for letter in before]
+    return [lines.index(_line(letter)) for letter in after]
+
+
+def turned(array: np.ndarray, before: str, after: str) -> np.ndarray:
+    """An array whose last axes are brought from one orientation to another; a view of it.
+
+    Args:
+        array: ``(..., a, b, c)``.
+        before: Its orientation, by the order of the array's axes: `Geometry` has that of the file, which for arrays of
+            nnU-Net and SimpleITK, ``(z, y, x)``, is to be read backwards.
+        after: That of the result, likewise.
+
+    Example:
+        >>> turned(np.array([[[1, 2]]]), "RAS", "LIP")
+        array([[[2],
+                [1]]])
+    """
+    axes = axes_of_turn(before, after)
+    others = array.ndim - len(axes)
+    permuted = array.transpose([*range(others), *(others + axis for axis in axes)])
+    flipped = (others + place for place, axis in enumerate(axes) if before[axis] != after[place])
+    return np.flip(permuted, tuple(flipped))
+
+
+def turned_grid(grid: Geometry, orientation: str) -> Geometry:
+    """The grid of the same voxels once they are brought to another orientation."""
+    before = axis_codes(grid.ras_affine)
+    axes = axes_of_turn(before, orientation)
+    flipped = np.array([before[axis] != letter for axis, letter in zip(axes, orientation, strict=True)])
+    first = np.zeros(3)
+    for axis, flip in zip(axes, flipped, strict=True):
+        first[axis] = grid.shape[axis] - 1 if flip else 0
+    return Geometry(
+        tuple(grid.shape[axis] for axis in axes),
+        grid.spacing[axes],
+        grid.direction[:, axes] * np.where(flipped, -1.0, 1.0),
+        grid.origin + grid.direction @ (grid.spacing * first),
+    )
+
+
+def _line(letter: str) -> int:
+    return next(number for number, ends in enumerate(SIDES) if letter in ends)
+
+
+def _grid(image: sitk.Image) -> Geometry:
+    if image.GetDimension() != 3:
+        raise DataError(f"The image has {image.GetDimension()} axes; only one of three has an orientation.")
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    return Geometry(image.GetSize(), np.array(image.GetSpacing()), direction, np.array(image.GetOrigin()))
