@@ -100,6 +100,7 @@ setup(
             "mypy>=1.10",
             "selenium>=4.20,<5",
             "setuptools>=68",
+            "crepes>=0.8,<1",
             "torchio>=0.20,<2",
             "uv",
             *VIEWER,

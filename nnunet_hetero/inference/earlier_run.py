@@ -7,8 +7,6 @@ can be taken for a result.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from collections import Counter, defaultdict
@@ -16,12 +14,11 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.image_files import require_whole as require_whole_image
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.engine.model import LoadedModel
+from nnunet_hetero.inference.model.digests import digest_of_json, digest_of_weights
 from nnunet_hetero.inference.output.case_writer import (
     COMPLETED_FOLDER,
     NUMBERED_FORMATS,
@@ -51,8 +48,8 @@ class MadeFrom:
         self.model = model
         names = model.modalities.names
         self.settings: dict[str, Any] = {
-            "weights": _digest_of_weights(model.parameters),
-            "plans": _digest_of_json(model.preparation.plans_manager.plans),
+            "weights": digest_of_weights(model.parameters),
+            "plans": digest_of_json(model.preparation.plans_manager.plans),
             "modalities": [names[channel] for channel in model.kept],
             "num_samples": model.sampling.num_samples,
             "seed": model.sampling.seed,
@@ -187,16 +184,3 @@ def _forget_records(folder: Path, cases: Collection[str]) -> None:
     RECORD.update(folder / FILE_NAME, without)
     RUNS.update(folder / RUN_NAME, lambda runs: runs and {**runs, "cases": without(runs.get("cases", {}))})
     FAILED.update(folder / FAILED_NAME, without)
-
-
-def _digest_of_weights(folds: Sequence[dict[str, torch.Tensor]]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for weights in folds:
-        for name, tensor in sorted(weights.items()):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _digest_of_json(content: Any) -> str:
-    return hashlib.blake2b(json.dumps(content, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()

@@ -13,7 +13,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.inference.batch import Batch, BatchItem
-from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions, Statement
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 
 PROPERTIES = {
@@ -33,7 +33,8 @@ def predict(data: torch.Tensor, properties: dict, name: str) -> CasePrediction:
     logits = np.full((3, 4, 4, 4), -9.0, np.float32)
     logits[0, : int(data.max())] = 9.0
     volumes = np.array([[0.016, 0.0, 0.0]])
-    return CasePrediction((0, 2), 1, logits, volumes=volumes, disagreement=np.zeros(3))
+    said = Statement(volumes[0], np.zeros(3), np.zeros(3))
+    return CasePrediction((0, 2), 1, logits, volumes=volumes, statement=said, of_folds=(said,))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions, Statement
 from nnunet_hetero.inference.engine.effort import Effort, with_memory_at_hand
 from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_entropy, draws_of
 from nnunet_hetero.inference.engine.model import LoadedModel, Weights
@@ -112,6 +112,7 @@ def predict_preprocessed(
     completed = channels_to_complete(sampling, available.tolist())
     total: DrawStatistics | None = None
     completion: Tensor | None = None
+    of_folds: list[Statement] = []
     padded, crop = padded_to_tile(model, data)
     heads = model.label_manager.num_segmentation_heads if segment else 0
     entropies = uncertain and sampling.num_samples > 0
@@ -129,6 +130,8 @@ def predict_preprocessed(
     with threads_of_nnunet():
         for fold, weights in enumerate(model.parameters):
             draws, images = with_memory_at_hand(model, partial(predict, weights, fold))
+            if decide and voxel_volume is not None:
+                of_folds.append(draws.statement(voxel_volume))
             if total is None or completion is None:
                 total, completion = draws, images
             else:
@@ -155,7 +158,8 @@ def predict_preprocessed(
             prediction["mutual_information"] = total.mutual_information(entropy).numpy()
     if decide and voxel_volume is not None:
         prediction["volumes"] = total.voxels().numpy() * voxel_volume
-        prediction["disagreement"] = total.disagreement().numpy()
+        prediction["of_folds"] = tuple(of_folds)
+        prediction["statement"] = of_folds[0] if len(of_folds) == 1 else total.statement(voxel_volume)
     return CasePrediction(logits=regions.logits(mean).numpy(), **prediction)
 
 

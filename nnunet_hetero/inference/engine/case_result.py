@@ -42,6 +42,21 @@ class SamplingOptions:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """What one fold, or all of them together, says of each region of a case, on the preprocessed grid.
+
+    Args:
+        sizes: Of the segmentation, ``(R,)``, millilitres, of a 2D image mm²; NaN if nobody knows the size of a pixel.
+        disagreement: ``(R,)``, 1 - Dice between the draws and the segmentation of their mean.
+        entropy: ``(R,)``, mean predictive entropy inside the segmentation, in nats; 0 where that is empty.
+    """
+
+    sizes: np.ndarray
+    disagreement: np.ndarray
+    entropy: np.ndarray
+
+
+@dataclass(frozen=True)
 class CasePrediction:
     """What the network says about one case, on the preprocessed grid. R regions, or foreground labels without regions.
 
@@ -57,7 +72,8 @@ class CasePrediction:
             None if not asked for, or without draws.
         volumes: ``(draws, R)``, millilitres per draw and region, of a 2D image mm², or NaN if nobody knows the size of
             a pixel; None without draws.
-        disagreement: ``(R,)``, 1 - Dice between the draws and the segmentation of their mean; None without draws.
+        statement: What all folds say together; None without draws.
+        of_folds: What each fold says alone; empty without draws.
     """
 
     used: tuple[int, ...]
@@ -68,4 +84,10 @@ class CasePrediction:
     entropy: np.ndarray | None = None
     mutual_information: np.ndarray | None = None
     volumes: np.ndarray | None = None
-    disagreement: np.ndarray | None = None
+    statement: Statement | None = None
+    of_folds: tuple[Statement, ...] = ()
+
+    @property
+    def disagreement(self) -> np.ndarray | None:
+        """``(R,)``, 1 - Dice between the draws and the segmentation of their mean; None without draws."""
+        return None if self.statement is None else self.statement.disagreement

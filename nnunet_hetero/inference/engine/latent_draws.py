@@ -19,6 +19,7 @@ from itertools import chain, combinations, product
 import torch
 from torch import Tensor
 
+from nnunet_hetero.inference.engine.case_result import Statement
 from nnunet_hetero.nnunet.regions import RegionDecoder
 
 View = tuple[int, ...]
@@ -127,16 +128,27 @@ class DrawStatistics:
         """Voxels per draw and region, ``(draws, R)``."""
         return torch.stack(self._voxels)
 
-    def disagreement(self) -> Tensor:
-        """1 - Dice between the draws and the decision of their mean, ``(R,)``; 0 where a region is in none of them.
+    def statement(self, voxel_size: float) -> Statement:
+        """What the draws say of each region.
 
-        The Dice is pooled: overlaps and sizes are summed over the draws before the division.
+        The disagreement is 1 - Dice between the draws and the decision of their mean; 0 where a region is in none of
+        them. The Dice is pooled: overlaps and sizes are summed over the draws before the division.
+
+        Args:
+            voxel_size: Of a voxel, in the unit of the sizes.
         """
-        decided = self.regions.masks(self.mean_probability()).flatten(1)
+        mean = self.mean_probability()
+        decided = self.regions.masks(mean).flatten(1)
         hits = _there(self._hits).flatten(1)
+        size = decided.sum(dim=1)
         overlap = 2.0 * (hits * decided).sum(dim=1)
-        total = hits.sum(dim=1) + self.number * decided.sum(dim=1)
-        return torch.where(total > 0, 1 - overlap / total.clamp(min=1), 0.0)
+        total = hits.sum(dim=1) + self.number * size
+        disagreement = torch.where(total > 0, 1 - overlap / total.clamp(min=1), 0.0)
+        inside = zip(self.regions.probabilities(mean).flatten(1), decided, strict=True)
+        entropy = torch.stack([binary_entropy(region[mask]).sum() for region, mask in inside]) / size.clamp(min=1)
+        return Statement(
+            (size * voxel_size).numpy(force=True), disagreement.numpy(force=True), entropy.numpy(force=True)
+        )
 
 
 def _plus(total: Tensor | None, term: Tensor | None) -> Tensor | None:

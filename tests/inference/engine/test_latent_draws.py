@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from helpers.tiny_model import tiny_dataset_json, tiny_plans
@@ -106,7 +107,11 @@ class TestStatistics:
         decided = decoder.masks(mean)
         overlap = 2 * (masks & decided).flatten(2).sum((0, 2))
         dice = overlap / (masks.flatten(2).sum((0, 2)) + 5 * decided.flatten(1).sum(1))
-        torch.testing.assert_close(statistics.disagreement(), 1 - dice)
+        statement = statistics.statement(0.5)
+        np.testing.assert_allclose(statement.disagreement, 1 - dice, rtol=1e-5)
+        np.testing.assert_allclose(statement.sizes, decided.flatten(1).sum(1) * 0.5)
+        inside = [region[mask].mean() for region, mask in zip(entropy, decided, strict=True)]
+        np.testing.assert_allclose(statement.entropy, inside, rtol=1e-4)
 
     def test_folds_together(self):
         maps = random_probabilities(6, 3)
@@ -117,7 +122,7 @@ class TestStatistics:
         first.merge(second)
         assert first.number == 6 and (first.voxels() == whole.voxels()).all()
         torch.testing.assert_close(first.mean_probability(), whole.mean_probability())
-        torch.testing.assert_close(first.disagreement(), whole.disagreement())
+        np.testing.assert_allclose(first.statement(1.0).disagreement, whole.statement(1.0).disagreement, rtol=1e-5)
         entropy = binary_entropy(whole.mean_probability())
         information = whole.mutual_information(entropy)
         assert 0.01 < information.mean() < 0.5 * entropy.mean()  # neither of the bounds that it is clamped to
@@ -130,7 +135,9 @@ class TestStatistics:
         for _ in range(3):
             statistics.add(one)
         entropy = binary_entropy(one)
-        assert statistics.disagreement().abs().max() == 0
+        statement = statistics.statement(2.0)
+        assert abs(statement.disagreement).max() == 0
+        assert statement.sizes[2] == statement.entropy[2] == 0
         assert statistics.mutual_information(entropy).max() < 1e-6
 
     def test_entropy_of_certainty_is_zero(self):

@@ -15,7 +15,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.cases.intensity_scale import IntensityScale
 from nnunet_hetero.cases.preparation import Preparation
-from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions, Statement
 from nnunet_hetero.inference.output import case_writer
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 
@@ -41,6 +41,9 @@ def writer(sampling: SamplingOptions = EVERYTHING, ending: str = ".nii.gz", prob
     return CaseWriter(preparation, regions, sampling, (IntensityScale(),) * 4, probabilities)
 
 
+SAID = Statement(np.array([0.064, 0.0, 0.0]), np.array([0.25, 0.0, 0.0]), np.array([0.1, 0.0, 0.0]))
+
+
 def prediction() -> CasePrediction:
     """The whole tumour in the first two of four slices; two draws, T1c completed."""
     logits = np.full((3, 4, 4, 4), -9.0, np.float32)
@@ -55,7 +58,8 @@ def prediction() -> CasePrediction:
         entropy=maps,
         mutual_information=maps / 2,
         volumes=np.array([[0.06, 0.0, 0.0], [0.07, 0.0, 0.0]]),
-        disagreement=np.array([0.25, 0.0, 0.0]),
+        statement=SAID,
+        of_folds=(SAID,),
     )
 
 

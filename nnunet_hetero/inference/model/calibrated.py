@@ -1,0 +1,123 @@
+"""The calibration in a model's folder, and whether it holds for what predicts now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.model.digests import digest_of_json, digest_of_weights
+from nnunet_hetero.inference.model.model_folder import TrainedModel
+from nnunet_hetero.reliability.calibration_file import FILE_NAME, TOGETHER, CalibratedModel, Calibration
+from nnunet_hetero.reliability.intervals import CalibrationInUse
+
+AGAIN = "Calibrate again: nnunet_hetero calibrate."
+
+
+class Manner(NamedTuple):
+    """How a model predicts; with another manner its numbers are others.
+
+    Attributes:
+        num_samples: Draws of the latents that are asked for.
+        mirroring_axes: Axes along which tiles are mirrored; None for none.
+        step_size: Of the sliding window, in tiles.
+    """
+
+    num_samples: int
+    mirroring_axes: Sequence[int] | None
+    step_size: float
+
+
+class ModelCalibration:
+    """What a model's folder says of its calibration. Whatever is wrong with it, it is a sentence, never an error.
+
+    Args:
+        trained: The model, as it was loaded.
+    """
+
+    def __init__(self, trained: TrainedModel):
+        self.trained = trained
+
+    @cached_property
+    def content(self) -> Calibration | str:
+        """That of the file, or why there is none."""
+        file = Path(self.trained.folder) / FILE_NAME
+        if not file.is_file():
+            return f"The model is not calibrated ({file} is not there). To get them: nnunet_hetero calibrate."
+        try:
+            return Calibration.read(file)
+        except DataError as error:
+            return str(error)
+
+    @cached_property
+    def weights(self) -> list[str]:
+        """Digest of each fold's weights."""
+        return [digest_of_weights([weights]) for weights in self.trained.parameters]
+
+    def describe(self, folds: Sequence[str], manner: Manner) -> CalibratedModel:
+        """The model as a calibration names it.
+
+        Args:
+            folds: Names of the folds, in the order in which they were loaded.
+            manner: How it predicts.
+        """
+        axes = manner.mirroring_axes
+        return CalibratedModel(
+            self.trained.trainer_name,
+            digest_of_json(self.trained.plans_manager.plans),
+            dict(zip(folds, self.weights, strict=True)),
+            manner.num_samples,
+            None if axes is None else list(axes),
+            manner.step_size,
+        )
+
+    def in_use(self, manner: Manner) -> tuple[CalibrationInUse | None, str]:
+        """The calibration for a prediction, or why there is none for it.
+
+        Args:
+            manner: How it predicts.
+
+        Returns:
+            The calibration and "", or None and a sentence.
+        """
+        calibration = self.content
+        if isinstance(calibration, str):
+            return None, calibration
+        file = Path(self.trained.folder) / FILE_NAME
+        own = self.describe([str(number) for number in range(len(self.weights))], manner)
+        for key, words in (
+            ("plans", "are others"),
+            ("num_samples", "--num_samples was {} then, now it is {}"),
+            ("mirroring_axes", "the mirrored axes were {} then, now they are {}"),
+            ("step_size", "-step_size was {} then, now it is {}"),
+        ):
+            then, now = getattr(calibration.model, key), getattr(own, key)
+            if then != now:
+                what = f"its plans {words}" if key == "plans" else words.format(then, now)
+                return (
+                    None,
+                    f"{file} is the calibration of another model, or of another way to predict: {what}. {AGAIN}",
+                )
+        folds = _folds_of(self.weights, calibration.model.weights)
+        if None in folds:
+            return None, f"{file} is the calibration of another model: it does not know the weights of a fold. {AGAIN}"
+        if not calibration.together:
+            return CalibrationInUse(calibration, tuple(map(str, folds))), ""
+        if len(folds) != len(calibration.model.weights):
+            together = ", ".join(calibration.model.weights)
+            return None, f"{file} is of the folds {together} together. Predict with all of them, or calibrate again."
+        return CalibrationInUse(calibration, (TOGETHER,)), ""
+
+
+def _folds_of(weights: Sequence[str], known: dict[str, str]) -> list[str | None]:
+    """Which calibrated fold each of the loaded ones is, none of them twice; None for one that is not known."""
+    free = dict(known)
+    found: list[str | None] = []
+    for digest in weights:
+        fold = next((name for name, other in free.items() if other == digest), None)
+        if fold is not None:
+            del free[fold]
+        found.append(fold)
+    return found

@@ -1,0 +1,75 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.reliability.calibration_file import FILE_NAME, CalibratedModel, Calibration
+
+MODEL = CalibratedModel("HeteroModalVAETrainer", "abc", {"0": "w0", "1": "w1"}, 10, [0, 1, 2], 0.5)
+CALIBRATION = Calibration(
+    version="1.0",
+    model=MODEL,
+    together=False,
+    level=0.9,
+    joint=False,
+    by_disagreement=True,
+    modalities=["T1", "T2"],
+    patients=4,
+    scores={"whole tumor": {"T1": {"0": [0.5, 1.25], "1": [0.1, 2.0]}}},
+    temperatures={"whole tumor": {"all": 1.5}},
+)
+
+
+def test_there_and_back(tmp_path):
+    file = CALIBRATION.write(tmp_path)
+    found = Calibration.read(file)
+    assert replace(found, sha256="") == CALIBRATION
+    assert len(found.sha256) == 64
+    assert found.regions == ["whole tumor"]
+
+
+def test_sections_of_others_are_kept(tmp_path):
+    full = replace(
+        CALIBRATION, quality={"whole tumor": {"coefficients": [1.5, 2]}}, input_checks={"T1": {"limit": 3.0}}
+    )
+    found = Calibration.read(full.write(tmp_path))
+    assert (found.quality, found.input_checks) == (full.quality, full.input_checks)
+
+
+def change_level(content):
+    content["level"] = 0.95
+
+
+def change_score(content):
+    content["scores"]["whole tumor"]["T1"]["0"][0] = 0.4
+
+
+def drop_section(content):
+    del content["temperatures"]
+
+
+def other_format(content):
+    content["format_version"] = 2
+
+
+@pytest.mark.parametrize("change", [change_level, change_score, drop_section, other_format])
+def test_an_edited_file_is_refused(tmp_path, change):
+    file = CALIBRATION.write(tmp_path)
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="calibrate again"):
+        Calibration.read(file)
+
+
+def test_a_file_that_was_cut_off_is_refused(tmp_path):
+    file = CALIBRATION.write(tmp_path)
+    file.write_text(file.read_text()[:-40])
+    with pytest.raises(DataError, match="not valid JSON"):
+        Calibration.read(file)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="is not there"):
+        Calibration.read(tmp_path / FILE_NAME)
