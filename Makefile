@@ -21,7 +21,7 @@ COMPARE_OUT ?= compare_output
 
 # AdamW for all: in a few hundred steps on phantoms nnU-Net's SGD may not leave the plateau of the smallest region.
 compare: $(READY)  ## ours, U-HeMIS, dropped channels and the paper's network, trained alike on phantoms; their report
-	$(BIN)/python benchmarks/accuracy.py --data phantom --cases 42 --folds 3 --only-folds 0 --steps 400 \
+	$(BIN)/python benchmarks/accuracy.py --data phantom --cases 42 --folds 3 --only-folds 0 --seeds 0 --steps 400 \
 		--features 16 32 64 96 --patch 32 32 32 --batch 2 --methods $(COMPARED) \
 		--set optimizer=AdamW initial_lr=0.002 lr_schedule=poly weight_decay=3e-5 --out $(COMPARE_OUT)
 	$(BIN)/nnunet_hetero compare $(foreach method,$(COMPARED),$(COMPARE_OUT)/runs/$(method)/seed_0/fold_0) \

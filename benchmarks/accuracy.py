@@ -1,8 +1,8 @@
 """Which method segments best at equal cost: trained alike, evaluated on all subsets of cases held out.
 
     python benchmarks/accuracy.py --data phantom --features 16 32 64 96 --patch 32 32 32 --steps 400
-    python benchmarks/accuracy.py --data BRATS --spacing 4 --features 16 32 64 96 --steps 1500 --folds 3
-    python benchmarks/accuracy.py --data BRATS --steps 250000 --folds 5      # full resolution, nnU-Net's plan, a GPU
+    python benchmarks/accuracy.py --data BRATS --spacing 4 --features 16 32 64 96 --steps 1500 --jobs 2
+    python benchmarks/accuracy.py --data BRATS --steps 250000                # full resolution, nnU-Net's plan, a GPU
     python benchmarks/accuracy.py ... --methods ours dropout --variant no_kl ours kl_weight=0 --seeds 0 1
 
 The data (a raw BraTS folder, or phantoms) is converted, divided into folds, planned and preprocessed once. Each method
@@ -11,16 +11,19 @@ out from each subset of their modalities (posterior mean, no mirroring). Printed
 modalities and subset; beside them time, memory and parameters of a training step, as a ratio to nnU-Net's plain U-Net;
 and how close completed images are to the real ones.
 
+Five folds and two seeds are the protocol for decisions. Each method is compared with one of them (--against) case by
+case, the mean over subsets and seeds: difference, 95 % interval and Wilcoxon's p, per region and number of modalities.
+
 The output folder has a folder for each training (runs/METHOD/seed_S/fold_K). What is finished is not repeated, and an
-interrupted training is continued: run the same command again. Every call writes its table and CSV files to a new folder
-in results/. Methods: ours, dropout (plain U-Net, channels dropped), uhemis, paper (U-HVED as published), mvae, or a
+interrupted training is continued: run the same command again. --jobs N trains N at once, a thread each; a second call
+on the same folder, for other methods, shares the work. Every call writes its table and CSV files to a new folder in
+results/. Methods: ours, dropout (plain U-Net, channels dropped), uhemis, paper (U-HVED as published), mvae, or a
 trainer's name. dropout and uhemis learn by nnU-Net's SGD, dropout_muon and uhemis_muon by our network's Muon.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -55,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings for all methods")
     found.add_argument("--steps", type=int, default=1500, help="training steps, rounded up to epochs (%(default)s)")
-    found.add_argument("--seeds", type=int, nargs="+", default=[0], help="a training for each (%(default)s)")
+    found.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="a training for each (%(default)s)")
     found.add_argument("--folds", type=int, default=Setup.folds, help="K, number of folds (%(default)s)")
     found.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="run some of the folds only")
     found.add_argument("--spacing", type=float, metavar="MM", help="voxel edge of the training (nnU-Net's choice)")
@@ -66,6 +69,10 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--size", type=int, default=Setup.size, help="edge of a phantom in voxels (%(default)s)")
     found.add_argument("--metrics", nargs="+", choices=("all", *all_metrics()), default=["dice"], metavar="METRIC")
     found.add_argument("--repeats", type=int, default=40, help="timed steps of each method (%(default)s)")
+    found.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="trainings at once, a thread each (%(default)s)"
+    )
+    found.add_argument("--against", metavar="METHOD", help="what all others are compared with (the first method)")
     found.add_argument("--processes", type=int, default=max(1, min(8, (os.cpu_count() or 2) // 2)))
     found.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda if there is one")
     return found
@@ -75,20 +82,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     args = parser().parse_args(arguments)
     try:
-        with contextlib.ExitStack() as stack:
-            return run(args, stack)
+        return run(args)
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def run(args: argparse.Namespace, stack: contextlib.ExitStack) -> int:
-    """Prepare, measure, train, evaluate, report; no second process works in the output folder meanwhile."""
+def run(args: argparse.Namespace) -> int:
+    """Prepare, measure, train, evaluate, report; several calls share the trainings of one output folder."""
     _require_possible(args)
     setup = Setup(args.data, args.spacing, args.folds, args.cases, args.size)
     methods = choose_methods(args.methods, args.variant, args.set)
+    against = _reference(args.against, [method.name for method in methods])
     out = claim(args.out, setup)
-    stack.enter_context(alone_in(out))
     set_variables(out)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     os.environ.setdefault("nnUNet_def_n_proc", str(args.processes))
@@ -101,6 +107,7 @@ def run(args: argparse.Namespace, stack: contextlib.ExitStack) -> int:
     from head_to_head.gather import gather
     from head_to_head.report import new_folder, write_report
     from head_to_head.runs import PlanChanges, TrainingRun
+    from head_to_head.side_by_side import expected, run_all
 
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
@@ -118,29 +125,33 @@ def run(args: argparse.Namespace, stack: contextlib.ExitStack) -> int:
     ]
     steps = Steps(out, total=len(runs) + 3)
 
-    steps.say(f"Data: {setup.data}")
-    prepare(out, setup, steps, args.processes)
-    for training in runs:
-        training.begin()
-
-    steps.say("Time and memory of a training step, all methods in turns")
-    cost = measured_cost(out, steps, runs, device, args.repeats)
-    for training in runs:
-        steps.say(f"{training.method.name}, seed {training.seed}, fold {training.fold}")
-        if training.finished:
-            print("    done before", flush=True)
-        training.run(steps, device, args.metrics)
+    with alone_in(out, wait=True):
+        steps.say(f"Data: {setup.data}")
+        prepare(out, setup, steps, args.processes)
+        for training in runs:
+            training.begin()
+        steps.say("Time and memory of a training step, all methods in turns")
+        cost = measured_cost(out, steps, runs, device, args.repeats)
+    print(f"    {expected(runs, cost, args.jobs)}", flush=True)
+    run_all(runs, steps, device, args.metrics, args.jobs)
 
     steps.say("Results")
-    findings = gather(runs, cost)
+    findings = gather(runs, cost, against)
     folder = new_folder(out / "results")
     print(f"\n{write_report(folder, findings, {**vars(args), 'out': str(out), 'device': device})}")
     print(f"Written to {folder}: table.md and CSV files. Each training with its evaluation: {out / 'runs'}")
     return 0
 
 
+def _reference(asked: str | None, names: Sequence[str]) -> str:
+    """The method that all others are compared with."""
+    if asked is not None and asked not in names:
+        raise SettingsError(f"--against {asked}: it must be one of the methods of this call, {', '.join(names)}.")
+    return asked or names[0]
+
+
 def _require_possible(args: argparse.Namespace) -> None:
-    for flag in ("steps", "batch", "repeats", "processes"):
+    for flag in ("steps", "batch", "repeats", "processes", "jobs"):
         value = getattr(args, flag)
         if value is not None and value < 1:
             raise SettingsError(f"--{flag} is {value}; it must be at least 1.")

@@ -6,8 +6,8 @@ guess needs cases on one grid, such as the atlas of BraTS; otherwise there is a 
 
 All images are in z-scored units (zero mean and unit variance inside the brain), those of nnU-Net's normalisation and
 thus of the network; neither the completed image nor the guess is scaled afterwards. A model with other units gets a
-note. PSNR is over the voxels of the brain (where the real image is not zero), its data range is the real image's range
-there.
+note. PSNR and SSIM are over the voxels of the brain (where the real image is not zero), their data range is the real
+image's range there; SSIM has windows of 7×7×7 voxels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import torch
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tqdm import tqdm
 
 from nnunet_hetero.cases.case_images import CaseImages
@@ -28,7 +28,7 @@ from nnunet_hetero.cases.intensity_scale import IntensityScale
 from nnunet_hetero.cases.preprocess import grid_difference, preprocess, read_case
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.evaluation.scores.image_quality import z_scored
+from nnunet_hetero.evaluation.scores.image_quality import WINDOW, z_scored
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.output.case_writer import CaseWriter
@@ -88,16 +88,21 @@ class TrainingMean:
         return self._sum[channel] / np.maximum(self._count[channel], 1)
 
 
-def brain_psnr(image: np.ndarray, real: np.ndarray) -> float:
-    """PSNR in the brain, dB.
+def brain_scores(image: np.ndarray, real: np.ndarray) -> tuple[float, float]:
+    """PSNR in dB and SSIM in the brain.
 
     Args:
         image: In z-scored units, ``(z, y, x)``.
         real: The real image as it was read, same shape.
     """
     brain = real != 0
-    truth = z_scored(real, brain)[brain]
-    return float(peak_signal_noise_ratio(truth, image[brain], data_range=np.ptp(truth)))
+    truth = z_scored(real, brain)
+    image = np.where(brain, image, 0)
+    data_range = float(np.ptp(truth[brain]))
+    psnr = peak_signal_noise_ratio(truth[brain], image[brain], data_range=data_range)
+    window = min(WINDOW, *(size - 1 + size % 2 for size in real.shape))
+    _, similarity = structural_similarity(truth, image, data_range=data_range, win_size=window, full=True)
+    return float(psnr), float(similarity[brain].mean())
 
 
 def completed(predictor: HeteroModalPredictor, case: CaseImages, channel: int) -> np.ndarray:
@@ -118,7 +123,7 @@ def completed(predictor: HeteroModalPredictor, case: CaseImages, channel: int) -
 def compare_with_mean(
     predictor: HeteroModalPredictor, training: Iterable[CaseImages], held_out: Iterable[CaseImages]
 ) -> list[dict]:
-    """One row per held-out case and modality: ``psnr`` of the completed image, ``psnr_mean`` of the training mean.
+    """One row per held-out case and modality: ``psnr`` and ``ssim`` of the image, with ``_mean`` of the guess.
 
     Raises:
         OtherGridError: If the cases lie on different grids.
@@ -131,12 +136,16 @@ def compare_with_mean(
         mean.require_grid(case)
         for channel in case.used if len(case.used) > 1 else ():
             real = case.data[channel]
+            psnr, ssim = brain_scores(completed(predictor, case, channel), real)
+            psnr_mean, ssim_mean = brain_scores(mean.image(channel), real)
             rows.append(
                 {
                     "case": case.name,
                     "modality": predictor.modalities.names[channel],
-                    "psnr": brain_psnr(completed(predictor, case, channel), real),
-                    "psnr_mean": brain_psnr(mean.image(channel), real),
+                    "psnr": psnr,
+                    "psnr_mean": psnr_mean,
+                    "ssim": ssim,
+                    "ssim_mean": ssim_mean,
                 }
             )
     return rows

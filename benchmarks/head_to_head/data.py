@@ -34,7 +34,7 @@ class Setup:
 
     data: str
     spacing: float | None = None
-    folds: int = 3
+    folds: int = 5
     cases: int = 42
     size: int = 48
 

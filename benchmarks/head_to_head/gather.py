@@ -12,7 +12,7 @@ from head_to_head.scores import ScoredRun
 from nnunet_hetero.evaluation.sweep.run import read_run
 
 
-def gather(runs: Sequence[TrainingRun], cost: Mapping[str, Any]) -> Findings:
+def gather(runs: Sequence[TrainingRun], cost: Mapping[str, Any], against: str) -> Findings:
     """All numbers of finished trainings, and the notes."""
     scored, completion, why_not = [], [], {}
     for training in runs:
@@ -25,7 +25,7 @@ def gather(runs: Sequence[TrainingRun], cost: Mapping[str, Any]) -> Findings:
     notes = [_about_trainings(runs), _about_cost(cost), *_about_methods(runs, cost["found"])]
     for note, names in why_not.items():
         notes.append(f"No completed images of {', '.join(dict.fromkeys(names))}: {note}")
-    return Findings(scored, cost["found"], completion, notes)
+    return Findings(scored, cost["found"], completion, notes, against)
 
 
 def _about_trainings(runs: Sequence[TrainingRun]) -> str:

@@ -25,7 +25,12 @@ class Steps:
     Args:
         folder: Where the logs go (``logs/``) and the nnU-Net folders are.
         total: Number of steps, for their headings.
+
+    Attributes:
+        several_at_once: Whether commands run side by side, each in a thread; lines then begin with the command's name.
     """
+
+    several_at_once = False
 
     def __init__(self, folder: Path, total: int):
         self.total = total
@@ -61,7 +66,8 @@ class Steps:
         """
         text = shlex.join(command)
         self.commands.append(text)
-        print(f"  $ {text}", flush=True)
+        who = f"{name}: " if self.several_at_once else ""
+        print(f"  {who}$ {text}", flush=True)
         log = self.logs / f"{name}.log"
         begin = time.monotonic()
         with log.open("w", encoding="utf-8") as file:
@@ -78,10 +84,10 @@ class Steps:
                 file.write(line)
                 file.flush()
                 if show and re.search(show, line):
-                    print(f"    {line.rstrip()}", flush=True)
+                    print(f"    {who}{line.rstrip()}", flush=True)
             code = process.wait()
         self.seconds[name] = time.monotonic() - begin
         if code != 0:
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
             raise StepFailed(f"'{text}' ended with exit code {code}. The end of {log}:\n{tail}")
-        print(f"    done in {self.seconds[name]:.0f} s; its output: {log}", flush=True)
+        print(f"    {who}done in {self.seconds[name]:.0f} s; its output: {log}", flush=True)

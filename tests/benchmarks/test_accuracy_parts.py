@@ -129,7 +129,7 @@ class TestBrainPsnr:
     def test_by_hand(self):
         real = np.array([[[0.0, 2.0, 4.0]]])  # in the brain -1 and 1, range 2
         image = np.array([[[9.0, -1.0, 0.0]]])  # errors 0 and 1 there; outside nothing counts
-        assert completion.brain_psnr(image, real) == pytest.approx(10 * np.log10(2**2 / 0.5))
+        assert completion.brain_scores(image, real)[0] == pytest.approx(10 * np.log10(2**2 / 0.5))
 
 
 class TestScore:

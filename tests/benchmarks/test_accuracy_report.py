@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 from pathlib import Path
 
@@ -54,10 +55,11 @@ def findings():
     scored = [ScoredRun("ours", 0, 0, FIRST), ScoredRun("ours", 0, 1, SECOND), ScoredRun("dropout", 0, 0, SECOND)]
     completion = [
         {"method": "ours", "seed": 0, "fold": 0, "case": name, "modality": "T1", "psnr": psnr, "psnr_mean": 20.0}
+        | {"ssim": 0.6, "ssim_mean": 0.5}
         for name, psnr in (("case_0", 21.0), ("case_1", 24.0))
     ]
     costs = {PLAIN: cost(0.5), "ours": cost(1.0), "dropout": cost(0.5)}
-    return report.Findings(scored, costs, completion, ["A note."])
+    return report.Findings(scored, costs, completion, ["A note."], "dropout")
 
 
 class TestMeans:
@@ -101,8 +103,8 @@ class TestTables:
         text = report.markdown_report(findings)
         assert cells(text, "method")[:4] == ["method", "runs", "1 modality", "2 modalities"]
         mean, sd = np.mean([0.5333333, 0.5]), np.std([0.5333333, 0.5], ddof=1)
-        assert cells(text, "ours")[-1] == f"{100 * mean:.1f} ± {100 * sd:.1f}"
-        assert cells(text, "dropout")[-1] == "50.0"
+        assert cells(text, "ours")[-4:] == [f"{100 * mean:.1f} ± {100 * sd:.1f}", "0.0 %", "1.000", "100"]
+        assert cells(text, "dropout")[-4] == "50.0"
 
     def test_every_subset(self, findings):
         assert cells(report.markdown_report(findings), "T1") == ["T1", "42.5 (40.0 45.0)", "50.0 (50.0 50.0)"]
@@ -116,7 +118,19 @@ class TestTables:
     def test_completed_images_against_the_training_mean(self, findings):
         text = report.markdown_report(findings)
         text = text[text.index("## Completed") :]
-        assert cells(text, "ours") == ["ours", "T1", "22.50", "20.00", "+2.50", "2"]
+        assert cells(text, "ours") == ["ours", "T1", "22.50", "20.00", "+2.50", "0.600", "0.500", "+0.100", "2"]
+
+    def test_images_scored_without_ssim_keep_their_psnr(self, findings):
+        rows = [{key: row[key] for key in row if not key.startswith("ssim")} for row in findings.completion]
+        text = report.markdown_report(dataclasses.replace(findings, completion=rows))
+        text = text[text.index("## Completed") :]
+        assert cells(text, "ours") == ["ours", "T1", "22.50", "20.00", "+2.50", "–", "–", "–", "2"]
+
+    def test_differences_to_the_reference_paired_by_case(self, findings):
+        text = report.markdown_report(findings)
+        text = text[text.index("difference to dropout") :]
+        line = cells(text, "ours")
+        assert line[:2] == ["ours", "all subsets"] and line[-1] == "1"
 
     def test_notes(self, findings):
         assert report.markdown_report(findings).endswith("* A note.\n")

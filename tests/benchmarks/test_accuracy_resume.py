@@ -89,7 +89,7 @@ class TestClaim:
         [
             ({"folds": 1}, SettingsError, "--folds is 1"),
             ({"spacing": 0}, SettingsError, "--spacing is 0"),
-            ({"cases": 5}, SettingsError, "3 folds need 6"),
+            ({"cases": 5}, SettingsError, "5 folds need 10"),
             ({"data": "no/such/folder"}, DataError, "is no folder"),
         ],
     )
@@ -204,7 +204,9 @@ class TestCommandLine:
         ("arguments", "message"),
         [
             (["--steps", "0"], "--steps is 0"),
-            (["--only-folds", "3"], "there are 0 to 2"),
+            (["--only-folds", "5"], "there are 0 to 4"),
+            (["--jobs", "0"], "--jobs is 0"),
+            (["--methods", "ours", "--against", "dropout"], "one of the methods of this call, ours"),
             (["--seeds", "1", "1"], "each must be there once"),
             (["--methods", "nobody"], "no method 'nobody'"),
             (["--set", "kl_weight=x"], "kl_weight is 'x'"),
