@@ -14,6 +14,12 @@ VERSION = next(
 )
 
 VIEWER = ["nilearn>=0.14,<0.15", "pynrrd>=1.0,<2"]
+# highdicom needs pyjpegls, which has wheels up to Python 3.13; without it all but --dicom-seg works.
+DICOM = [
+    "pydicom>=3.0.1,<4",
+    "dcm2niix>=1.0.20220715",
+    "highdicom>=0.25,<1; python_version < '3.14'",
+]
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"]
 
 
@@ -91,6 +97,7 @@ setup(
     extras_require={
         # nilearn ships NiiVue under a private path: a test says when a release moves it.
         "viewer": VIEWER,
+        "dicom": DICOM,
         "hub": ["huggingface_hub>=0.23,<3"],
         "test": [
             "pytest>=7.4",
@@ -104,6 +111,7 @@ setup(
             "torchio>=0.20,<2",
             "uv",
             *VIEWER,
+            *DICOM,
             *DOCS,
         ],
         "docs": [*DOCS, "mike>=2.1,<3"],

@@ -162,7 +162,7 @@ def read_geometry(file: str | os.PathLike) -> Geometry:
     try:
         with tempfile.TemporaryDirectory() as folder:
             reader = sitk.ImageFileReader()
-            reader.SetFileName(str(_alone(file, Path(folder))))
+            reader.SetFileName(str(alone(file, Path(folder))))
             reader.ReadImageInformation()
     except (RuntimeError, OSError) as error:
         if "orthonormal" in str(error):
@@ -185,9 +185,14 @@ def read_geometry(file: str | os.PathLike) -> Geometry:
     return geometry
 
 
-def _alone(file: Path, folder: Path) -> Path:
-    """The file under a name that says what it is, with no other beside: ITK looks at ``X.nii`` when asked for
-    ``X.nii.gz``, and does not know every spelling of an ending."""
+def alone(file: Path, folder: Path) -> Path:
+    """A NIfTI file under a name that says what it is, with no other beside: ITK looks at ``X.nii`` when asked for
+    ``X.nii.gz``, and does not know every spelling of an ending.
+
+    Args:
+        file: Path; of another format it is given back as it is.
+        folder: An empty folder for the link.
+    """
     if not is_nifti(file):
         return file
     with open(file, "rb") as stream:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -55,6 +56,18 @@ def read_nifti(file: str | os.PathLike, what: str | None = None) -> nibabel.Nift
     except READING_ERRORS as error:
         raise DataError(_damaged(what or file, error)) from error
     return image
+
+
+def with_decimals(image: nibabel.Nifti1Image) -> np.ndarray | None:
+    """Voxels of a NIfTI file with decimals; None for whole numbers.
+
+    Without a word, ITK reads NaN and infinite values as zeros, and the real part of complex ones.
+    """
+    voxels = image.dataobj
+    is_scaled = isinstance(voxels, ArrayProxy) and (voxels.slope, voxels.inter) != (1, 0)
+    if image.get_data_dtype().kind in "fc" or is_scaled:
+        return np.asanyarray(voxels)
+    return None
 
 
 def read_header(file: str | os.PathLike) -> nibabel.Nifti1Header:

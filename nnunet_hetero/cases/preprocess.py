@@ -11,15 +11,13 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
-import nibabel
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 
 from nnunet_hetero.cases.case_images import NO_FILE, SWITCHED_OFF, CaseImages
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.geometry import SHEARED, header_doubts, reader_geometry
 from nnunet_hetero.cases.histogram import image_statistics, standardise_case
-from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole
+from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole, with_decimals
 from nnunet_hetero.cases.image_values import absence, doubts, require_usable
 from nnunet_hetero.cases.naming.neighbours import refuse_mixture
 from nnunet_hetero.cases.preparation import Preparation
@@ -134,7 +132,7 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
             f"{what} holds {len(image)} image(s) in a 4D or colour file. One modality is one 3D image; split the file "
             "into one per modality."
         )
-    scaled = None if stored is None else _with_decimals(stored)
+    scaled = None if stored is None else with_decimals(stored)
     require_usable(image[0] if scaled is None else scaled, what, reverse=scaled is None)
     geometry = reader_geometry(image.shape[1:], properties)
     problem = geometry.problem()
@@ -145,17 +143,6 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
         # At once: a background process may end without its turn to write.
         print(f"WARNING: {what} {doubts}.", flush=True)
     return image[0], properties
-
-
-def _with_decimals(image: nibabel.Nifti1Image) -> np.ndarray | None:
-    """Voxels of a NIfTI file with decimals: without a word, ITK reads NaN and infinite values as zeros, and the real
-    part of complex ones.
-    """
-    voxels = image.dataobj
-    is_scaled = isinstance(voxels, ArrayProxy) and (voxels.slope, voxels.inter) != (1, 0)
-    if image.get_data_dtype().kind in "fc" or is_scaled:
-        return np.asanyarray(voxels)
-    return None
 
 
 def _last_line(error: Exception) -> str:

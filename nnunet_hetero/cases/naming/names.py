@@ -158,7 +158,7 @@ def channels_in(text: str, modalities: Modalities) -> tuple[int, ...]:
         >>> channels_in("-1 (2)", brats), channels_in("_T1ce_brain", brats), channels_in("_17", brats)
         ((0, 1), (1,), ())
     """
-    named = _named_channels(text, modalities)
+    named = named_channels(text, modalities)
     if named:
         return named
     match = _DIGITS.match(_LOOKS_LIKE_DIGITS.sub(lambda found: found[0].translate(LETTERS_FOR_DIGITS), text))
@@ -317,7 +317,13 @@ def _aliases(modalities: Modalities) -> dict[str, int]:
     return {alias: channel for alias, channel in {**aliases, **own}.items() if alias and not alias.isdigit()}
 
 
-def _named_channels(text: str, modalities: Modalities) -> tuple[int, ...]:
+def named_channels(text: str, modalities: Modalities) -> tuple[int, ...]:
+    """Which channels a text names by a modality's name or a synonym, numbers apart.
+
+    Example:
+        >>> named_channels("sub-2 T2-FLAIR", Modalities(("T1", "T1c", "T2", "FLAIR")))
+        (3,)
+    """
     aliases, words = _aliases(modalities), _words(text)
     found = set()
     start = 0

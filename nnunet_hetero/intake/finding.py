@@ -1,0 +1,142 @@
+"""Which image in a folder is which modality of which case: a proposal with reasons, for the user to look at.
+
+A case is a folder, or a zip, in the input folder. Nothing is left out: every image and every DICOM series has a row,
+and whatever could be one of the model's modalities without being surely that one is ``doubtful``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nnunet_hetero.cases.naming.names import NO_IMAGES, UNFINISHED, VOLUMES, not_here, split_ending
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.intake.dicom.finding import find_dicom
+from nnunet_hetero.intake.files.tree import Tree, folder_tree, zip_tree
+from nnunet_hetero.intake.proposal.candidates import Candidate, compared
+from nnunet_hetero.intake.proposal.names import verdict_of_name
+from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, Verdict, Vocabulary
+from nnunet_hetero.intake.series import Series
+from nnunet_hetero.modalities import Modalities
+
+READABLE = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+"""Endings of the files that are read as they are."""
+
+ZIP = ".zip"
+
+
+def find_series(folder: Path, modalities: Modalities) -> list[Series]:
+    """Propose what each image of each case is.
+
+    Args:
+        folder: With a folder or a zip per case.
+        modalities: The model's.
+
+    Raises:
+        DataError: If the folder is not there, holds no case, or has images beside the folders of its cases.
+        SettingsError: If there are DICOM files, and what reads them is not installed.
+    """
+    if not folder.is_dir():
+        raise DataError(f"The input folder {folder} does not exist. Give a folder with a folder per case.")
+    vocabulary = Vocabulary(modalities)
+    found: list[Series] = []
+    for case, entries in sorted(_cases(folder).items()):
+        found += _of_case(case, entries, folder, vocabulary)
+    if not found:
+        raise DataError(
+            f"{folder} holds no image: no DICOM series, and no file that ends in {', '.join(READABLE)}. Expected is a "
+            "folder per case with its images."
+        )
+    return found
+
+
+def _cases(folder: Path) -> dict[str, list[Path]]:
+    cases: dict[str, list[Path]] = {}
+    loose = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
+        if entry.is_dir():
+            cases.setdefault(entry.name, []).append(entry)
+        elif entry.name.lower().endswith(ZIP):
+            cases.setdefault(entry.name[: -len(ZIP)], []).append(entry)
+        elif split_ending(entry.name)[1]:
+            loose.append(entry.name)
+    if loose:
+        raise DataError(
+            f"{folder} has {len(loose)} image(s) beside the folders of its cases, e.g. {loose[0]}. Put the images of "
+            "each case into a folder with the case's name, and give the folder above."
+        )
+    return cases
+
+
+def _of_case(case: str, entries: Sequence[Path], folder: Path, vocabulary: Vocabulary) -> list[Series]:
+    candidates: list[Candidate] = []
+    for entry in entries:
+        try:
+            candidates += _of_entry(case, entry, folder, vocabulary)
+        except DataError as error:
+            candidates.append(Candidate(_below(entry, folder), vocabulary.any(str(error))))
+    verdicts = compared(candidates)
+    rows = []
+    for candidate, verdict in zip(candidates, verdicts, strict=True):
+        rows.append(Series(case, candidate.source, verdict.modality, verdict.confidence, verdict.why, verdict.may_be))
+    return sorted(rows, key=lambda row: row.source)
+
+
+def _of_entry(case: str, entry: Path, folder: Path, vocabulary: Vocabulary) -> Iterator[Candidate]:
+    """Candidates of a folder, or of a zip that lies anywhere in a case."""
+    if entry.is_dir():
+        tree: Tree = folder_tree(entry)
+    else:
+        tree = zip_tree(entry)
+    prefix = f"{_below(entry, folder)}{'/' if entry.is_dir() else '#'}"
+    rest = []
+    for name in tree.names:
+        if name.lower().endswith(ZIP):
+            yield from _of_inner_zip(case, name, entry, folder, vocabulary)
+        elif _is_image(name):
+            yield _of_file(case, name, prefix, vocabulary)
+        else:
+            rest.append(name)
+    yield from find_dicom(tree, rest, _below(entry, folder), vocabulary)
+
+
+def _of_inner_zip(case: str, name: str, entry: Path, folder: Path, vocabulary: Vocabulary) -> Iterator[Candidate]:
+    if not entry.is_dir():
+        yield Candidate(f"{_below(entry, folder)}#{name}", vocabulary.any("a zip in a zip is not opened. Unpack it"))
+        return
+    try:
+        yield from _of_entry(case, entry / name, folder, vocabulary)
+    except DataError as error:
+        yield Candidate(_below(entry / name, folder), vocabulary.any(str(error)))
+
+
+def _of_file(case: str, name: str, prefix: str, vocabulary: Vocabulary) -> Candidate:
+    folders, _, last = name.rpartition("/")
+    meant = not_here(last)
+    verdict = verdict_of_name(f"{folders}/{meant}".lstrip("/") if meant else name, case, vocabulary)
+    ending = split_ending(last)[1].lower()
+    if (ending in READABLE and not meant) or not (verdict.modality or verdict.may_be):
+        return Candidate(prefix + name, verdict)
+    problem = (
+        f"it stands for {meant}, which is not wholly here. Download or copy it again"
+        if meant
+        else f"files that end in '{ending}' are not read. Save it as NIfTI, NRRD or MetaImage"
+    )
+    may_be = (verdict.modality,) if verdict.modality else verdict.may_be
+    return Candidate(prefix + name, Verdict("", DOUBTFUL, f"{verdict.why}; {problem}", may_be))
+
+
+def _is_image(path: str) -> bool:
+    """Whether a name is that of an image that is no DICOM file; pictures of a page are none."""
+    name = path.rpartition("/")[2]
+    ending = split_ending(not_here(name) or name)[1].lower()
+    volume = any(ending.startswith(known) for known in VOLUMES) or (ending and ending.endswith(UNFINISHED))
+    if ending in (".dcm", ".ima", ".img", ".img.gz") or (ending == "" or name.lower().endswith(NO_IMAGES)):
+        return False
+    return bool(volume)
+
+
+def _below(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()

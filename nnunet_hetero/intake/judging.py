@@ -1,0 +1,66 @@
+"""Whether the images of a case may be used as they are proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.intake.dicom.scan import headers_of
+from nnunet_hetero.intake.series import Series
+from nnunet_hetero.modalities import Modalities
+
+
+def require_decided(series: Sequence[Series], modalities: Modalities) -> None:
+    """Refuse a case that lacks a modality while an image lies there that could be it.
+
+    Args:
+        series: All rows of the case.
+        modalities: The model's.
+
+    Raises:
+        DataError: If the user has to decide, or if the case has no modality at all.
+    """
+    used = {row.modality for row in series}
+    for name in modalities.names:
+        possible = [row for row in series if name in row.may_be]
+        if name in used or not possible:
+            continue
+        more = f" ({len(possible) - 1} more may be it)" if len(possible) > 1 else ""
+        raise DataError(
+            f"Case '{series[0].case}' has no {name}, but {possible[0].source} could be it{more}: {possible[0].why}. "
+            "Say what it is: write its modality into series.csv, or leave it empty if it is none, and give the table "
+            "back with --series."
+        )
+    if not any(row.is_used for row in series):
+        raise DataError(
+            f"Case '{series[0].case}' has no image that is one of the modalities {', '.join(modalities.names)}. If one "
+            "of its images is, write the modality into series.csv, and give the table back with --series."
+        )
+
+
+def require_one_patient(series: Sequence[Series], folder: Path) -> None:
+    """Refuse a case whose DICOM series are of different patients, by PatientID.
+
+    Args:
+        series: Rows of the case; those that are not used do not count.
+        folder: The input folder.
+
+    Raises:
+        DataError: If there are several.
+    """
+    patients: dict[str, Series] = {}
+    for row in series:
+        for patient in sorted(_patients(row, folder)) if row.is_used else ():
+            patients.setdefault(patient, row)
+    if len(patients) > 1:
+        (one, its), (other, others) = list(patients.items())[:2]
+        raise DataError(
+            f"Case '{series[0].case}' has images of different patients: {its.source} is of PatientID '{one}', "
+            f"{others.source} of '{other}'. Put each patient into a folder of its own; if they are one, say so with "
+            "--several-patients."
+        )
+
+
+def _patients(row: Series, folder: Path) -> set[str]:
+    return {str(header.get("PatientID") or "").strip() for header in headers_of(row.place, row.inner, folder)} - {""}

@@ -1,0 +1,109 @@
+"""An image of a case, whatever it is stored as: checked, and read with its place in space."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from nnunet_hetero.cases.geometry import alone, header_doubts, read_geometry
+from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole, with_decimals
+from nnunet_hetero.cases.image_values import require_usable
+from nnunet_hetero.cases.naming.names import split_ending
+from nnunet_hetero.cases.naming.neighbours import refuse_mixture
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.intake.dicom.convert import convert
+from nnunet_hetero.intake.dicom.scan import headers_of, is_series, tree_of
+from nnunet_hetero.intake.files.tree import unpack
+from nnunet_hetero.intake.series import Series
+
+
+def opened(series: Series, folder: Path, scratch: Path) -> sitk.Image:
+    """Read an image or a DICOM series.
+
+    Args:
+        series: Which.
+        folder: The input folder.
+        scratch: An empty folder for what is unpacked or converted; it may be removed afterwards.
+
+    Returns:
+        3D, one value per voxel, of the type in the file; all values are finite.
+
+    Raises:
+        DataError: If it cannot be read as a whole, is not 3D, lies on no valid grid, has values that cannot be computed
+            with, or is a DICOM series with slices missing, doubled or tilted. Names the case and the file.
+        SettingsError: If it is a DICOM series, and what converts it is not installed.
+    """
+    what = f"Case '{series.case}', {series.source}"
+    try:
+        file = _file(series, folder, scratch)
+        image = _read(file, what, scratch)
+    except DataError as error:
+        text = str(error)
+        raise error if text.startswith("Case ") else DataError(f"{what}: {text}") from error
+    require_usable(sitk.GetArrayViewFromImage(image), what, reverse=True)
+    return image
+
+
+def frame_of_reference(series: Series, folder: Path) -> str | None:
+    """FrameOfReferenceUID of a DICOM series: images that share it were taken without moving the patient.
+
+    Raises:
+        DataError: If a file of the series cannot be read.
+    """
+    for header in headers_of(series.place, series.inner, folder):
+        return str(header.get("FrameOfReferenceUID") or "") or None
+    return None
+
+
+def _file(series: Series, folder: Path, scratch: Path) -> Path:
+    if is_series(series.place, series.inner, folder):
+        return convert(tree_of(series.place, folder), series.inner, scratch)
+    if not series.inner:
+        return folder / series.place
+    tree = tree_of(series.place, folder)
+    if series.inner not in tree.names:
+        raise DataError("it is not in the zip any more.")
+    stem = split_ending(series.inner)[0]
+    for name in tree.names:  # voxels may stand in a file beside the header
+        if split_ending(name)[0] == stem or name.rpartition(".")[0] == stem:
+            unpack(tree, name, scratch)
+    return unpack(tree, series.inner, scratch)
+
+
+def _read(file: Path, what: str, scratch: Path) -> sitk.Image:
+    """Read a file of a format with a header of its own."""
+    if not file.is_file():
+        raise DataError(f"{what}: {file} is not there any more.")
+    refuse_mixture(file, what)
+    stored = read_nifti(file, what) if is_nifti(file) else None
+    if stored is None:
+        require_whole(file, what)
+    with tempfile.TemporaryDirectory(dir=scratch) as link:
+        try:
+            image = sitk.ReadImage(str(alone(file, Path(link))))
+        except RuntimeError:
+            image = None
+    if image is None:
+        read_geometry(file)  # says what is wrong with the header
+        raise DataError(f"{what} cannot be read: it is damaged or in another format. Copy or export it again.")
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3:
+        raise DataError(
+            f"{what} has {image.GetDimension()} axes, of sizes {image.GetSize()}; expected is one 3D image. Save one "
+            "of its volumes as a file of its own."
+        )
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise DataError(
+            f"{what} has {image.GetNumberOfComponentsPerPixel()} values per voxel, as colours or vectors; expected is "
+            "one. Save the grey values."
+        )
+    doubts = header_doubts(file, read_geometry(file))
+    if doubts:
+        print(f"WARNING: {what} {doubts}.", flush=True)
+    scaled = None if stored is None else with_decimals(stored)
+    if scaled is not None:
+        require_usable(scaled, what)
+    return image

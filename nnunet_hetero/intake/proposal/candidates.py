@@ -1,0 +1,68 @@
+"""Several images of a case that could be the same modality: none of them is chosen for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, LIKELY, Verdict, not_used
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image of a case.
+
+    Args:
+        source: See `nnunet_hetero.intake.series.Series`.
+        verdict: What it is by itself.
+        derived: Whether it was made from other images, as a reformatted one.
+        part: Part of the body, empty if nothing says which.
+    """
+
+    source: str
+    verdict: Verdict
+    derived: bool = False
+    part: str = ""
+
+
+def compared(candidates: Sequence[Candidate]) -> list[Verdict]:
+    """The verdicts on the images of a case, each in view of the others.
+
+    Of several with one modality, a reformatted one gives way to an original; otherwise all of them are doubtful. An
+    image of another part of the body than most is not used; if no part has most, those that name one are doubtful.
+
+    Args:
+        candidates: The images of one case.
+    """
+    parted = [replace(one, verdict=_by_part(one, candidates)) for one in candidates]
+    return [_alone(one, parted) for one in parted]
+
+
+def _by_part(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:
+    parts = [other.part for other in candidates if other.part and other.verdict.modality]
+    counts = {part: parts.count(part) for part in parts}
+    if not one.part or not one.verdict.modality or len(counts) < 2:
+        return one.verdict
+    most = [part for part, count in counts.items() if count == max(counts.values())]
+    if one.part in most and len(most) == 1:
+        return one.verdict
+    others = ", ".join(sorted(set(counts) - {one.part}))
+    why = f"{one.verdict.why}; shows the {one.part}, other series of the case the {others}"
+    if len(most) == 1:
+        return not_used(why, LIKELY)
+    return Verdict("", DOUBTFUL, why, (one.verdict.modality,))
+
+
+def _alone(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:
+    verdict = one.verdict
+    others = [other for other in candidates if other is not one and other.verdict.modality == verdict.modality]
+    if not verdict.modality or not others:
+        return verdict
+    originals = [other for other in others if not other.derived]
+    if one.derived and originals:
+        return not_used(f"{verdict.why}; made from other images, and there is {originals[0].source}", LIKELY)
+    rivals = others if one.derived else originals
+    if not rivals:
+        return verdict
+    why = f"{verdict.why}; but {rivals[0].source} could be the {verdict.modality} as well. Keep one of them"
+    return Verdict("", DOUBTFUL, why, (verdict.modality,))

@@ -1,0 +1,51 @@
+"""A row of ``series.csv``: one image or series of a case, and what it is taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Series:
+    """One image of a case.
+
+    Args:
+        case: Name of the case.
+        source: Path below the input folder, with ``/``. Of a DICOM series the folder or zip, ``#`` and its
+            SeriesInstanceUID; of another file in a zip the zip, ``#`` and its name there.
+        modality: Name of the model's modality; empty if it is not used.
+        confidence: How sure that is: ``sure``, ``likely``, ``doubtful``, or ``given`` by the user.
+        why: In words.
+        may_be: Of a doubtful one: modalities that it could be.
+    """
+
+    case: str
+    source: str
+    modality: str
+    confidence: str
+    why: str
+    may_be: tuple[str, ...] = ()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it is one of the case's modalities."""
+        return bool(self.modality)
+
+    @property
+    def place(self) -> str:
+        """File, folder or zip, below the input folder."""
+        return self.source.partition("#")[0]
+
+    @property
+    def inner(self) -> str:
+        """SeriesInstanceUID or name in the zip; empty for a file."""
+        return self.source.partition("#")[2]
+
+
+def by_case(series: Iterable[Series]) -> dict[str, list[Series]]:
+    """Case → its series, in their order."""
+    found: dict[str, list[Series]] = {}
+    for one in series:
+        found.setdefault(one.case, []).append(one)
+    return found

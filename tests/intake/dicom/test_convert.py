@@ -1,0 +1,71 @@
+"""From slices to one NIfTI file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from helpers.dicom_study import TAGS, oblique_affine, write_series
+from helpers.phantoms import phantom
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.intake.dicom import convert as converting
+from nnunet_hetero.intake.dicom.convert import convert
+from nnunet_hetero.intake.files.tree import folder_tree
+
+
+@pytest.fixture
+def series(tmp_path):
+    data = phantom(1)["t2"][:, 4:, 6:18]
+    uid = write_series(tmp_path / "in", data, oblique_affine(spacing=(8, 8, 6)), TAGS["t2"])
+    return folder_tree(tmp_path / "in"), uid, data
+
+
+def test_voxels_and_places(series, tmp_path):
+    tree, uid, data = series
+    image = sitk.ReadImage(str(convert(tree, uid, tmp_path / "scratch")))
+    affine = oblique_affine(spacing=(8, 8, 6))
+    found = np.zeros_like(data)
+    for index in np.ndindex(data.shape):
+        point = affine[:3, :3] @ index + affine[:3, 3]
+        found[index] = image[image.TransformPhysicalPointToIndex([float(value) for value in point])]
+    assert np.array_equal(found, data) and data.any()
+
+
+def test_a_slice_that_is_cut_short(series, tmp_path):
+    tree, uid, _ = series
+    file = tree.root / tree.names[4]
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"IM0005\.dcm (is cut short|cannot be read to its end)"):
+        convert(tree, uid, tmp_path / "scratch")
+
+
+def test_a_series_that_is_gone(series, tmp_path):
+    tree, uid, _ = series
+    shutil.rmtree(tree.root)
+    with pytest.raises(DataError, match=f"no series {uid} any more"):
+        convert(folder_tree(tmp_path), uid, tmp_path / "scratch")
+
+
+def test_what_dcm2niix_could_do_wrong(series, tmp_path, monkeypatch):
+    tree, uid, _ = series
+    run = subprocess.run
+
+    def shifted(command, **options):
+        done = run(command, **options)
+        file = next(folder for folder in command if str(folder).endswith("converted")) + "/image.nii"
+        image = sitk.ReadImage(file)
+        image.SetOrigin([value + 1 for value in image.GetOrigin()])
+        sitk.WriteImage(image, file)
+        return done
+
+    monkeypatch.setattr(converting.subprocess, "run", shifted)
+    with pytest.raises(DataError, match=r"dcm2niix puts the series elsewhere .* up to 1\.73 mm apart"):
+        convert(tree, uid, tmp_path / "scratch")
+    nothing = subprocess.CompletedProcess([], 2, "", "no memory")
+    monkeypatch.setattr(converting.subprocess, "run", lambda command, **options: nothing)
+    with pytest.raises(DataError, match=r"made 0 images .*exit code 2: no memory"):
+        convert(tree, uid, tmp_path / "scratch2")

@@ -1,0 +1,132 @@
+"""The proposal for whole folders."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.intake.finding import find_series
+from nnunet_hetero.modalities import Modalities
+
+BRATS = Modalities(("T1", "T1c", "T2", "FLAIR"))
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+
+
+def found(folder, modalities=BRATS):
+    return {row.source: row for row in find_series(folder, modalities)}
+
+
+def test_a_folder_per_case(tmp_path):
+    touch(
+        tmp_path, "p 1/T1.nii.gz", "p 1/sub/t1ce.nrrd", "p 1/notes.txt", "Köhler/flair.mha", "Köhler/seg.mha", "x.csv"
+    )
+    rows = find_series(tmp_path, BRATS)
+    assert [(row.case, row.source, row.modality) for row in rows] == [
+        ("Köhler", "Köhler/flair.mha", "FLAIR"),
+        ("Köhler", "Köhler/seg.mha", ""),
+        ("p 1", "p 1/T1.nii.gz", "T1"),
+        ("p 1", "p 1/sub/t1ce.nrrd", "T1c"),
+    ]
+
+
+def test_nothing_that_could_be_an_image_is_left_out(tmp_path):
+    touch(
+        tmp_path,
+        *("a/T1.mgz", "a/T2.nii.gz.part", "a/.flair.nii.gz.icloud", "a/scan.nii.gz", "a/inner.zip", "a/ADC.mgz"),
+        *("a/x.png", "a/T1.json"),
+    )
+    rows = found(tmp_path)
+    assert {source: row.may_be for source, row in rows.items()} == {
+        "a/T1.mgz": ("T1",),
+        "a/T2.nii.gz.part": ("T2",),
+        "a/.flair.nii.gz.icloud": ("FLAIR",),
+        "a/scan.nii.gz": BRATS.names,
+        "a/inner.zip": BRATS.names,
+        "a/ADC.mgz": (),
+    }
+    assert not any(row.modality for row in rows.values())
+    assert "'.mgz' are not read" in rows["a/T1.mgz"].why and "is no zip" in rows["a/inner.zip"].why
+
+
+def test_two_files_for_one_modality(tmp_path):
+    touch(tmp_path, "a/t1.nii.gz", "a/b/t1n.nii.gz")
+    assert [row.may_be for row in find_series(tmp_path, BRATS)] == [("T1",), ("T1",)]
+
+
+def test_zips(tmp_path):
+    with zipfile.ZipFile(tmp_path / "Fall 2.zip", "w") as archive:
+        archive.writestr("x/T1.nii.gz", b"1")
+        archive.writestr("y.zip", b"1")
+    (tmp_path / "Fall 1").mkdir()
+    shutil.copy(tmp_path / "Fall 2.zip", tmp_path / "Fall 1/a.zip")
+    rows = found(tmp_path)
+    assert {source: (row.case, row.modality) for source, row in rows.items()} == {
+        "Fall 1/a.zip#x/T1.nii.gz": ("Fall 1", "T1"),
+        "Fall 1/a.zip#y.zip": ("Fall 1", ""),
+        "Fall 2.zip#x/T1.nii.gz": ("Fall 2", "T1"),
+        "Fall 2.zip#y.zip": ("Fall 2", ""),
+    }
+
+
+def test_a_zip_that_is_refused_does_not_stop_the_others(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("../T1.nii.gz", b"1")
+    touch(tmp_path, "b/T1.nii.gz")
+    rows = found(tmp_path)
+    assert rows["a.zip"].may_be == BRATS.names and "unpacked outside" in rows["a.zip"].why
+    assert rows["b/T1.nii.gz"].modality == "T1"
+
+
+def test_a_study(study):
+    rows = find_series(study, BRATS)
+    by_folder = {row.place.rpartition("/")[2]: row for row in rows}
+    expected = {"S1": "", "S2": "T1c", "S3": "T2", "S4": "FLAIR", "S9": ""}
+    assert {name: row.modality for name, row in by_folder.items()} == expected
+    assert {row.confidence for row in rows} == {"sure"}
+    assert "localizer" in by_folder["S1"].why and "derived map" in by_folder["S9"].why
+
+
+@pytest.mark.parametrize("layout", ["flat", "no ending", "zip"])
+def test_a_study_is_found_however_it_lies(study, tmp_path, layout):
+    (tmp_path / "in").mkdir()
+    files = sorted(study.rglob("*.dcm"))
+    for number, file in enumerate(np.random.default_rng(0).permutation(np.array(files, object))):
+        name = {"flat": f"{number}.dcm", "no ending": f"{number // 50}/{number}", "zip": f"{number}.dcm"}[layout]
+        touch(tmp_path / "in/Fall 1", name)
+        shutil.copy(file, tmp_path / "in/Fall 1" / name)
+    if layout == "zip":
+        shutil.make_archive(str(tmp_path / "in/Fall 1"), "zip", tmp_path / "in/Fall 1")
+        shutil.rmtree(tmp_path / "in/Fall 1")
+    rows = find_series(tmp_path / "in", BRATS)
+    assert sorted(row.modality for row in rows) == ["", "", "FLAIR", "T1c", "T2"]
+    assert {row.place for row in rows} == {"Fall 1.zip" if layout == "zip" else "Fall 1"}
+
+
+def test_an_unreadable_slice_is_listed(study, tmp_path):
+    file = tmp_path / "a/IM1"
+    file.parent.mkdir()
+    file.write_bytes(next(study.rglob("S2/*.dcm")).read_bytes()[:200])
+    row = found(tmp_path)[file.relative_to(tmp_path).as_posix()]
+    assert row.may_be == BRATS.names and "cannot be read as DICOM" in row.why
+
+
+def test_a_folder_without_cases(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        find_series(tmp_path / "no", BRATS)
+    with pytest.raises(DataError, match="holds no image"):
+        find_series(tmp_path, BRATS)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(DataError, match="holds no image"):
+        find_series(tmp_path, BRATS)
+    touch(tmp_path, "t1.nii.gz")
+    with pytest.raises(DataError, match=r"1 image\(s\) beside the folders of its cases, e\.g\. t1\.nii\.gz"):
+        find_series(tmp_path, BRATS)

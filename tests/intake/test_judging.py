@@ -1,0 +1,45 @@
+"""Whether the images of a case may be used."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.dicom_study import edit, write_study
+
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.intake.finding import find_series
+from nnunet_hetero.intake.judging import require_decided, require_one_patient
+from nnunet_hetero.intake.series import Series
+from nnunet_hetero.modalities import Modalities
+
+BRATS = Modalities(("T1", "T1c", "T2", "FLAIR"))
+USED = Series("a", "a/t1.nii", "T1", "sure", "named so")
+
+
+def test_a_doubt_counts_where_a_modality_lacks():
+    doubtful = Series("a", "a/x.nii", "", "doubtful", "unclear", ("T1", "T2"))
+    with pytest.raises(DataError, match=r"Case 'a' has no T2, but a/x\.nii could be it: unclear\. Say what it is"):
+        require_decided([USED, doubtful], BRATS)
+    require_decided([USED, Series("a", "a/x.nii", "", "doubtful", "unclear", ("T1",))], BRATS)
+    require_decided([USED, Series("a", "a/x.nii", "", "given", "given")], BRATS)
+
+
+def test_a_case_without_any_modality():
+    with pytest.raises(DataError, match="has no image that is one of the modalities T1, T1c, T2, FLAIR"):
+        require_decided([Series("a", "a/x.nii", "", "sure", "a mask")], BRATS)
+
+
+def test_patients_of_a_case(tmp_path):
+    write_study(tmp_path / "a/x", ["t1ce"])
+    write_study(tmp_path / "a/y", ["t2"])
+    rows = find_series(tmp_path, BRATS)
+    require_one_patient(rows, tmp_path)
+    other = next(row for row in rows if row.modality == "T2")
+    for file in (tmp_path / other.place).iterdir():
+        edit(file, PatientID="Somebody else")
+    with pytest.raises(DataError, match=r"PatientID 'Müller 1', .* of 'Somebody else'.*--several-patients"):
+        require_one_patient(rows, tmp_path)
+    # A series that is not used does not count.
+    require_one_patient([row for row in rows if row.modality != "T2"], tmp_path)
+    for file in (tmp_path / other.place).iterdir():
+        edit(file, PatientID="")
+    require_one_patient([*rows, USED], tmp_path)
