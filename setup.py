@@ -112,6 +112,7 @@ setup(
             "uv",
             *VIEWER,
             *DICOM,
+            "dcmqi>=1.5,<2; python_version < '3.14'",  # reads DICOM Segmentations independently of highdicom
             *DOCS,
         ],
         "docs": [*DOCS, "mike>=2.1,<3"],

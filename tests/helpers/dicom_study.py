@@ -42,6 +42,12 @@ TAGS: dict[str, dict[str, Any]] = {
 }
 """Headers of the series of a brain protocol, as a scanner from Erlangen would write them."""
 
+MAY_BE_REMOVED = (
+    *("PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime", "AccessionNumber"),
+    *("ReferringPhysicianName", "PatientID", "PositionReferenceIndicator"),
+)
+"""What an anonymiser takes out."""
+
 OBLIQUE = Rotation.from_euler("xyz", (12, -7, 20), degrees=True).as_matrix()
 
 
@@ -187,9 +193,11 @@ def write_localizer(folder: Path, owner: Patient) -> None:
         dataset.save_as(folder / f"IM{number:04d}.dcm", enforce_file_format=True)
 
 
-def edit(file: Path, **elements: Any) -> None:
-    """Change elements of a file."""
+def edit(file: Path, remove: Sequence[str] = (), **elements: Any) -> None:
+    """Change elements of a file, or remove them."""
     dataset = pydicom.dcmread(file)
     for keyword, value in elements.items():
         setattr(dataset, keyword, value)
+    for keyword in remove:
+        delattr(dataset, keyword)
     dataset.save_as(file)
