@@ -27,7 +27,9 @@ _CODES: dict[Concept, tuple[str, ...]] = {
     ("52988006", "SCT", "Lesion"): ("lesion", "lesions", "ms lesion", "white matter lesion"),
     ("50960005", "SCT", "Hemorrhage"): ("hemorrhage", "bleeding"),
 }
-_BY_NAME = {name: concept for concept, names in _CODES.items() for name in names}
+_BY_NAME: dict[str, Concept] = {}
+for _concept, _names in _CODES.items():
+    _BY_NAME |= dict.fromkeys(_names, _concept)
 
 
 @dataclass(frozen=True)
