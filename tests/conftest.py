@@ -50,6 +50,15 @@ def nnunet_folders(tiny_model, monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def calibrated_model(tiny_model, tmp_path_factory):
+    """The tiny model with a calibration of both folds; see `helpers.calibrated`. Copy it to change it."""
+    from helpers.calibrated import copy_and_calibrate
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return copy_and_calibrate(tiny_model, tmp_path_factory.mktemp("calibrated"), monkeypatch)
+
+
+@pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory):
     """See `helpers.tiny_dataset`. Shared by all tests: do not change its files."""
     from helpers.tiny_dataset import write_tiny_dataset

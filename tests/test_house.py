@@ -26,7 +26,7 @@ FLOORS = (
     ("io", "nnunet", "cases"),
     ("network", "fill_gaps", "splits", "reliability", "dataset_conversion", "intake"),
     ("training", "inference"),
-    ("evaluation", "planning", "viewer"),
+    ("evaluation", "calibration", "planning", "viewer"),
     ("integration",),
     ("cli", "demo"),
 )

@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": Command("nnunet_hetero.cli.models.predict", "nnUNetv2_predict with our flags, no activation needed"),
     "complete": Command("nnunet_hetero.cli.models.complete", "complete the missing modalities of cases"),
     "evaluate": Command("nnunet_hetero.cli.results.evaluate", "evaluate a model on all subsets of the modalities"),
+    "calibrate": Command("nnunet_hetero.cli.results.calibrate", "measure how far a model's numbers are off"),
     "report": Command("nnunet_hetero.cli.results.report", "write the page of an evaluation"),
     "compare": Command("nnunet_hetero.cli.results.compare", "compare evaluations of the same cases, with tests"),
     "view": Command("nnunet_hetero.cli.results.view", "make pages to look at predicted cases"),

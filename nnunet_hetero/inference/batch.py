@@ -24,7 +24,7 @@ from nnunet_hetero.inference.earlier_run import MADE_FROM, forget
 from nnunet_hetero.inference.engine.case_result import CasePrediction
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import write_record
-from nnunet_hetero.inference.output.run_record import PeakMemory, record_case, record_failure
+from nnunet_hetero.inference.output.run_record import STATEMENTS, PeakMemory, record_case, record_failure
 from nnunet_hetero.inference.output.volumes import Row, write_row
 from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.io.processes import Workers, in_words
@@ -43,6 +43,7 @@ class BatchItem:
         record: Its entry in ``modalities.json``, None if the case came from no files.
         seconds: How long each step took.
         made_from: Its files and the settings; None if the case came from no files.
+        statements: What its intervals rest on, see `CaseWriter.statements`, once it is predicted.
     """
 
     name: str
@@ -52,6 +53,7 @@ class BatchItem:
     record: dict | None = None
     seconds: dict[str, float] | None = None
     made_from: Provenance | None = None
+    statements: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> BatchItem:
@@ -137,7 +139,8 @@ class Batch:
             return
         seconds = {**(item.seconds or {}), "predicting": time.perf_counter() - start}
         # The input is not needed any more, and may be large.
-        item = replace(item, data=torch.empty(0), seconds=seconds)
+        statements = self.writer.statements(prediction, item.properties)
+        item = replace(item, data=torch.empty(0), seconds=seconds, statements=statements)
         if item.output is None:
             self._workers.submit((item, None, 0), _result, prediction.logits, item.properties, self.writer)
         else:
@@ -220,6 +223,8 @@ class Batch:
             measured = {"modalities": item.record["used"], **measured}
         if item.made_from is not None:
             measured = {**measured, MADE_FROM: item.made_from.to_json()}
+        if item.statements is not None:
+            measured = {**measured, STATEMENTS: item.statements}
         if self.run is not None:
             record_case(item.folder, item.file_name, self.run, measured)
 

@@ -55,6 +55,8 @@ class MadeFrom:
             "seed": model.sampling.seed,
             "step_size": model.tiles.step,
             "mirroring_axes": model.tiles.mirroring_axes,
+            "calibration": model.calibration.calibration.sha256 if model.calibration else None,
+            "calibrated": model.sampling.calibrated or None,
         }
 
     def __call__(self, case: Case) -> Provenance:

@@ -20,7 +20,7 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed, preprocessed_voxel_size
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.volumes import PERCENTILES, region_sizes
+from nnunet_hetero.inference.output.volumes import limits_of, region_sizes
 from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES, voxel_size
 from nnunet_hetero.nnunet.regions import Region
 
@@ -33,8 +33,8 @@ class Volume:
 
     Args:
         millilitres: Of the segmentation; None for a 2D image, which has none.
-        low: 2.5th percentile over the draws; None without draws.
-        high: 97.5th percentile over the draws; None without draws.
+        low: Lower limit of its interval, see `nnunet_hetero.calibration`; None if there is none.
+        high: Upper limit; None if there is none.
     """
 
     millilitres: float | None
@@ -48,8 +48,8 @@ class Area:
 
     Args:
         square_millimetres: Of the segmentation.
-        low: 2.5th percentile over the draws; None without draws.
-        high: 97.5th percentile over the draws; None without draws.
+        low: Lower limit of its interval, see `nnunet_hetero.calibration`; None if there is none.
+        high: Upper limit; None if there is none.
     """
 
     square_millimetres: float
@@ -144,10 +144,8 @@ def predict_images(
     completed = writer.completed_images(found, properties) if found.completed else ()
     voxel = voxel_size(properties)
     sizes = region_sizes(segmentation, regions, voxel)
-    limits = [()] * len(sizes)
-    if found.volumes is not None:
-        limits = np.percentile(found.volumes, PERCENTILES, axis=0).T.tolist()
-    measured = dict(zip(sizes, zip(sizes.values(), limits, strict=True), strict=True))
+    intervals = writer.intervals(found, voxel) or {}
+    measured = {name: (size, limits_of(intervals.get(name), size)) for name, size in sizes.items()}
     volumes = dict.fromkeys(sizes, Volume(None))
     areas = {}
     if voxel.unit == MILLILITRES:

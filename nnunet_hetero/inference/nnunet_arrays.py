@@ -6,6 +6,7 @@ for an image, and it does not standardise histograms.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from nnunet_hetero.cases.preparation import standardises
 from nnunet_hetero.cases.preprocess import preprocess
 from nnunet_hetero.cases.tissue import FOREGROUND, warn_of_odd_backgrounds
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.modality_record import record
 
@@ -40,6 +43,15 @@ class ArrayEntryPoints(nnUNetPredictor):
     def model(self) -> LoadedModel:
         """The model as it is now; whoever inherits this class says which."""
         raise NotImplementedError
+
+    def predict_logits_from_preprocessed_data(self, data: torch.Tensor) -> torch.Tensor:
+        """Logits whose softmax (or sigmoid) is the mean probability of all folds, ``(K, *spatial)``."""
+        return _logits(self.model, data)
+
+    def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
+        """The same for the weights that the network has at present."""
+        model = self.model
+        return _logits(dataclasses.replace(model, parameters=(model.network.state_dict(),)), input_image)
 
     def get_data_iterator_from_raw_npy_data(
         self,
@@ -96,6 +108,12 @@ class ArrayEntryPoints(nnUNetPredictor):
         for reason in self.failed.values():
             raise DataError(reason)
         return results[0]
+
+
+def _logits(model: LoadedModel, data: torch.Tensor) -> torch.Tensor:
+    require_prepared(model, data, {}, "")
+    sampling = SamplingOptions(model.sampling.num_samples, model.sampling.seed)
+    return torch.from_numpy(predict_preprocessed(model, data, "", sampling).logits)
 
 
 def _refuse_previous_stage(segmentations: Any) -> None:

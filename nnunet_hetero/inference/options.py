@@ -42,6 +42,12 @@ def add_prediction_arguments(parser: argparse._ActionsContainer) -> None:
         "OUTPUT/uncertainty.",
     )
     parser.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="Scale saved probabilities and entropies by the temperatures that 'nnunet_hetero calibrate' found; "
+        "segmentations stay as they are.",
+    )
+    parser.add_argument(
         "--view",
         action="store_true",
         help="Write pages to look at the cases in a browser, OUTPUT/view/index.html; needs the extra [viewer].",
@@ -137,7 +143,8 @@ def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOp
     parser = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
     add_prediction_arguments(parser)
     found, rest = parser.parse_known_args(list(argv))
-    sampling = SamplingOptions(found.num_samples, found.seed, found.save_completed, found.save_uncertainty)
+    kept = found.save_completed, found.save_uncertainty, found.calibrated
+    sampling = SamplingOptions(found.num_samples, found.seed, *kept)
     subset = tuple(found.missing), tuple(found.available)
     options = PredictionOptions(*subset, sampling, found.trust_checkpoint, found.view)
     return options, rest

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_hetero.cases.find import Case
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.earlier_run import EarlierRun, MadeFrom, files_of_cases, say_why_again
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import COMPLETED_FOLDER, UNCERTAINTY_FOLDER, CaseWriter
 from nnunet_hetero.io.atomic_files import clear_drafts, locked, replace_text
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.places import require_apart, require_new_names, require_no_model_or_data_set
+from nnunet_hetero.reliability.calibration_file import FILE_NAME as CALIBRATION_NAME
 
 ARGUMENTS_NAME = "predict_from_raw_data_args.json"
 
@@ -86,6 +88,26 @@ def checked_outputs(
         inputs += filter(None, case.files)
     require_new_names(files, inputs)
     return paths
+
+
+def tell_of_calibration(model: LoadedModel, folder: str) -> None:
+    """Put the calibration that makes the intervals beside the predictions, or say why there are none.
+
+    Args:
+        model: The model.
+        folder: The output folder.
+
+    Raises:
+        SettingsError: If calibrated probabilities are asked for, and there is no calibration.
+    """
+    if model.sampling.calibrated and model.calibration is None:
+        raise SettingsError(f"--calibrated: {model.uncalibrated or 'The model has no calibration.'}")
+    file = Path(folder, CALIBRATION_NAME)
+    if model.calibration is not None:
+        model.calibration.calibration.write(Path(folder))
+    elif model.sampling.num_samples:
+        file.unlink(missing_ok=True)
+        print(f"There are no intervals of volumes. {model.uncalibrated}", flush=True)
 
 
 def write_settings(folder: str, arguments: dict[str, Any], dataset_json: dict, plans: dict) -> None:

@@ -21,16 +21,17 @@ from nnunet_hetero.cases.prepare import Failure, prepare_cases
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.batch import Batch, BatchItem
 from nnunet_hetero.inference.earlier_run import MadeFrom, forget
-from nnunet_hetero.inference.engine.case_prediction import predict_case, predict_preprocessed, require_image_decoders
+from nnunet_hetero.inference.engine.case_prediction import predict_case, require_image_decoders
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel, Tiles, unwrapped
 from nnunet_hetero.inference.from_python import Image, Prediction, predict_images
+from nnunet_hetero.inference.model.calibrated import ModelCalibration
 from nnunet_hetero.inference.model.model_folder import TrainedModel, checked_folds, load_model
 from nnunet_hetero.inference.nnunet_arrays import ArrayEntryPoints, require_prepared
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.modality_record import modalities_in_words, record
 from nnunet_hetero.inference.output.run_record import describe_run
-from nnunet_hetero.inference.output_folder import checked_outputs, still_to_do, write_settings
+from nnunet_hetero.inference.output_folder import checked_outputs, still_to_do, tell_of_calibration, write_settings
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.nnunet.arguments import usable_device
 from nnunet_hetero.nnunet.environment import set_ext_trainer
@@ -55,6 +56,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
     Attributes:
         kept: Channels that the options leave on, known once a model is loaded.
         failed: Reason by case for those that could not be predicted, since the last call began.
+        calibration: That of the model, known once it is loaded from its folder.
     """
 
     network: torch.nn.Module
@@ -65,6 +67,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         self.kept: Subset = ()
         self.failed: dict[str, str] = {}
         self._trained: TrainedModel | None = None
+        self.calibration: ModelCalibration | None = None
 
     @classmethod
     def from_model_folder(
@@ -119,7 +122,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
             trained.trainer_name,
             trained.mirroring_axes,
         )
-        self._trained = trained
+        self._trained, self.calibration = trained, ModelCalibration(trained)
 
     def manual_initialization(self, *arguments, **keywords) -> None:
         """See nnU-Net; with ``nnUNet_compile`` the network's parts are compiled, as in training."""
@@ -161,7 +164,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         """The model as it is now, with this predictor's settings; later changes of these do not reach it."""
         landmarks, intensity = (self._trained.landmarks, self._trained.intensity) if self._trained else (None, None)
         axes = self.allowed_mirroring_axes if self.use_mirroring else None
-        return LoadedModel(
+        model = LoadedModel(
             unwrapped(self.network),
             tuple(self.list_of_parameters or ()),
             Preparation(self.plans_manager, self.configuration_manager, self.dataset_json, landmarks),
@@ -173,6 +176,8 @@ class HeteroModalPredictor(ArrayEntryPoints):
             self.allow_tqdm,
             intensity,
         )
+        calibration, why_not = self.calibration.in_use(model) if self.calibration else (None, "")
+        return dataclasses.replace(model, calibration=calibration, uncalibrated=why_not)
 
     # -- one case -----------------------------------------------------------------------------------------------------
 
@@ -201,9 +206,6 @@ class HeteroModalPredictor(ArrayEntryPoints):
             ['T1', 'T2']
             >>> list(prediction.volumes)
             ['whole tumor', 'tumor core', 'enhancing tumor']
-            >>> volume = prediction.volumes["whole tumor"]
-            >>> volume.low <= volume.high
-            True
         """
         return predict_images(self.model, images, spacing, case)
 
@@ -218,20 +220,6 @@ class HeteroModalPredictor(ArrayEntryPoints):
         model = self.model
         require_prepared(model, data, properties, case)
         return predict_case(model, data, properties, case)
-
-    def predict_logits_from_preprocessed_data(self, data: torch.Tensor) -> torch.Tensor:
-        """Logits whose softmax (or sigmoid) is the mean probability of all folds, ``(K, *spatial)``."""
-        return self._logits(self.model, data)
-
-    def predict_sliding_window_return_logits(self, input_image: torch.Tensor) -> torch.Tensor:
-        """The same for the weights that the network has at present."""
-        model = dataclasses.replace(self.model, parameters=(unwrapped(self.network).state_dict(),))
-        return self._logits(model, input_image)
-
-    def _logits(self, model: LoadedModel, data: torch.Tensor) -> torch.Tensor:
-        require_prepared(model, data, {}, "")
-        sampling = SamplingOptions(self.sampling.num_samples, self.sampling.seed)
-        return torch.from_numpy(predict_preprocessed(model, data, "", sampling).logits)
 
     # -- files in, files out ------------------------------------------------------------------------------------------
 
@@ -285,6 +273,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
             }
             folder = outputs if isinstance(outputs, str) else os.path.dirname(outputs[0]) or os.curdir
             write_settings(folder, arguments, self.dataset_json, self.plans_manager.plans)
+            tell_of_calibration(self.model, folder)
         if not cases:
             return None
         writer = CaseWriter.of_model(self.model, save_probabilities)

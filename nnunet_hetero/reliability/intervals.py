@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_hetero.reliability.calibration_file import TOGETHER, Calibration
+from nnunet_hetero.reliability.calibration_file import ALL_SUBSETS, TOGETHER, Calibration
 from nnunet_hetero.reliability.conformal import interval, patients_needed
 from nnunet_hetero.reliability.volume_scale import VolumeScale, stated_width
 
@@ -45,6 +45,11 @@ class CalibrationInUse:
     def together(self) -> bool:
         """Whether it takes what all folds say together, and not what each says alone."""
         return self.folds == (TOGETHER,)
+
+    def temperatures(self, subset: str) -> np.ndarray:
+        """Of each region's probability in cases that are predicted from a subset, ``(R,)``."""
+        by_region = self.calibration.temperatures.values()
+        return np.array([of_subsets.get(subset, of_subsets[ALL_SUBSETS]) for of_subsets in by_region])
 
     def intervals(
         self, subset: str, sizes: np.ndarray, disagreement: np.ndarray, scale: VolumeScale

@@ -15,7 +15,7 @@ from scipy.special import expit, log_expit, logit
 LIMIT = 12.0
 """Largest absolute logit that is told apart; beyond it a probability is 0 or 1 to five decimals."""
 
-BINS = 240
+BINS = 120
 CENTRES = (np.arange(BINS) + 0.5) * (2 * LIMIT / BINS) - LIMIT
 """Logits of the bins, ``(BINS,)``."""
 
@@ -26,7 +26,7 @@ SHRINKAGE = 10.0
 """How many patients the temperature of all subsets counts for in that of one."""
 
 
-def scaled(probability: np.ndarray, temperature: float) -> np.ndarray:
+def scaled(probability: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
     """The probability at another temperature, same shape; 0.5 stays 0.5.
 
     Examples:

@@ -91,13 +91,30 @@ def read_cohort(
     found = []
     for case in cases:
         row = rows.get(case.name, {})
-        patient = "" if from_names else row.get("patient", "")
-        # Converters write the case's name where they do not know the patient.
-        if patient in ("", case.name):
-            patient = _patient(case.name, pattern)
+        patient = _listed_patient("" if from_names else row.get("patient", ""), case.name, pattern)
         gaps = tuple(missing.get(case.name, ()))
         found.append(CohortCase(case.name, patient, row.get("site", ""), row.get("grade", ""), gaps))
     return found
+
+
+def patients_of(names: Sequence[str], table: Path) -> dict[str, str]:
+    """Which patient each case is of: as the table says, else as the case's name tells, else one of its own.
+
+    Args:
+        names: nnU-Net's case identifiers.
+        table: ``cases.csv``; it need not be there.
+
+    Raises:
+        DataError: If it is there and cannot be read.
+    """
+    rows = {row["case"]: row for _, row in read_table(table, "case", ("patient",)).rows} if table.is_file() else {}
+    pattern = _compiled(DEFAULT_PATIENT)
+    return {name: _listed_patient(rows.get(name, {}).get("patient", ""), name, pattern) for name in names}
+
+
+def _listed_patient(listed: str, name: str, pattern: re.Pattern) -> str:
+    # Converters write the case's name where they do not know the patient.
+    return _patient(name, pattern) if listed in ("", name) else listed
 
 
 def _training_files(raw: Path, dataset_json: dict, modalities: Modalities) -> list[Case]:

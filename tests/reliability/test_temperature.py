@@ -3,6 +3,7 @@ import pytest
 from scipy.special import expit
 
 from nnunet_hetero.reliability.temperature import (
+    BINS,
     calibration_error,
     fitted_temperature,
     loss,
@@ -37,7 +38,7 @@ def test_each_case_has_equal_weight():
 
 def test_without_voxels_nothing_is_changed():
     assert fitted_temperature([]) == 1.0
-    assert fitted_temperature([np.zeros((2, 240), int)]) == 1.0
+    assert fitted_temperature([np.zeros((2, BINS), int)]) == 1.0
 
 
 def test_a_decision_is_never_changed():

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from tqdm import tqdm
 
 from nnunet_hetero.cases.case_images import CaseImages
-from nnunet_hetero.cases.label_maps.labels import dataset_labels, known_labels, raw_labels
 from nnunet_hetero.cases.label_maps.written_image import write_label_map
-from nnunet_hetero.cases.preprocess import grid_difference, read_case, read_image
+from nnunet_hetero.cases.preprocess import read_case
 from nnunet_hetero.cases.tissue import tissue_masks, warn_of_odd_backgrounds
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.image_quality import CONVENTION, completion_scores
@@ -22,7 +20,7 @@ from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.evaluation.scores.overlap import measure
 from nnunet_hetero.evaluation.scores.postprocessing import SmallRegionRemoval
 from nnunet_hetero.evaluation.sweep.inputs import SharedInput, shared_inputs
-from nnunet_hetero.evaluation.sweep.labelled import LabelledCase
+from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, read_truth
 from nnunet_hetero.evaluation.sweep.results import COMPLETION_COLUMNS, ResultFiles, Row
 from nnunet_hetero.evaluation.sweep.snapshots import save_snapshot
 from nnunet_hetero.inference.engine.case_result import CasePrediction
@@ -153,7 +151,7 @@ class _Sweep:
         model = self.model
         images = read_case(entry.case, model.modalities, model.kept, self.reader)
         warn_of_odd_backgrounds(images, model.preparation)
-        truth = _read_truth(entry, images, self.reader, model.preparation.dataset_json)
+        truth = read_truth(entry, images, self.reader, model.preparation.dataset_json)
         own = [subset for subset in subsets if set(subset) <= set(images.used)]
         tissue = tissue_masks(images.data, range(len(images.data)), model.preparation)
         for shared in shared_inputs(images, own, model.preparation):
@@ -217,16 +215,3 @@ class _Percentage:
     def __call__(self, more: float) -> None:
         self.share += more
         self.bar.set_postfix_str(f"{self.case}, tiles {100 * self.share:.0f} %")
-
-
-def _read_truth(entry: LabelledCase, images: CaseImages, reader: BaseReaderWriter, dataset_json: dict) -> np.ndarray:
-    what = f"Case '{entry.case.name}': label map {entry.label}"
-    truth, grid = read_image(entry.label, what, reader.read_seg)
-    channel = images.used[0]
-    difference = grid_difference(truth, grid, images.data[channel], images.grid_of(channel))
-    if difference:
-        raise DataError(
-            f"{what} lies on another grid than {images.modalities.names[channel]}: {difference}. Resample it to the "
-            "images' grid."
-        )
-    return known_labels(truth, what, dataset_labels(dataset_json), raw_labels(dataset_json))

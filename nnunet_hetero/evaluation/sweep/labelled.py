@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
+from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import Case, find_cases
+from nnunet_hetero.cases.label_maps.labels import dataset_labels, known_labels, raw_labels
 from nnunet_hetero.cases.naming.neighbours import meant_instead
+from nnunet_hetero.cases.preprocess import grid_difference, read_image
 from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
@@ -117,6 +122,30 @@ def held_out_cases(
             if any(case.files):
                 files.setdefault(case.name, {"images": list(filter(None, case.files)), "label": label})
     return _labelled(names, files, "test case", raw, modalities, dataset_json)
+
+
+def read_truth(entry: LabelledCase, images: CaseImages, reader: BaseReaderWriter, dataset_json: dict) -> np.ndarray:
+    """The label map of a case, on the grid of its images.
+
+    Args:
+        entry: The case.
+        images: Its images.
+        reader: nnU-Net's, of the model.
+        dataset_json: Says which labels there may be.
+
+    Raises:
+        DataError: If it cannot be read, lies on another grid, or has other labels.
+    """
+    what = f"Case '{entry.case.name}': label map {entry.label}"
+    truth, grid = read_image(entry.label, what, reader.read_seg)
+    channel = images.used[0]
+    difference = grid_difference(truth, grid, images.data[channel], images.grid_of(channel))
+    if difference:
+        raise DataError(
+            f"{what} lies on another grid than {images.modalities.names[channel]}: {difference}. Resample it to the "
+            "images' grid."
+        )
+    return known_labels(truth, what, dataset_labels(dataset_json), raw_labels(dataset_json))
 
 
 def _labelled(

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.scores.postprocessing import SmallRegionRemoval
 from nnunet_hetero.evaluation.sweep.all_subsets import Evaluation, Scoring, evaluate_subsets
-from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, folder_cases, held_out_cases, validation_cases
+from nnunet_hetero.evaluation.sweep.groups import (
+    CaseGroup,
+    cases_of,
+    entries_of,
+    load_folds,
+    predictor_of,
+    sources_of,
+)
 from nnunet_hetero.evaluation.sweep.means import summarise
-from nnunet_hetero.evaluation.sweep.request import EvaluationRequest, Fold
+from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
 from nnunet_hetero.evaluation.sweep.results import COMPLETION_COLUMNS, ResultFiles, means_over_cases
 from nnunet_hetero.evaluation.sweep.summary import SUMMARY_FILE, Summary
 from nnunet_hetero.evaluation.sweep.table import markdown_table
 from nnunet_hetero.inference.model.model_folder import checked_folds
-from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.atomic_files import alone_in, replace_json, replace_text
 from nnunet_hetero.io.places import require_apart
-from nnunet_hetero.io.provenance import Provenance
 from nnunet_hetero.modalities import Modalities, Subset, parse_subsets
-from nnunet_hetero.nnunet.arguments import usable_device
 from nnunet_hetero.nnunet.regions import Region, regions_of
 
 
@@ -49,14 +52,6 @@ class EvaluationResult:
     table: str
 
 
-@dataclass(frozen=True)
-class CaseGroup:
-    """Folds that segment cases together, and these cases."""
-
-    folds: list[Fold]
-    cases: list[LabelledCase]
-
-
 def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
     """Segment cases from every subset of the modalities, measure how good that is, and write the results.
 
@@ -73,18 +68,18 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
     """
     folds = checked_folds(Path(request.model_folder), request.folds, request.checkpoint_name)
     groups = request.groups(folds)
-    predictor = _predictor(request)
-    _load(predictor, request, groups[0])
+    predictor = predictor_of(request)
+    load_folds(predictor, request, groups[0])
     regions = regions_of(predictor.label_manager)
     scoring = _scoring(request, predictor, regions)
     subsets = parse_subsets(predictor.modalities, request.subsets, predictor.model.network.required)
-    cases = _cases(request, predictor, groups)
+    cases = cases_of(request, predictor, groups)
     settings = request.settings(folds, predictor.sampling.num_samples)
     folder = request.output_folder(folds)
     _require_free(folder, request, cases)
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
-        sources = _sources(request, cases, predictor.modalities)
+        sources = sources_of(request, cases, predictor.modalities)
         results = ResultFiles(folder, settings, list(regions), scoring.metrics.columns, scoring.completion, sources)
         evaluation = _sweep(request, predictor, cases, subsets, results, scoring)
         if not evaluation.rows:
@@ -127,46 +122,12 @@ def _summary(
 def _require_free(folder: Path, request: EvaluationRequest, cases: Sequence[CaseGroup]) -> None:
     """Refuse an output folder among the images, the labels or the files of the model."""
     require_apart([folder], {"-i": request.images, "-l": request.labels})
-    for entry in _entries(cases):
+    for entry in entries_of(cases):
         for place in {os.path.dirname(file) for file in (*entry.case.files, entry.label) if file is not None}:
             require_apart([folder], {"images or labels": place})
     own = [file for file in (folder / "plans.json", folder / request.checkpoint_name) if file.exists()]
     if own:
         raise SettingsError(f"The output folder {folder} is the model's own: it holds {own[0].name}. Choose another.")
-
-
-def _entries(cases: Sequence[CaseGroup]) -> Iterator[LabelledCase]:
-    for group in cases:
-        yield from group.cases
-
-
-def _sources(request: EvaluationRequest, cases: Sequence[CaseGroup], modalities: Modalities) -> dict[str, Provenance]:
-    """What each case is evaluated from."""
-    folder = Path(request.model_folder)
-    found = {}
-    for group in cases:
-        model = {name: folder / name for name in ("plans.json", "dataset.json")}
-        model |= {
-            f"checkpoint of fold {fold}": folder / f"fold_{fold}" / request.checkpoint_name for fold in group.folds
-        }
-        for entry in group.cases:
-            images = zip(modalities.names, entry.case.files, strict=False)  # a case with a problem may have any number
-            found[entry.case.name] = Provenance.of({**dict(images), "label map": entry.label, **model}, {})
-    return found
-
-
-def _predictor(request: EvaluationRequest) -> HeteroModalPredictor:
-    return HeteroModalPredictor(
-        options=PredictionOptions(sampling=request.sampling, trust_checkpoint=request.trust_checkpoint),
-        tile_step_size=request.step_size,
-        use_mirroring=request.mirroring,
-        device=usable_device(request.device or ("cuda" if torch.cuda.is_available() else "cpu")),
-        allow_tqdm=False,
-    )
-
-
-def _load(predictor: HeteroModalPredictor, request: EvaluationRequest, folds: Sequence[Fold]) -> None:
-    predictor.initialize_from_trained_model_folder(str(request.model_folder), folds, request.checkpoint_name)
 
 
 def _scoring(request: EvaluationRequest, predictor: HeteroModalPredictor, regions: Mapping[str, Region]) -> Scoring:
@@ -177,22 +138,6 @@ def _scoring(request: EvaluationRequest, predictor: HeteroModalPredictor, region
         )
     removal = None if request.remove_small is None else SmallRegionRemoval.of(*request.remove_small, regions)
     return Scoring(request.metrics, removal, request.completion, request.save_predictions)
-
-
-def _cases(
-    request: EvaluationRequest, predictor: HeteroModalPredictor, groups: Sequence[list[Fold]]
-) -> list[CaseGroup]:
-    """The cases of each group of folds."""
-    modalities, dataset_json = predictor.modalities, predictor.dataset_json
-    dataset = predictor.plans_manager.dataset_name
-    if request.images is not None and request.labels is not None:
-        found = folder_cases(request.images, request.labels, modalities, dataset_json["file_ending"])
-        return [CaseGroup(groups[0], found)]
-    if request.split == "test":
-        return [CaseGroup(groups[0], held_out_cases(dataset, groups[0], modalities, dataset_json))]
-    cases = [CaseGroup([fold], validation_cases(dataset, fold, modalities, dataset_json)) for (fold,) in groups]
-    _refuse_shared_cases(cases)
-    return cases
 
 
 def _sweep(
@@ -209,7 +154,7 @@ def _sweep(
     with tqdm(total=total, desc="Cases × subsets", disable=not request.progress) as bar:
         for number, group in enumerate(cases):
             if number:
-                _load(predictor, request, group.folds)
+                load_folds(predictor, request, group.folds)
             evaluation.add(evaluate_subsets(predictor.model, group.cases, subsets, results, scoring, bar))
     return evaluation
 
@@ -219,20 +164,6 @@ def _folds_of_cases(cases: Sequence[CaseGroup]) -> dict[str, list[str]]:
     for group in cases:
         found.update({entry.case.name: list(map(str, group.folds)) for entry in group.cases})
     return found
-
-
-def _refuse_shared_cases(cases: Sequence[CaseGroup]) -> None:
-    fold_of: dict[str, Fold] = {}
-    for group in cases:
-        (fold,) = group.folds
-        for entry in group.cases:
-            name = entry.case.name
-            if name in fold_of:
-                raise SettingsError(
-                    f"Case '{name}' is a validation case of the folds {fold_of[name]} and {fold}: pooled, it would "
-                    "count twice. Evaluate each fold by itself, e.g. -f 0."
-                )
-            fold_of[name] = fold
 
 
 def _completion_means(evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnu
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.extent import voxel_size
 from nnunet_hetero.nnunet.regions import RegionDecoder
+from nnunet_hetero.reliability.temperature import scaled
 
 
 def require_image_decoders(network: HeteroNetwork, sampling: SamplingOptions) -> None:
@@ -156,6 +157,11 @@ def predict_preprocessed(
         prediction["entropy"] = entropy.numpy()
         if sampling.num_samples:
             prediction["mutual_information"] = total.mutual_information(entropy).numpy()
+        if sampling.calibrated and model.calibration is not None:
+            temperatures = model.calibration.temperatures(model.modalities.label(prediction["used"]))
+            maps = regions.probabilities(mean).numpy()
+            calibrated = scaled(maps, temperatures.reshape(-1, *[1] * (maps.ndim - 1))).astype(np.float32)
+            prediction["entropy"] = binary_entropy(torch.from_numpy(calibrated)).numpy()
     if decide and voxel_volume is not None:
         prediction["volumes"] = total.voxels().numpy() * voxel_volume
         prediction["of_folds"] = tuple(of_folds)

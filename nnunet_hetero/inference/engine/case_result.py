@@ -22,6 +22,7 @@ class SamplingOptions:
         save_completed: Which modalities to complete: None, ``missing`` ones, or ``all`` (with reconstructions of those
             that are there).
         save_uncertainty: Whether to keep maps of uncertainty.
+        calibrated: Whether entropies and saved probabilities are at the temperatures of the model's calibration.
 
     Raises:
         SettingsError: If a value is impossible.
@@ -31,6 +32,7 @@ class SamplingOptions:
     seed: int = 0
     save_completed: str | None = None
     save_uncertainty: bool = False
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         for flag in ("num_samples", "seed"):

@@ -20,6 +20,7 @@ from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.regions import Region, regions_of
+from nnunet_hetero.reliability.intervals import CalibrationInUse
 
 Weights = dict[str, Tensor]
 """Of a network, by the parameters' names."""
@@ -57,6 +58,8 @@ class LoadedModel:
         results_on_device: Whether results are added up there too, if they fit.
         progress: Whether to show progress bars.
         intensity: Mean and standard deviation of the training images by modality; None if they are not known.
+        calibration: Makes intervals of volumes, and calibrated probabilities; None if there is none.
+        uncalibrated: Why there is none, a sentence.
     """
 
     network: HeteroNetwork
@@ -69,6 +72,8 @@ class LoadedModel:
     results_on_device: bool = True
     progress: bool = False
     intensity: Moments | None = None
+    calibration: CalibrationInUse | None = None
+    uncalibrated: str = ""
 
     @property
     def modalities(self) -> Modalities:

@@ -5,29 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.model.digests import digest_of_json, digest_of_weights
 from nnunet_hetero.inference.model.model_folder import TrainedModel
 from nnunet_hetero.reliability.calibration_file import FILE_NAME, TOGETHER, CalibratedModel, Calibration
 from nnunet_hetero.reliability.intervals import CalibrationInUse
 
 AGAIN = "Calibrate again: nnunet_hetero calibrate."
-
-
-class Manner(NamedTuple):
-    """How a model predicts; with another manner its numbers are others.
-
-    Attributes:
-        num_samples: Draws of the latents that are asked for.
-        mirroring_axes: Axes along which tiles are mirrored; None for none.
-        step_size: Of the sliding window, in tiles.
-    """
-
-    num_samples: int
-    mirroring_axes: Sequence[int] | None
-    step_size: float
 
 
 class ModelCalibration:
@@ -56,28 +42,28 @@ class ModelCalibration:
         """Digest of each fold's weights."""
         return [digest_of_weights([weights]) for weights in self.trained.parameters]
 
-    def describe(self, folds: Sequence[str], manner: Manner) -> CalibratedModel:
+    def describe(self, model: LoadedModel, folds: Sequence[str]) -> CalibratedModel:
         """The model as a calibration names it.
 
         Args:
+            model: The same, as it predicts.
             folds: Names of the folds, in the order in which they were loaded.
-            manner: How it predicts.
         """
-        axes = manner.mirroring_axes
+        axes = model.tiles.mirroring_axes
         return CalibratedModel(
             self.trained.trainer_name,
             digest_of_json(self.trained.plans_manager.plans),
             dict(zip(folds, self.weights, strict=True)),
-            manner.num_samples,
+            model.sampling.num_samples,
             None if axes is None else list(axes),
-            manner.step_size,
+            model.tiles.step,
         )
 
-    def in_use(self, manner: Manner) -> tuple[CalibrationInUse | None, str]:
+    def in_use(self, model: LoadedModel) -> tuple[CalibrationInUse | None, str]:
         """The calibration for a prediction, or why there is none for it.
 
         Args:
-            manner: How it predicts.
+            model: The model, as it predicts.
 
         Returns:
             The calibration and "", or None and a sentence.
@@ -86,7 +72,7 @@ class ModelCalibration:
         if isinstance(calibration, str):
             return None, calibration
         file = Path(self.trained.folder) / FILE_NAME
-        own = self.describe([str(number) for number in range(len(self.weights))], manner)
+        own = self.describe(model, [str(number) for number in range(len(self.weights))])
         for key, words in (
             ("plans", "are others"),
             ("num_samples", "--num_samples was {} then, now it is {}"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -26,10 +27,13 @@ from nnunet_hetero.inference.output.completed_images import description, restore
 from nnunet_hetero.inference.output.uncertainty import FILE_NAME as UNCERTAINTY_NAME
 from nnunet_hetero.inference.output.uncertainty import uncertainty_row
 from nnunet_hetero.inference.output.volumes import FILE_NAME as VOLUMES_NAME
-from nnunet_hetero.inference.output.volumes import Row, plain_name, region_sizes, volumes_row
+from nnunet_hetero.inference.output.volumes import Row, plain_name, region_sizes, spread_row, volumes_row
 from nnunet_hetero.io.atomic_files import replace_json, require_whole
-from nnunet_hetero.nnunet.extent import is_two_dimensional, voxel_size
+from nnunet_hetero.nnunet.extent import VoxelSize, is_two_dimensional, voxel_size
 from nnunet_hetero.nnunet.regions import Region
+from nnunet_hetero.reliability.intervals import CalibrationInUse, Interval
+from nnunet_hetero.reliability.temperature import scaled
+from nnunet_hetero.reliability.volume_scale import VolumeScale
 
 COMPLETED_FOLDER = "completed"
 UNCERTAINTY_FOLDER = "uncertainty"
@@ -52,6 +56,7 @@ class CaseWriter:
         sampling: What is written besides the segmentation.
         scales: How completed images get the intensities of real ones, one per modality.
         save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
+        calibration: Makes intervals of volumes, and calibrated probabilities; None without.
     """
 
     preparation: Preparation
@@ -59,6 +64,7 @@ class CaseWriter:
     sampling: SamplingOptions
     scales: tuple[IntensityScale, ...]
     save_probabilities: bool = False
+    calibration: CalibrationInUse | None = None
 
     @classmethod
     def of_model(cls, model: LoadedModel, save_probabilities: bool = False) -> CaseWriter:
@@ -68,7 +74,8 @@ class CaseWriter:
             model: The model.
             save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
         """
-        return cls(model.preparation, model.regions, model.sampling, model.scales, save_probabilities)
+        preparation, calibration = model.preparation, model.calibration
+        return cls(preparation, model.regions, model.sampling, model.scales, save_probabilities, calibration)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -147,13 +154,13 @@ class CaseWriter:
         for name, image in images.items():
             (folder / name).parent.mkdir(exist_ok=True)
             write_image(folder / name, image, properties)
-        label_map = self._write_segmentation(prediction.logits, properties, folder, case)
+        label_map = self._write_segmentation(prediction, properties, folder, case)
         return self._rows(prediction, properties, label_map)
 
-    def _write_segmentation(self, logits: np.ndarray, properties: dict, folder: Path, case: str) -> np.ndarray:
+    def _write_segmentation(self, prediction: CasePrediction, properties: dict, folder: Path, case: str) -> np.ndarray:
         """What nnU-Net's ``export_prediction_from_logits`` does, and a look at what it wrote; gives the label map."""
         converted = convert_predicted_logits_to_segmentation_with_correct_shape(
-            logits,
+            prediction.logits,
             self.preparation.plans_manager,
             self.preparation.configuration_manager,
             self.preparation.label_manager,
@@ -163,6 +170,9 @@ class CaseWriter:
         label_map = converted
         if self.save_probabilities:
             label_map, probabilities = converted
+            if self.sampling.calibrated and self.calibration is not None:
+                subset = self.preparation.modalities.label(prediction.used)
+                probabilities = self._calibrated(np.asarray(probabilities), self.calibration.temperatures(subset))
             np.savez_compressed(folder / f"{case}.npz", probabilities=probabilities)
             save_pickle(properties, str(folder / f"{case}.pkl"))
             for ending in (".npz", ".pkl"):
@@ -229,14 +239,71 @@ class CaseWriter:
         return self.on_case_grid(small, properties, resample)[0].clip(LEAST_SHARE, None)
 
     def _rows(self, prediction: CasePrediction, properties: dict, label_map: np.ndarray) -> dict[str, Row]:
-        rows = {}
-        if prediction.volumes is not None:
-            voxel = voxel_size(properties)
-            sizes = region_sizes(label_map, self.regions, voxel)
-            rows[VOLUMES_NAME] = volumes_row(sizes, prediction.volumes, voxel.unit)
-        if prediction.disagreement is not None and self.sampling.save_uncertainty:
-            rows[UNCERTAINTY_TABLE] = uncertainty_row(self.regions, prediction.disagreement)
+        rows: dict[str, Row] = {}
+        if prediction.volumes is None or prediction.statement is None:
+            return rows
+        voxel = voxel_size(properties)
+        sizes = region_sizes(label_map, self.regions, voxel)
+        intervals = self.intervals(prediction, voxel)
+        level = None if self.calibration is None else self.calibration.calibration.level
+        rows[VOLUMES_NAME] = volumes_row(sizes, len(prediction.volumes), voxel.unit, intervals, level)
+        if self.sampling.save_uncertainty:
+            spread = spread_row(self.regions, prediction.volumes, voxel.unit)
+            rows[UNCERTAINTY_TABLE] = {**uncertainty_row(self.regions, prediction.statement.disagreement), **spread}
         return rows
+
+    def intervals(self, prediction: CasePrediction, voxel: VoxelSize) -> dict[str, Interval] | None:
+        """Intervals of the regions' sizes; None without a calibration.
+
+        Args:
+            prediction: With draws.
+            voxel: On the case's own grid.
+        """
+        if self.calibration is None or prediction.statement is None:
+            return None
+        if voxel.unit is None:
+            unknown = Interval(None, None, 0, "nobody knows how large a pixel is")
+            return dict.fromkeys(self.regions, unknown)
+        said = (prediction.statement,) if self.calibration.together else prediction.of_folds
+        return self.calibration.intervals(
+            self.preparation.modalities.label(prediction.used),
+            np.stack([of_fold.sizes for of_fold in said]),
+            np.stack([of_fold.disagreement for of_fold in said]),
+            VolumeScale(voxel.size, voxel.unit),
+        )
+
+    def statements(self, prediction: CasePrediction, properties: dict) -> dict[str, Any] | None:
+        """What the intervals rest on, JSON types, for whoever makes others from it; None without a calibration.
+
+        Args:
+            prediction: On the preprocessed grid.
+            properties: Those of the preprocessed case.
+
+        Returns:
+            ``unit`` and ``voxel`` (its size on the case's own grid), ``folds``, and by region ``sizes`` and
+            ``disagreement``, a number for each of these folds.
+        """
+        voxel = voxel_size(properties)
+        if self.calibration is None or prediction.statement is None or voxel.unit is None:
+            return None
+        said = (prediction.statement,) if self.calibration.together else prediction.of_folds
+        sizes, disagreement = ([getattr(one, what).tolist() for one in said] for what in ("sizes", "disagreement"))
+        return {
+            "unit": voxel.unit,
+            "voxel": voxel.size,
+            "folds": list(self.calibration.folds),
+            "sizes": dict(zip(self.regions, zip(*sizes, strict=True), strict=True)),
+            "disagreement": dict(zip(self.regions, zip(*disagreement, strict=True), strict=True)),
+        }
+
+    def _calibrated(self, probabilities: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
+        """Probabilities ``(K, *spatial)`` at the temperatures of the regions; those of labels add up to 1 again."""
+        result = probabilities.copy()
+        labels = None if self.preparation.label_manager.has_regions else list(self.regions.values())
+        for place, temperature in enumerate(temperatures):
+            channel = place if labels is None else labels[place]
+            result[channel] = scaled(probabilities[channel], float(temperature))
+        return result if labels is None else result / result.sum(axis=0)
 
     def on_case_grid(
         self, images: np.ndarray, properties: dict, resample: Callable[..., np.ndarray] | None = None

@@ -21,6 +21,8 @@ from nnunet_hetero.version import __version__
 
 RUN_NAME = "run.json"
 FAILED_NAME = "failed.json"
+STATEMENTS = "statements"
+"""Key of a case: what the intervals of its volumes rest on."""
 
 
 class _Case(TypedDict):

@@ -1,4 +1,4 @@
-"""Volumes of the segmented regions with their spread over the draws: ``volumes.csv`` beside the predictions."""
+"""Volumes of the segmented regions with their intervals: ``volumes.csv`` beside the predictions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from nnunet_hetero.io.atomic_files import locked, replace_text
 from nnunet_hetero.io.documents import CsvDocument
 from nnunet_hetero.nnunet.extent import MILLILITRES, VoxelSize
 from nnunet_hetero.nnunet.regions import Region
+from nnunet_hetero.reliability.intervals import Interval
 
 FILE_NAME = "volumes.csv"
 PERCENTILES = (2.5, 97.5)
@@ -54,28 +55,74 @@ def enhancing_ratio(volumes: Mapping[str, float]) -> float | None:
     return enhancing / whole if enhancing is not None and whole else None
 
 
-def volumes_row(sizes: Mapping[str, float], draws: np.ndarray | None, unit: str | None = MILLILITRES) -> Row:
+def volumes_row(
+    sizes: Mapping[str, float],
+    draws: int,
+    unit: str | None = MILLILITRES,
+    intervals: Mapping[str, Interval] | None = None,
+    level: float | None = None,
+) -> Row:
     """The numbers of one case, by column.
 
     Args:
         sizes: Of the exported segmentation by region, see `region_sizes`.
-        draws: The same per draw and region, ``(draws, R)``; None without draws, which leaves the percentiles empty.
+        draws: Number of draws.
         unit: Of the sizes; None if nobody knows the size of a pixel.
+        intervals: By region; None if the model has no calibration.
+        level: Of the intervals.
 
     Returns:
-        Per region ``NAME_ml``, ``NAME_ml_p2.5`` and ``NAME_ml_p97.5``; of a 2D image ``NAME_mm2`` and so on; without
-        a unit the columns of a volume are there, and empty. The percentiles are those of single draws; the segmentation
-        is that of their mean, so for a region that few draws see its volume may lie outside of them.
+        Per region ``NAME_ml`` and, with a calibration, ``NAME_ml_low`` and ``NAME_ml_high``; of a 2D image ``NAME_mm2``
+        and so on; without a unit the columns of a volume are there, and empty. With a calibration also
+        ``interval_level``, ``interval_cases`` (patients that the intervals rest on) and ``interval_note`` (why they are
+        empty, if they are).
     """
-    limits = None if draws is None or unit is None else np.percentile(draws, PERCENTILES, axis=0)
-    row: Row = {"draws": 0 if draws is None else len(draws)}
-    for place, (name, size) in enumerate(sizes.items()):
+    row: Row = {"draws": draws}
+    for name, size in sizes.items():
         column = f"{plain_name(name)}_{unit or MILLILITRES}"
         row[column] = None if unit is None else size
-        for percentile, level in enumerate(PERCENTILES):
-            row[f"{column}_p{level}"] = None if limits is None else float(limits[percentile, place])
+        if intervals is not None:
+            limits = limits_of(intervals[name], size)
+            row |= zip((f"{column}_low", f"{column}_high"), limits, strict=True)
+    if intervals is not None:
+        row["interval_level"] = level
+        row["interval_cases"] = min(interval.patients for interval in intervals.values())
+        row["interval_note"] = next((one.reason for one in intervals.values() if one.reason), None)
     ratio = enhancing_ratio(sizes)
     return row if ratio is None and not _has_ratio(sizes) else {**row, "enhancing_to_whole": ratio}
+
+
+def limits_of(interval: Interval | None, size: float) -> tuple[float | None, float | None]:
+    """The limits of an interval, made wider if need be, so that the size itself lies between them.
+
+    It is that of the exported segmentation, of all folds together; the limits rest on those of the network's grid.
+
+    Args:
+        interval: None for no interval.
+        size: Of the exported segmentation.
+    """
+    if interval is None or interval.low is None or interval.high is None:
+        return None, None
+    return min(interval.low, size), max(interval.high, size)
+
+
+def spread_row(regions: Iterable[str], draws: np.ndarray, unit: str | None) -> Row:
+    """How the size of each region varies over single draws, by column ``NAME_ml_draws_p2.5`` and ``_p97.5``.
+
+    The noise of the latents is independent from voxel to voxel and averages out in a volume: this is no interval that
+    the true volume lies in.
+
+    Args:
+        regions: Names of the regions.
+        draws: Sizes, ``(draws, R)``.
+        unit: Of the sizes; None if nobody knows the size of a pixel, which leaves the columns empty.
+    """
+    row: Row = {}
+    for name, sizes in zip(regions, draws.T, strict=True):
+        for level in PERCENTILES:
+            column = f"{plain_name(name)}_{unit or MILLILITRES}_draws_p{level}"
+            row[column] = None if unit is None else float(np.percentile(sizes, level))
+    return row
 
 
 def _has_ratio(volumes: Mapping[str, float]) -> bool:

@@ -11,9 +11,17 @@ from helpers.tiny_model import REGIONS, read_array, write_case
 
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
-from nnunet_hetero.inference.output.volumes import enhancing_ratio, region_sizes, volumes_row, write_row
+from nnunet_hetero.inference.output.volumes import (
+    enhancing_ratio,
+    limits_of,
+    region_sizes,
+    spread_row,
+    volumes_row,
+    write_row,
+)
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.nnunet.extent import SQUARE_MILLIMETRES, voxel_size
+from nnunet_hetero.reliability.intervals import Interval
 
 
 @pytest.fixture(autouse=True)
@@ -33,27 +41,46 @@ class TestNumbers:
         found = region_sizes(label_map, regions, voxel_size({"spacing": (5.0, 2.0, 10.0)}))
         assert found == pytest.approx({"whole tumor": 0.4, "tumor core": 0.3, "enhancing tumor": 0.2})
 
+    def test_without_a_calibration_there_is_no_interval(self):
+        assert volumes_row({"liver": 50.0, "a tumour": 7.0}, 10) == {"draws": 10, "liver_ml": 50.0, "a_tumour_ml": 7.0}
+
+    def test_intervals(self):
+        intervals = {"liver": Interval(40.0, 61.0, 12), "a tumour": Interval(None, None, 8, "8 patient(s)")}
+        assert volumes_row({"liver": 50.0, "a tumour": 7.0}, 10, "ml", intervals, 0.9) == {
+            "draws": 10,
+            "liver_ml": 50.0,
+            "liver_ml_low": 40.0,
+            "liver_ml_high": 61.0,
+            "a_tumour_ml": 7.0,
+            "a_tumour_ml_low": None,
+            "a_tumour_ml_high": None,
+            "interval_level": 0.9,
+            "interval_cases": 8,
+            "interval_note": "8 patient(s)",
+        }
+
+    def test_an_interval_holds_the_size_itself(self):
+        assert limits_of(Interval(4.0, 6.0, 9), 3.0) == (3.0, 6.0)
+        assert limits_of(Interval(4.0, 6.0, 9), 7.0) == (4.0, 7.0)
+        assert limits_of(Interval(None, None, 3, "why"), 7.0) == limits_of(None, 7.0) == (None, None)
+
     def test_percentiles_of_the_draws(self):
         draws = np.stack([np.arange(101.0), np.full(101, 7.0)], axis=1)
-        row = volumes_row({"liver": 50.0, "a tumour": 7.0}, draws)
-        assert row == {
-            "draws": 101,
-            "liver_ml": 50.0,
-            "liver_ml_p2.5": 2.5,
-            "liver_ml_p97.5": 97.5,
-            "a_tumour_ml": 7.0,
-            "a_tumour_ml_p2.5": 7.0,
-            "a_tumour_ml_p97.5": 7.0,
+        assert spread_row(["liver", "a tumour"], draws, "ml") == {
+            "liver_ml_draws_p2.5": 2.5,
+            "liver_ml_draws_p97.5": 97.5,
+            "a_tumour_ml_draws_p2.5": 7.0,
+            "a_tumour_ml_draws_p97.5": 7.0,
         }
-        assert volumes_row({"liver": 50.0}, None)["liver_ml_p2.5"] is None
+        assert set(spread_row(["liver"], draws[:, :1], None).values()) == {None}
 
     def test_areas_under_their_own_name_and_pictures_without_any(self):
-        draws = np.full((3, 1), 7.0)
-        row = volumes_row({"liver": 7.0}, draws, SQUARE_MILLIMETRES)
-        assert row == {"draws": 3, "liver_mm2": 7.0, "liver_mm2_p2.5": 7.0, "liver_mm2_p97.5": 7.0}
-        row = volumes_row({"whole": 8.0, "enhancing": 2.0}, np.full((3, 2), np.nan), None)
+        row = volumes_row({"liver": 7.0}, 3, SQUARE_MILLIMETRES, {"liver": Interval(6.0, 8.0, 9)}, 0.9)
+        assert list(row)[:4] == ["draws", "liver_mm2", "liver_mm2_low", "liver_mm2_high"]
+        unknown = dict.fromkeys(("whole", "enhancing"), Interval(None, None, 0, "why"))
+        row = volumes_row({"whole": 8.0, "enhancing": 2.0}, 3, None, unknown, 0.9)
         assert row.pop("enhancing_to_whole") == 0.25 and row.pop("draws") == 3
-        assert set(row.values()) == {None} and "whole_ml" in row
+        assert row["whole_ml"] is None and row["whole_ml_low"] is None and row["interval_note"] == "why"
 
     @pytest.mark.parametrize(
         ("volumes", "expected"),
@@ -66,7 +93,7 @@ class TestNumbers:
     )
     def test_enhancing_share(self, volumes, expected):
         assert enhancing_ratio(volumes) == expected
-        assert ("enhancing_to_whole" in volumes_row(volumes, None)) == (len(volumes) > 1)
+        assert ("enhancing_to_whole" in volumes_row(volumes, 0)) == (len(volumes) > 1)
 
 
 class TestTable:
@@ -106,7 +133,6 @@ class TestBesideThePredictions:
                 name = region.replace(" ", "_")
                 expected = np.isin(label_map, labels).sum() * edge**3 / 1000
                 assert float(rows[case][f"{name}_ml"]) == pytest.approx(expected, rel=1e-4)
-                assert float(rows[case][f"{name}_ml_p2.5"]) <= float(rows[case][f"{name}_ml_p97.5"])
                 for quantity in ("entropy", "mutual_information"):
                     image = read_array(tmp_path / "out" / "uncertainty" / f"{case}_{quantity}_{name}.nii.gz")
                     assert image.shape == label_map.shape and 0 < image.max() <= np.log(2) + 1e-5
@@ -114,6 +140,8 @@ class TestBesideThePredictions:
         rows = rows_of(tmp_path / "out" / "uncertainty" / "uncertainty.csv")
         assert list(rows) == ["a", "b"]
         assert 0 < float(rows["b"]["whole_tumor_disagreement"]) <= 1
+        low, high = (float(rows["b"][f"whole_tumor_ml_draws_p{level}"]) for level in (2.5, 97.5))
+        assert 0 < low < high
 
     def test_without_draws_there_are_no_tables(self, tiny_model, tmp_path):
         write_case(tmp_path / "images", "a")

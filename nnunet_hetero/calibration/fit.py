@@ -1,0 +1,76 @@
+"""From the records of all cases to what ``calibration.json`` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from nnunet_hetero.calibration.records import CaseRecord, Row, counts_of
+from nnunet_hetero.reliability.calibration_file import ALL_SUBSETS, Scores
+from nnunet_hetero.reliability.temperature import fitted_temperature, shrunk
+from nnunet_hetero.reliability.volume_scale import VolumeScale, stated_width
+
+
+def score_of(row: Row, by_disagreement: bool) -> float:
+    """How far off the size is, in units of the width that the model states, see `volume_scale`."""
+    scale = VolumeScale(row["voxel"], row["unit"])
+    distance = np.abs(np.diff(scale.place(np.array([row["true_size"], row["size"]]))))
+    return float((distance / stated_width(np.array([row["disagreement"]]), by_disagreement))[0])
+
+
+def seen_by_other_folds(rows: Iterable[Row]) -> set[str]:
+    """Patients with cases of several folds: each of these folds has trained on the patient's other cases."""
+    folds: dict[str, set[str]] = {}
+    for row in rows:
+        folds.setdefault(row["patient"], set()).add(row["fold"])
+    return {patient for patient, of_patient in folds.items() if len(of_patient) > 1}
+
+
+def fitted_scores(rows: Sequence[Row], regions: Sequence[str], by_disagreement: bool, joint: bool) -> Scores:
+    """The scores by region, subset and fold, one for each patient: the largest of the patient's cases.
+
+    Args:
+        rows: Of all cases.
+        regions: Names, in order.
+        by_disagreement: See `score_of`.
+        joint: Whether a patient's score is the largest over the regions, too, and the same for all of them.
+    """
+    largest: dict[tuple[str, str, str, str], float] = {}
+    for row in rows:
+        score = score_of(row, by_disagreement)
+        for region in regions if joint else [row["region"]]:
+            key = (region, row["subset"], row["fold"], row["patient"])
+            largest[key] = max(score, largest.get(key, 0.0))
+    scores: Scores = {region: {} for region in regions}
+    # Sorted by score: the order tells nothing of who is who.
+    for (region, subset, fold, _), score in sorted(largest.items(), key=lambda entry: entry[1]):
+        scores[region].setdefault(subset, {}).setdefault(fold, []).append(score)
+    return scores
+
+
+def fitted_temperatures(records: Sequence[CaseRecord], regions: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Temperatures by region and subset, see `nnunet_hetero.reliability.temperature`; `ALL_SUBSETS` is that of all.
+
+    Fitted on voxels inside of the region or of its prediction; each case counts the same.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for region in regions:
+        by_subset: dict[str, list[np.ndarray]] = {}
+        of_cases = []
+        for record in records:
+            shares = _shares(record, region)
+            if shares:
+                of_cases.append(np.mean(list(shares.values()), axis=0))
+            for subset, share in shares.items():
+                by_subset.setdefault(subset, []).append(share)
+        of_all = fitted_temperature(of_cases)
+        own = {subset: shrunk(fitted_temperature(cases), of_all, len(cases)) for subset, cases in by_subset.items()}
+        found[region] = {ALL_SUBSETS: of_all, **own}
+    return found
+
+
+def _shares(record: CaseRecord, region: str) -> dict[str, np.ndarray]:
+    """By subset, which part of the foreground's voxels is where; subsets without a foreground are left out."""
+    counts = {subset: counts_of(voxels, "foreground") for subset, voxels in record.voxels[region].items()}
+    return {subset: one / one.sum() for subset, one in counts.items() if one.sum()}

@@ -1,0 +1,107 @@
+"""Calibrate a model: collect, fit, write."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_hetero.calibration.collect import Collection, collect
+from nnunet_hetero.calibration.fit import fitted_scores, fitted_temperatures, seen_by_other_folds
+from nnunet_hetero.calibration.records import CaseRecord, Row
+from nnunet_hetero.calibration.request import CalibrationRequest
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.io.atomic_files import alone_in, replace_text
+from nnunet_hetero.reliability.calibration_file import Calibration
+from nnunet_hetero.reliability.conformal import patients_needed
+from nnunet_hetero.version import __version__
+
+ROWS_FILE = "rows.csv"
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """What `calibrate_model` found and wrote.
+
+    Args:
+        file: ``calibration.json``.
+        calibration: Its content.
+        rows: Of all cases that count.
+        records: Of all cases that count.
+        failed: By case, why it does not count.
+        left_out: Patients that do not count, since several folds have cases of them.
+    """
+
+    file: Path
+    calibration: Calibration
+    rows: list[Row]
+    records: list[CaseRecord]
+    failed: dict[str, str]
+    left_out: list[str]
+
+
+def calibrate_model(request: CalibrationRequest) -> CalibrationResult:
+    """Predict cases that the model has not seen from every subset of their modalities, and write ``calibration.json``.
+
+    Args:
+        request: Which model, and which cases.
+
+    Raises:
+        SettingsError: If the model or a fold does not exist, has seen the cases, or has no draws.
+        DataError: If there are no cases, a label map is missing, or no case could be used.
+    """
+    request.folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(request.folder):
+        collection = collect(request)
+        return _fitted(request, collection)
+
+
+def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationResult:
+    left_out = seen_by_other_folds(_rows(list(collection.records.values())))
+    records = [record for record in collection.records.values() if record.rows[0]["patient"] not in left_out]
+    if not records:
+        reasons = "\n".join(f"  {reason}" for reason in collection.failed.values())
+        raise DataError(f"No case is left to calibrate on.\n{reasons}".rstrip())
+    rows = _rows(records)
+    calibration = Calibration(
+        version=__version__,
+        model=collection.model,
+        together=collection.together,
+        level=request.level,
+        joint=request.joint,
+        by_disagreement=request.by_disagreement,
+        modalities=collection.modalities,
+        patients=len({row["patient"] for row in rows}),
+        scores=fitted_scores(rows, collection.regions, request.by_disagreement, request.joint),
+        temperatures=fitted_temperatures(records, collection.regions),
+    )
+    replace_text(request.folder / ROWS_FILE, _as_csv(rows))
+    file = calibration.write(Path(request.model_folder))
+    return CalibrationResult(file, calibration, rows, records, collection.failed, sorted(left_out))
+
+
+def without_interval(calibration: Calibration) -> dict[str, int]:
+    """Subsets that have too few patients for an interval of the level, and how many they have."""
+    needed = patients_needed(calibration.level)
+    patients: dict[str, int] = {}
+    for of_subsets in calibration.scores.values():
+        for subset, of_folds in of_subsets.items():
+            patients[subset] = sum(map(len, of_folds.values()))
+    return {subset: number for subset, number in patients.items() if number < needed}
+
+
+def _rows(records: Sequence[CaseRecord]) -> list[Row]:
+    rows: list[Row] = []
+    for record in records:
+        rows += record.rows
+    return rows
+
+
+def _as_csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(Row.__annotations__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
+    return text.getvalue()
