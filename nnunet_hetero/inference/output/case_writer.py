@@ -287,7 +287,7 @@ class CaseWriter:
         if self.calibration is None or prediction.statement is None or voxel.unit is None:
             return None
         said = (prediction.statement,) if self.calibration.together else prediction.of_folds
-        sizes, disagreement = ([getattr(one, what).tolist() for one in said] for what in ("sizes", "disagreement"))
+        sizes, disagreement = [one.sizes.tolist() for one in said], [one.disagreement.tolist() for one in said]
         return {
             "unit": voxel.unit,
             "voxel": voxel.size,

@@ -1,0 +1,37 @@
+"""What is kept of a case, as a file."""
+
+from __future__ import annotations
+
+import numpy as np
+from calibration.test_fit import row
+
+from nnunet_hetero.calibration.records import CaseRecord, counts_of
+from nnunet_hetero.io.provenance import Provenance
+from nnunet_hetero.reliability.temperature import BINS
+
+MADE_FROM = Provenance.of({}, {"draws": 10})
+COUNTS = {"foreground": [[1] * BINS, [0] * BINS], "brain": [[5] * BINS, [2] * BINS]}
+RECORD = CaseRecord([{**row("a", 3.0), "dice": None}], {"core": {"T1": COUNTS}}, {"T1": {"mean": 0.5}})
+
+
+def test_there_and_back(tmp_path):
+    file = tmp_path / "new" / "a.json"
+    RECORD.write(file, MADE_FROM)
+    assert CaseRecord.read(file, MADE_FROM) == RECORD
+    assert counts_of(RECORD.voxels["core"]["T1"], "brain").sum() == 7 * BINS
+    assert np.array_equal(counts_of(RECORD.voxels["core"]["T1"], "foreground")[0], np.ones(BINS))
+
+
+def test_made_from_something_else_it_does_not_count(tmp_path):
+    RECORD.write(tmp_path / "a.json", MADE_FROM)
+    assert CaseRecord.read(tmp_path / "a.json", Provenance.of({}, {"draws": 11})) is None
+    assert CaseRecord.read(tmp_path / "b.json", MADE_FROM) is None
+
+
+def test_a_damaged_one_is_put_aside(tmp_path, capsys):
+    RECORD.write(tmp_path / "a.json", MADE_FROM)
+    text = (tmp_path / "a.json").read_text()
+    for broken in (text[:-9], text.replace('"fold": "0"', '"fold": 0')):
+        (tmp_path / "a.json").write_text(broken)
+        assert CaseRecord.read(tmp_path / "a.json", MADE_FROM) is None
+        assert "a.json.damaged" in capsys.readouterr().out
