@@ -48,6 +48,10 @@ _SHORT = {
     "UHeMISTrainer": "uhemis",
     "UHVEDPaperTrainer": "paper",
     "MVAESamplingTrainer": "mvae",
+    "ModDropPlusTrainer": "moddrop_plus",
+    "DeMoSegTrainer": "demoseg",
+    "RFNetTrainer": "rfnet",
+    "M3AETrainer": "m3ae",
 }
 """Names for tables and folders; a trainer that is not here goes by its own."""
 
@@ -68,6 +72,10 @@ METHODS = {
         *map(_method, OUR_TRAINERS),
         Method("dropout_muon", "ModalityDropoutTrainer", _OUR_OPTIMISER),
         Method("uhemis_muon", "UHeMISTrainer", _OUR_OPTIMISER),
+        Method("moddrop_plus_muon", "ModDropPlusTrainer", _OUR_OPTIMISER),
+        Method("demoseg_muon", "DeMoSegTrainer", _OUR_OPTIMISER),
+        Method("rfnet_muon", "RFNetTrainer", _OUR_OPTIMISER),
+        Method("m3ae_muon", "M3AETrainer", _OUR_OPTIMISER),
     )
 }
 

@@ -49,8 +49,6 @@ class FeatureFusionUNet(PlannedNetwork, EncoderPerModality):
     ):
         features = architecture["features_per_stage"]
         config = config or HeteroModalConfig()
-        kind: type[Any] = FeatureFusion
-        fusion = fusion_of(config.fusion, kind, self.default_fusion, type(self).__name__)
         widths = encoder_widths(features, config)
         encoders = [
             FeatureEncoder(planned_backbone(architecture, widths, config.finest_convolutions))
@@ -59,7 +57,7 @@ class FeatureFusionUNet(PlannedNetwork, EncoderPerModality):
         plan = decoder_plan(architecture, encoders[0].backbone)
         super().__init__(num_modalities, widths, plan.strides)
         self.encoders = nn.ModuleList(encoders)
-        fusions = [fusion(width, num_modalities, len(plan.strides[0]), config) for width in widths]
+        fusions = self.fusions_at(widths, num_modalities, len(plan.strides[0]), num_outputs, config)
         self.decoder = LatentDecoder(
             plan,
             [level.out_channels for level in fusions],
@@ -70,6 +68,26 @@ class FeatureFusionUNet(PlannedNetwork, EncoderPerModality):
         )
         initialise_as_nnunet(self.encoders, self.decoder)
         self.fusions = nn.ModuleList(fusions)
+
+    @classmethod
+    def fusions_at(
+        cls, widths: Sequence[int], num_modalities: int, dimension: int, num_outputs: int, config: HeteroModalConfig
+    ) -> list[FeatureFusion]:
+        """The fusion of every level, finest first.
+
+        Args:
+            widths: Channels of a modality's features at every level.
+            num_modalities: M.
+            dimension: 2 or 3.
+            num_outputs: K, the number of segmentation heads.
+            config: The method's settings.
+
+        Raises:
+            SettingsError: If the setting ``fusion`` names none that this network can use.
+        """
+        kind: type[Any] = FeatureFusion
+        fusion = fusion_of(config.fusion, kind, cls.default_fusion, cls.__name__)
+        return [fusion(width, num_modalities, dimension, config) for width in widths]
 
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Tensor:
         """What the fusion makes of the features of a level."""

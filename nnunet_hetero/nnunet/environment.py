@@ -13,10 +13,14 @@ EXT_TRAINER = "nnUNet_extTrainer"
 DEFAULT_TRAINER = "HeteroModalVAETrainer"
 OUR_TRAINERS = {
     DEFAULT_TRAINER: "nnunet_hetero.training.vae_trainer:HeteroModalVAETrainer",
+    "DeMoSegTrainer": "nnunet_hetero.training.published.demoseg:DeMoSegTrainer",
     "FeatureFusionTrainer": "nnunet_hetero.training.comparators:FeatureFusionTrainer",
     "HeMISTrainer": "nnunet_hetero.training.comparators:HeMISTrainer",
+    "M3AETrainer": "nnunet_hetero.training.published.m3ae:M3AETrainer",
     "MVAESamplingTrainer": "nnunet_hetero.training.comparators:MVAESamplingTrainer",
+    "ModDropPlusTrainer": "nnunet_hetero.training.published.moddrop_plus:ModDropPlusTrainer",
     "ModalityDropoutTrainer": "nnunet_hetero.training.comparators:ModalityDropoutTrainer",
+    "RFNetTrainer": "nnunet_hetero.training.published.rfnet:RFNetTrainer",
     "SubsetTrainer": "nnunet_hetero.training.comparators:SubsetTrainer",
     "UHVEDPaperTrainer": "nnunet_hetero.training.paper_trainer:UHVEDPaperTrainer",
     "UHeMISTrainer": "nnunet_hetero.training.comparators:UHeMISTrainer",

@@ -52,6 +52,10 @@ VARIANTS = {
     "UHeMISTrainer": Variant(validated=True),
     "HeMISTrainer": Variant(configuration="2d"),
     "UHVEDPaperTrainer": Variant(OURS, stochastic=True, completes=True),
+    "ModDropPlusTrainer": Variant(),
+    "DeMoSegTrainer": Variant(),
+    "RFNetTrainer": Variant(),
+    "M3AETrainer": Variant({"num_epochs": 4, "num_iterations_per_epoch": 1}),
     "MVAESamplingTrainer": Variant({"random_subsets": 2}, stochastic=True, completes=True),
 }
 

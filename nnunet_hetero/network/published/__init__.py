@@ -1,0 +1,1 @@
+"""Networks of other publications, inside the plans of nnU-Net, to compare with."""

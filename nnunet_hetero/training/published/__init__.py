@@ -1,0 +1,1 @@
+"""Trainers of other publications' networks, to compare with."""
