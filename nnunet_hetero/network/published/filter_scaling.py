@@ -8,7 +8,7 @@ every filter of the first convolution and every bias.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +78,7 @@ class FilterScaledUNet(EarlyFusionUNet):
     def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
         """One level: what the scaled convolution makes of the images, ``(B, C, *spatial)``."""
         encoded = list(encoded)
-        (images,) = super().fuse(encoded, batch_size, spatial)
+        images = cast(Tensor, super().fuse(encoded, batch_size, spatial)[0])
         code = images.new_zeros((batch_size, self.num_modalities))
         for channel, _, samples in encoded:
             code[samples.index, channel] = 1
@@ -91,8 +91,9 @@ class FilterScaledUNet(EarlyFusionUNet):
         return [self._seen(x, subset) for subset in available]
 
     def _seen(self, x: Tensor, available: Tensor) -> Seen:
-        (features,), _ = self.fused(x, available)
-        return Seen(self.decode([features]), features)  # type: ignore[list-item]  # this network's level is a tensor
+        levels, _ = self.fused(x, available)
+        features = cast(Tensor, levels[0])
+        return Seen(self.decode([features]), features)
 
 
 def _take_first_convolution(unet: nn.Module) -> _ConvNd:

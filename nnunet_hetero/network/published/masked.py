@@ -36,13 +36,13 @@ class MaskedUNet(EarlyFusionUNet):
     ):
         super().__init__(unet, num_modalities, subset)
         self.substitute = nn.Parameter(torch.zeros(1, num_modalities, *patch))
-        finest = self.decoder.seg_layers[-1]
+        finest = self.unet.decoder.seg_layers[-1]
         self.num_outputs = finest.out_channels
         wider = type(finest)(finest.in_channels, self.num_outputs + num_modalities, 1, bias=finest.bias is not None)
         nn.init.kaiming_normal_(wider.weight, a=1e-2)
         if wider.bias is not None:
             nn.init.zeros_(wider.bias)
-        self.decoder.seg_layers[-1] = wider
+        self.unet.decoder.seg_layers[-1] = wider
 
     @classmethod
     def from_plans(
@@ -66,11 +66,11 @@ class MaskedUNet(EarlyFusionUNet):
     def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Level]:
         """One level: the images ``(B, M, *spatial)``; the learned image where a modality is absent."""
         encoded = list(encoded)
-        (images,) = super().fuse(encoded, batch_size, spatial)
+        images = cast(Tensor, super().fuse(encoded, batch_size, spatial)[0])
         seen = torch.zeros((batch_size, self.num_modalities), dtype=torch.bool, device=images.device)
         for channel, _, samples in encoded:
             seen[samples.index, channel] = True
-        return [self._substituted(cast(Tensor, images), seen.view(*seen.shape, *[1] * len(spatial)))]
+        return [self._substituted(images, seen.view(*seen.shape, *[1] * len(spatial)))]
 
     def decode(self, levels: Sequence[Tensor]) -> Tensor | list[Tensor]:
         """The U-Net on the images; its first K outputs."""

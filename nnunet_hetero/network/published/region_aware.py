@@ -9,7 +9,7 @@ share segments from each alone, which is a loss and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from nnunet_hetero.network.fusing.rows import Rows
 from nnunet_hetero.network.fusions import FeatureFusion, Part
 from nnunet_hetero.network.hetero_network import EncodedModality
 from nnunet_hetero.network.latent_decoder import LatentDecoder
-from nnunet_hetero.network.per_modality import restricted
+from nnunet_hetero.network.per_modality import FeatureEncoder, restricted
 from nnunet_hetero.network.planned import decoder_plan, initialise_as_nnunet
 
 SMALL = 1e-5
@@ -135,7 +135,7 @@ class RegionAwareUNet(FeatureFusionUNet):
         config: HeteroModalConfig | None = None,
     ):
         super().__init__(architecture, num_modalities, num_outputs, deep_supervision, config)
-        plan = decoder_plan(architecture, self.encoders[0].backbone)
+        plan = decoder_plan(architecture, cast(FeatureEncoder, self.encoders[0]).backbone)
         convolutions = architecture["n_conv_per_stage_decoder"]
         self.shared_decoder = LatentDecoder(plan, self.channels, self.channels, num_outputs, convolutions, False)
         initialise_as_nnunet(self.shared_decoder)
@@ -169,7 +169,7 @@ class RegionAwareUNet(FeatureFusionUNet):
         levels, maps = [], []
         for level, shape in enumerate(self.fused_shapes(batch_size, spatial)):
             parts = [Part(part.channel, part.features[level], part.samples.as_tensor(device)) for part in encoded]
-            fused, logits = self.fusions[level].with_map(parts, shape, device)
+            fused, logits = cast(RegionAwareFusion, self.fusions[level]).with_map(parts, shape, device)
             levels.append(fused)
             if logits is not None:
                 maps.append(logits)

@@ -89,5 +89,5 @@ def visible_blocks(images: Tensor, shown: Tensor) -> Tensor:
     seen = torch.rand(*shown.shape, *counts, device=images.device) >= HIDDEN
     for axis, edge in enumerate(edges, start=2):
         seen = seen.repeat_interleave(edge, dim=axis)
-    inside = seen[(slice(None), slice(None), *(slice(size) for size in spatial))]
-    return inside & shown.view(*shown.shape, *[1] * len(spatial))
+    inside = (slice(None), slice(None), *map(slice, spatial))
+    return seen[inside] & shown.view(*shown.shape, *[1] * len(spatial))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.network.published.region_aware import RegionAwareFusion, RegionAwareUNet
 from nnunet_hetero.training.comparators import FeatureFusionTrainer
 
@@ -13,7 +12,7 @@ from nnunet_hetero.training.comparators import FeatureFusionTrainer
 class RFNetTrainer(FeatureFusionTrainer):
     """Trains `RegionAwareUNet`: the segmentation, that of each modality alone, and the rough maps of all levels."""
 
-    network_class: type[HeteroNetwork] = RegionAwareUNet
+    network_class = RegionAwareUNet
 
     def initialize(self) -> None:
         """Build the network, which is told whether regions overlap."""
