@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -136,7 +137,7 @@ def files_of(tree: Tree, uid: str) -> list[tuple[str, Any]]:
     Raises:
         DataError: If a file cannot be read beside those of the series, for it may be one of them.
     """
-    found = scan(tree, tree.names)
+    found = _remembered(tree, tree.stamps())
     files = found.series.get(uid, [])
     folders = {name.rpartition("/")[0] for name, _ in files}
     for name, problem in found.unreadable.items():
@@ -146,6 +147,12 @@ def files_of(tree: Tree, uid: str) -> list[tuple[str, Any]]:
                 "be one of its slices. Copy it again, or move it away if it is none."
             )
     return files
+
+
+@functools.lru_cache(maxsize=4)
+def _remembered(tree: Tree, stamps: tuple[tuple[int, int], ...]) -> Scan:
+    """What lies in a tree, read once although several questions are asked of each of its series."""
+    return scan(tree, tree.names)
 
 
 def headers_of(place: str, uid: str, folder: Path) -> list[Any]:

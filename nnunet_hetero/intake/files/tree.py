@@ -25,7 +25,9 @@ _ENCRYPTED = 1
 
 
 class Tree(Protocol):
-    """Files that lie together."""
+    """Files that lie together; equal if they are the same files."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def root(self) -> Path:
@@ -40,6 +42,9 @@ class Tree(Protocol):
 
     def on_disk(self, name: str, scratch: Path) -> Path:
         """Path of one of its files, unpacked below ``scratch`` if it lies in a zip."""
+
+    def stamps(self) -> tuple[tuple[int, int], ...]:
+        """Size in bytes and time of change, ns, of its files: what was read of them holds while these are the same."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,10 @@ class FolderTree:
     def on_disk(self, name: str, scratch: Path) -> Path:
         """See `Tree`."""
         return self.root / name
+
+    def stamps(self) -> tuple[tuple[int, int], ...]:
+        """See `Tree`."""
+        return tuple(_stamp(self.root / name) for name in self.names)
 
 
 @dataclass(frozen=True)
@@ -87,9 +96,18 @@ class ZipTree:
             shutil.copyfileobj(source, copy)
         return target
 
+    def stamps(self) -> tuple[tuple[int, int], ...]:
+        """See `Tree`."""
+        return (_stamp(self.root),)
+
     @cached_property
     def _archive(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self.root)
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def folder_tree(folder: Path) -> FolderTree:

@@ -39,6 +39,14 @@ def test_both_are_read_alike(folder, archive, tmp_path):
             assert unpack(tree, name, tmp_path / "scratch").read_bytes() == content
 
 
+def test_stamps_tell_of_a_change(folder, archive):
+    for tree, changed in ((folder_tree(folder), folder / "c.txt"), (zip_tree(archive), archive)):
+        before = tree.stamps()
+        assert before == tree.stamps()
+        changed.write_bytes(changed.read_bytes() + b"3")
+        assert before != tree.stamps()
+
+
 def test_links_are_followed_once(folder):
     (folder / "loop").symlink_to(folder)
     (folder / ".t1.nii.gz.icloud").write_bytes(b"")
