@@ -67,7 +67,7 @@ def write_segmentation(
     masks = _masks(label_map, labels, stack.geometry, what)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing_by_name(target) as draft:
-        _segmentation(masks, _sources(tree, stack)).save_as(draft)
+        _segmentation(_by_source(masks, stack), _sources(tree, stack)).save_as(draft)
         _require_same(draft, masks, stack, target)
 
 
@@ -107,6 +107,13 @@ def _sources(tree: Tree, stack: Stack) -> list[Any]:
                 setattr(source, keyword, None)
         sources.append(source)
     return sources
+
+
+def _by_source(masks: Mapping[str, np.ndarray], stack: Stack) -> dict[str, np.ndarray]:
+    """The masks with their slices in the order of the frames, if all lie in one file."""
+    alone = stack.slices[0].alone
+    order = np.argsort([0 if alone else one.frame for one in stack.slices], kind="stable")
+    return {name: mask[:, :, order] for name, mask in masks.items()}
 
 
 def _segmentation(masks: Mapping[str, np.ndarray], sources: list[Any]) -> Any:
@@ -163,9 +170,9 @@ def _require_same(draft: Path, masks: Mapping[str, np.ndarray], stack: Stack, ta
         if differing:
             raise DataError(f"{target}: {differing} voxels of '{name}' are not where they belong. Please report it.")
     data = require("pydicom", PURPOSE).dcmread(draft, stop_before_pixels=True)
-    slices = {str(header.SOPInstanceUID): place for place, header in enumerate(stack.headers)}
+    own = [(str(one.header.SOPInstanceUID), None if one.alone else one.frame) for one in stack.slices]
     for groups in data.PerFrameFunctionalGroupsSequence:
         first = frame_affine(data, groups)[:, 2]
         place = float((first - stack.geometry.origin) @ stack.geometry.direction[:, 2] / stack.geometry.spacing[2])
-        if [slices.get(source) for source in sources_of(groups)] != [round(place)]:
+        if sources_of(groups) != [own[round(place)]]:
             raise DataError(f"{target}: a frame refers to another image than the one at its place. Please report it.")

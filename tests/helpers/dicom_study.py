@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
+from highdicom.legacy import LegacyConvertedEnhancedMRImage
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence as Sequence_
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRLittleEndian,
@@ -201,3 +203,29 @@ def edit(file: Path, remove: Sequence[str] = (), **elements: Any) -> None:
     for keyword in remove:
         delattr(dataset, keyword)
     dataset.save_as(file)
+
+
+def header(**elements: Any) -> Dataset:
+    """A dataset in memory; lists of datasets become sequences."""
+    dataset = Dataset()
+    for keyword, value in elements.items():
+        setattr(
+            dataset, keyword, Sequence_(value) if keyword.endswith("Sequence") and isinstance(value, list) else value
+        )
+    return dataset
+
+
+def as_enhanced(folder: Path, order: Sequence[int] | None = None) -> str:
+    """Make one file of the slices of a series, in the order of their acquisition or another; returns its UID."""
+    files = sorted(folder.iterdir())
+    slices = [pydicom.dcmread(file) for file in files]
+    slices = [slices[place] for place in order or range(len(slices))]
+    uid = generate_uid()
+    made = LegacyConvertedEnhancedMRImage(
+        slices, series_instance_uid=uid, series_number=7, sop_instance_uid=generate_uid(), instance_number=1
+    )
+    made.SeriesDescription = slices[0].SeriesDescription
+    for file in files:
+        file.unlink()
+    made.save_as(folder / "all.dcm")
+    return uid

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from helpers.dicom_study import MAY_BE_REMOVED, edit, oblique_affine
+from helpers.dicom_study import MAY_BE_REMOVED, as_enhanced, edit, oblique_affine
 from helpers.phantoms import phantom
 
 from nnunet_hetero.cases.orientation import reoriented
@@ -140,6 +140,18 @@ def test_a_study_in_a_zip_that_was_anonymised(study, written, tmp_path):
     shutil.make_archive(str(tmp_path / "in/Fall 1"), "zip", tmp_path / "export")
     write_segmentation(written[1], REGIONS, row_of(tmp_path / "in"), tmp_path / "in", tmp_path / "a.dcm")
     assert np.array_equal(pydicom.dcmread(tmp_path / "a.dcm").pixel_array, pydicom.dcmread(written[2]).pixel_array)
+
+
+def test_all_slices_in_one_file(study, written, tmp_path):
+    """Frames refer to frames, whatever their order."""
+    row, label_map, file = written
+    shutil.copytree(study / row.place, tmp_path / "in/a")
+    as_enhanced(tmp_path / "in/a", order=(3, 1, 0, 2, *range(4, 24)))
+    (enhanced,) = find_series(tmp_path / "in", BRATS)
+    assert enhanced.modality == "T1c"
+    write_segmentation(label_map, REGIONS, enhanced, tmp_path / "in", tmp_path / "a.dcm")
+    found, before = pydicom.dcmread(tmp_path / "a.dcm"), pydicom.dcmread(file)
+    assert found.pixel_array.sum() == before.pixel_array.sum() > 0
 
 
 def test_another_grid(study, written, tmp_path):

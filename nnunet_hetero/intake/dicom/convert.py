@@ -14,9 +14,9 @@ import numpy as np
 from nnunet_hetero.cases.geometry import TOLERANCE, Geometry, numbers, read_geometry
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.extra import require
-from nnunet_hetero.intake.dicom.facts import number
 from nnunet_hetero.intake.dicom.scan import files_of
 from nnunet_hetero.intake.dicom.stack import Stack, stack_of
+from nnunet_hetero.intake.dicom.values import number
 from nnunet_hetero.intake.files.tree import Tree, unpack
 
 PATIENCE = 1800
@@ -45,10 +45,16 @@ def convert(tree: Tree, uid: str, scratch: Path) -> Path:
     stack = stack_at(tree, uid)
     folder = scratch / "slices"
     folder.mkdir(parents=True)
-    for place, name in enumerate(stack.files):
+    in_order = _is_numbered_in_order(stack)
+    for place, name in enumerate(stack.files, 1):
         file = unpack(tree, name, scratch / "unpacked")
-        _require_whole(file, name)
-        _link(file, folder / f"{place:06d}.dcm")
+        data = _read_whole(file, name)
+        target = folder / f"{place:06d}.dcm"
+        if in_order:
+            _link(file, target)
+        else:
+            data.InstanceNumber = place
+            data.save_as(target)
     made = _run(folder, scratch)
     _require_same_grid(read_geometry(made), stack.geometry)
     return made
@@ -66,7 +72,14 @@ def stack_at(tree: Tree, uid: str) -> Stack:
     return stack_of(files)
 
 
-def _require_whole(file: Path, name: str) -> None:
+def _is_numbered_in_order(stack: Stack) -> bool:
+    """Whether slices are numbered as they lie: dcm2niix may take others, as of an interleaved acquisition, for 4D."""
+    numbered = [number(one.header, "InstanceNumber") or 0.0 for one in stack.slices if one.alone]
+    steps = np.diff(numbered)
+    return bool(np.all(steps > 0) or np.all(steps < 0))
+
+
+def _read_whole(file: Path, name: str) -> Any:
     pydicom = require("pydicom", "A case has DICOM files; reading them")
     try:
         data = pydicom.dcmread(file, force=True)
@@ -76,10 +89,13 @@ def _require_whole(file: Path, name: str) -> None:
     expected = _bytes_of(data)
     if str(getattr(data.file_meta, "TransferSyntaxUID", UNCOMPRESSED[0])) in UNCOMPRESSED and found < expected:
         raise DataError(f"{name} is cut short: {found} of {expected} bytes of voxels. Copy or export it again.")
+    return data
 
 
 def _bytes_of(data: Any) -> int:
-    sizes: Sequence[float] = [number(data, name) or 1 for name in ("Rows", "Columns", "SamplesPerPixel")]
+    sizes: Sequence[float] = [
+        number(data, name) or 1 for name in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames")
+    ]
     return int(np.prod(sizes) * (number(data, "BitsAllocated") or 8) / 8)
 
 

@@ -28,7 +28,7 @@ def find_dicom(tree: Tree, names: Iterable[str], place: str, vocabulary: Vocabul
     for uid, files in found.series.items():
         inner = common_folder([name for name, _ in files])
         below = f"{place}/{inner}".rstrip("/") if isinstance(tree, FolderTree) else place
-        facts = facts_of([header for _, header in files], (inner or place).rpartition("/")[2])
+        facts = facts_of(files, (inner or place).rpartition("/")[2])
         yield Candidate(f"{below}#{uid}", verdict_of_series(facts, vocabulary), facts.is_derived, facts.part)
     for name, problem in found.unreadable.items():
         joint = "/" if isinstance(tree, FolderTree) else "#"

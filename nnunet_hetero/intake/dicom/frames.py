@@ -55,15 +55,17 @@ def frame_affine(data: Any, groups: Any) -> np.ndarray:
     return np.stack([cosines[:3] * float(between_columns), cosines[3:] * float(between_rows), first], axis=1)
 
 
-def sources_of(groups: Any) -> list[str]:
-    """SOPInstanceUID of each image that a frame was made from.
+def sources_of(groups: Any) -> list[tuple[str, int | None]]:
+    """SOPInstanceUID of each image that a frame was made from, and which of its frames, None if it is not said.
 
     Args:
         groups: The frame's item of PerFrameFunctionalGroupsSequence.
     """
-    found: list[str] = []
+    found = []
     for derivation in groups.get("DerivationImageSequence", ()):
-        found += [str(image.ReferencedSOPInstanceUID) for image in derivation.get("SourceImageSequence", ())]
+        for image in derivation.get("SourceImageSequence", ()):
+            frame = image.get("ReferencedFrameNumber")
+            found.append((str(image.ReferencedSOPInstanceUID), None if frame is None else int(frame)))
     return found
 
 

@@ -22,18 +22,12 @@ DIRECTORY = "1.2.840.10008.1.3.10"
 
 TAGS = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID"),
-    *(
-        "Modality",
-        "SeriesDescription",
-        "ProtocolName",
-        "SeriesNumber",
-        "ImageType",
-        "ScanningSequence",
-        "BodyPartExamined",
-    ),
+    *("Modality", "SeriesDescription", "ProtocolName", "ImageType", "ScanningSequence", "BodyPartExamined"),
     *("EchoTime", "RepetitionTime", "InversionTime", "DiffusionBValue", "ContrastBolusAgent", "InstanceNumber"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames"),
     *("TemporalPositionIdentifier", "AcquisitionNumber", "GantryDetectorTilt", "SamplesPerPixel", "BitsAllocated"),
+    *("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence", "ContrastBolusAgentSequence"),
+    *("EchoPulseSequence", "EchoPlanarPulseSequence"),
 )
 
 _MAGIC = b"DICM"

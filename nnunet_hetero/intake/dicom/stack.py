@@ -10,8 +10,9 @@ import numpy as np
 
 from nnunet_hetero.cases.geometry import TOLERANCE, Geometry, numbers
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.intake.dicom.facts import number, text, values
-from nnunet_hetero.intake.dicom.facts import numbers as numbers_in
+from nnunet_hetero.intake.dicom.slices import Slice, slices_of
+from nnunet_hetero.intake.dicom.values import number, text, values
+from nnunet_hetero.intake.dicom.values import numbers as numbers_in
 
 SAME_PLACE = 0.01
 """Slices closer than this share of the usual distance lie at one place."""
@@ -33,60 +34,51 @@ class Stack:
     """Slices in the order in which they lie.
 
     Args:
-        files: Name of each file.
-        headers: pydicom dataset of each.
+        slices: The slices.
         geometry: The grid: axes are columns (to the right of a slice), rows (downwards), slices; mm, LPS.
     """
 
-    files: tuple[str, ...]
-    headers: tuple[Any, ...]
+    slices: tuple[Slice, ...]
     geometry: Geometry
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that hold them."""
+        return tuple(dict.fromkeys(one.file for one in self.slices))
 
 
 def stack_of(files: Sequence[tuple[str, Any]]) -> Stack:
     """Put the slices of a series in order.
 
     Args:
-        files: Name and header of each.
+        files: Name and header of each file.
 
     Raises:
-        DataError: If they are no volume: a file that holds several frames, slices of different sizes or directions, the
-            same slice twice, several volumes (4D), slices missing, uneven distances, or a tilted gantry. What was
-            found, expected, and what to do.
+        DataError: If they are no volume: slices of different sizes or directions, the same slice twice, several volumes
+            (4D), slices missing, uneven distances, or a tilted gantry. What was found, expected, and what to do.
     """
-    _require_single_frames(files)
-    first = files[0][1]
-    directions = _shared(files, "ImageOrientationPatient", 6, 1e-4, "directions").reshape(2, 3)
-    spacing = _shared(files, "PixelSpacing", 2, 1e-4, "edges of a pixel")  # between rows, between columns
-    rows, columns = _sizes(files)
     _require_once(files)
+    slices = slices_of(files)
+    if not slices:
+        raise DataError(f"{files[0][0]} has several frames and does not say where they lie. Export the series again.")
+    named = [(str(one), one.header) for one in slices]
+    directions = _shared(named, "ImageOrientationPatient", 6, 1e-4, "directions").reshape(2, 3)
+    spacing = _shared(named, "PixelSpacing", 2, 1e-4, "edges of a pixel")  # between rows, between columns
+    rows, columns = _sizes(named)
+    if len(slices) < 2:
+        raise DataError(f"it has one slice, {slices[0]}; a volume has several. Is the export complete?")
     normal = np.cross(directions[0], directions[1])
-    positions = np.stack([_position(name, header) for name, header in files])
+    positions = np.stack([_position(name, header) for name, header in named])
     order = np.argsort(positions @ normal, kind="stable")
-    ordered = [files[place] for place in order]
     positions = positions[order]
-    if len(files) < 2:
-        raise DataError(f"it has one slice, {files[0][0]}; a volume has several. Is the export complete?")
-    step = _step(ordered, positions @ normal)
-    _require_upright(first, positions, normal, spacing)
+    step = _step([named[place] for place in order], positions @ normal)
+    _require_upright(named[0][1], positions, normal, spacing)
     axes = np.stack([directions[0], directions[1], normal], axis=1)
-    geometry = Geometry(
-        (columns, rows, len(files)), np.array([spacing[1], spacing[0], step]), axes, positions[0].astype(float)
-    )
+    geometry = Geometry((columns, rows, len(slices)), np.array([spacing[1], spacing[0], step]), axes, positions[0])
     problem = geometry.problem()
     if problem:
         raise DataError(problem)
-    return Stack(tuple(name for name, _ in ordered), tuple(header for _, header in ordered), geometry)
-
-
-def _require_single_frames(files: Sequence[tuple[str, Any]]) -> None:
-    for name, header in files:
-        frames = int(number(header, "NumberOfFrames") or 1)
-        if frames > 1:
-            raise DataError(
-                f"{name} is a multi-frame object with {frames} frames; expected is a file per slice. Export it as "
-                'single-frame DICOM ("classic"), or convert it to NIfTI yourself and check it: dcm2niix FOLDER.'
-            )
+    return Stack(tuple(slices[place] for place in order), geometry)
 
 
 def _shared(files: Sequence[tuple[str, Any]], name: str, length: int, tolerance: float, what: str) -> np.ndarray:

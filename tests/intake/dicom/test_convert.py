@@ -6,10 +6,12 @@ import shutil
 import subprocess
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
-from helpers.dicom_study import TAGS, oblique_affine, write_series
+from helpers.dicom_study import TAGS, as_enhanced, oblique_affine, write_series
 from helpers.phantoms import phantom
+from pydicom.uid import JPEGLSLossless, RLELossless
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom import convert as converting
@@ -33,6 +35,43 @@ def test_voxels_and_places(series, tmp_path):
         point = affine[:3, :3] @ index + affine[:3, 3]
         found[index] = image[image.TransformPhysicalPointToIndex([float(value) for value in point])]
     assert np.array_equal(found, data) and data.any()
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+def test_compressed_slices(series, tmp_path, syntax):
+    tree, uid, data = series
+    for name in tree.names:
+        dataset = pydicom.dcmread(tree.root / name)
+        dataset.compress(syntax)
+        dataset.save_as(tree.root / name)
+    image = sitk.ReadImage(str(convert(tree, uid, tmp_path / "scratch")))
+    assert sitk.GetArrayFromImage(image).sum() == data.sum()
+
+
+def test_scaled_values(tmp_path):
+    """Of CT, values in Hounsfield units."""
+    data, tags = phantom(1)["t2"][:, :, 10:14], {"Modality": "CT", "RescaleSlope": 2, "RescaleIntercept": -1000}
+    uid = write_series(tmp_path / "in", data, oblique_affine(), tags)
+    image = sitk.ReadImage(str(convert(folder_tree(tmp_path / "in"), uid, tmp_path / "scratch")))
+    values = sitk.GetArrayFromImage(image)
+    assert (values.min(), values.max()) == (-1000, 2 * int(data.max()) - 1000)
+
+
+def test_an_enhanced_object(series, tmp_path):
+    tree, uid, _ = series
+    plain = sitk.ReadImage(str(convert(tree, uid, tmp_path / "plain")))
+    uid = as_enhanced(tree.root, order=(3, 1, 0, 2, *range(4, 12)))
+    image = sitk.ReadImage(str(convert(folder_tree(tree.root), uid, tmp_path / "scratch")))
+    assert np.array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(plain))
+    assert np.allclose(image.GetOrigin(), plain.GetOrigin(), atol=1e-3)
+
+
+@pytest.mark.parametrize("slices", [2, 3, 4, 5, 8])
+def test_few_slices_that_were_acquired_interleaved(tmp_path, slices):
+    data = phantom(1)["t2"][:, :, 10 : 10 + slices]
+    uid = write_series(tmp_path / "in", data, oblique_affine(), TAGS["t2"])
+    image = sitk.ReadImage(str(convert(folder_tree(tmp_path / "in"), uid, tmp_path / "scratch")))
+    assert np.array_equal(sitk.GetArrayFromImage(image), data.transpose(2, 1, 0)[:, ::-1])
 
 
 def test_a_slice_that_is_cut_short(series, tmp_path):

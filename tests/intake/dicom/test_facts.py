@@ -1,35 +1,43 @@
-"""Values of headers, whatever scanners write there."""
+"""What a proposal needs to know of a series."""
 
 from __future__ import annotations
 
-import numpy as np
-from pydicom.dataset import Dataset
+from helpers.dicom_study import header
 
-from nnunet_hetero.intake.dicom.facts import facts_of, number, numbers, text, values
-
-
-def header(**elements) -> Dataset:
-    dataset = Dataset()
-    for keyword, value in elements.items():
-        setattr(dataset, keyword, value)
-    return dataset
-
-
-def test_values():
-    one = header(ImageType=["original", " primary "], EchoTime="3.5", PixelSpacing=[1, 2], ScanningSequence="SE")
-    assert values(one, "ImageType") == ["original", "primary"]
-    assert text(one, "SeriesDescription") == "" and number(one, "InversionTime") is None
-    assert number(one, "EchoTime") == 3.5
-    assert np.array_equal(numbers(one, "PixelSpacing", 2), [1, 2])
-    assert numbers(one, "PixelSpacing", 3) is None and numbers(one, "ImageType", 2) is None
-    assert values(header(EchoTime=None, ContrastBolusAgent=""), "EchoTime") == []
+from nnunet_hetero.intake.dicom.facts import facts_of
 
 
 def test_a_series():
     directions = ([1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 1, 1e-4], [1, 0, 0, 0, 0, 1])
     headers = [header(Modality="MR", ImageOrientationPatient=list(cosines)) for cosines in directions]
     headers[1].DiffusionBValue = 1000.0
-    headers[0].NumberOfFrames = 3
-    facts = facts_of(headers, "S1")
-    assert (facts.modality, facts.images, facts.orientations, facts.b_value) == ("MR", 5, 2, 1000.0)
+    facts = facts_of([("a", one) for one in headers], "S1")
+    assert (facts.modality, facts.images, facts.orientations, facts.b_value) == ("MR", 3, 2, 1000.0)
     assert facts.folder == "S1" and not facts.is_derived
+
+
+def test_an_enhanced_object():
+    """All slices in one file, times and agent in nested groups."""
+    shared = header(
+        MREchoSequence=[header(EffectiveEchoTime=95.0)],
+        MRTimingAndRelatedParametersSequence=[header(RepetitionTime=5000.0)],
+        MRImageFrameTypeSequence=[header(FrameType=["ORIGINAL", "PRIMARY"])],
+    )
+    enhanced = header(
+        Modality="MR",
+        NumberOfFrames=2,
+        EchoPulseSequence="SPIN",
+        EchoPlanarPulseSequence="YES",
+        ContrastBolusAgentSequence=[header(CodeMeaning="Gadobutrol")],
+        SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=[header(), header()],
+    )
+    facts = facts_of([("a", enhanced)], "")
+    assert (facts.images, facts.echo_time, facts.repetition_time) == (2, 95.0, 5000.0)
+    assert facts.scanning_sequence == ("SE", "EP") and facts.agent == "Gadobutrol"
+    assert facts.image_type == ("ORIGINAL", "PRIMARY")
+
+
+def test_frames_without_places():
+    facts = facts_of([("a", header(Modality="US", NumberOfFrames=7))], "")
+    assert (facts.modality, facts.images) == ("US", 1)

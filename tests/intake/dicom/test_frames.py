@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.dicom_study import oblique_affine
+from helpers.dicom_study import header, oblique_affine
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 
 from nnunet_hetero.cases.geometry import Geometry
 from nnunet_hetero.errors import DataError
@@ -18,29 +17,22 @@ AFFINE = oblique_affine(6, (1.0, 2.0, 3.0))
 GRID = Geometry((5, 6, 4), np.array([1.0, 2, 3]), AFFINE[:3, :3] / [1, 2, 3], AFFINE[:3, 3])
 
 
-def item(**elements) -> Dataset:
-    dataset = Dataset()
-    for keyword, value in elements.items():
-        setattr(dataset, keyword, Sequence(value) if keyword.endswith("Sequence") else value)
-    return dataset
-
-
 def frame(place: int, segment: int, shift: float = 0.0) -> Dataset:
     position = AFFINE[:3, :3] @ (0, 0, place) + AFFINE[:3, 3] + shift
-    return item(
-        PlanePositionSequence=[item(ImagePositionPatient=[*position])],
-        SegmentIdentificationSequence=[item(ReferencedSegmentNumber=segment)],
+    return header(
+        PlanePositionSequence=[header(ImagePositionPatient=[*position])],
+        SegmentIdentificationSequence=[header(ReferencedSegmentNumber=segment)],
     )
 
 
 def segmentation(monkeypatch, frames, pixels):
     cosines = (AFFINE[:3, :2] / [1, 2]).T.ravel()
     data = SimpleNamespace(
-        SegmentSequence=[item(SegmentNumber=1, SegmentLabel="a"), item(SegmentNumber=2, SegmentLabel="b")],
+        SegmentSequence=[header(SegmentNumber=1, SegmentLabel="a"), header(SegmentNumber=2, SegmentLabel="b")],
         SharedFunctionalGroupsSequence=[
-            item(
-                PlaneOrientationSequence=[item(ImageOrientationPatient=[*cosines])],
-                PixelMeasuresSequence=[item(PixelSpacing=[2.0, 1.0])],
+            header(
+                PlaneOrientationSequence=[header(ImageOrientationPatient=[*cosines])],
+                PixelMeasuresSequence=[header(PixelSpacing=[2.0, 1.0])],
             )
         ],
         PerFrameFunctionalGroupsSequence=frames,
@@ -72,6 +64,10 @@ def test_a_frame_elsewhere(monkeypatch, tmp_path, place, shift):
 
 
 def test_sources():
-    image = item(ReferencedSOPInstanceUID="1.2.3")
-    assert sources_of(item(DerivationImageSequence=[item(SourceImageSequence=[image])])) == ["1.2.3"]
-    assert sources_of(item()) == []
+    images = [
+        header(ReferencedSOPInstanceUID="1.2.3"),
+        header(ReferencedSOPInstanceUID="1.2.4", ReferencedFrameNumber=7),
+    ]
+    groups = header(DerivationImageSequence=[header(SourceImageSequence=images)])
+    assert sources_of(groups) == [("1.2.3", None), ("1.2.4", 7)]
+    assert sources_of(header()) == []

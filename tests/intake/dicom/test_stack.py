@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.dicom_study import TAGS, Patient, oblique_affine, one_slice
+from helpers.dicom_study import TAGS, Patient, header, oblique_affine, one_slice
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.stack import stack_of
@@ -39,8 +39,8 @@ def test_slices_in_the_other_direction():
 
 def test_rounded_positions():
     files = slices()
-    for _, header in files:
-        header.ImagePositionPatient = [round(value, 2) for value in header.ImagePositionPatient]
+    for _, one in files:
+        one.ImagePositionPatient = [round(value, 2) for value in one.ImagePositionPatient]
     assert stack_of(files).geometry.spacing[2] == pytest.approx(3, abs=0.05)
 
 
@@ -69,9 +69,9 @@ def copied():
 def tilted():
     affine = oblique_affine(SIZE, (1.0, 1.0, 3.0))
     straight = slices(affine)
-    for place, (_, header) in enumerate(straight):
-        header.ImagePositionPatient = [*(np.array(header.ImagePositionPatient) + affine[:3, 1] * 0.4 * place)]
-        header.GantryDetectorTilt = 7.6
+    for place, (_, one) in enumerate(straight):
+        one.ImagePositionPatient = [*(np.array(one.ImagePositionPatient) + affine[:3, 1] * 0.4 * place)]
+        one.GantryDetectorTilt = 7.6
     return straight
 
 
@@ -86,7 +86,10 @@ CASES = {
     "4D, echoes": (twice(EchoTime=20.0), r"several volumes \(4D\): .* different echoes \(EchoTime"),
     "4D, time": (twice(TemporalPositionIdentifier=2), r"several volumes \(4D\): .* time points"),
     "tilted": (tilted(), r"shifted against each other by 0\.4 mm each .*GantryDetectorTilt is 7\.6"),
-    "multi-frame": (changed("NumberOfFrames", 40), r"2\.dcm is a multi-frame object with 40 frames"),
+    "frames without places": (
+        [("a.dcm", header(NumberOfFrames=40, SOPInstanceUID="1.2"))],
+        "does not say where they lie",
+    ),
     "directions": (changed("ImageOrientationPatient", [1, 0, 0, 0, 1, 0]), "different directions"),
     "pixels": (changed("PixelSpacing", [2, 2]), "different edges of a pixel"),
     "sizes": (changed("Rows", 7), "different sizes"),
