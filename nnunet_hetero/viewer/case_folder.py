@@ -220,8 +220,12 @@ class CaseFolder:
 
 
 def images_of(output: Path) -> Path | None:
-    """The folder of images that a prediction was made from, as it says itself; None if it is not there any more."""
-    arguments = BESIDE.or_aside(output / ARGUMENTS_NAME) or {}
+    """The folder of images that a prediction was made from, as it says itself; None if it is not there any more.
+
+    Raises:
+        DataError: If what nnU-Net wrote of its arguments is not what it must be. It stays as it is.
+    """
+    arguments = BESIDE.read_if_there(output / ARGUMENTS_NAME) or {}
     source = arguments.get("list_of_lists_or_source_folder")
     return Path(source) if isinstance(source, str) and Path(source).is_dir() else None
 

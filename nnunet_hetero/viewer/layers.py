@@ -14,8 +14,8 @@ from nnunet_hetero.viewer.picture import Picture, as_is, as_labels, as_mosaic, j
 COLOURS = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
 """Of Okabe and Ito, told apart by colour-blind readers; regions take them in turn."""
 
-INSIDE, EDGE = 1, 2
-"""Numbers of a region's voxels in its layer."""
+OUTSIDE, INSIDE, EDGE = 0, 1, 2
+"""Where a voxel is, for a region."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class EmbeddedLayer:
         data: NIfTI in base64, or with `columns` the PNG file of a mosaic, see `Mosaic`.
         low: Lower end of what is shown.
         high: Upper end.
-        region: Of a region's layer.
-        colour: Of a region's layer.
+        region: Of a map.
+        places: Of regions: what each number of `data` says, a letter for each region, see `OUTSIDE`.
         subset: Of an evaluation's layer.
         columns: Of a mosaic; 0 for NIfTI.
         header: Of a mosaic.
@@ -119,7 +119,7 @@ class EmbeddedLayer:
     low: float = 0.0
     high: float = 1.0
     region: str = ""
-    colour: str = ""
+    places: Sequence[str] = ()
     subset: str = ""
     columns: int = 0
     header: str = ""
@@ -148,30 +148,30 @@ def _backgrounds(backgrounds: Iterable[Background], full: bool) -> Iterable[Embe
 
 
 def _label_layers(view: CaseView) -> Iterable[EmbeddedLayer]:
-    yield from _regions_of(view.prediction, view.regions, "prediction")
+    yield _regions_of(view.prediction, view.regions, "prediction")
     if view.truth is not None:
-        yield from _regions_of(view.truth, view.regions, "truth")
+        yield _regions_of(view.truth, view.regions, "truth")
     for subset, picture in view.subsets.items():
-        yield from _regions_of(picture, view.regions, "subset", subset)
+        yield _regions_of(picture, view.regions, "subset", subset)
 
 
-def _regions_of(
-    label_map: Picture, regions: Mapping[str, Region], kind: str, subset: str = ""
-) -> Iterable[EmbeddedLayer]:
-    for number, (name, region) in enumerate(regions.items()):
+def _regions_of(label_map: Picture, regions: Mapping[str, Region], kind: str, subset: str = "") -> EmbeddedLayer:
+    """All regions in one layer, which is one picture for the graphics card: a number for each combination of places."""
+    numbers = np.zeros(label_map.data.shape, np.intp)
+    places = [""]
+    for region in regions.values():
         mask = np.isin(label_map.data, np.atleast_1d(region))
-        inner = binary_erosion(mask)
-        numbers = np.where(inner, INSIDE, np.where(mask, EDGE, 0))
-        yield EmbeddedLayer(
-            "-".join(word for word in (kind, subset, str(number)) if word),
-            name,
-            kind,
-            as_labels(replace(label_map, data=numbers)),
-            high=EDGE,
-            region=name,
-            colour=COLOURS[number % len(COLOURS)],
-            subset=subset,
-        )
+        combined = 3 * numbers + np.where(binary_erosion(mask), INSIDE, np.where(mask, EDGE, OUTSIDE))
+        counts = np.bincount(combined.ravel())
+        counts[0] = 1  # 0 stays outside of all regions
+        found = np.flatnonzero(counts)
+        number_of = np.zeros(len(counts), np.intp)
+        number_of[found] = np.arange(len(found))
+        numbers = number_of[combined]
+        places = [places[code // 3] + str(code % 3) for code in found]
+    name = "-".join(word for word in (kind, subset) if word)
+    data = as_labels(replace(label_map, data=numbers))
+    return EmbeddedLayer(name, name, kind, data, high=len(places), places=places, subset=subset)
 
 
 def _maps(overlays: Iterable[Overlay]) -> Iterable[EmbeddedLayer]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nnunet_hetero.io.atomic_files import replace_text
-from nnunet_hetero.viewer.layers import CaseView, embedded
+from nnunet_hetero.viewer.layers import COLOURS, CaseView, embedded
 from nnunet_hetero.viewer.niivue import licence, packed_script
 from nnunet_hetero.viewer.slices import slices, start_voxel
 
@@ -35,7 +36,7 @@ def case_page(view: CaseView, full: bool = False) -> str:
     shown = view.cropped(box)
     data = {
         "layers": embedded(shown, full),
-        "regions": list(view.regions),
+        "regions": [{"name": name, "colour": ink} for name, ink in zip(view.regions, cycle(COLOURS), strict=False)],
         "subsets": [FROM_EVERYTHING, *view.subsets],
         "start": (shown.prediction.affine @ [*start_voxel(shown), 1])[:3].tolist(),
         "toVoxel": np.linalg.inv(shown.prediction.affine).tolist(),
@@ -52,6 +53,7 @@ def case_page(view: CaseView, full: bool = False) -> str:
             data=_in_script(data),
             licence=Markup(licence()),
             niivue=Markup(packed_script()),
+            layers_script=Markup(_text("layers.js")),
             script=Markup(_text("case.js")),
             style=Markup(_text("case.css")),
         )

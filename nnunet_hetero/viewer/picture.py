@@ -152,8 +152,8 @@ def as_mosaic(picture: Picture, low: float, high: float) -> Mosaic:
 
 
 def as_labels(picture: Picture) -> str:
-    """A picture of small whole numbers, as they are."""
-    return _encoded(Picture(picture.data.astype(np.uint8), picture.affine))
+    """A picture of whole numbers from 0 on, as they are."""
+    return _encoded(Picture(picture.data.astype(np.min_scalar_type(int(picture.data.max()))), picture.affine))
 
 
 def as_is(picture: Picture) -> str:

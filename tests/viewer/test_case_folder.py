@@ -108,6 +108,14 @@ class TestWrongFolders:
         with pytest.raises(DataError, match="true label map"):
             folder(files).view("a")
 
+    @pytest.mark.parametrize("name", ["modalities.json", "predict_from_raw_data_args.json"])
+    def test_who_looks_changes_no_file(self, files, name):
+        (files.output / name).write_text("{broken")
+        before = sorted(files.output.iterdir())
+        with pytest.raises(DataError, match=f"{name} is not valid JSON"):
+            CaseFolder(files.output, images_of(files.output) or files.images).view("a")
+        assert sorted(files.output.iterdir()) == before and (files.output / name).read_text() == "{broken"
+
     def test_a_completed_image_without_its_mark(self, files):
         (files.output / "completed" / "a_0001.json").unlink()
         assert "T1c: nothing says that this completed image is synthetic" in folder(files).view("a").warnings[0]

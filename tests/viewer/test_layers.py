@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 from helpers.viewed import REGIONS, ball, head, label_map
 
-from nnunet_hetero.viewer.layers import COLOURS, EDGE, INSIDE, Background, CaseView, Overlay, embedded
+from nnunet_hetero.viewer.layers import EDGE, INSIDE, OUTSIDE, Background, CaseView, Overlay, embedded
 from nnunet_hetero.viewer.picture import Picture
 
 AFFINE = np.diag([1.5, 1.5, 2.0, 1.0])
@@ -29,24 +29,52 @@ def data_of(layer: dict) -> np.ndarray:
     return nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(layer["data"]))).get_fdata()
 
 
-def test_each_region_is_a_layer_with_its_edge():
-    layers = {layer["region"]: layer for layer in embedded(view()) if layer["kind"] == "prediction"}
-    assert list(layers) == list(REGIONS) and [layer["colour"] for layer in layers.values()] == list(COLOURS[:3])
-    data = data_of(layers["tumor core"])
-    assert ((data > 0) == ball(5)).all()
-    edge = np.argwhere(data == EDGE)
-    assert len(edge) and (data == INSIDE).any()
-    # An edge voxel has a neighbour outside, an inner one has none.
-    steps = list(np.concatenate([np.eye(3, dtype=int), -np.eye(3, dtype=int)]))
-    assert all(any(data[tuple(voxel + step)] == 0 for step in steps) for voxel in edge)
-    assert not any(data[tuple(voxel + step)] == 0 for voxel in np.argwhere(data == INSIDE) for step in steps)
+def places_of(layer: dict, region: int) -> np.ndarray:
+    """Where each voxel is for a region, as the page reads it from a layer."""
+    return np.array([int(letters[region]) for letters in layer["places"]])[data_of(layer).astype(int)]
+
+
+def test_all_regions_are_one_layer_with_their_edges():
+    (layer,) = (layer for layer in embedded(view()) if layer["kind"] == "prediction")
+    for number, radius in enumerate((7, 5, 3)):
+        data = places_of(layer, number)
+        assert ((data != OUTSIDE) == ball(radius)).all()
+        edge = np.argwhere(data == EDGE)
+        assert len(edge) and (data == INSIDE).any()
+        # An edge voxel has a neighbour outside, an inner one has none.
+        steps = list(np.concatenate([np.eye(3, dtype=int), -np.eye(3, dtype=int)]))
+        assert all(any(data[tuple(voxel + step)] == 0 for step in steps) for voxel in edge)
+        assert not any(data[tuple(voxel + step)] == 0 for voxel in np.argwhere(data == INSIDE) for step in steps)
+
+
+def test_many_regions_that_cross_each_other():
+    """More combinations than a byte has numbers."""
+    data = np.random.default_rng(0).integers(1, 1025, size=(16, 16, 16))
+    regions = {
+        f"bit {bit}": tuple(int(label) for label in range(1, 1025) if (label - 1) >> bit & 1) for bit in range(10)
+    }
+    (layer,) = (
+        layer
+        for layer in embedded(CaseView("a", regions, picture(data), view().backgrounds))
+        if layer["kind"] == "prediction"
+    )
+    assert len(layer["places"]) > 256
+    for bit in range(10):
+        assert ((places_of(layer, bit) != OUTSIDE) == ((data - 1) >> bit & 1)).all()
+
+
+def test_nothing_is_numbered_0_even_where_all_is_something():
+    everywhere = CaseView("a", {"all": 1}, picture(np.ones((4, 4, 4), int)), view().backgrounds)
+    layer = embedded(everywhere)[-1]
+    assert layer["places"][0] == "0" and (places_of(layer, 0) != OUTSIDE).all()
 
 
 def test_truth_and_subsets_have_layers_of_their_own():
     layers = embedded(view(truth=picture(label_map()), subsets={"T1": picture(label_map() * 0)}))
     kinds = [layer["kind"] for layer in layers]
-    assert kinds.count("truth") == 3 and kinds.count("subset") == 3
+    assert kinds.count("truth") == 1 and kinds.count("subset") == 1
     assert len({layer["id"] for layer in layers}) == len(layers)
+    assert (places_of(layers[kinds.index("subset")], 0) == OUTSIDE).all()
 
 
 def test_a_difference_is_black_to_white_around_nothing():

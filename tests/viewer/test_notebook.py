@@ -43,7 +43,7 @@ def test_in_a_notebook(prediction, monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     shown = prediction.view(height=500).data
     assert shown.startswith('<iframe srcdoc="&lt;!DOCTYPE html&gt;') and "height: 500px" in shown
-    assert "loadFromBase64" in page_of(prediction)
+    assert "NVImage" in page_of(prediction)
 
 
 def test_without_a_notebook(prediction, monkeypatch):

@@ -63,6 +63,17 @@ class TestFromTheDisk:
         picture = opened.canvas()
         assert (picture.max(axis=2) > 60).mean() > 0.05
 
+    def test_the_first_picture_needs_no_script(self, opened):
+        """Slices are painted while the viewer starts, and give way to it."""
+        painted = opened.driver.execute_async_script(
+            "const done = arguments[0];"
+            "const observer = new PerformanceObserver((list) => done(list.getEntries().map((one) => one.renderTime)));"
+            "observer.observe({ type: 'element', buffered: true });"
+        )
+        ready = opened.run("return performance.getEntriesByName('ready')[0].startTime")
+        assert len(painted) == 3 and all(0 < time < ready for time in painted)
+        assert not opened.run("return document.getElementById('static').checkVisibility()")
+
     def test_small_and_whole(self, page):
         assert page.stat().st_size < 3_000_000
         assert "https://unpkg" not in page.read_text(encoding="utf-8")

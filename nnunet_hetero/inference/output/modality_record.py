@@ -51,5 +51,9 @@ def write_record(folder: str | os.PathLike, case: str, entry: dict) -> None:
 
 
 def read_record(folder: str | os.PathLike, case: str) -> dict | None:
-    """The entry of one case, see `record`; None if there is none."""
-    return (RECORD.or_aside(Path(folder) / FILE_NAME) or {}).get(case)
+    """The entry of one case, see `record`, for who only looks; None if there is none.
+
+    Raises:
+        DataError: If the file is not what it must be. It stays as it is.
+    """
+    return (RECORD.read_if_there(Path(folder) / FILE_NAME) or {}).get(case)

@@ -2,14 +2,12 @@
 (async () => {
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
-  const EDGE = 2;
   const FLAT = data.flat;
 
   function fail(words) {
-    byId("panes").hidden = true;
+    byId("canvas").hidden = true;
     byId("error").textContent = words;
     byId("error").hidden = false;
-    byId("static").hidden = false;
     document.body.dataset.state = "static";
   }
   if (!document.createElement("canvas").getContext("webgl2")) {
@@ -18,16 +16,17 @@
   }
 
   const library = document.createElement("script");
-  library.textContent = await new Response(
-    new Blob([Uint8Array.from(atob(byId("niivue").textContent), (letter) => letter.charCodeAt(0))]).stream()
-      .pipeThrough(new DecompressionStream("gzip"))
-  ).text();
+  library.textContent = new TextDecoder().decode(await unpacked(bytesOf(byId("niivue").textContent), "gzip"));
   document.head.append(library);
   const viewer = new niivue.Niivue({
     backColor: [0, 0, 0, 1], show3Dcrosshair: !FLAT, crosshairWidth: 0.25, crosshairColor: [0.8, 0.8, 0.8, 0.8],
     isRadiologicalConvention: true, isNearestInterpolation: false, loadingText: "", logLevel: "error",
-    isOrientationTextVisible: true, fontMinPx: 16, multiplanarShowRender: FLAT ? 0 : 1,
+    isOrientationTextVisible: true, fontMinPx: 16, multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
+    multiplanarLayout: niivue.MULTIPLANAR_TYPE.GRID,
   });
+  // Without a graphics card a picture takes a while, and NiiVue draws one wherever something is set: not before all is
+  // there, and the slices first, then the head in 3D.
+  viewer.isBusy = true;
   await viewer.attachToCanvas(byId("canvas"));
   viewer.addColormap("hetero_difference", {
     R: [0, 247, 213], G: [114, 247, 94], B: [178, 247, 0], A: [255, 255, 255], I: [0, 128, 255],
@@ -35,71 +34,12 @@
 
   // -- layers: decoded when first wanted; only those that are seen are handed to the graphics card -------------------
   const volumes = new Map();
-  const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  async function unpacked(bytes, kind) {
-    return new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream(kind))).arrayBuffer());
-  }
-  function base64Of(bytes) {
-    let text = "";
-    for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
-    return btoa(text);
-  }
-  // The pixels of a grey PNG file of 8 bits, by the PNG standard. A canvas would give them too, but some browsers change
-  // what it gives, so that nobody is recognised by it.
-  async function pixelsOf(png) {
-    const view = new DataView(png.buffer);
-    const parts = [];
-    let width = 0, height = 0;
-    for (let at = 8; at < png.length;) {
-      const length = view.getUint32(at);
-      const name = String.fromCharCode(...png.subarray(at + 4, at + 8));
-      if (name === "IHDR") { width = view.getUint32(at + 8); height = view.getUint32(at + 12); }
-      if (name === "IDAT") parts.push(png.subarray(at + 8, at + 8 + length));
-      at += 12 + length;
-    }
-    const raw = await unpacked(await new Blob(parts).arrayBuffer(), "deflate");
-    const pixels = new Uint8Array(width * height);
-    for (let row = 0; row < height; row++) {
-      const filter = raw[row * (width + 1)];
-      for (let column = 0; column < width; column++) {
-        const here = row * width + column;
-        const left = column ? pixels[here - 1] : 0;
-        const up = row ? pixels[here - width] : 0;
-        let guess = 0;
-        if (filter === 1) guess = left;
-        else if (filter === 2) guess = up;
-        else if (filter === 3) guess = (left + up) >> 1;
-        else if (filter === 4) {
-          const corner = row && column ? pixels[here - width - 1] : 0;
-          const [a, b, c] = [Math.abs(up - corner), Math.abs(left - corner), Math.abs(left + up - 2 * corner)];
-          guess = a <= b && a <= c ? left : b <= c ? up : corner;
-        }
-        pixels[here] = raw[row * (width + 1) + 1 + column] + guess;
-      }
-    }
-    return pixels;
-  }
-  async function niftiOf(layer) {
-    if (!layer.columns) return layer.data;
-    const pixels = await pixelsOf(bytesOf(layer.data));
-    const [nx, ny, nz] = data.size;
-    const header = bytesOf(layer.header);
-    const whole = new Uint8Array(header.length + nx * ny * nz);
-    whole.set(header);
-    for (let z = 0; z < nz; z++) {
-      const corner = Math.floor(z / layer.columns) * ny * layer.columns * nx + (z % layer.columns) * nx;
-      for (let y = 0; y < ny; y++) {
-        const from = corner + y * layer.columns * nx;
-        whole.set(pixels.subarray(from, from + nx), header.length + nx * (y + ny * z));
-      }
-    }
-    return base64Of(whole);
-  }
   async function volumeOf(layer) {
     if (!volumes.has(layer.id)) {
       const colormap = { difference: "hetero_difference", entropy: "inferno", "mutual information": "inferno" }[layer.kind];
-      volumes.set(layer.id, await niivue.NVImage.loadFromBase64({
-        base64: await niftiOf(layer), name: layer.id + (layer.columns ? ".nii" : ".nii.gz"), colormap: colormap || "gray",
+      const bytes = await niftiOf(layer, data.size);
+      volumes.set(layer.id, await niivue.NVImage.loadFromUrl({
+        url: bytes.buffer, name: `${layer.id}.nii`, colormap: colormap || "gray",
         cal_min: layer.low, cal_max: layer.high, colorbarVisible: false,
       }));
     }
@@ -109,21 +49,20 @@
   const backgrounds = of("image", "completed", "difference");
   const subsets = data.subsets;
   const state = {
-    background: 0, subset: 0, regions: new Set(data.regions), shown: true, outline: true, opacity: 0.45, truth: false,
-    map: "", view: "all",
+    background: 0, subset: 0, regions: new Set(data.regions.map((region) => region.name)), shown: true, outline: true,
+    opacity: 0.45, truth: false, map: "", view: "all",
   };
 
-  function colour(volume, hex, edge, inside) {
-    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-    volume.setColormapLabel({
-      R: [0, red, red], G: [0, green, green], B: [0, blue, blue], A: [0, inside, edge], labels: ["", "", ""],
-    });
+  const segmentation = () => data.layers.find(state.subset
+    ? (layer) => layer.kind === "subset" && layer.subset === subsets[state.subset]
+    : (layer) => layer.kind === "prediction");
+  async function regionsOf(layer, style) {
+    const volume = await volumeOf(layer);
+    volume.setColormapLabel(colourTable(layer.places, data.regions.map((region) => (
+      state.regions.has(region.name) ? { colour: region.colour, ...style } : { ...region, edge: 0, inside: 0 }
+    ))));
     volume.opacity = 1;
-  }
-
-  function regionLayers() {
-    const source = state.subset ? of("subset").filter((l) => l.subset === subsets[state.subset]) : of("prediction");
-    return state.shown ? source.filter((layer) => state.regions.has(layer.region)) : [];
+    return volume;
   }
 
   // One change at a time: layers are decoded in the background, and the last wish counts.
@@ -136,25 +75,18 @@
       map.opacity = 0.6;
       chosen.push(map);
     }
-    for (const layer of regionLayers()) {
-      const volume = await volumeOf(layer);
-      const alpha = Math.round(255 * state.opacity);
-      colour(volume, layer.colour, state.outline ? 255 : alpha, state.outline ? 0 : alpha);
-      chosen.push(volume);
+    if (state.shown && state.regions.size) {
+      const style = state.outline ? { edge: 1, inside: 0 } : { edge: state.opacity, inside: state.opacity };
+      chosen.push(await regionsOf(segmentation(), style));
     }
-    if (state.truth) {
-      for (const layer of of("truth").filter((entry) => state.regions.has(entry.region))) {
-        const volume = await volumeOf(layer);
-        colour(volume, "#ffffff", 255, 0);
-        chosen.push(volume);
-      }
+    if (state.truth && state.regions.size) {
+      chosen.push(await regionsOf(of("truth")[0], { edge: 1, inside: 0, colour: "#ffffff" }));
     }
     chosen[0].opacity = 1;
     viewer.volumes = chosen;
     viewer.back = chosen[0];
     viewer.overlays = chosen.slice(1);
-    viewer.updateGLVolume();
-    viewer.drawScene();
+    viewer.updateGLVolume();  // draws
     if (window.heteroViewer) readout();
   }
 
@@ -181,14 +113,14 @@
   });
 
   function toggleRegion(name, on) { on ? state.regions.add(name) : state.regions.delete(name); refresh(); }
-  for (const layer of of("prediction")) {
+  for (const { name, colour } of data.regions) {
     const label = document.createElement("label");
     const box = document.createElement("input");
-    box.type = "checkbox"; box.checked = true; box.dataset.region = layer.region;
-    box.onchange = () => toggleRegion(layer.region, box.checked);
+    box.type = "checkbox"; box.checked = true; box.dataset.region = name;
+    box.onchange = () => toggleRegion(name, box.checked);
     const swatch = document.createElement("span");
-    swatch.className = "swatch"; swatch.style.background = layer.colour;
-    label.append(box, swatch, layer.region);
+    swatch.className = "swatch"; swatch.style.background = colour;
+    label.append(box, swatch, name);
     byId("regions").append(label);
   }
   const maps = of("entropy", "mutual information");
@@ -266,9 +198,9 @@
       const value = await valueAt(layer, voxel);
       rows.push([layer.region ? layer.name : titleOf(layer), Number(value.toPrecision(3)).toString()]);
     }
-    const segmentation = state.subset ? of("subset").filter((l) => l.subset === subsets[state.subset]) : of("prediction");
-    const inside = [];
-    for (const layer of segmentation) if ((await valueAt(layer, voxel)) > 0) inside.push(layer.region);
+    const segmented = segmentation();
+    const places = segmented.places[await valueAt(segmented, voxel)] ?? "";
+    const inside = data.regions.filter((_, number) => Number(places[number]) > 0).map((region) => region.name);
     rows.push(["segmented as", inside.join(", ") || "none"]);
     byId("readout").replaceChildren(...rows.map(([what, value]) => {
       const row = document.createElement("tr");
@@ -303,13 +235,26 @@
     if (keys[event.key]) { event.preventDefault(); event.stopPropagation(); keys[event.key](); }
   }, true);
 
-  // -- begin where the largest region is --------------------------------------------------------------------------
+  // -- begin where the largest region is: the slices that the page has ready give way to the canvas ------------------
+  async function drawn() {
+    const { gl } = viewer;
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    while (gl.getSyncParameter(fence, gl.SYNC_STATUS) !== gl.SIGNALED) await new Promise((done) => setTimeout(done, 10));
+  }
   chooseBackground(0);
-  await wish;
-  viewer.setMultiplanarLayout(2);  // a grid of two by two
   chooseView(FLAT ? "axial" : "all");
+  await wish;
   viewer.scene.crosshairPos = viewer.mm2frac(data.start);
+  viewer.isBusy = false;
   viewer.drawScene();
+  await drawn();
+  byId("static").hidden = true;
+  performance.mark("ready");
+  if (!FLAT) {
+    viewer.opts.multiplanarShowRender = niivue.SHOW_RENDER.ALWAYS;
+    viewer.drawScene();
+  }
   // For whoever tests or scripts the page.
   window.heteroViewer = { viewer, state, ready: () => wish.then(() => reading) };
   document.body.dataset.state = "ready";
