@@ -24,7 +24,7 @@ from helpers.house import (
 FLOORS = (
     ("version", "errors", "extensions", "registry", "setting_rules", "config", "modalities", "subset_sampling"),
     ("io", "nnunet", "cases"),
-    ("network", "fill_gaps", "splits", "reliability", "dataset_conversion", "intake"),
+    ("network", "fill_gaps", "reorient", "splits", "reliability", "dataset_conversion", "intake"),
     ("training", "inference"),
     ("evaluation", "calibration", "planning", "viewer"),
     ("integration",),

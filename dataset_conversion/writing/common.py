@@ -16,6 +16,7 @@ from tqdm import tqdm
 from nnunet_hetero.cases.geometry import Geometry, header_doubts
 from nnunet_hetero.cases.image_values import absence, doubts
 from nnunet_hetero.cases.label_maps.labels import known_labels
+from nnunet_hetero.cases.orientation import most_common
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import alone_in
@@ -25,6 +26,7 @@ from .cases import TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shar
 from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish
 from .images import encode_nifti, read_image, write_atomically
 from .made_from import MadeFrom, change_since, made_from, read_record, record_file
+from .orientation import brought_to, orientations_of_raw_cases
 from .summary import SUMMARY_FILE, ConversionSummary, nowhere, summary_table
 
 DEFAULT_PROCESSES = max(1, min(8, os.cpu_count() or 1))
@@ -37,6 +39,8 @@ class _Job:
     folder: Path
     test: bool  # goes to imagesTs, and its label to labelsTs
     dry_run: bool
+    orientation: str | None  # that of all cases; None if it is not known, since no header can be read
+    is_turned: bool  # whether the case has another one
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,12 @@ def convert_cohort(
     cases = refuse_shared_files(cases, spec.channel_names)
     _refuse_own_files(folder, cases)
     check_folder(folder, spec, {case.name for case in cases})
-    jobs = [
-        _Job(case, spec, folder, case.test or (unlabelled_to_test and case.label is None), dry_run) for case in cases
-    ]
+    orientations = orientations_of_raw_cases(cases)
+    to = most_common(orientations.values())
+    jobs = []
+    for case in cases:
+        test = case.test or (unlabelled_to_test and case.label is None)
+        jobs.append(_Job(case, spec, folder, test, dry_run, to, orientations.get(case.name, to) != to))
     # Problems of single cases are what to tell first; a dataset of test cases alone trains no model.
     if not any(case.problem for case in cases) and not all(job.test for job in jobs):
         gap = nowhere(spec.channel_names, [case.present(spec.channel_names) for case in cases])
@@ -102,7 +109,7 @@ def convert_cohort(
             targets = chain.from_iterable(map(_targets, jobs))
             begin(folder, spec, {"imagesTr", "labelsTr", *(path.parent.name for path in targets)})
 
-        summary = ConversionSummary(folder, spec.channel_names)
+        summary = ConversionSummary(folder, spec.channel_names, orientation=to, raw_orientations=orientations)
         outcomes = run_in_parallel(convert_case, jobs, processes)
         bar = tqdm(
             outcomes, total=len(jobs), desc="Checking" if dry_run else "Converting", unit="case", disable=not progress
@@ -173,13 +180,13 @@ def convert_case(job: _Job) -> _Outcome:
             raise DataError(case.problem)
         if case.label is None and not job.test:
             raise DataError("it has no segmentation. Add it, or pass --unlabelled-to-imagesTs to make it a test case.")
-        now = made_from(case, job.spec, job.test)
+        now = made_from(case, job.spec, job.test, job.orientation if job.is_turned else None)
         earlier = read_record(folder, case.name)
         change = change_since(earlier, now, folder, targets)
         if earlier is not None and change is None:
             _remove(stale, job.dry_run)
             return _Outcome(case, job.test, made=earlier, reused=True)
-        loaded = _load_case(case, job.spec, encode=not job.dry_run)
+        loaded = _load_case(case, job.spec, job.orientation, encode=not job.dry_run)
     except DataError as error:
         # nnU-Net counts the files that it finds, so nothing of a refused case may stay behind.
         _remove([record_at, *targets, *stale], job.dry_run)
@@ -234,12 +241,13 @@ class _Loaded:
     notes: tuple[str, ...]  # what was doubtful, in words
 
 
-def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> _Loaded:
+def _load_case(case: RawCase, spec: DatasetSpec, orientation: str | None, encode: bool) -> _Loaded:
     """Read and check a case.
 
     Args:
         case: The raw case.
         spec: The dataset.
+        orientation: Which its files are to have; None leaves them as they are.
         encode: Whether to make the contents of its files.
 
     Raises:
@@ -254,8 +262,7 @@ def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> _Loaded:
         if path is None:
             loaded.append(None)
             continue
-        data, found = read_image(path, volume)
-        _note_doubts(path, found, notes)
+        data, found = _read_turned(path, orientation, notes, volume)
         if grid is None:
             grid, first = found, f"{channel} ({path.name})"
         _require_same_grid(path, found, grid, first)
@@ -272,8 +279,7 @@ def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> _Loaded:
     absent = tuple(channel for channel, data in enumerate(loaded) if data is None)
     label = None
     if case.label is not None:
-        values, found = read_image(case.label)
-        _note_doubts(case.label, found, notes)
+        values, found = _read_turned(case.label, orientation, notes)
         _require_same_grid(case.label, found, grid, first)
         label = _map_labels(values, spec.scheme, case.label, notes)
     contents: list[bytes] = []
@@ -284,6 +290,14 @@ def _load_case(case: RawCase, spec: DatasetSpec, encode: bool) -> _Loaded:
         contents = [nothing if data is None else encode_nifti(data, affine) for data in loaded]
         contents += [encode_nifti(label, affine)] if label is not None else []
     return _Loaded(contents, absent, tuple(notes))
+
+
+def _read_turned(
+    path: Path, orientation: str | None, notes: list[str], volume: int | None = None
+) -> tuple[np.ndarray, Geometry]:
+    data, found = read_image(path, volume)
+    _note_doubts(path, found, notes)
+    return (data, found) if orientation is None else brought_to(orientation, data, found)
 
 
 def _note_doubts(path: Path, found: Geometry, notes: list[str]) -> None:

@@ -62,13 +62,14 @@ def read_record(folder: Path, case: str) -> MadeFrom | None:
         return None
 
 
-def made_from(case: RawCase, spec: DatasetSpec, test: bool) -> Provenance:
+def made_from(case: RawCase, spec: DatasetSpec, test: bool, turned_to: str | None = None) -> Provenance:
     """What a case would be made from now; to be asked before its files are read.
 
     Args:
         case: The raw case.
         spec: The dataset.
         test: Whether it becomes a test case.
+        turned_to: The orientation that its files are brought to; None if they have it.
     """
     sources: dict[str, Path | None] = dict(zip(spec.channel_names, case.images, strict=True))
     sources["segmentation"] = case.label
@@ -79,6 +80,7 @@ def made_from(case: RawCase, spec: DatasetSpec, test: bool) -> Provenance:
         "labels": spec.scheme.values,
         "volumes": case.volumes,
         "test": test,
+        **({} if turned_to is None else {"turned to": turned_to}),
     }
     return Provenance.of({**sources, **voxels}, settings)
 

@@ -28,6 +28,8 @@ class ConversionSummary:
         redone: Case → why what an earlier run made of it was not kept.
         notes: Case → what was doubtful in its files and taken nevertheless.
         failures: Case → why it was not converted.
+        orientation: That of all files of the dataset; None if it is not known.
+        raw_orientations: Case → that of its raw images.
         refusal: Why the dataset as a whole cannot be used; empty if it can.
         dataset_json: The file written last; None when it was not written.
     """
@@ -39,6 +41,8 @@ class ConversionSummary:
     redone: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    orientation: str | None = None
+    raw_orientations: dict[str, str] = field(default_factory=dict)
     refusal: str = ""
     dataset_json: Path | None = None
 
@@ -57,6 +61,13 @@ class ConversionSummary:
         """Case → names of the modalities it lacks, of the cases that lack any."""
         gaps = {record.case: self._gaps(record) for record in self.records}
         return {case: names for case, names in gaps.items() if names}
+
+    @property
+    def turned(self) -> dict[str, str]:
+        """Case → the orientation of its raw images, of the cases that have another one than the dataset."""
+        cases = [record.case for record in self.records]
+        found = {case: self.raw_orientations.get(case, self.orientation) for case in cases}
+        return {case: raw for case, raw in found.items() if raw is not None and raw != self.orientation}
 
     def _gaps(self, record: CaseRecord) -> list[str]:
         return [name for name in self.channel_names if name not in record.modalities]
@@ -169,6 +180,9 @@ def conversion_in_words(summary: ConversionSummary) -> str:
     if summary.missing_modalities:
         lines.append("Cases that lack modalities, for which all-zero volumes stand:")
         lines += _listed({case: ", ".join(names) for case, names in summary.missing_modalities.items()})
+    if summary.turned:
+        lines.append(f"Cases that were turned to {summary.orientation}, the orientation of most, without resampling:")
+        lines += _listed(summary.turned)
     if summary.records:
         lines += ["", summary_table(summary)]
     if summary.test and not summary.training:

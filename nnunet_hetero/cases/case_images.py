@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_hetero.cases.image_values import absence, require_usable
+from nnunet_hetero.cases.oriented_reader import oriented
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
 
@@ -36,7 +37,13 @@ class CaseImages:
 
     @classmethod
     def of_arrays(
-        cls, name: str, modalities: Modalities, images: Mapping[int, np.ndarray], properties: dict, kept: Subset
+        cls,
+        name: str,
+        modalities: Modalities,
+        images: Mapping[int, np.ndarray],
+        properties: dict,
+        kept: Subset,
+        orientation: str | None = None,
     ) -> CaseImages:
         """Images that were not read from files, checked as files are.
 
@@ -46,6 +53,7 @@ class CaseImages:
             images: By channel, ``(z, y, x)`` each; what is not given is absent.
             properties: Of the grid, as nnU-Net's readers give them; at least ``spacing``.
             kept: Channels that may be used.
+            orientation: That of the model; arrays whose properties place them in space are brought to it.
 
         Raises:
             DataError: If shapes differ, values cannot be computed with, or no modality is left.
@@ -73,6 +81,7 @@ class CaseImages:
         if len(absent) == len(modalities):
             reasons = ", ".join(f"{modalities.names[channel]}: {reason}" for channel, reason in absent.items())
             raise DataError(f"Case '{name}' has no modality left ({reasons}).")
+        data, properties = oriented(data, properties, orientation)
         grids = tuple(None if channel in absent else properties for channel in range(len(modalities)))
         return cls(name, modalities, data, grids, absent)
 

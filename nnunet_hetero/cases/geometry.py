@@ -21,7 +21,7 @@ import SimpleITK as sitk
 from nibabel.spatialimages import HeaderDataError
 
 from nnunet_hetero.cases.image_files import GZIP, is_nifti, read_header
-from nnunet_hetero.errors import DataError
+from nnunet_hetero.errors import DataError, SettingsError
 
 TOLERANCE = 0.05
 """Two grids count as one if no voxel of the one lies farther from its counterpart than this, in edges of a voxel.
@@ -144,6 +144,48 @@ def reader_geometry(shape: Sequence[int], properties: Mapping[str, Any]) -> Geom
     return Geometry(size, spacing, np.eye(3), np.zeros(3))
 
 
+def array_properties(
+    shape: Sequence[int], spacing: Sequence[float] | None, affine: np.ndarray | None = None
+) -> dict[str, Any]:
+    """What nnU-Net's reader would say of an array that was not read from a file.
+
+    Args:
+        shape: Of the array.
+        spacing: Edges of a voxel in mm, in the order of the axes; may be None if there is an affine.
+        affine: Index to position in mm, right, anterior, superior, (4, 4); None if nobody knows.
+
+    Raises:
+        SettingsError: If neither is given, they are no such numbers, or they contradict each other.
+    """
+    if affine is not None:
+        grid = _of_array_affine(tuple(shape), np.asarray(affine, float))
+        edges = grid.spacing[::-1]
+        if spacing is not None and not np.allclose(np.asarray(spacing, float), edges, rtol=TOLERANCE / 10):
+            raise SettingsError(
+                f"The spacing is {tuple(spacing)} mm, that of the affine {numbers(edges)} mm. Leave the spacing out."
+            )
+        place = {name: tuple(np.ravel(getattr(grid, name)).tolist()) for name in PARTS}
+        return {"spacing": edges.tolist(), "sitk_stuff": place}
+    if spacing is None or len(spacing) != 3 or not all(edge > 0 for edge in spacing):
+        raise SettingsError(
+            f"The spacing is {spacing}. With arrays, give the edges of a voxel in mm, in the order of the axes, e.g. "
+            "spacing=(1.0, 1.0, 1.0); or, with an affine, none."
+        )
+    return {"spacing": [float(edge) for edge in spacing]}
+
+
+def _of_array_affine(shape: tuple[int, ...], affine: np.ndarray) -> Geometry:
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise SettingsError(f"The affine is {affine.tolist()}; it must be 4 x 4 numbers, as nibabel's image.affine.")
+    # Arrays of nnU-Net and SimpleITK have the axes of a file backwards.
+    backwards = affine[:, [2, 1, 0, 3]]
+    grid = _of_affine(shape[::-1], np.linalg.norm(backwards[:3, :3], axis=0), backwards)
+    problem = grid.problem()
+    if problem:
+        raise SettingsError(f"The affine cannot be used: {problem}")
+    return grid
+
+
 def _of_affine(shape: tuple[int, ...], spacing: np.ndarray, ras_affine: np.ndarray) -> Geometry:
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ras_affine
     edges = np.linalg.norm(affine[:3, :3], axis=0)
@@ -227,7 +269,9 @@ def header_doubts(file: str | os.PathLike, used: Geometry) -> str | None:
     if len(affines) == 2:
         one, two = (_of_affine(used.shape, used.spacing, affine) for affine in affines)
         if one.problem() or one.displacement(two) > TOLERANCE:
-            return "sform and qform in its header differ; taken is what nnU-Net's reader takes"
+            is_sform = not one.problem() and used.displacement(one) <= used.displacement(two)
+            taken = "sform" if is_sform else "qform"
+            return f"sform and qform in its header differ; the {taken} counts, as for nnU-Net's reader"
     return None
 
 

@@ -10,6 +10,8 @@ axes.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,6 +22,9 @@ from nnunet_hetero.errors import DataError, SettingsError
 
 SIDES = ("LR", "PA", "IS")
 """The two ends of each line through the patient."""
+
+UNKNOWN = "unknown"
+"""What stands for the orientation of a model's training images where a checkpoint of an earlier version tells none."""
 
 _TILT = 1e-4
 """Radians by which the patient is turned before the nearest axes are looked for. An image that lies just between two of
@@ -104,6 +109,35 @@ def require_orientation(text: str, flag: str = "The orientation") -> str:
             "order of the file's axes, e.g. RAS."
         )
     return letters
+
+
+def most_common(orientations: Iterable[str | None]) -> str | None:
+    """The orientation that most have, of equally many the first by the alphabet; None if none has any.
+
+    Example:
+        >>> most_common(["RAS", "LPS", None, "RAS"])
+        'RAS'
+    """
+    counts = Counter(orientation for orientation in orientations if orientation is not None)
+    return min(counts, key=lambda orientation: (-counts[orientation], orientation), default=None)
+
+
+def in_words(orientations: Mapping[str, str | None]) -> str:
+    """Which cases have which orientation: how many have the most common one, and the names of all others.
+
+    Args:
+        orientations: By case.
+
+    Example:
+        >>> in_words({"a": "RAS", "b": "RAS", "c": "LPI"})
+        'RAS in 2 case(s), LPI in 1: c'
+    """
+    cases: dict[str, list[str]] = {}
+    for case, orientation in sorted(orientations.items()):
+        cases.setdefault(orientation or "none", []).append(case)
+    most = max(cases, key=lambda orientation: len(cases[orientation]))
+    others = (f"{one} in {len(names)}: {', '.join(names)}" for one, names in cases.items() if one != most)
+    return ", ".join([f"{most} in {len(cases[most])} case(s)", *others])
 
 
 def axes_of_turn(before: str, after: str) -> list[int]:

@@ -10,6 +10,7 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 from nnunet_hetero.cases.histogram import Landmarks
+from nnunet_hetero.cases.oriented_reader import OrientedReader
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.modalities import Modalities
@@ -25,12 +26,15 @@ class Preparation:
         dataset_json: Content of ``dataset.json``.
         landmarks: Histogram landmarks that images are standardised to, see `nnunet_hetero.cases.histogram`; None if
             they are not, or if the landmarks are not known.
+        orientation: Of the model's training images, see `nnunet_hetero.cases.orientation`; None if they had none, as
+            pictures, or if it is not known: then cases are taken as their files store them.
     """
 
     plans_manager: PlansManager
     configuration_manager: ConfigurationManager
     dataset_json: dict
     landmarks: Landmarks | None = None
+    orientation: str | None = None
 
     @cached_property
     def modalities(self) -> Modalities:
@@ -48,8 +52,9 @@ class Preparation:
         return self.dataset_json["file_ending"]
 
     def reader(self) -> BaseReaderWriter:
-        """What reads and writes the dataset's files, nnU-Net's."""
-        return self.plans_manager.image_reader_writer_class()
+        """What reads and writes the dataset's files: nnU-Net's, in the model's orientation if it has one."""
+        reader = self.plans_manager.image_reader_writer_class()
+        return reader if self.orientation is None else OrientedReader(reader, self.orientation)
 
     def required_landmarks(self) -> Landmarks | None:
         """The landmarks, or None if the model was trained without.

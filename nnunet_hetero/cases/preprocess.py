@@ -20,6 +20,7 @@ from nnunet_hetero.cases.histogram import image_statistics, standardise_case
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole, with_decimals
 from nnunet_hetero.cases.image_values import absence, doubts, require_usable
 from nnunet_hetero.cases.naming.neighbours import refuse_mixture
+from nnunet_hetero.cases.oriented_reader import as_stored, stored_properties
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.tissue import background_notes, require_tissue, without_flat
 from nnunet_hetero.errors import DataError
@@ -133,8 +134,10 @@ def read_image(file: str, what: str, read: Callable[[str], tuple[np.ndarray, dic
             "into one per modality."
         )
     scaled = None if stored is None else with_decimals(stored)
-    require_usable(image[0] if scaled is None else scaled, what, reverse=scaled is None)
-    geometry = reader_geometry(image.shape[1:], properties)
+    # In the order of the file: voxels are named, and its header is looked at.
+    as_in_file = as_stored(image[0], properties)
+    require_usable(as_in_file if scaled is None else scaled, what, reverse=scaled is None)
+    geometry = reader_geometry(as_in_file.shape, stored_properties(properties))
     problem = geometry.problem()
     if problem:
         raise DataError(f"{what} cannot be used: {problem}")

@@ -22,6 +22,7 @@ COMMANDS = {
     "fill-gaps": Command(
         "nnunet_hetero.cli.data.fill_gaps", "write all-zero volumes for the files that a data set lacks"
     ),
+    "reorient": Command("nnunet_hetero.cli.data.reorient", "bring the images of a data set to one orientation"),
     "plan": Command("nnunet_hetero.cli.data.plan", "write plans with other settings, e.g. another draw of subsets"),
     "plan-subsets": Command("nnunet_hetero.cli.data.plan_subsets", "write plans for one network per subset"),
     "train": Command("nnunet_hetero.cli.models.train", "nnUNetv2_train with our trainer, no activation needed"),

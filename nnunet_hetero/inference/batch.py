@@ -19,11 +19,12 @@ import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.utilities.helpers import empty_cache
 
+from nnunet_hetero.cases.oriented_reader import as_stored
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.inference.earlier_run import MADE_FROM, forget
 from nnunet_hetero.inference.engine.case_result import CasePrediction
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.modality_record import write_record
+from nnunet_hetero.inference.output.modality_record import of_orientation, write_record
 from nnunet_hetero.inference.output.run_record import STATEMENTS, PeakMemory, record_case, record_failure
 from nnunet_hetero.inference.output.volumes import Row, write_row
 from nnunet_hetero.io.atomic_files import Unfinished
@@ -220,7 +221,7 @@ class Batch:
             write_row(Path(item.folder, table), item.file_name, used, row)
         if item.record is not None:
             write_record(item.folder, item.file_name, item.record)
-            measured = {"modalities": item.record["used"], **measured}
+            measured = {"modalities": item.record["used"], **of_orientation(item.record), **measured}
         if item.made_from is not None:
             measured = {**measured, MADE_FROM: item.made_from.to_json()}
         if item.statements is not None:
@@ -230,7 +231,7 @@ class Batch:
 
 
 def _result(logits: np.ndarray, properties: dict, writer: CaseWriter):
-    return convert_predicted_logits_to_segmentation_with_correct_shape(
+    found = convert_predicted_logits_to_segmentation_with_correct_shape(
         logits,
         writer.preparation.plans_manager,
         writer.preparation.configuration_manager,
@@ -238,6 +239,9 @@ def _result(logits: np.ndarray, properties: dict, writer: CaseWriter):
         properties,
         writer.save_probabilities,
     )
+    if writer.save_probabilities:
+        return tuple(as_stored(part, properties) for part in found)
+    return as_stored(found, properties)
 
 
 def _note_failure(output: str, failure: Failure | None) -> None:

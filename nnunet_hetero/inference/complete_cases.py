@@ -18,7 +18,7 @@ from nnunet_hetero.inference.earlier_run import MADE_FROM, EarlierRun, MadeFrom,
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.modality_record import modalities_in_words, record, write_record
+from nnunet_hetero.inference.output.modality_record import modalities_in_words, of_orientation, record, write_record
 from nnunet_hetero.inference.output.run_record import record_case, record_failure
 from nnunet_hetero.inference.output_folder import checked_outputs
 from nnunet_hetero.io.atomic_files import Unfinished, alone_in, clear_drafts
@@ -97,12 +97,12 @@ def _complete_all(
     with contextlib.closing(prepared_cases):
         for made, (case, prepared, seconds) in zip(made_from, prepared_cases, strict=True):
             measured = {"seconds": {"preprocessing": round(seconds, 3)}, MADE_FROM: made.to_json()}
-            keep_books = partial(record_case, output, case.name, run, measured)
-            failure = (
-                prepared
-                if isinstance(prepared, Failure)
-                else _complete(model, writer, case.name, prepared, output, keep_books)
-            )
+            if isinstance(prepared, Failure):
+                failure: Failure | None = prepared
+            else:
+                entry = record(prepared, model.modalities)
+                keep_books = partial(record_case, output, case.name, run, {**of_orientation(entry), **measured})
+                failure = _complete(model, writer, case.name, prepared, output, entry, keep_books)
             if failure is not None:
                 print(f"Left out: {case.name}, {failure.step}: {failure.reason}", flush=True)
                 failed[case.name] = failure.reason
@@ -116,9 +116,9 @@ def _complete(
     case: str,
     prepared: PreparedCase,
     output: Path,
+    entry: dict,
     keep_books: Callable[[], None],
 ) -> Failure | None:
-    entry = record(prepared, model.modalities)
     print(modalities_in_words(case, entry), flush=True)
     unfinished = None
     try:

@@ -58,6 +58,8 @@ class MadeFrom:
             "calibration": model.calibration.calibration.sha256 if model.calibration else None,
             "calibrated": model.sampling.calibrated or None,
         }
+        if model.orientation is not None:
+            self.settings["orientation"] = model.orientation
 
     def __call__(self, case: Case) -> Provenance:
         """Of a case, as its files are now."""

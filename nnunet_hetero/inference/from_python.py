@@ -14,6 +14,8 @@ import torch
 
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import Case
+from nnunet_hetero.cases.geometry import array_properties
+from nnunet_hetero.cases.oriented_reader import as_stored, stored_properties
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cases.tissue import warn_of_odd_backgrounds
 from nnunet_hetero.errors import DataError, SettingsError
@@ -25,6 +27,8 @@ from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES, voxel_s
 from nnunet_hetero.nnunet.regions import Region
 
 Image = str | os.PathLike | np.ndarray
+Spacing = Sequence[float] | None
+Affine = np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class Area:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says about a case. All arrays lie on the case's own grid, axes as in the input, ``(z, y, x)``.
+    """What the model says about a case. All arrays lie on the case's own grid, axes as in the input: ``(z, y, x)`` for
+    files.
 
     Args:
         used: Names of the modalities that it was segmented from.
@@ -109,7 +114,7 @@ class Prediction:
 
 
 def predict_images(
-    model: LoadedModel, images: Mapping[str, Image], spacing: Sequence[float] | None = None, case: str = ""
+    model: LoadedModel, images: Mapping[str, Image], spacing: Spacing = None, case: str = "", affine: Affine = None
 ) -> Prediction:
     """See `HeteroModalPredictor.predict`.
 
@@ -118,13 +123,14 @@ def predict_images(
         images: Files or arrays, by modality.
         spacing: With arrays: edges of a voxel in mm.
         case: Its name.
+        affine: With arrays: where they lie.
 
     Raises:
-        SettingsError: If a modality is unknown, or files and arrays are mixed.
+        SettingsError: If a modality is unknown, files and arrays are mixed, or spacing and affine do not do.
         DataError: If an image cannot be used.
     """
     modalities = model.modalities
-    read = _read(model, images, spacing, case)
+    read = _read(model, images, spacing, case, affine)
     warn_of_odd_backgrounds(read, model.preparation)
     prepared = preprocess(read, model.preparation)
     completes = "missing" if model.network.completes_images else None
@@ -139,9 +145,12 @@ def predict_images(
     regions = writer.regions
 
     def by_region(maps: np.ndarray | None) -> dict[str, np.ndarray]:
-        return {} if maps is None else dict(zip(regions, writer.on_case_grid(maps, properties), strict=True))
+        return {} if maps is None else dict(zip(regions, stored(writer.on_case_grid(maps, properties)), strict=True))
 
-    completed = writer.completed_images(found, properties) if found.completed else ()
+    def stored(array: np.ndarray) -> np.ndarray:
+        return as_stored(array, properties)
+
+    completed = stored(writer.completed_images(found, properties)) if found.completed else ()
     voxel = voxel_size(properties)
     sizes = region_sizes(segmentation, regions, voxel)
     intervals = writer.intervals(found, voxel) or {}
@@ -155,22 +164,22 @@ def predict_images(
     disagreement = {} if found.disagreement is None else dict(zip(regions, found.disagreement.tolist(), strict=True))
     return Prediction(
         tuple(modalities.names[channel] for channel in found.used),
-        segmentation,
-        probabilities,
+        stored(segmentation),
+        stored(probabilities),
         {modalities.names[channel]: image for channel, image in zip(found.completed, completed, strict=True)},
         by_region(found.entropy),
         by_region(found.mutual_information),
         volumes,
         areas,
         disagreement,
-        properties,
-        {modalities.names[channel]: read.data[channel] for channel in found.used},
+        stored_properties(properties),
+        {modalities.names[channel]: stored(read.data[channel]) for channel in found.used},
         dict(regions),
         case,
     )
 
 
-def _read(model: LoadedModel, images: Mapping[str, Image], spacing: Sequence[float] | None, case: str) -> CaseImages:
+def _read(model: LoadedModel, images: Mapping[str, Image], spacing: Spacing, case: str, affine: Affine) -> CaseImages:
     modalities = model.modalities
     modalities.parse(images)  # an unknown name, or one twice
     by_channel = {modalities.index(name): image for name, image in images.items()}
@@ -181,21 +190,11 @@ def _read(model: LoadedModel, images: Mapping[str, Image], spacing: Sequence[flo
     if arrays and files:
         raise SettingsError("Some images are files and some are arrays. Give files only, or arrays only.")
     if files:
-        if spacing is not None:
-            raise SettingsError("The spacing is given, but the images are files, which have their own. Leave it out.")
+        if spacing is not None or affine is not None:
+            given = "spacing" if affine is None else "affine"
+            raise SettingsError(f"The {given} is given, but the images are files, which have their own. Leave it out.")
         paths = tuple(os.fspath(files[channel]) if channel in files else None for channel in range(len(modalities)))
         reader = model.preparation.reader()
         return read_case(Case(case, paths), modalities, model.kept, reader)
-    return _from_arrays(model, arrays, spacing, case)
-
-
-def _from_arrays(
-    model: LoadedModel, by_channel: dict[int, np.ndarray], spacing: Sequence[float] | None, case: str
-) -> CaseImages:
-    if spacing is None or len(spacing) != 3 or not all(edge > 0 for edge in spacing):
-        raise SettingsError(
-            f"The spacing is {spacing}. With arrays, give the edges of a voxel in mm, in the order of the axes, e.g. "
-            "spacing=(1.0, 1.0, 1.0)."
-        )
-    grid = {"spacing": [float(edge) for edge in spacing]}
-    return CaseImages.of_arrays(case, model.modalities, by_channel, grid, model.kept)
+    grid = array_properties(next(iter(arrays.values())).shape, spacing, affine)
+    return CaseImages.of_arrays(case, modalities, arrays, grid, model.kept, model.orientation)

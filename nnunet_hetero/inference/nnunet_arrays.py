@@ -17,6 +17,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.image_values import is_flat
+from nnunet_hetero.cases.oriented_reader import stored_orientation
 from nnunet_hetero.cases.preparation import standardises
 from nnunet_hetero.cases.preprocess import preprocess
 from nnunet_hetero.cases.tissue import FOREGROUND, warn_of_odd_backgrounds
@@ -131,7 +132,7 @@ def _require_properties(model: LoadedModel, properties: dict, output: str | None
             f"The properties of an image have no 'spacing' of three numbers (mm, in the order of its axes): "
             f"{properties}."
         )
-    reader = type(model.preparation.reader()).__name__
+    reader = model.preparation.plans_manager.image_reader_writer_class.__name__
     needed = next((note for begin, note in READERS_NOTES.items() if reader.startswith(begin)), None)
     if output is not None and needed is not None and needed not in properties:
         raise SettingsError(
@@ -147,7 +148,7 @@ def _prepared(
         name = "" if output is None else os.path.basename(output)
         _require_channels(model, image.shape, name)
         channels = dict(enumerate(np.asarray(image)))
-        read = CaseImages.of_arrays(name, model.modalities, channels, of_case, model.kept)
+        read = CaseImages.of_arrays(name, model.modalities, channels, of_case, model.kept, model.orientation)
         warn_of_odd_backgrounds(read, model.preparation)
         prepared = preprocess(read, model.preparation)
         yield {
@@ -180,7 +181,8 @@ def require_prepared(model: LoadedModel, data: torch.Tensor, properties: dict, c
     Raises:
         DataError: If the number of channels is wrong, or a channel is constant: an absent modality that nnU-Net's
             normalisation has shifted.
-        SettingsError: If the model standardises histograms, or a modality is there that its options switch off.
+        SettingsError: If the model standardises histograms, the case has another orientation than the model, or a
+            modality is there that its options switch off.
     """
     _require_channels(model, data.shape, case)
     if FOREGROUND in properties:
@@ -195,6 +197,12 @@ def require_prepared(model: LoadedModel, data: torch.Tensor, properties: dict, c
         raise SettingsError(
             f"Case '{case}': the model was trained on images with standardised histograms, and nobody can tell whether "
             f"these are. {INSTEAD}"
+        )
+    stored = stored_orientation(properties)
+    if model.orientation is not None and stored not in (None, model.orientation):
+        raise SettingsError(
+            f"Case '{case}': its images are stored in the orientation {stored}, in which nnU-Net has prepared them; "
+            f"the model was trained on {model.orientation}. {INSTEAD}"
         )
     switched_off = [channel for channel, image in enumerate(data) if channel not in model.kept and bool(image.any())]
     if switched_off:

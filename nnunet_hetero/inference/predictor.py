@@ -24,7 +24,7 @@ from nnunet_hetero.inference.earlier_run import MadeFrom, forget
 from nnunet_hetero.inference.engine.case_prediction import predict_case, require_image_decoders
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel, Tiles, unwrapped
-from nnunet_hetero.inference.from_python import Image, Prediction, predict_images
+from nnunet_hetero.inference.from_python import Affine, Image, Prediction, Spacing, predict_images
 from nnunet_hetero.inference.model.calibrated import ModelCalibration
 from nnunet_hetero.inference.model.model_folder import TrainedModel, checked_folds, load_model
 from nnunet_hetero.inference.nnunet_arrays import ArrayEntryPoints, require_prepared
@@ -92,10 +92,9 @@ class HeteroModalPredictor(ArrayEntryPoints):
         """
         set_ext_trainer()
         device = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        # nnU-Net prints where it looks for the trainer, and that the CPU is no GPU.
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()):  # nnU-Net prints that the CPU is no GPU
             predictor = cls(**{"device": device, "allow_tqdm": False, **arguments})
-            predictor.initialize_from_trained_model_folder(str(folder), folds, checkpoint_name)
+        predictor.initialize_from_trained_model_folder(str(folder), folds, checkpoint_name)
         return predictor
 
     def initialize_from_trained_model_folder(
@@ -162,19 +161,20 @@ class HeteroModalPredictor(ArrayEntryPoints):
     @property
     def model(self) -> LoadedModel:
         """The model as it is now, with this predictor's settings; later changes of these do not reach it."""
-        landmarks, intensity = (self._trained.landmarks, self._trained.intensity) if self._trained else (None, None)
+        trained = self._trained
+        known = (trained.landmarks, trained.orientation) if trained else ()
         axes = self.allowed_mirroring_axes if self.use_mirroring else None
         model = LoadedModel(
             unwrapped(self.network),
             tuple(self.list_of_parameters or ()),
-            Preparation(self.plans_manager, self.configuration_manager, self.dataset_json, landmarks),
+            Preparation(self.plans_manager, self.configuration_manager, self.dataset_json, *known),
             self.kept,
             self.sampling,
             Tiles(self.tile_step_size, self.use_gaussian, axes, self.verbose),
             self.device,
             self.perform_everything_on_device,
             self.allow_tqdm,
-            intensity,
+            trained.intensity if trained else None,
         )
         calibration, why_not = self.calibration.in_use(model) if self.calibration else (None, "")
         return dataclasses.replace(model, calibration=calibration, uncalibrated=why_not)
@@ -182,19 +182,20 @@ class HeteroModalPredictor(ArrayEntryPoints):
     # -- one case -----------------------------------------------------------------------------------------------------
 
     def predict(
-        self, images: Mapping[str, Image], spacing: Sequence[float] | None = None, case: str = ""
+        self, images: Mapping[str, Image], spacing: Spacing = None, case: str = "", affine: Affine = None
     ) -> Prediction:
         """Segment one case, complete what it lacks, and say how sure that is.
 
         Args:
             images: By modality, upper and lower case are the same; what is not given is missing. Either files, or
-                arrays ``(z, y, x)`` as SimpleITK gives them, on one grid.
-            spacing: With arrays: edges of a voxel in mm, in the order of the axes.
+                arrays on one grid; without an affine with the axes of the training images as SimpleITK gives them.
+            spacing: Of arrays without an affine: edges of a voxel in mm, in the order of the axes.
             case: With the options' seed it settles the draws. The result is that of the command if it is the case's
                 name there.
+            affine: Index to position, mm, RAS, (4, 4), of arrays with any axes: nibabel's arrays with nibabel's affine.
 
         Raises:
-            SettingsError: If a modality is unknown, or files and arrays are mixed.
+            SettingsError: If a modality is unknown, files and arrays are mixed, or spacing and affine do not do.
             DataError: If an image cannot be used.
 
         Example:
@@ -207,7 +208,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
             >>> list(prediction.volumes)
             ['whole tumor', 'tumor core', 'enhancing tumor']
         """
-        return predict_images(self.model, images, spacing, case)
+        return predict_images(self.model, images, spacing, case, affine)
 
     def predict_case(self, data: torch.Tensor, properties: dict, case: str) -> CasePrediction:
         """Segment one preprocessed case, and compute whatever else the options ask for.

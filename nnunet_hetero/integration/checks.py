@@ -14,11 +14,11 @@ from typing import Any
 
 from packaging.version import Version
 
-from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.errors import HeteroError, SettingsError
 from nnunet_hetero.integration.activation import activation_files
 from nnunet_hetero.integration.probe import run_probe
 from nnunet_hetero.nnunet.environment import EXT_TRAINER, is_in_ext_trainer
-from nnunet_hetero.nnunet.folders import NUMBERS, problem_with_folder, require_numbers
+from nnunet_hetero.nnunet.folders import NUMBERS, dataset_folders, problem_with_folder, require_numbers
 from nnunet_hetero.nnunet.versions import problem_with, requirements
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -49,8 +49,12 @@ class Check:
     mend: str = ""
 
 
-def all_checks() -> Iterator[Check]:
-    """All checks, in the order in which their problems are to be mended."""
+def all_checks(dataset: str | None = None) -> Iterator[Check]:
+    """All checks, in the order in which their problems are to be mended.
+
+    Args:
+        dataset: Name or ID of a data set to look at besides.
+    """
     yield python()
     yield from packages()
     probe = run_probe()
@@ -66,6 +70,8 @@ def all_checks() -> Iterator[Check]:
     yield numbers()
     yield device(probe["device"])
     yield disk()
+    if dataset is not None:
+        yield orientation(dataset)
 
 
 def python() -> Check:
@@ -259,3 +265,22 @@ def disk() -> Check:
     if min(free.values()) < LOW_DISK:
         return Check("disk", WARN, found, f"Make room: data sets often need more than {LOW_DISK / GIGABYTE:.0f} GB.")
     return Check("disk", OK, found)
+
+
+def orientation(dataset: str) -> Check:
+    """Whether all training images of a data set have one orientation.
+
+    Args:
+        dataset: Name or ID.
+    """
+    name = f"orientation of {dataset}"
+    try:
+        # Late: it imports nnU-Net, which may be what is broken.
+        from nnunet_hetero.reorient.listing import MEND, mixture_in_words
+
+        mixture = mixture_in_words(dataset_folders(dataset)[0])
+    except (HeteroError, ImportError, RuntimeError, OSError) as error:
+        return Check(name, FAIL, str(error), "Mend that, and call doctor again.")
+    if mixture:
+        return Check(name, FAIL, f"training images have different ones: {mixture}", MEND.format(dataset))
+    return Check(name, OK, "all training images have the same")

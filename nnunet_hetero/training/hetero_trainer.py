@@ -15,6 +15,7 @@ from torch import Tensor, autocast
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_hetero.cases.histogram import Landmarks
+from nnunet_hetero.cases.orientation import UNKNOWN
 from nnunet_hetero.config import KEY, SGD
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
@@ -31,18 +32,14 @@ from nnunet_hetero.training.checkpoints import require_continuable, save_with
 from nnunet_hetero.training.data.augmentation import KeepAbsentZero
 from nnunet_hetero.training.data.inputs import PreparedDatasets
 from nnunet_hetero.training.data.landmarks import input_rules
+from nnunet_hetero.training.data.orientation import settled_orientation
 from nnunet_hetero.training.data.training_cases import Cohort, read_training_cohort
 from nnunet_hetero.training.dead_ends import look_ahead
 from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 from nnunet_hetero.training.optimization.schedule import PlateauReachedError, StepDecay, require_progress
 from nnunet_hetero.training.optimization.step import take_step
 from nnunet_hetero.training.pretrained_weights import load_pretrained
-from nnunet_hetero.training.random_streams import (
-    random_state,
-    seed_everything,
-    seed_of_training,
-    set_random_state,
-)
+from nnunet_hetero.training.random_streams import random_state, seed_everything, seed_of_training, set_random_state
 from nnunet_hetero.training.record.history import History
 from nnunet_hetero.training.record.sample_counts import RunningCounts
 from nnunet_hetero.training.record.soundness import watch
@@ -114,6 +111,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.validation_cycle = ValidationCycle(subsets, len(self.modalities), self.ranks)
         self._resumed_random_state: dict | None = None
         self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised
+        self.orientation: str | None = UNKNOWN  # of the images, once they are loaded
 
     @classmethod
     def default_settings(cls) -> dict[str, Any]:
@@ -188,6 +186,7 @@ class HeteroTrainer(nnUNetTrainer):
     def get_tr_and_val_datasets(self):
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
         training, validation = super().get_tr_and_val_datasets()
+        self.orientation = settled_orientation(self, (training, validation))
         self.cohort = cohort = read_training_cohort(self, training, validation, self.ranks.is_first)
         look_ahead(self, training)
         counts = cohort.subset_counts()
@@ -372,12 +371,13 @@ class HeteroTrainer(nnUNetTrainer):
             "history": self.history.state_dict(),
             "tally": self.counts.total.state_dict(),
             "landmarks": self.landmarks,
+            "orientation": self.orientation,
         }
 
     def load_saved_state(self, state: dict) -> None:
         """Take up what `state_to_save` gave."""
         self.history.load_state_dict(state["history"])
-        self.landmarks = state.get("landmarks")
+        self.landmarks, self.orientation = state.get("landmarks"), state.get("orientation", UNKNOWN)
         self.counts.total.load_state_dict(state["tally"])
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:  # type: ignore[override]  # nnU-Net's training gives files only

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_hetero.cases.geometry import reader_geometry
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.from_python import Prediction
 from nnunet_hetero.viewer.layers import Background, CaseView, Overlay
 from nnunet_hetero.viewer.page import case_page
-from nnunet_hetero.viewer.picture import LPS_TO_RAS, Picture
+from nnunet_hetero.viewer.picture import Picture
 
 
 def page_of(prediction: Prediction) -> str:
@@ -39,7 +40,7 @@ def show(prediction: Prediction, height: int) -> Any:
 
 def view_of(prediction: Prediction) -> CaseView:
     """What the page shows of a prediction from Python."""
-    affine = _affine(prediction)
+    affine = reader_geometry(prediction.segmentation.shape, prediction.properties).ras_affine
 
     def picture(array: np.ndarray) -> Picture:
         return Picture(np.asarray(array).transpose(2, 1, 0), affine)
@@ -71,14 +72,3 @@ def view_of(prediction: Prediction) -> CaseView:
         overlays,
         facts=facts,
     )
-
-
-def _affine(prediction: Prediction) -> np.ndarray:
-    """Where the arrays lie; those without a file lie along left, back and top, as SimpleITK counts."""
-    stored = prediction.properties.get("sitk_stuff")
-    edges = [float(edge) for edge in prediction.properties["spacing"][::-1]]
-    affine = np.diag([*edges, 1.0])
-    if stored is not None and len(stored["spacing"]) == 3:
-        affine[:3, :3] = np.array(stored["direction"]).reshape(3, 3) * stored["spacing"]
-        affine[:3, 3] = stored["origin"]
-    return LPS_TO_RAS @ affine

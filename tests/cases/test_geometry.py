@@ -30,9 +30,9 @@ HEADERS = {
 DOUBTS = {
     "ACDC: identity beside pixdim": r"two spacings, \(2, 3, 6\) and \(1, 1, 1\) mm",
     "sform of another spacing": r"two spacings, \(2, 3, 6\) and \(1, 1, 1\) mm",
-    "sform and qform differ": "sform and qform in its header differ",
+    "sform and qform differ": "sform and qform in its header differ; the qform counts",
     "no form": "neither sform nor qform",
-    "sheared sform, sound qform": "two spacings|sform and qform in its header differ",
+    "sheared sform, sound qform": "two spacings|sform and qform in its header differ; the qform counts",
 }
 
 

@@ -143,6 +143,7 @@ def write_tiny_model(
     labels: dict | None = None,
     settings: dict | None = None,
     intensity: dict | None = None,
+    orientation: str | None = "LPS",
 ) -> TinyModel:
     """Write the folders of a tiny model.
 
@@ -156,6 +157,7 @@ def write_tiny_model(
         labels: Foreground labels instead of nested regions, e.g. ``{"edema": 1, "core": 2}``.
         settings: Content of ``hetero_modal`` of the plans.
         intensity: What the checkpoint knows of the training images.
+        orientation: Of the training images; that of `write_case` by default.
     """
     dataset_json, plans = tiny_dataset_json(channels, len(cases)), tiny_plans(channels, scheme=scheme)
     plans["configurations"][CONFIGURATION]["hetero_modal"] = settings or {}
@@ -183,7 +185,7 @@ def write_tiny_model(
     for seed, fold in enumerate(folds):
         (folder / f"fold_{fold}").mkdir(parents=True)
         checkpoint = tiny_checkpoint(plans, dataset_json, trainer, fold, seed)
-        checkpoint["hetero_modal"] = {"intensity": intensity}
+        checkpoint["hetero_modal"] = {"intensity": intensity, "orientation": orientation}
         torch.save(checkpoint, folder / f"fold_{fold}" / "checkpoint_final.pth")
     return model
 

@@ -82,7 +82,9 @@ class TestMissing:
         for number, (predictor, images, reason) in enumerate(runs):
             output = tmp_path / str(number)
             predict(predictor, images, output, save_probabilities=True)
-            assert modalities_json(output) == {"a": {"used": ["T1", "T2", "FLAIR"], "absent": {"T1c": reason}}}
+            orientation = {"stored": "LPS", "model": "LPS", "oblique_degrees": 0.0}
+            entry = {"used": ["T1", "T2", "FLAIR"], "absent": {"T1c": reason}, "orientation": orientation}
+            assert modalities_json(output) == {"a": entry}
             assert (label_maps(output)["a"] == label_maps(tmp_path / "0")["a"]).all()
             assert (probabilities(output) == probabilities(tmp_path / "0")).all()
 

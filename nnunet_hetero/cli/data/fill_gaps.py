@@ -17,8 +17,8 @@ HELP = """Write an all-zero volume, on the grid of the case's other images, for 
 nnU-Net's raw format lacks, and list the gaps in dataset.json (missing_modalities). nnU-Net then finds all files it asks
 for, and our trainers take the zeros for what they are: absent.
 
-All cases with gaps are read and checked first; nothing is written if one cannot be used. An interrupted run is finished
-by the next one."""
+All cases with gaps are read and checked first; nothing is written if one cannot be used, or if training cases have
+different orientations. An interrupted run is finished by the next one."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
 def _fill_or_undo(cohort: CaseFolder, args: argparse.Namespace) -> int:
     from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
     from nnunet_hetero.fill_gaps.table import gaps_in_words
+    from nnunet_hetero.reorient.listing import require_one_orientation
 
     if args.undo:
         deleted, kept = undo(cohort)
@@ -62,5 +63,7 @@ def _fill_or_undo(cohort: CaseFolder, args: argparse.Namespace) -> int:
         for file in kept:
             print(f"Kept: {file}, it is not zero any more.")
     else:
+        if cohort.training:
+            require_one_orientation(cohort.folder)
         print(gaps_in_words(fill_gaps(cohort, args.dry_run, args.np), args.dry_run))
     return 0

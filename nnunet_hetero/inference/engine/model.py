@@ -81,6 +81,12 @@ class LoadedModel:
         return self.preparation.modalities
 
     @property
+    def orientation(self) -> str | None:
+        """Of the training images, such as ``RAS``, see `nnunet_hetero.cases.orientation`: every case is brought to it,
+        and what is made of it back. None for a model of pictures, and for one of an earlier version."""
+        return self.preparation.orientation
+
+    @property
     def label_manager(self) -> LabelManager:
         """nnU-Net's, of the dataset."""
         return self.preparation.label_manager
@@ -106,7 +112,9 @@ class LoadedModel:
         )
 
     def to_segmentation(self, logits: Tensor | np.ndarray, properties: dict, return_probabilities: bool = False) -> Any:
-        """Label map on the case's original grid, with probabilities on demand.
+        """Label map on the grid that the case was read on, with probabilities on demand.
+
+        That is the case's own, in the model's orientation; see `nnunet_hetero.cases.oriented_reader.as_stored`.
 
         Args:
             logits: ``(K, *spatial)``, those of a `CasePrediction`.

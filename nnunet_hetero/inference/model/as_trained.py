@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nnunet_hetero.cases.orientation import UNKNOWN
 from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.checkpoint_content import CHECKPOINT, TrainedFold
@@ -117,11 +118,18 @@ def _require_one_model(folds: Sequence[TrainedFold]) -> None:
     for fold in folds[1:]:
         for what in ("trainer", "configuration", "mirroring_axes"):
             if getattr(fold, what) != getattr(first, what):
-                found = f"their {what.replace('_', ' ')} is {getattr(first, what)} and {getattr(fold, what)}"
-                raise SettingsError(
-                    f"{first.file} and {fold.file} are no folds of one model: {found}. Choose folds with -f, or a "
-                    "checkpoint with -chk."
-                )
+                raise _no_folds_of_one_model(first, fold, what)
+    known = [fold for fold in folds if fold.orientation != UNKNOWN]
+    for fold in known[1:]:
+        if fold.orientation != known[0].orientation:
+            raise _no_folds_of_one_model(known[0], fold, "orientation")
+
+
+def _no_folds_of_one_model(one: TrainedFold, other: TrainedFold, what: str) -> SettingsError:
+    return SettingsError(
+        f"{one.file} and {other.file} are no folds of one model: their {what.replace('_', ' ')} is "
+        f"{getattr(one, what)} and {getattr(other, what)}. Choose folds with -f, or a checkpoint with -chk."
+    )
 
 
 def _of_plans(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import InstanceOf
+from pydantic import InstanceOf, StringConstraints
 from torch import Tensor
 from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero.cases.histogram import Landmarks
 from nnunet_hetero.cases.intensity_scale import Moments
+from nnunet_hetero.cases.orientation import UNKNOWN
 from nnunet_hetero.config import KEY
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.documents import Document
@@ -32,6 +33,7 @@ class _Moments(TypedDict):
 class _Ours(TypedDict):
     intensity: NotRequired[dict[str, _Moments] | None]
     landmarks: NotRequired[dict[str, list[float]] | None]
+    orientation: NotRequired[Annotated[str, StringConstraints(pattern=f"^([LRPAIS]{{3}}|{UNKNOWN})$")] | None]
 
 
 class _Content(TypedDict):
@@ -64,6 +66,8 @@ class TrainedFold:
         mirroring_axes: Axes along which the training mirrored, None for no mirroring.
         intensity: Mean and standard deviation of the training images by modality.
         landmarks: Of the training images' histograms.
+        orientation: Of the training images, such as ``RAS``; None if they have no place in space, `UNKNOWN` if the
+            checkpoint does not say.
     """
 
     file: str | os.PathLike
@@ -75,6 +79,7 @@ class TrainedFold:
     mirroring_axes: tuple[int, ...] | None
     intensity: Moments | None
     landmarks: Landmarks | None
+    orientation: str | None = UNKNOWN
 
     @classmethod
     def of(cls, content: Mapping[str, Any], file: str | os.PathLike) -> TrainedFold:
@@ -109,4 +114,5 @@ class TrainedFold:
             None if axes is None else tuple(axes),
             ours.get("intensity"),
             ours.get("landmarks"),
+            ours.get("orientation", UNKNOWN),
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_hetero.cases.histogram import Landmarks, mean_landmarks
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
+from nnunet_hetero.cases.orientation import UNKNOWN
 from nnunet_hetero.cases.preparation import landmarks_unknown, standardises
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.as_trained import require_as_trained
@@ -49,7 +52,8 @@ def checked_folds(
         if not (folder / name).is_file():
             raise SettingsError(f"The model folder {folder} has no {name}. Copy it with the rest of the model.")
     if folds is None:
-        chosen: list[int | str] = nnUNetPredictor.auto_detect_available_folds(str(folder), checkpoint_name)
+        with contextlib.redirect_stdout(io.StringIO()):  # nnU-Net prints what it finds
+            chosen: list[int | str] = nnUNetPredictor.auto_detect_available_folds(str(folder), checkpoint_name)
     else:
         chosen = [folds] if isinstance(folds, (int, str)) else list(folds)
     absent = [fold for fold in chosen if not (folder / f"fold_{fold}" / checkpoint_name).is_file()]
@@ -81,6 +85,7 @@ class TrainedModel:
             model was trained without. See `nnunet_hetero.cases.intensities`.
         landmarks: Histogram landmarks that its inputs are standardised to, the mean over the folds; None if they are
             not. See `nnunet_hetero.cases.histogram`.
+        orientation: Of its training images, such as ``RAS``; None if they had none, or if it is not known.
     """
 
     folder: str
@@ -95,6 +100,7 @@ class TrainedModel:
     checkpoints: tuple[Path, ...]
     intensity: Moments | None
     landmarks: Landmarks | None
+    orientation: str | None
 
     @property
     def description(self) -> dict[str, str]:
@@ -129,7 +135,8 @@ def load_model(
     checkpoints = [TrainedFold.of(load_checkpoint(file, trusted=trusted), file) for file in files]
     first = checkpoints[0]
     try:
-        trainer = recursive_find_trainer_class_by_name(first.trainer)
+        with contextlib.redirect_stdout(io.StringIO()):  # nnU-Net prints where it searches
+            trainer = recursive_find_trainer_class_by_name(first.trainer)
     except (RuntimeError, AssertionError, TypeError) as error:  # nnU-Net takes anything of that name for a trainer
         raise SettingsError(
             f"nnU-Net does not find the trainer '{first.trainer}' that {files[0]} names: {error} Run: nnunet_hetero "
@@ -172,7 +179,20 @@ def load_model(
         files,
         mean_moments([checkpoint.intensity for checkpoint in checkpoints if checkpoint.intensity]) or None,
         _landmarks(files, checkpoints, configuration_manager),
+        _orientation(folder, checkpoints),
     )
+
+
+def _orientation(folder: Path, checkpoints: Sequence[TrainedFold]) -> str | None:
+    """That of the folds that know it; None, and a line that says so, if none does."""
+    known = [checkpoint.orientation for checkpoint in checkpoints if checkpoint.orientation != UNKNOWN]
+    if not known:
+        print(
+            f"The model in {folder} was trained by an earlier version and does not say which orientation its training "
+            "images have: each case is taken as its files store it, which must be as the training images were stored."
+        )
+        return None
+    return known[0]
 
 
 def _landmarks(

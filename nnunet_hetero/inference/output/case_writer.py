@@ -19,6 +19,7 @@ from scipy.ndimage import binary_fill_holes
 
 from nnunet_hetero.cases.intensity_scale import IntensityScale
 from nnunet_hetero.cases.label_maps.written_image import require_written, write_label_map
+from nnunet_hetero.cases.oriented_reader import as_stored, stored_properties
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.tissue import FOREGROUND, NOT_ZERO, unpacked
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
@@ -173,8 +174,9 @@ class CaseWriter:
             if self.sampling.calibrated and self.calibration is not None:
                 subset = self.preparation.modalities.label(prediction.used)
                 probabilities = self._calibrated(np.asarray(probabilities), self.calibration.temperatures(subset))
-            np.savez_compressed(folder / f"{case}.npz", probabilities=probabilities)
-            save_pickle(properties, str(folder / f"{case}.pkl"))
+            # nnU-Net's tools make label maps of them, on the grid of the pickle.
+            np.savez_compressed(folder / f"{case}.npz", probabilities=as_stored(probabilities, properties))
+            save_pickle(stored_properties(properties), str(folder / f"{case}.pkl"))
             for ending in (".npz", ".pkl"):
                 require_whole(folder / f"{case}{ending}")
         reader = self.preparation.reader()
@@ -342,13 +344,14 @@ def write_image(file: str | os.PathLike, image: np.ndarray, properties: dict) ->
 
     Args:
         file: Path to write.
-        image: ``(*spatial)`` on the case's grid, as nnU-Net's reader would give it.
-        properties: What that reader said about the case.
+        image: ``(*spatial)`` on the grid that the case was read on.
+        properties: What the reader said about the case.
 
     Raises:
         OSError: If the disk did not take it as a whole.
     """
-    image = image.astype(np.float32, copy=False)
+    image = as_stored(image, properties).astype(np.float32, copy=False)
+    properties = stored_properties(properties)
     if "nibabel_stuff" in properties:
         nifti = _nifti(image.transpose(2, 1, 0), **properties["nibabel_stuff"])
         nibabel.save(nifti, file)

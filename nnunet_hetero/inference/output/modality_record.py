@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
+from nnunet_hetero.cases.oriented_reader import OrientationRecord, orientation_in_words, orientation_record
 from nnunet_hetero.cases.preprocess import PreparedCase
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.modalities import Modalities
@@ -17,6 +18,7 @@ FILE_NAME = "modalities.json"
 class _Entry(TypedDict):
     used: list[str]
     absent: dict[str, str]
+    orientation: NotRequired[OrientationRecord]
 
 
 RECORD = Document(dict[str, _Entry], "the record of what each case was segmented from", "Predict the cases again.")
@@ -28,18 +30,27 @@ def record(prepared: PreparedCase, modalities: Modalities) -> dict:
 
     Returns:
         ``{"used": ["T1", "FLAIR"], "absent": {"T1c": "no file", "T2": "switched off"}}``. The reason is ``no file``,
-        ``empty image`` (all zero), ``constant image`` or ``switched off`` (``--missing``, ``--available``).
+        ``empty image`` (all zero), ``constant image`` or ``switched off`` (``--missing``, ``--available``). Beside it
+        ``orientation`` for images that have a place in space, see `OrientationRecord`.
     """
+    orientation = orientation_record(prepared.properties)
     return {
         "used": [modalities.names[channel] for channel in prepared.used],
         "absent": {modalities.names[channel]: prepared.absent[channel] for channel in sorted(prepared.absent)},
+        **({} if orientation is None else {"orientation": orientation}),
     }
 
 
+def of_orientation(entry: dict) -> dict:
+    """The part of an entry that ``run.json`` has too."""
+    return {key: value for key, value in entry.items() if key == "orientation"}
+
+
 def modalities_in_words(case: str, entry: dict) -> str:
-    """One line for the user, e.g. ``BraTS_001: T1+T2+FLAIR (absent: T1c)``."""
-    absent = f" (absent: {', '.join(entry['absent'])})" if entry["absent"] else ""
-    return f"{case}: {'+'.join(entry['used'])}{absent}"
+    """One line for the user, e.g. ``BraTS_001: T1+T2+FLAIR (absent: T1c; LPI turned to RAS)``."""
+    absent = f"absent: {', '.join(entry['absent'])}" if entry["absent"] else ""
+    notes = "; ".join(filter(None, (absent, orientation_in_words(entry.get("orientation")))))
+    return f"{case}: {'+'.join(entry['used'])}{f' ({notes})' if notes else ''}"
 
 
 def write_record(folder: str | os.PathLike, case: str, entry: dict) -> None:

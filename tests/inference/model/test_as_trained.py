@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from helpers.tiny_model import CONFIGURATION, tiny_dataset_json, tiny_plans
 
+from nnunet_hetero.cases.orientation import UNKNOWN
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.as_trained import require_as_trained
 from nnunet_hetero.inference.model.checkpoint_content import TrainedFold
 
 
 def fold(plans: dict | None = None, dataset_json: dict | None = None, **more) -> TrainedFold:
-    entries = {"trainer": "HeteroModalVAETrainer", "configuration": CONFIGURATION, "mirroring_axes": (0, 1, 2), **more}
+    entries = {"trainer": "HeteroModalVAETrainer", "configuration": CONFIGURATION, "mirroring_axes": (0, 1, 2)}
     parts = {"weights": {}, "intensity": None, "landmarks": None, "file": "fold_0/checkpoint_final.pth"}
-    return TrainedFold(
-        plans=plans or tiny_plans(), dataset_json=dataset_json or tiny_dataset_json(), **parts, **entries
-    )
+    parts |= {"plans": plans or tiny_plans(), "dataset_json": dataset_json or tiny_dataset_json(), "orientation": "LPS"}
+    return TrainedFold(**{**parts, **entries, **more})
 
 
 def compare(plans: dict | None = None, dataset_json: dict | None = None, folds=None) -> None:
@@ -137,12 +137,26 @@ def test_labels_without_regions_are_sorted_by_nnunet(capsys):
 
 
 @pytest.mark.parametrize(
-    "other", [{"trainer": "HeMISTrainer"}, {"configuration": "2d"}, {"mirroring_axes": None}], ids=str
+    "other",
+    [
+        {"trainer": "HeMISTrainer"},
+        {"configuration": "2d"},
+        {"mirroring_axes": None},
+        {"orientation": "RAS"},
+        {"orientation": None},
+    ],
+    ids=str,
 )
 def test_folds_of_different_models_are_refused(other):
     second = dataclasses.replace(fold(), file="fold_1/checkpoint_final.pth", **other)
     with pytest.raises(SettingsError, match="are no folds of one model: their"):
         compare(folds=[fold(), second])
+
+
+def test_a_fold_of_an_earlier_version_tells_no_orientation():
+    folds = [fold(), dataclasses.replace(fold(), orientation=UNKNOWN)]
+    compare(folds=folds)
+    compare(folds=folds[::-1])
 
 
 def test_a_fold_with_other_plans_is_refused():
