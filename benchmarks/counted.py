@@ -7,6 +7,7 @@ float16, every sample with all modalities, losses and optimiser included. ``esti
 says. With ``--compiled`` the arithmetic of the fusion counts as the kernels that torch.compile makes of it, as in a
 training on a GPU with nnU-Net's default settings; all else, nnU-Net's network too, as it is written. A limit that is
 missed is exit code 1; the last line is the same as JSON.
+``tile`` is the peak of the segmentation of one tile of a case, from all modalities and without gradients.
 """
 
 from __future__ import annotations
@@ -17,14 +18,24 @@ import sys
 from contextlib import nullcontext
 
 from counting import Counts, counted_as_kernels
-from full_size import BATCH, PATCH, PLAIN, RESIDUAL, architecture, count_step, nnunets_network, our_network
+from full_size import (
+    BATCH,
+    PATCH,
+    PLAIN,
+    RESIDUAL,
+    architecture,
+    count_prediction,
+    count_step,
+    nnunets_network,
+    our_network,
+)
 
 from nnunet_hetero.training.memory import training_bytes
 
 PEAK_LIMITS = {4: 1.25, 8: 1.6}
 """By number of modalities, next to nnU-Net's network, of the default plan."""
 
-MOVED_LIMIT, ESTIMATE_LIMIT = 1.5, 0.15
+MOVED_LIMIT, ESTIMATE_LIMIT, PREDICTION_LIMIT = 1.5, 0.15, 1.5
 
 
 def measure(kind: str, modalities: int, compiled: bool) -> dict[str, float]:
@@ -39,6 +50,8 @@ def measure(kind: str, modalities: int, compiled: bool) -> dict[str, float]:
     with counted_as_kernels() if compiled else nullcontext():
         ours = count_step(build, modalities)
     estimate = training_bytes(networks[0], PATCH, BATCH, autocast=True)
+    base_tile = count_prediction(lambda: nnunets_network(kind, modalities, plan), modalities)
+    tile = count_prediction(lambda: our_network(modalities, plan), modalities)
     return {
         **{f"nnU-Net {name}": value for name, value in numbers(base).items()},
         **numbers(ours),
@@ -47,6 +60,8 @@ def measure(kind: str, modalities: int, compiled: bool) -> dict[str, float]:
         "moved ratio": round(ours.moved_bytes / base.moved_bytes, 3),
         "arithmetic ratio": round(ours.operations / base.operations, 3),
         "estimate off": round(estimate / ours.peak_bytes - 1, 3),
+        "tile GiB": round(tile.peak_bytes / 2**30, 2),
+        "tile ratio": round(tile.peak_bytes / base_tile.peak_bytes, 3),
     }
 
 
@@ -71,6 +86,11 @@ def missed(kind: str, modalities: int, found: dict[str, float]) -> list[str]:
         lines.append(f"{kind}, {modalities}: bytes moved {found['moved ratio']:.2f} of nnU-Net's, limit {MOVED_LIMIT}")
     if abs(found["estimate off"]) > ESTIMATE_LIMIT:
         lines.append(f"{kind}, {modalities}: estimate {found['estimate off']:+.0%} of what is counted, limit 15 %")
+    if kind == PLAIN and found["tile ratio"] > PREDICTION_LIMIT:
+        lines.append(
+            f"{kind}, {modalities}: prediction of a tile {found['tile ratio']:.2f} of nnU-Net's peak, limit "
+            f"{PREDICTION_LIMIT}"
+        )
     return lines
 
 
@@ -82,7 +102,7 @@ def main() -> int:
     parser.add_argument("--compiled", action="store_true")
     args = parser.parse_args()
     result, lines = {}, []
-    print(f"{'':14}{'peak GiB':>18}{'moved GB':>18}{'TFLOP':>16}{'kernels':>16}{'estimate':>10}")
+    print(f"{'':14}{'peak GiB':>18}{'moved GB':>18}{'TFLOP':>16}{'kernels':>16}{'estimate':>10}{'tile GiB':>14}")
     for kind in args.plans:
         for modalities in args.modalities:
             found = result[f"{kind}, {modalities}"] = measure(kind, modalities, args.compiled)
@@ -90,7 +110,7 @@ def main() -> int:
             cells += [f"{found['TFLOP']:g} ({found['arithmetic ratio']:.2f})"]
             print(
                 f"{kind + ', ' + str(modalities):14}{cells[0]:>18}{cells[1]:>18}{cells[2]:>16}{found['kernels']:>16}"
-                f"{found['estimate off']:>+10.1%}",
+                f"{found['estimate off']:>+10.1%}{found['tile GiB']:>7g} ({found['tile ratio']:.2f})",
                 flush=True,
             )
             lines += missed(kind, modalities, found)

@@ -13,6 +13,7 @@ from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
+from nnunet_hetero.inference.engine.network_steps import latents
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.per_modality import level_shapes
 from nnunet_hetero.training.optimization.losses import foreground, masked_l2
@@ -119,6 +120,36 @@ def training_step(
         optimizer.step()
 
     return step
+
+
+def count_prediction(
+    build: Callable[[], nn.Module],
+    modalities: int,
+    patch=PATCH,
+    autocast: torch.dtype | None = torch.float16,
+) -> Counts:
+    """What the segmentation of one tile takes, from all modalities and the posterior's mean.
+
+    Args:
+        build: Makes the network.
+        modalities: M.
+        patch: Voxels along every axis.
+        autocast: Type of mixed precision; None counts in float32.
+    """
+    available = torch.ones(1, modalities, dtype=torch.bool)  # not fake: it is decided on the host
+    with as_on_a_gpu(), torch.no_grad():
+        network = build().eval()
+        network.decoder.deep_supervision = False
+        data = torch.randn(1, modalities, *patch)
+        counter = Counter([*network.parameters(), data])
+        with counter, mixed_precision(autocast, data.device.type):
+            if isinstance(network, HeteroModalVAE):
+                # As `fused_for_each` does it for one subset.
+                levels = network.fuse(network.encode_each(data, available), 1, patch)
+                network.decode(latents(levels, 0, None))
+            else:
+                network(data)
+    return counter.counts
 
 
 def count_step(

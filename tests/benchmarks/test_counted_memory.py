@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from full_size import PLAIN, RESIDUAL, architecture, count_step, our_network
+from full_size import PLAIN, RESIDUAL, architecture, count_prediction, count_step, nnunets_network, our_network
 
 from nnunet_hetero.training.memory import training_bytes
 
@@ -23,3 +23,12 @@ def test_within_fifteen_percent(kind, modalities, dtype):
 
     counted = count_step(build, modalities, PATCH, 2, dtype).peak_bytes
     assert training_bytes(networks[0], PATCH, 2, autocast=dtype is not None) == pytest.approx(counted, rel=0.15)
+
+
+@pytest.mark.parametrize("modalities", [1, 4, 8])
+def test_a_tile_of_a_prediction_takes_little_more_than_nnunets(modalities):
+    """Encoders run one after the other, and what each made is let go as soon as it is fused."""
+    plan = architecture(PLAIN, FEATURES, PATCH)
+    theirs = count_prediction(lambda: nnunets_network(PLAIN, modalities, plan), modalities, PATCH).peak_bytes
+    ours = count_prediction(lambda: our_network(modalities, plan), modalities, PATCH).peak_bytes
+    assert ours <= 1.5 * theirs

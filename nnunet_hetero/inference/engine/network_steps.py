@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -35,6 +35,24 @@ def fuse_subset(
     """
     parts = [part for part in encoded if subset[part.channel]]
     return network.fuse(parts, len(x), x.shape[2:])
+
+
+def fused_for_each(network: HeteroNetwork, x: Tensor, subsets: Sequence[Tensor]) -> Iterator[Sequence[Level]]:
+    """What is decoded from each of some subsets in turn; every modality is encoded once.
+
+    With one subset, a modality's features are let go as soon as they are fused.
+
+    Args:
+        network: In evaluation mode.
+        x: ``(B, M, *spatial)``.
+        subsets: ``(M,)`` bool each, the same for all samples.
+    """
+    if len(subsets) == 1:
+        yield network.fuse(network.encode_each(x, subsets[0].expand(len(x), -1)), len(x), x.shape[2:])
+        return
+    encoded = encode_for_all(network, x, torch.stack(list(subsets)).any(dim=0))
+    for subset in subsets:
+        yield fuse_subset(network, encoded, subset, x)
 
 
 def latents(levels: Sequence[Level], row: int, generator: torch.Generator | None) -> list[Tensor]:

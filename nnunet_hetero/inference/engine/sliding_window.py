@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nnunet_hetero.inference.engine.latent_draws import LatentDraw, View
-from nnunet_hetero.inference.engine.network_steps import encode_for_all, fuse_subset, latents
+from nnunet_hetero.inference.engine.network_steps import fused_for_each, latents
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 
 AT_ONCE_ON_CPU = 2
@@ -124,23 +124,21 @@ class SlidingWindow:
             maps: Where to add, one or more for each subset.
             on_progress: Called with the share of the tiles that has been done since the last call.
         """
-        available = torch.stack([one.subset for one in maps]).any(dim=0)
         views = sorted(set().union(*(one.views for one in maps)))
         jobs = list(product(views, range(len(self.slicers))))
         for batch in self._batches(jobs):
             x = torch.stack([_flip(data[self.slicers[tile]].to(self.device), self.views[view]) for view, tile in batch])
-            encoded = encode_for_all(self.network, x, available)
-            for items in self._batches(self._items(batch, x, encoded, maps)):
+            for items in self._batches(self._items(batch, x, maps)):
                 self._decode(items)
             if on_progress is not None:
                 on_progress(len(batch) / len(jobs))
 
-    def _items(self, batch: Sequence[tuple[int, int]], x: Tensor, encoded, maps: Sequence[Maps]) -> Iterator[_Item]:
+    def _items(self, batch: Sequence[tuple[int, int]], x: Tensor, maps: Sequence[Maps]) -> Iterator[_Item]:
         by_subset: dict[tuple[bool, ...], list[Maps]] = {}
         for one in maps:
             by_subset.setdefault(tuple(one.subset.tolist()), []).append(one)
-        for group in by_subset.values():
-            levels = fuse_subset(self.network, encoded, group[0].subset, x)
+        fused = fused_for_each(self.network, x, [group[0].subset for group in by_subset.values()])
+        for group, levels in zip(by_subset.values(), fused, strict=True):
             for row, (view, tile) in enumerate(batch):
                 for one in group:
                     for draw in one.draws:

@@ -111,9 +111,9 @@ class TestDraws:
         """A tile is encoded once per view, whatever the number of draws."""
         model = predictor(folds, mirroring, num_samples=3)
         seen = {"encode": 0, "decoder": 0}
-        encode, decode = model.network.encode, model.network.decoder.forward
+        encode, decode = model.network.encode_each, model.network.decoder.forward
         monkeypatch.setattr(
-            model.network, "encode", lambda x, a: seen.update(encode=seen["encode"] + len(x)) or encode(x, a)
+            model.network, "encode_each", lambda x, a: seen.update(encode=seen["encode"] + len(x)) or encode(x, a)
         )
         monkeypatch.setattr(
             model.network.decoder,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from helpers.tiny_network import masks, random_images, tiny_network
 
-from nnunet_hetero.inference.engine.network_steps import encode_for_all, fuse_subset, latents
+from nnunet_hetero.inference.engine.network_steps import encode_for_all, fuse_subset, fused_for_each, latents
 from nnunet_hetero.network.fusion import Gaussian
 
 
@@ -20,6 +22,34 @@ def test_encoded_once_and_fused_for_a_subset_is_the_network_on_that_subset(subse
         alone = x[row : row + 1] * masks(subset)[..., None, None, None]
         found = network.decode(latents(levels, row, None))
         torch.testing.assert_close(found, network(alone, masks(subset)), atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_each_of_several_subsets_as_alone():
+    network, x = tiny_network(), random_images(2)
+    subsets = list(masks((0, 1), (3,), (0, 1, 2, 3)))
+    for subset, levels in zip(subsets, fused_for_each(network, x, subsets), strict=True):
+        (alone,) = fused_for_each(network, x, [subset])
+        for level, other in zip(levels, alone, strict=True):
+            torch.testing.assert_close(level.mean, other.mean, atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(level.log_variance, other.log_variance, atol=1e-6, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_features_of_one_subset_are_let_go_one_modality_after_the_other(monkeypatch):
+    network, x, alive = tiny_network(), random_images(1), []
+    encode_each = network.encode_each
+
+    def watched(images, available):
+        for part in encode_each(images, available):
+            alive.append(weakref.ref(part.features[0]))
+            yield part
+            del part
+            assert sum(reference() is not None for reference in alive) <= 1
+
+    monkeypatch.setattr(network, "encode_each", watched)
+    assert len(list(fused_for_each(network, x, [masks((0, 1, 2, 3))[0]]))) == 1
+    assert len(alive) == 4
 
 
 @torch.no_grad()

@@ -21,6 +21,8 @@ class Voxelwise(torch.nn.Module):
         there = available.any(dim=0).nonzero().flatten().tolist()
         return [SimpleNamespace(channel=channel, image=x[:, channel]) for channel in there]
 
+    encode_each = encode
+
     def fuse(self, encoded, batch_size, spatial):
         maps = torch.zeros(batch_size, 2, *spatial)
         for part in encoded:

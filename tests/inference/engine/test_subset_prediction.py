@@ -52,6 +52,7 @@ class ChannelsOfZeros(OneByOne):
         self.layer = torch.nn.Conv3d(4, 3, 3, padding=1)
 
     def fuse(self, encoded, batch_size, spatial):
+        encoded = list(encoded)
         images = torch.zeros(batch_size, 4, *spatial)
         for channel, features, samples in encoded:
             images[samples.index, channel] = features[0][:, 0]
