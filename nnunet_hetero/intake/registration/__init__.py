@@ -1,0 +1,1 @@
+"""Rigid registration of the images of a case, and the judgement whether to believe it."""
