@@ -45,6 +45,9 @@ class Level:
 
 
 LEVELS = (Level(8.0, 1.0, 4.0, 0.1), Level(4.0, 0.5, 1.0, 0.02), Level(2.0, 0.15, 0.5, 0.005))
+LEAST_EDGE = 0.75
+"""A level whose voxels have a smaller share of the finer image's than this shows nothing more, and is left out."""
+
 MOST_STEPS = 80
 RELAXATION = 0.7
 """The step becomes that much shorter whenever the gradient turns back."""
@@ -89,6 +92,7 @@ def register(reference: sitk.Image, image: sitk.Image, levels: tuple[Level, ...]
     Returns:
         The same, to the last bit, whenever it is called.
     """
+    levels = _useful(levels, reference, image)
     pyramid = [_Pair(reference, image, level, seed) for level in levels]
     starts = pyramid[0].starts()
     candidates = [pyramid[0].fit(start) for start in starts]
@@ -106,6 +110,12 @@ def register(reference: sitk.Image, image: sitk.Image, levels: tuple[Level, ...]
         last.overlap(found),
         distance(found, _second_fit(found, swapped, last.centre), last.corners),
     )
+
+
+def _useful(levels: tuple[Level, ...], *images: sitk.Image) -> tuple[Level, ...]:
+    """Without those that are finer than the finer image; the coarsest always stays."""
+    edge = min(float(np.prod(image.GetSpacing())) ** (1 / 3) for image in images)
+    return levels[:1] + tuple(level for level in levels[1:] if level.edge >= LEAST_EDGE * edge)
 
 
 def _second_fit(first: sitk.Euler3DTransform, pairs: Iterable[_Pair], centre: np.ndarray) -> sitk.Euler3DTransform:

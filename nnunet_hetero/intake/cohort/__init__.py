@@ -1,0 +1,1 @@
+"""Many cases: from a folder of them to one that prediction takes."""

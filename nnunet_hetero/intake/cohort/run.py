@@ -1,0 +1,178 @@
+"""``nnunet_hetero intake``: all cases of a folder, side by side; a stopped run continues where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nnunet_hetero.cases.prepare import Failure
+from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.inference.output.run_record import record_failure
+from nnunet_hetero.intake.cohort.records import CASES, SERIES_NAME, case_record, settle, write_table
+from nnunet_hetero.intake.cohort.write_case import CaseJob, in_words, remove_case, write_case
+from nnunet_hetero.intake.finding import find_series
+from nnunet_hetero.intake.options import IntakeOptions
+from nnunet_hetero.intake.series import Series, by_case
+from nnunet_hetero.intake.series_table import read_series, write_series
+from nnunet_hetero.intake.target import Target
+from nnunet_hetero.io.atomic_files import alone_in, clear_drafts
+from nnunet_hetero.io.places import require_apart, require_no_model_or_data_set
+from nnunet_hetero.io.processes import Workers
+from nnunet_hetero.io.provenance import Provenance
+
+STEP = "intake"
+"""What ``failed.json`` calls it."""
+
+GIVEN = "given"
+"""Confidence of a row that the user has corrected."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What an intake did.
+
+    Args:
+        done: Cases that are in place, those of earlier runs included.
+        kept: Those of them that an earlier run has done.
+        failed: Why cases failed.
+        left_out: Cases of which the user's table uses nothing.
+    """
+
+    done: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def proposed_series(folder: Path, out: Path, target: Target, table: Path | None) -> list[Series]:
+    """Which image is which: by the user's table, or by a proposal, which is written.
+
+    Args:
+        folder: The input folder.
+        out: The output folder; the proposal is its `SERIES_NAME`.
+        target: What the model wants.
+        table: The user's; None for none.
+
+    Raises:
+        SettingsError: If the output folder holds a table that has been changed, and it is not given as ``table``.
+        DataError: If the input folder or the table is not what it must be.
+    """
+    if table is not None:
+        return read_series(table, folder, target.modalities)
+    series = find_series(folder, target.modalities)
+    file = out / SERIES_NAME
+    before = file.read_bytes() if file.is_file() else None
+    draft = out / f".{SERIES_NAME}"
+    write_series(draft, series)
+    try:
+        if before not in (None, draft.read_bytes()):
+            raise SettingsError(
+                f"{file} is not what would be proposed now. If you have corrected it, give it with --series {file}; "
+                "if images have been added or taken away, delete it."
+            )
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+    return series
+
+
+def take_in(
+    series: Sequence[Series],
+    folder: Path,
+    out: Path,
+    target: Target,
+    options: IntakeOptions,
+    num_processes: int = 0,
+) -> Intake:
+    """Prepare all cases.
+
+    Args:
+        series: Which image is which.
+        folder: The input folder.
+        out: The output folder.
+        target: What the model wants.
+        options: How.
+        num_processes: Background processes; 0 works in this one.
+
+    Raises:
+        DataError: If the output folder holds an intake for another model or from another folder.
+        SettingsError: If another process is at work there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with alone_in(out):
+        clear_drafts(out)
+        settle(out, folder, target)
+        result = Intake()
+        jobs = [
+            CaseJob(case, tuple(rows), folder, out, target, options) for case, rows in by_case(series).items()
+        ]
+        try:
+            _take_all(jobs, result, num_processes)
+        finally:
+            write_table(out, series, result.failed)
+    _tell_others(out, {job.case for job in jobs})
+    return result
+
+
+def require_places(folder: Path, out: Path) -> None:
+    """Refuse an output folder among the inputs, or one that is a model or a data set.
+
+    Raises:
+        SettingsError: If it is one.
+    """
+    require_no_model_or_data_set(out)
+    require_apart([out], {"-i": folder})
+
+
+def _take_all(jobs: Sequence[CaseJob], result: Intake, num_processes: int) -> None:
+    with Workers(min(num_processes, len(jobs))) as workers:
+        for job in jobs:
+            if not job.used and all(row.confidence == GIVEN for row in job.series):
+                remove_case(job.out, job.case, job.target)
+                record_failure(job.out, job.case, None)
+                result.left_out.append(job.case)
+            elif _is_done(job):
+                record_failure(job.out, job.case, None)
+                result.done.append(job.case)
+                result.kept.append(job.case)
+            else:
+                workers.submit(job, write_case, job)
+            if len(workers) > 2 * workers.num_processes:
+                _settle_oldest(workers, result, len(jobs))
+        while workers:
+            _settle_oldest(workers, result, len(jobs))
+
+
+def _settle_oldest(workers: Workers, result: Intake, total: int) -> None:
+    job, outcome = workers.pop()
+    number = len(result.done) + len(result.failed) + len(result.left_out) + 1
+    if outcome.error is None:
+        result.done.append(job.case)
+        words = in_words(outcome.result, job.target.modalities.names)
+        notes = [f"  note: {name}: {note}" for name, image in outcome.result["images"].items() for note in image["notes"]]
+        print("\n".join([f"[{number}/{total}] {words}", *notes]), flush=True)
+    else:
+        result.failed[job.case] = outcome.error
+        remove_case(job.out, job.case, job.target)
+        print(f"[{number}/{total}] Left out: {outcome.error}", flush=True)
+    record_failure(job.out, job.case, None if outcome.error is None else Failure(STEP, outcome.error))
+
+
+def _is_done(job: CaseJob) -> bool:
+    record = case_record(job.out, job.case)
+    if record is None:
+        return False
+    files = [image["file"] for image in record["images"].values() if image["file"]]
+    if not all((job.out / file).is_file() for file in files):
+        return False
+    try:
+        return job.made_from().difference(Provenance.from_json(record["made_from"])) is None
+    except DataError:  # a mask that is gone
+        return False
+
+
+def _tell_others(out: Path, cases: set[str]) -> None:
+    others = sorted(file.stem for file in (out / CASES).glob("*.json") if file.stem not in cases)
+    if others:
+        print(f"WARNING: {out} also holds {len(others)} case(s) that are not in the input folder, e.g. {others[0]}.")

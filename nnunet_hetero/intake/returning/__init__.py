@@ -1,0 +1,1 @@
+"""Results back on the grids of the images that they were made from."""

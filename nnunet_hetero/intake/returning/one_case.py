@@ -1,0 +1,164 @@
+"""The results of one case on the grids of its images as they came from the scanner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_hetero.cases.geometry import read_geometry
+from nnunet_hetero.cases.label_maps.written_image import require_written
+from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.inference.output.run_record import RUN_NAME, RUNS
+from nnunet_hetero.inference.output.volumes import plain_name, region_sizes
+from nnunet_hetero.intake.cohort.records import CaseRecord, transform_file
+from nnunet_hetero.intake.images.grids import grid_from, grid_of, voxel_millilitres
+from nnunet_hetero.intake.returning.results import Results
+from nnunet_hetero.intake.way_back import WayBack
+from nnunet_hetero.io.atomic_files import Unfinished
+from nnunet_hetero.io.provenance import stamp
+from nnunet_hetero.nnunet.extent import MILLILITRES, VoxelSize
+from nnunet_hetero.nnunet.regions import Region
+
+ALL, REFERENCE = "all", "reference"
+"""What ``--to`` may be besides a modality."""
+
+SEGMENTATION = "segmentation"
+
+
+@dataclass(frozen=True)
+class ReturnJob:
+    """What is to be done.
+
+    Args:
+        intake: Output folder of the intake.
+        record: The case's.
+        results: What was predicted of it.
+        back: Folder to write to.
+        to: A modality, `ALL` or `REFERENCE`.
+        regions: Label values by name.
+        predictions: Where the results lie.
+    """
+
+    intake: Path
+    record: CaseRecord
+    results: Results
+    back: Path
+    to: str
+    regions: Mapping[str, Region]
+    predictions: Path
+
+    @property
+    def case(self) -> str:
+        """Its name."""
+        return self.record["case"]
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """Volumes of a region on the prepared grid and on that of an image, millilitres."""
+
+    to: str
+    region: str
+    before: float
+    after: float
+
+
+def return_case(job: ReturnJob) -> list[Volumes]:
+    """Write the results of a case to ``BACK/CASE``, all of them or nothing.
+
+    Raises:
+        DataError: If there is no label map, it lies elsewhere, or it was made from other images.
+        SettingsError: If the case has no such image.
+        OSError: If the disk does not take it.
+    """
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    way, to = _way_back(job), _targets(job)
+    if job.results.label_map is None:
+        raise DataError(f"Case '{job.case}' has no label map in {job.predictions}. Predict it first.")
+    _require_of_these_images(job)
+    label_map = _read(job.results.label_map, job.case)
+    maps = {what: _read(file, job.case) for what, file in job.results.maps.items()}
+    volumes: list[Volumes] = []
+    job.back.mkdir(parents=True, exist_ok=True)
+    unfinished = Unfinished(job.back / job.case)
+    try:
+        folder = unfinished.folder / job.case
+        folder.mkdir()
+        for name in to:
+            returned = way.labels(label_map, name)
+            _write(returned, folder / file_name(SEGMENTATION, name))
+            volumes += _volumes(label_map, returned, name, job.regions)
+            for what, image in maps.items():
+                _write(way.map(image, name), folder / file_name(what, name))
+        unfinished.publish(f"{job.case}/{file_name(SEGMENTATION, to[0])}")
+    finally:
+        unfinished.drop()
+    return volumes
+
+
+def file_name(what: str, to: str) -> str:
+    """E.g. ``segmentation_on_T1c.nii.gz``."""
+    return f"{plain_name(what)}_on_{plain_name(to)}.nii.gz"
+
+
+def _targets(job: ReturnJob) -> list[str]:
+    there = [name for name, image in job.record["images"].items() if image["grid"] is not None]
+    if job.to == ALL:
+        return there
+    name = job.record["reference"] if job.to == REFERENCE else job.to
+    if name not in there:
+        raise SettingsError(f"Case '{job.case}' has no image of {name}; it has {', '.join(there)}. Choose with --to.")
+    return [name]
+
+
+def _way_back(job: ReturnJob) -> WayBack:
+    images, reference = job.record["images"], job.record["reference"]
+    grids = {name: grid_from(image["grid"]) for name, image in images.items() if image["grid"] is not None}
+    transforms = {}
+    for name in grids:
+        file = job.intake / transform_file(job.case, name)
+        try:
+            transforms[name] = sitk.ReadTransform(str(file))
+        except RuntimeError as error:
+            raise DataError(
+                f"Case '{job.case}': the transform {file} cannot be read. Run nnunet_hetero intake again."
+            ) from error
+    return WayBack(job.case, reference, read_geometry(job.intake / str(images[reference]["file"])), grids, transforms)
+
+
+def _require_of_these_images(job: ReturnJob) -> None:
+    """An intake that was run again has other images than those that were segmented."""
+    runs = RUNS.or_aside(job.predictions / RUN_NAME) or {}
+    made_from = runs.get("cases", {}).get(job.case, {}).get("made_from", {})
+    for entry in made_from.get("sources", {}).values():
+        now = stamp(entry["path"])
+        if Path(entry["path"]).parent == (job.intake / "images").resolve() and now != entry:
+            raise DataError(
+                f"Case '{job.case}' was predicted from another {entry['path']} than the one that is there now. Predict "
+                "it again."
+            )
+
+
+def _read(file: Path, case: str) -> sitk.Image:
+    try:
+        return sitk.ReadImage(str(file))
+    except RuntimeError as error:
+        raise DataError(f"Case '{case}': {file} cannot be read as an image. Predict the case again.") from error
+
+
+def _write(image: sitk.Image, file: Path) -> None:
+    sitk.WriteImage(image, str(file), useCompression=True)
+    expected = sitk.GetArrayViewFromImage(image)
+    require_written(file, expected, lambda path: sitk.GetArrayFromImage(sitk.ReadImage(path)))
+
+
+def _volumes(before: sitk.Image, after: sitk.Image, to: str, regions: Mapping[str, Region]) -> list[Volumes]:
+    sizes = []
+    for image in (before, after):
+        voxel = VoxelSize(voxel_millilitres(grid_of(image)), MILLILITRES)
+        sizes.append(region_sizes(np.asarray(sitk.GetArrayViewFromImage(image)), regions, voxel))
+    return [Volumes(to, region, sizes[0][region], sizes[1][region]) for region in regions]
