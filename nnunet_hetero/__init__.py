@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from nnunet_hetero.inference.engine.case_result import SamplingOptions
     from nnunet_hetero.inference.options import PredictionOptions
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
+    from nnunet_hetero.intake.from_python import prepare_case
+    from nnunet_hetero.intake.one_case import PreparedCase
 
 
 __all__ = [
@@ -30,9 +32,11 @@ __all__ = [
     "HeteroModalConfig",
     "HeteroModalPredictor",
     "PredictionOptions",
+    "PreparedCase",
     "SamplingOptions",
     "__version__",
     "evaluate_model",
+    "prepare_case",
 ]
 
 _MODULES = {
@@ -40,8 +44,10 @@ _MODULES = {
     "HeteroModalConfig": "nnunet_hetero.config",
     "HeteroModalPredictor": "nnunet_hetero.inference.predictor",
     "PredictionOptions": "nnunet_hetero.inference.options",
+    "PreparedCase": "nnunet_hetero.intake.one_case",
     "SamplingOptions": "nnunet_hetero.inference.engine.case_result",
     "evaluate_model": "nnunet_hetero.evaluation.sweep.model",
+    "prepare_case": "nnunet_hetero.intake.from_python",
 }
 
 

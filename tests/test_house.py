@@ -24,9 +24,9 @@ from helpers.house import (
 FLOORS = (
     ("version", "errors", "extensions", "registry", "setting_rules", "config", "modalities", "subset_sampling"),
     ("io", "nnunet", "cases"),
-    ("network", "fill_gaps", "reorient", "splits", "reliability", "dataset_conversion", "intake"),
+    ("network", "fill_gaps", "reorient", "splits", "reliability", "dataset_conversion"),
     ("training", "inference"),
-    ("evaluation", "calibration", "planning", "viewer"),
+    ("evaluation", "calibration", "planning", "viewer", "intake"),
     ("integration",),
     ("cli", "demo"),
 )

@@ -18,6 +18,8 @@ COMMANDS = {
     "doctor": Command("nnunet_hetero.cli.setup.doctor", "say what is wrong with an installation, and how to mend it"),
     "env": Command("nnunet_hetero.cli.setup.env", "print the line that tells a shell where our trainers are"),
     "convert": Command("nnunet_hetero.cli.data.convert", "write a data set in nnU-Net's raw format"),
+    "intake": Command("nnunet_hetero.cli.data.intake", "make cases ready for a model, as they come from the scanner"),
+    "return": Command("nnunet_hetero.cli.data.return_results", "bring results back to the images from the scanner"),
     "splits": Command("nnunet_hetero.cli.data.splits", "divide a data set into training, validation and test cases"),
     "fill-gaps": Command(
         "nnunet_hetero.cli.data.fill_gaps", "write all-zero volumes for the files that a data set lacks"

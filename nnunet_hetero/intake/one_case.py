@@ -183,9 +183,7 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
         )
     if options.n4:
         images = {name: without_bias(image) for name, image in images.items()}
-    return PreparedCase(
-        case, images, prepared.reference, prepared.transforms, prepared.grids, prepared.fates, skulls
-    )
+    return PreparedCase(case, images, prepared.reference, prepared.transforms, prepared.grids, prepared.fates, skulls)
 
 
 def _reference(case: str, images: Mapping[str, sitk.Image], options: IntakeOptions) -> str:

@@ -9,20 +9,21 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.options import add_trust_argument
 from nnunet_hetero.nnunet.arguments import whole_number
 
-HELP = """Make cases ready for a model: one folder per case with DICOM, NIfTI, NRRD or MetaImage files becomes a folder that
-'nnunet_hetero predict' takes.
+HELP = """Make cases ready for a model: a folder with one folder per case, of DICOM, NIfTI, NRRD or MetaImage files,
+becomes a folder that 'nnunet_hetero predict' takes.
 
-First it writes OUTPUT/series.csv, a proposal which image is which modality, with reasons. Correct it where it is wrong and
-give it back with --series; --dry-run stops here. Then the images of each case are brought to the model's orientation and
-onto the grid of one of them, the reference: images that lie on one grid already keep their voxels, others are registered.
+First OUTPUT/series.csv is written, a proposal which image is which modality, with reasons. Correct it where it is
+wrong and give it back with --series; --dry-run stops here. Then the images of each case are brought to the model's
+orientation and onto the grid of one of them, the reference: what lies on one grid already keeps its voxels, other
+images are registered.
 
-Look at OUTPUT/qc: there is a picture of each case. 'nnunet_hetero return' brings results back to the original images."""
+Look at OUTPUT/qc: there is a picture of each case. 'nnunet_hetero return' brings results back."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("-i", required=True, type=Path, metavar="INPUT", help="Folder with a folder or zip per case.")
-    parser.add_argument("-o", required=True, type=Path, metavar="OUTPUT", help="Output folder; images are in its images.")
+    parser.add_argument("-o", required=True, type=Path, metavar="OUTPUT", help="Output folder, with a folder images.")
     parser.add_argument("-m", type=Path, metavar="MODEL", help="Folder of the model that the cases are for.")
     parser.add_argument("-d", metavar="ID", help="Data set of the model instead, name or ID.")
     parser.add_argument("--dry-run", action="store_true", help="Write series.csv only.")

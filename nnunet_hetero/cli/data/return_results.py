@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nnunet_hetero.nnunet.arguments import whole_number
 
-HELP = """Bring results of cases that 'nnunet_hetero intake' prepared back to their original images: label maps, completed
-images and maps of uncertainty, by the inverse transforms. BACK/CASE/segmentation_on_T1c.nii.gz lies on the T1c as it came
-from the scanner. BACK/volumes.csv compares the volumes there with those before."""
+HELP = """Bring results of cases that 'nnunet_hetero intake' prepared back to their original images: label maps,
+completed images and maps of uncertainty, by the inverse transforms. BACK/CASE/segmentation_on_T1c.nii.gz lies on the
+T1c as it came from the scanner. BACK/volumes.csv compares the volumes there with those before."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

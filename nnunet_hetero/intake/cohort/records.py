@@ -157,11 +157,12 @@ def _row(series: Series, record: CaseRecord | None, failure: str | None) -> dict
     image = record["images"].get(series.modality) if record is not None else None
     if image is None:
         return {**row, "became": FAILED, "why": failure or "not done yet"}
-    numbers = image["registration"] or {}
+    found = image["registration"]
+    numbers = {} if found is None else {name: f"{value:.4g}" for name, value in found.items()}
     return {
         **row,
         "became": image["became"],
         "file": image["file"] or "",
         "why": "; ".join([series.why, *image["notes"]]),
-        **{name: f"{value:.4g}" for name, value in numbers.items() if isinstance(value, float)},
+        **numbers,
     }

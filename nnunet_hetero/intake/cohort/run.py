@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,9 +104,7 @@ def take_in(
         clear_drafts(out)
         settle(out, folder, target)
         result = Intake()
-        jobs = [
-            CaseJob(case, tuple(rows), folder, out, target, options) for case, rows in by_case(series).items()
-        ]
+        jobs = [CaseJob(case, tuple(rows), folder, out, target, options) for case, rows in by_case(series).items()]
         try:
             _take_all(jobs, result, num_processes)
         finally:
@@ -150,8 +148,10 @@ def _settle_oldest(workers: Workers, result: Intake, total: int) -> None:
     if outcome.error is None:
         result.done.append(job.case)
         words = in_words(outcome.result, job.target.modalities.names)
-        notes = [f"  note: {name}: {note}" for name, image in outcome.result["images"].items() for note in image["notes"]]
-        print("\n".join([f"[{number}/{total}] {words}", *notes]), flush=True)
+        print(f"[{number}/{total}] {words}", flush=True)
+        for name, image in outcome.result["images"].items():
+            for note in image["notes"]:
+                print(f"  {name}: {note}", flush=True)
     else:
         result.failed[job.case] = outcome.error
         remove_case(job.out, job.case, job.target)

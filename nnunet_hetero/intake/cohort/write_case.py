@@ -60,8 +60,9 @@ class CaseJob:
 
     @property
     def used(self) -> list[Series]:
-        """The rows that are a modality."""
-        return [row for row in self.series if row.is_used]
+        """The rows that are a modality, in channel order."""
+        used = [row for row in self.series if row.is_used]
+        return sorted(used, key=lambda row: self.target.modalities.index(row.modality))
 
     def made_from(self) -> Provenance:
         """What its files depend on."""
@@ -147,9 +148,7 @@ def _mask(job: CaseJob) -> sitk.Image | None:
     return mask
 
 
-def _image_record(
-    job: CaseJob, row: Series, prepared: PreparedCase, frames: dict[str, str | None]
-) -> ImageRecord:
+def _image_record(job: CaseJob, row: Series, prepared: PreparedCase, frames: dict[str, str | None]) -> ImageRecord:
     name, fate = row.modality, prepared.fates[row.modality]
     absent = fate.became == ABSENT
     channel = job.target.modalities.index(name)

@@ -14,8 +14,8 @@ MOST_IN_CORNERS = 0.05
 """Share of the corners' voxels that may be other than zero."""
 
 MOST_LARGER = 1.6
-"""How many times larger the box around what is not zero may be than in the median training image. Brains differ by less;
-a head is 2.5 times as large as its brain."""
+"""How many times larger the box around what is not zero may be than in the median training image. Brains differ by
+less; a head is 2.5 times as large as its brain."""
 
 
 def not_like_training(image: sitk.Image, litres: float | None) -> str | None:

@@ -25,5 +25,5 @@ def without_bias(image: sitk.Image) -> sitk.Image:
     corrector.SetNumberOfWorkUnits(1)
     corrector.SetMaximumNumberOfIterations(list(ITERATIONS))
     corrector.Execute(sitk.Shrink(image, factors), sitk.Shrink(inside, factors))
-    field = sitk.Exp(corrector.GetLogBiasFieldAsImage(image))
-    return sitk.Mask(image / sitk.Cast(field, sitk.sitkFloat32), image != 0)
+    corrected = sitk.Cast(image / sitk.Exp(corrector.GetLogBiasFieldAsImage(image)), sitk.sitkFloat32)
+    return sitk.Mask(corrected, image != 0)

@@ -114,9 +114,7 @@ def resampled_labels(labels: sitk.Image, grid: Geometry, transform: sitk.Transfo
     for value in sorted({0, *values.tolist()}):
         mask = sitk.Cast(labels == value, sitk.sitkFloat32)
         outside = 1.0 if value == 0 else 0.0
-        share = sitk.GetArrayFromImage(
-            sitk.Resample(mask, like, transform, sitk.sitkLinear, outside, sitk.sitkFloat32)
-        )
+        share = sitk.GetArrayFromImage(sitk.Resample(mask, like, transform, sitk.sitkLinear, outside, sitk.sitkFloat32))
         closer = share > best
         best[closer], largest[closer] = share[closer], value
     return image_of(largest, grid)
@@ -134,4 +132,3 @@ def _smoothing(own: Geometry, grid: Geometry, transform: sitk.Transform) -> list
     needed = lengths > FINER * own.spacing
     sigma = np.sqrt(np.maximum(lengths**2 - own.spacing**2, 0)) / np.sqrt(8 * np.log(2))
     return np.where(needed, sigma, 0.0).tolist()
-

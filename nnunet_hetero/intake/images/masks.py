@@ -47,8 +47,8 @@ class StripProgram:
         lacking = [place for place in (INPUT, OUTPUT) if not any(place in word for word in words)]
         if lacking:
             raise SettingsError(
-                f"--strip {text!r} does not say where {' and '.join(lacking)} go(es). Expected: a command that reads an "
-                'image and writes a mask of it, or the image without skull, e.g. "hd-bet -i {input} -o {output}"'
+                f"--strip {text!r} does not say where {' and '.join(lacking)} go(es). Expected: a command that reads "
+                'an image and writes its mask, or the image without skull, e.g. "hd-bet -i {input} -o {output}"'
             )
         return cls(words)
 

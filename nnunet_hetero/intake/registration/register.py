@@ -1,7 +1,7 @@
 """Rigid registration by mutual information, with SimpleITK: coarse to fine, seeded, one thread.
 
-Metric: Mattes et al., PET-CT image registration in the chest using free-form deformations, IEEE TMI 22 (2003). Images of
-different contrast are compared, so nothing but the statistics of both together can tell how well they fit.
+Metric: Mattes et al., PET-CT image registration in the chest using free-form deformations, IEEE TMI 22 (2003). Images
+of different contrast are compared, so nothing but the statistics of both together can tell how well they fit.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Level:
 
 
 LEVELS = (Level(8.0, 1.0, 4.0, 0.1), Level(4.0, 0.5, 1.0, 0.02), Level(2.0, 0.15, 0.5, 0.005))
-LEAST_EDGE = 0.75
+LEAST_EDGE = 0.6
 """A level whose voxels have a smaller share of the finer image's than this shows nothing more, and is left out."""
 
 MOST_STEPS = 80
@@ -77,7 +77,9 @@ class Registration:
     disagreement: float
 
 
-def register(reference: sitk.Image, image: sitk.Image, levels: tuple[Level, ...] = LEVELS, seed: int = 1) -> Registration:
+def register(
+    reference: sitk.Image, image: sitk.Image, levels: tuple[Level, ...] = LEVELS, seed: int = 1
+) -> Registration:
     """Bring an image to another one of the same head.
 
     It is begun from where the headers place both, from the middles of both images and from those of their tissue. The
@@ -140,17 +142,21 @@ class _Pair:
         self.centre = self.corners.mean(axis=0)
 
     @cached_property
+    def moving_tissue(self) -> sitk.Image:
+        """`tissue_mask` of the image that is brought to the other one."""
+        return tissue_mask(self.moving)
+
+    @cached_property
     def radius(self) -> float:
         """Of the head, mm: what turning by one radian moves it by, about."""
         return float(np.sqrt(np.mean(np.sum((self.corners - self.centre) ** 2, axis=1) / 3)))
 
     def starts(self) -> list[sitk.Euler3DTransform]:
         """Where to begin."""
-        moving_tissue = tissue_mask(self.moving)
         shifts = [
             np.zeros(3),
             _middle(self.moving) - _middle(self.fixed),
-            _centre_of_mass(moving_tissue) - _centre_of_mass(self.tissue),
+            _centre_of_mass(self.moving_tissue) - _centre_of_mass(self.tissue),
         ]
         kept: list[np.ndarray] = []
         for length in shifts:
@@ -187,10 +193,9 @@ class _Pair:
 
     def overlap(self, transform: sitk.Transform) -> float:
         """Share of the smaller one's tissue that lies on tissue of the other one."""
-        moved = sitk.Resample(tissue_mask(self.moving), self.fixed, transform, sitk.sitkNearestNeighbor, 0)
-        one, other = (sitk.GetArrayViewFromImage(mask) != 0 for mask in (self.tissue, moved))
-        all_of_moving = np.count_nonzero(sitk.GetArrayViewFromImage(tissue_mask(self.moving)))
-        smaller = min(np.count_nonzero(one), all_of_moving)
+        moved = sitk.Resample(self.moving_tissue, self.fixed, transform, sitk.sitkNearestNeighbor, 0)
+        one, other, whole = (sitk.GetArrayViewFromImage(mask) != 0 for mask in (self.tissue, moved, self.moving_tissue))
+        smaller = min(np.count_nonzero(one), np.count_nonzero(whole))
         return float(np.count_nonzero(one & other) / smaller) if smaller else 0.0
 
     def _method(self, share: float) -> sitk.ImageRegistrationMethod:

@@ -1,4 +1,4 @@
-"""Images as registration sees them: cubic voxels, smoothed to their size, without outliers, and where there is tissue."""
+"""Images as registration sees them: cubic voxels, smoothed to their size, without outliers; and their tissue."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ from nnunet_hetero.nnunet.regions import Region
 ALL, REFERENCE = "all", "reference"
 """What ``--to`` may be besides a modality."""
 
-SEGMENTATION = "segmentation"
+SEGMENTATION, ON, ENDING = "segmentation", "_on_", ".nii.gz"
+"""Parts of the names of files."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def return_case(job: ReturnJob) -> list[Volumes]:
         OSError: If the disk does not take it.
     """
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    for file in (job.back / job.case).glob(f"*{ON}*{ENDING}"):  # of an earlier run, perhaps on other images
+        file.unlink()
     way, to = _way_back(job), _targets(job)
     if job.results.label_map is None:
         raise DataError(f"Case '{job.case}' has no label map in {job.predictions}. Predict it first.")
@@ -83,7 +86,7 @@ def return_case(job: ReturnJob) -> list[Volumes]:
     label_map = _read(job.results.label_map, job.case)
     maps = {what: _read(file, job.case) for what, file in job.results.maps.items()}
     volumes: list[Volumes] = []
-    job.back.mkdir(parents=True, exist_ok=True)
+    (job.back / job.case).mkdir(parents=True, exist_ok=True)
     unfinished = Unfinished(job.back / job.case)
     try:
         folder = unfinished.folder / job.case
@@ -102,7 +105,7 @@ def return_case(job: ReturnJob) -> list[Volumes]:
 
 def file_name(what: str, to: str) -> str:
     """E.g. ``segmentation_on_T1c.nii.gz``."""
-    return f"{plain_name(what)}_on_{plain_name(to)}.nii.gz"
+    return f"{plain_name(what)}{ON}{plain_name(to)}{ENDING}"
 
 
 def _targets(job: ReturnJob) -> list[str]:

@@ -122,5 +122,7 @@ def _write_volumes(file: Path, volumes: Mapping[str, list[Volumes]]) -> None:
         for one in rows:
             change = one.after - one.before
             percent = f"{100 * change / one.before:.2f}" if one.before else ""
-            writer.writerow([case, one.to, one.region, f"{one.before:.6g}", f"{one.after:.6g}", f"{change:.6g}", percent])
+            writer.writerow(
+                [case, one.to, one.region, f"{one.before:.6g}", f"{one.after:.6g}", f"{change:.6g}", percent]
+            )
     replace_text(file, stream.getvalue())
