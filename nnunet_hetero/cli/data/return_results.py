@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="Modality whose image is meant, 'all', or 'reference', the one that lay still. Default: %(default)s",
     )
+    parser.add_argument(
+        "--dicom-seg",
+        action="store_true",
+        help="Write DICOM Segmentations too, for images that are DICOM series (extra [dicom]).",
+    )
     parser.add_argument("-np", type=whole_number(), default=2, help="Cases at a time. Default: %(default)s")
 
 
@@ -31,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     # Late, so that -h answers at once.
     from nnunet_hetero.intake.returning.run import return_cases
 
-    done, failed = return_cases(args.intake, args.predictions, args.o, args.to, args.np)
+    done, failed = return_cases(args.intake, args.predictions, args.o, args.to, args.np, args.dicom_seg)
     print(f"{len(done)} case(s) in {args.o}; their volumes are in {args.o / 'volumes.csv'}.")
     if failed:
         print(f"{len(failed)} case(s) failed, see {args.o / 'failed.json'}.")

@@ -13,6 +13,7 @@ from nnunet_hetero.intake.cohort.records import CASES, SERIES_NAME, case_record,
 from nnunet_hetero.intake.cohort.write_case import CaseJob, in_words, remove_case, write_case
 from nnunet_hetero.intake.finding import find_series
 from nnunet_hetero.intake.options import IntakeOptions
+from nnunet_hetero.intake.proposal.verdict import GIVEN
 from nnunet_hetero.intake.series import Series, by_case
 from nnunet_hetero.intake.series_table import read_series, write_series
 from nnunet_hetero.intake.target import Target
@@ -23,9 +24,6 @@ from nnunet_hetero.io.provenance import Provenance
 
 STEP = "intake"
 """What ``failed.json`` calls it."""
-
-GIVEN = "given"
-"""Confidence of a row that the user has corrected."""
 
 
 @dataclass(frozen=True)

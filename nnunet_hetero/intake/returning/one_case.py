@@ -15,8 +15,12 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import RUN_NAME, RUNS
 from nnunet_hetero.inference.output.volumes import plain_name, region_sizes
 from nnunet_hetero.intake.cohort.records import CaseRecord, transform_file
+from nnunet_hetero.intake.dicom.scan import is_series
+from nnunet_hetero.intake.dicom_seg import write_segmentation
 from nnunet_hetero.intake.images.grids import grid_from, grid_of, voxel_millilitres
+from nnunet_hetero.intake.proposal.verdict import GIVEN
 from nnunet_hetero.intake.returning.results import Results
+from nnunet_hetero.intake.series import Series
 from nnunet_hetero.intake.way_back import WayBack
 from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.io.provenance import stamp
@@ -26,7 +30,7 @@ from nnunet_hetero.nnunet.regions import Region
 ALL, REFERENCE = "all", "reference"
 """What ``--to`` may be besides a modality."""
 
-SEGMENTATION, ON, ENDING = "segmentation", "_on_", ".nii.gz"
+SEGMENTATION, ON, ENDING, DICOM_ENDING = "segmentation", "_on_", ".nii.gz", ".dcm"
 """Parts of the names of files."""
 
 
@@ -42,6 +46,8 @@ class ReturnJob:
         to: A modality, `ALL` or `REFERENCE`.
         regions: Label values by name.
         predictions: Where the results lie.
+        folder: The input folder of the intake.
+        dicom_seg: Whether to write DICOM Segmentations beside; with `ALL`, for the images that were DICOM series.
     """
 
     intake: Path
@@ -51,6 +57,8 @@ class ReturnJob:
     to: str
     regions: Mapping[str, Region]
     predictions: Path
+    folder: Path
+    dicom_seg: bool = False
 
     @property
     def case(self) -> str:
@@ -77,8 +85,9 @@ def return_case(job: ReturnJob) -> list[Volumes]:
         OSError: If the disk does not take it.
     """
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    for file in (job.back / job.case).glob(f"*{ON}*{ENDING}"):  # of an earlier run, perhaps on other images
-        file.unlink()
+    for ending in (ENDING, DICOM_ENDING):
+        for file in (job.back / job.case).glob(f"*{ON}*{ending}"):  # of an earlier run, perhaps on other images
+            file.unlink()
     way, to = _way_back(job), _targets(job)
     if job.results.label_map is None:
         raise DataError(f"Case '{job.case}' has no label map in {job.predictions}. Predict it first.")
@@ -94,6 +103,9 @@ def return_case(job: ReturnJob) -> list[Volumes]:
         for name in to:
             returned = way.labels(label_map, name)
             _write(returned, folder / file_name(SEGMENTATION, name))
+            if job.dicom_seg and (job.to != ALL or _is_dicom(job, name)):
+                target = folder / file_name(SEGMENTATION, name, DICOM_ENDING)
+                write_segmentation(returned, _labels(job.regions), _series(job, name), job.folder, target)
             volumes += _volumes(label_map, returned, name, job.regions)
             for what, image in maps.items():
                 _write(way.map(image, name), folder / file_name(what, name))
@@ -103,9 +115,22 @@ def return_case(job: ReturnJob) -> list[Volumes]:
     return volumes
 
 
-def file_name(what: str, to: str) -> str:
+def file_name(what: str, to: str, ending: str = ENDING) -> str:
     """E.g. ``segmentation_on_T1c.nii.gz``."""
-    return f"{plain_name(what)}{ON}{plain_name(to)}{ENDING}"
+    return f"{plain_name(what)}{ON}{plain_name(to)}{ending}"
+
+
+def _series(job: ReturnJob, name: str) -> Series:
+    return Series(job.case, job.record["images"][name]["source"], name, GIVEN, "")
+
+
+def _is_dicom(job: ReturnJob, name: str) -> bool:
+    series = _series(job, name)
+    return is_series(series.place, series.inner, job.folder)
+
+
+def _labels(regions: Mapping[str, Region]) -> dict[str, int | list[int]]:
+    return {name: value if isinstance(value, int) else list(value) for name, value in regions.items()}
 
 
 def _targets(job: ReturnJob) -> list[str]:

@@ -29,7 +29,7 @@ TOLD_SHARE, TOLD_MILLILITRES = 0.05, 0.5
 
 
 def return_cases(
-    intake: Path, predictions: Path, back: Path, to: str, num_processes: int = 0
+    intake: Path, predictions: Path, back: Path, to: str, num_processes: int = 0, dicom_seg: bool = False
 ) -> tuple[list[ReturnJob], dict[str, str]]:
     """Bring the results of all cases back.
 
@@ -39,6 +39,7 @@ def return_cases(
         back: Folder to write to: one folder per case, ``volumes.csv`` and, if cases failed, ``failed.json``.
         to: Modality, ``all`` or ``reference``.
         num_processes: Background processes; 0 works in this one.
+        dicom_seg: Whether to write DICOM Segmentations too, for the images that were DICOM series.
 
     Returns:
         What was done, and why other cases failed.
@@ -63,7 +64,8 @@ def return_cases(
     ending = settled["file_ending"]
     results = find_results(predictions, list(records), settled["modalities"], ending)
     jobs = [
-        ReturnJob(intake, record, results[case], back, to, regions, predictions) for case, record in records.items()
+        ReturnJob(intake, record, results[case], back, to, regions, predictions, Path(settled["input"]), dicom_seg)
+        for case, record in records.items()
     ]
     back.mkdir(parents=True, exist_ok=True)
     with alone_in(back):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import REGIONS, dice, motion, moved_labels, phantom_images
+from helpers.moved_case import REGIONS, brighter_half, dice, motion, moved_labels, phantom_images, target
 
 from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import record_case
 from nnunet_hetero.intake.cohort.records import case_record
+from nnunet_hetero.intake.cohort.run import proposed_series, take_in
+from nnunet_hetero.intake.options import IntakeOptions
 from nnunet_hetero.intake.returning.one_case import ALL, REFERENCE, ReturnJob, return_case
 from nnunet_hetero.intake.returning.results import find_results
 from nnunet_hetero.io.provenance import Provenance
@@ -33,7 +36,7 @@ def job(taken_in, tmp_path):
 
     def make(to: str) -> ReturnJob:
         results = find_results(predictions, [CASE], ["T1", "T1c", "T2", "FLAIR"], ".nii.gz")[CASE]
-        return ReturnJob(out, case_record(out, CASE), results, tmp_path / "back", to, REGIONS, predictions)
+        return ReturnJob(out, case_record(out, CASE), results, tmp_path / "back", to, REGIONS, predictions, tmp_path)
 
     return make
 
@@ -95,3 +98,27 @@ def test_damage(job, tmp_path):
     (tmp_path / "out" / "transforms" / CASE / "T1.tfm").write_text("x")
     with pytest.raises(DataError, match=r"the transform .* cannot be read"):
         return_case(job(REFERENCE))
+
+
+def test_dicom_segmentations(study, tmp_path):
+    """Of the images that were DICOM series; each refers to its own."""
+    out, predictions = tmp_path / "out", tmp_path / "pred"
+    series = proposed_series(study, out, target(), None)
+    take_in(series, study, out, target(), IntakeOptions(register=False))
+    record = case_record(out, "Fall 1")
+    image = _read(out / record["images"]["T1c"]["file"])
+    predictions.mkdir()
+    sitk.WriteImage(sitk.Cast(brighter_half(image), sitk.sitkUInt8) * 3, str(predictions / "Fall 1.nii.gz"))
+    results = find_results(predictions, ["Fall 1"], ["T1", "T1c", "T2", "FLAIR"], ".nii.gz")["Fall 1"]
+    job = ReturnJob(out, record, results, tmp_path / "back", ALL, REGIONS, predictions, study, dicom_seg=True)
+    return_case(job)
+    names = sorted(file.name for file in (tmp_path / "back" / "Fall 1").glob("*.dcm"))
+    assert names == [f"segmentation_on_{name}.dcm" for name in ("FLAIR", "T1c", "T2")]
+    for name in ("FLAIR", "T1c", "T2"):
+        written = pydicom.dcmread(tmp_path / "back" / "Fall 1" / f"segmentation_on_{name}.dcm")
+        (referenced,) = written.ReferencedSeriesSequence
+        assert record["images"][name]["source"].endswith(f"#{referenced.SeriesInstanceUID}")
+        assert [segment.SegmentLabel for segment in written.SegmentSequence] == list(REGIONS)
+    nifti = ReturnJob(out, record, results, tmp_path / "back", "T1c", REGIONS, predictions, tmp_path, dicom_seg=True)
+    with pytest.raises(DataError):  # the series is not there any more
+        return_case(nifti)
