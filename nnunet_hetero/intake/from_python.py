@@ -50,11 +50,13 @@ def prepare_case(
         DataError: If an image cannot be used, or a registration is not to be believed.
 
     Examples:
-        >>> prepared = prepare_case({"T1c": t1c_image, "FLAIR": flair_image}, model_folder)
-        >>> sorted(prepared.images), prepared.reference
-        (['FLAIR', 'T1c'], 'T1c')
+        >>> import SimpleITK
+        >>> images = {"T1c": SimpleITK.GetImageFromArray(t1c), "FLAIR": SimpleITK.GetImageFromArray(flair)}  # or files
+        >>> prepared = prepare_case(images, model_folder)
+        >>> prepared.reference, [fate.became for fate in prepared.fates.values()]
+        ('T1c', ['reference', 'same grid'])
         >>> label_map = prepared.images["T1c"] > 0  # in place of a prediction
-        >>> prepared.restore(label_map, to="FLAIR").GetSize() == flair_image.GetSize()
+        >>> prepared.restore(label_map, to="FLAIR").GetSize() == images["FLAIR"].GetSize()
         True
     """
     target = Target.of_model(Path(model))

@@ -10,9 +10,11 @@ from typing import Any
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_hetero.cases.geometry import read_geometry
-from nnunet_hetero.cases.orientation import axis_codes
+from nnunet_hetero.cases.orientation import UNKNOWN, axis_codes, most_common
 from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.model.checkpoint_content import TrainedFold
+from nnunet_hetero.io.checkpoints import load_checkpoint
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.nnunet.folders import dataset_folders
 from nnunet_hetero.nnunet.model_gate import read_model_dataset_json, read_model_plans
@@ -66,7 +68,11 @@ class Target:
                 )
         dataset_json = read_model_dataset_json(folder / "dataset.json", trusted)
         plans = read_model_plans(folder / "plans.json", trusted)
-        return cls._of(dataset_json, plans, None, folder)
+        known = []
+        for file in sorted(folder.glob("fold_*/checkpoint_*.pth")):
+            fold = TrainedFold.of(load_checkpoint(file, trusted=trusted, mmap=True), file)
+            known.append(None if fold.orientation == UNKNOWN else fold.orientation)
+        return cls._of(dataset_json, plans, most_common(known), folder)
 
     @classmethod
     def of_dataset(cls, dataset: str) -> Target:
@@ -84,7 +90,7 @@ class Target:
         plans = sorted(preprocessed.glob("*Plans*.json"))
         images = sorted((raw / "imagesTr").glob(f"*{dataset_json['file_ending']}"))[:LOOKED_AT]
         codes = [axis_codes(read_geometry(file).ras_affine) for file in images]
-        return cls._of(dataset_json, read_model_plans(plans[0]) if plans else {}, _most_common(codes), raw)
+        return cls._of(dataset_json, read_model_plans(plans[0]) if plans else {}, most_common(codes), raw)
 
     @classmethod
     def _of(cls, dataset_json: dict[str, Any], plans: dict[str, Any], orientation: str | None, source: Path) -> Target:
@@ -103,10 +109,6 @@ class Target:
             _litres(plans),
             regions_of(labels),
         )
-
-
-def _most_common(codes: list[str]) -> str | None:
-    return max(sorted(set(codes)), key=codes.count, default=None)
 
 
 def _zero_background(plans: Mapping[str, Any]) -> bool | None:

@@ -29,6 +29,7 @@ def test_of_a_model(tiny_model):
     found = Target.of_model(tiny_model.folder)
     assert found.modalities.names == ("T1", "T1c", "T2", "FLAIR") and found.file_ending == ".nii.gz"
     assert found.zero_background is True and found.litres == pytest.approx(np.prod(SHAPE) / 1e6)
+    assert found.orientation == "LPS"
     assert found.regions == {"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": 3}
 
 
@@ -48,6 +49,11 @@ def test_without_plans(nnunet_folders, tmp_path, monkeypatch):
 def test_no_model(tmp_path):
     with pytest.raises(SettingsError, match=r"has no dataset.json, so it is no folder of a trained model"):
         Target.of_model(tmp_path)
+
+
+def test_orientation_is_not_known(model):
+    """Without a checkpoint, or with one of before."""
+    assert Target.of_model(model).orientation is None
 
 
 def test_with_skulls(model):

@@ -44,7 +44,7 @@ class StripProgram:
             words = tuple(shlex.split(text))
         except ValueError as error:
             raise SettingsError(f"--strip {text!r} is no command line ({error}).") from error
-        lacking = [place for place in (INPUT, OUTPUT) if not any(place in word for word in words)]
+        lacking = [place for place in (INPUT, OUTPUT) if place not in " ".join(words)]
         if lacking:
             raise SettingsError(
                 f"--strip {text!r} does not say where {' and '.join(lacking)} go(es). Expected: a command that reads "
