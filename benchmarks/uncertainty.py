@@ -1,205 +1,202 @@
-"""Does the model know when it is wrong? On cases with labels, under all subsets of the modalities:
+"""Do intervals of volumes hold, and how wide are they? Before: percentiles of the draws. After: calibrated.
 
-    python benchmarks/uncertainty.py --model MODEL_FOLDER -i IMAGES -l LABELS -o OUT [--device cpu] [--num_samples 10]
+    python benchmarks/uncertainty.py -o OUT --accuracy ACCURACY_OUTPUT                  # of benchmarks/accuracy.py
+    python benchmarks/uncertainty.py -o OUT --accuracy NEW --data BRATS --spacing 4 --features 16 32 64 96 --folds 3
+    python benchmarks/uncertainty.py -o OUT --model MODEL_FOLDER [-i IMAGES -l LABELS]
 
-* Spearman correlation of a case's disagreement (1 - Dice between the draws) with its true Dice, per region;
-* expected calibration error of the region probabilities in the brain (10 bins of equal width; per bin the mean
-  probability against the share of voxels that are in the region);
-* the error rate by entropy, and the risk-coverage curve: the error rate of the voxels that are left when the most
-  uncertain ones are set aside, next to a random order (flat) and the best possible one;
-* how often the true volume lies between the 2.5 and 97.5 percentiles of the draws.
+The first takes the models that benchmarks/accuracy.py has trained; with flags of that benchmark it trains them before.
+The last takes any model folder, with nnU-Net's variables set, or labelled cases. The model is copied to OUT/model and
+calibrated there: each fold predicts its own validation cases from every subset of their modalities. Then the cases of
+each fold are checked against intervals from those of the others (with one fold, or labelled cases: random halves of the
+patients, 20 times). Printed, and written to OUT/table.md and OUT/summary.json, by region and number of modalities:
 
-Written: cases.csv (one row per case, subset and region), summary.json, risk_coverage.png, calibration.png.
+* how many true volumes lie in their intervals, where 95 % of such shares lie (binomial), and in the worst subset;
+* the mean width, log(upper / lower), next to that of fixed widths, which do not follow the draws' disagreement;
+* how many lie between the 2.5 and 97.5 percentiles of the draws;
+* rank correlation of disagreement and Dice, over all subsets, and the mean of those within each subset.
+
+A run that was stopped continues: give the same command again.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import itertools
-import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from nnunetv2.evaluation.evaluate_predictions import region_or_label_to_mask
+from head_to_head.data import CONFIGURATION, DATASET, FOLDERS, NAME
 from scipy.stats import spearmanr
-from tqdm import tqdm
 
-from nnunet_hetero.evaluation.scores.overlap import dice_per_region
-from nnunet_hetero.evaluation.sweep.labelled import folder_cases
+from nnunet_hetero.calibration.coverage import HeldOut, binomial_band, coverage, draws_coverage, held_out
+from nnunet_hetero.calibration.records import Row
+from nnunet_hetero.calibration.request import CalibrationRequest
+from nnunet_hetero.calibration.run import CalibrationResult, calibrate_model
+from nnunet_hetero.errors import HeteroError, SettingsError
+from nnunet_hetero.evaluation.sweep.table import markdown_of
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
-from nnunet_hetero.inference.options import PredictionOptions
-from nnunet_hetero.inference.output.volumes import region_sizes
-from nnunet_hetero.inference.predictor import HeteroModalPredictor
-from nnunet_hetero.io.atomic_files import replace_json, replace_text, replacing
-from nnunet_hetero.modalities import all_subsets
-from nnunet_hetero.nnunet.extent import MILLILITRES, voxel_size
-from nnunet_hetero.nnunet.regions import regions_of
+from nnunet_hetero.inference.model.model_folder import checked_folds
+from nnunet_hetero.io.atomic_files import replace_json, replace_text
+from nnunet_hetero.nnunet.environment import set_ext_trainer
 
-PROBABILITY_BINS, ENTROPY_BINS = 10, 500
-LARGEST_ENTROPY = float(np.log(2))
-
-
-class Voxels:
-    """Counts over the brain voxels of all cases and subsets, for one region."""
-
-    def __init__(self) -> None:
-        self.count, self.inside, self.probability = (np.zeros(PROBABILITY_BINS) for _ in range(3))
-        self.by_entropy, self.wrong = np.zeros(ENTROPY_BINS), np.zeros(ENTROPY_BINS)
-
-    def add(self, probability: np.ndarray, entropy: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> None:
-        """Add voxels, each array ``(n,)``."""
-        place = np.minimum((probability * PROBABILITY_BINS).astype(int), PROBABILITY_BINS - 1)
-        for total, weights in ((self.count, None), (self.inside, truth), (self.probability, probability)):
-            total += np.bincount(place, weights, PROBABILITY_BINS)
-        place = np.clip((entropy / LARGEST_ENTROPY * ENTROPY_BINS).astype(int), 0, ENTROPY_BINS - 1)
-        self.by_entropy += np.bincount(place, minlength=ENTROPY_BINS)
-        self.wrong += np.bincount(place, predicted != truth, ENTROPY_BINS)
-
-    @property
-    def calibration_error(self) -> float:
-        """Expected calibration error, 0 to 1."""
-        return float(np.abs(self.inside - self.probability).sum() / self.count.sum())
-
-    def risk_coverage(self) -> tuple[np.ndarray, np.ndarray]:
-        """Share of voxels kept, the most certain first, and the error rate among them."""
-        kept = np.cumsum(self.by_entropy)
-        filled = self.by_entropy > 0
-        return (kept / kept[-1])[filled], (np.cumsum(self.wrong) / np.maximum(kept, 1))[filled]
-
-    def error_by_entropy(self, limits: tuple[float, ...] = (0.01, 0.1, 0.3, 0.5)) -> dict[str, float]:
-        """Error rate of the voxels between limits of the entropy, in nats."""
-        edges = np.linspace(0, LARGEST_ENTROPY, ENTROPY_BINS, endpoint=False)
-        groups = np.digitize(edges, limits)
-        names = [
-            f"below {limits[0]}",
-            *(f"{a} to {b}" for a, b in itertools.pairwise(limits)),
-            f"from {limits[-1]}",
-        ]
-        return {
-            name: float(self.wrong[groups == i].sum() / max(self.by_entropy[groups == i].sum(), 1))
-            for i, name in enumerate(names)
-        }
+CHECKPOINT = "checkpoint_final.pth"
+HEADER = (
+    *("region", "modalities", "checked", "inside", "95 % band", "lowest subset", "width", "fixed: inside", "width"),
+    *("draws: inside", "correlation", "in a subset"),
+)
 
 
-def measure(predictor: HeteroModalPredictor, images: str, labels: str) -> tuple[list[dict], dict[str, Voxels]]:
-    """Predict every case from every subset that it has, and compare with its label map."""
-    reader = predictor.plans_manager.image_reader_writer_class()
-    regions = regions_of(predictor.label_manager)
-    names = predictor.modalities.names
-    voxels = {name: Voxels() for name in regions}
-    rows: list[dict] = []
-    cases = folder_cases(images, labels, predictor.modalities, predictor.dataset_json["file_ending"])
-    work = [(entry, subset) for entry in cases for subset in all_subsets(len(names))]
-    for entry, subset in tqdm(work, desc="Cases × subsets"):
-        files = {names[channel]: entry.case.files[channel] for channel in subset}
-        if None in files.values():
-            continue
-        result = predictor.predict(files, case=entry.case.name)
-        truth, grid = reader.read_seg(entry.label)
-        brain = reader.read_images([next(file for file in entry.case.files if file)])[0][0] != 0
-        dice = dice_per_region(result.segmentation, truth[0], regions)
-        voxel = voxel_size(grid)
-        true_volumes = region_sizes(truth[0], regions, voxel) if voxel.unit == MILLILITRES else {}
-        for place, (name, region) in enumerate(regions.items()):
-            channel = place if predictor.label_manager.has_regions else region
-            predicted, real = (
-                region_or_label_to_mask(labels, region)[brain] for labels in (result.segmentation, truth[0])
+def parser() -> argparse.ArgumentParser:
+    """The command line; what it does not know goes to benchmarks/accuracy.py."""
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = found.add_mutually_exclusive_group(required=True)
+    source.add_argument("--accuracy", type=Path, metavar="DIR", help="output folder of benchmarks/accuracy.py")
+    source.add_argument(
+        "--model", type=Path, metavar="DIR", help="nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION"
+    )
+    found.add_argument("-o", required=True, type=Path, metavar="OUT", help="output folder")
+    found.add_argument("-i", metavar="IMAGES", help="labelled cases, with --model")
+    found.add_argument("-l", metavar="LABELS")
+    found.add_argument("--method", default="ours", help="of the accuracy benchmark (%(default)s)")
+    found.add_argument("--seed", default="0", help="of the accuracy benchmark (%(default)s)")
+    found.add_argument("--calibrate-folds", nargs="+", metavar="FOLD", help="default: all that are trained")
+    found.add_argument("--level", type=float, default=0.9)
+    found.add_argument("--num_samples", type=int, default=SamplingOptions.num_samples)
+    found.add_argument("--disable_tta", action="store_true")
+    found.add_argument("--device", choices=("cpu", "cuda"))
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train if need be, calibrate, check, print."""
+    args, for_accuracy = parser().parse_known_args(arguments)
+    try:
+        folder = _accuracy_model(args, for_accuracy) if args.accuracy else args.model
+        if args.model and for_accuracy:
+            raise SettingsError(f"{' '.join(for_accuracy)}: --model knows no such flags.")
+        set_ext_trainer()
+        result = calibrate_model(
+            CalibrationRequest(
+                _copy(folder, args.calibrate_folds, args.o / "model"),
+                args.calibrate_folds,
+                images=args.i,
+                labels=args.l,
+                level=args.level,
+                device=args.device,
+                mirroring=not args.disable_tta,
+                sampling=SamplingOptions(args.num_samples),
             )
-            voxels[name].add(result.probabilities[channel][brain], result.entropy[name][brain], predicted, real)
-            volume = result.volumes[name]
-            rows.append(
-                {
-                    "case": entry.case.name,
-                    "subset": predictor.modalities.label(subset),
-                    "region": name,
-                    "dice": dice[name],
-                    "disagreement": result.disagreement[name],
-                    "ml": volume.millilitres,
-                    "ml_p2.5": volume.low,
-                    "ml_p97.5": volume.high,
-                    "true_ml": true_volumes.get(name),
-                }
+        )
+    except HeteroError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    lines = table(result)
+    text = markdown_of([HEADER, *lines], texts=1)
+    replace_text(args.o / "table.md", text + "\n")
+    replace_json(args.o / "summary.json", [dict(zip(_keys(), line, strict=True)) for line in lines])
+    print(f"\n{text}\n\nPage with pictures: {args.o / 'model' / folder.name / 'calibration' / 'report.html'}")
+    return 1 if result.failed else 0
+
+
+def _keys() -> list[str]:
+    keys = list(HEADER)
+    keys[HEADER.index("fixed: inside") + 1] = "fixed: width"
+    return keys
+
+
+def _accuracy_model(args: argparse.Namespace, for_accuracy: Sequence[str]) -> Path:
+    if for_accuracy:
+        import accuracy
+
+        device = ["--device", args.device] if args.device else []
+        command = ["--out", str(args.accuracy), "--methods", args.method, "--seeds", args.seed, *device, *for_accuracy]
+        if accuracy.main(command):
+            raise SettingsError("The training failed, see above.")
+    for name in FOLDERS:
+        os.environ[name] = str(args.accuracy.resolve() / name)
+    results = args.accuracy / "nnUNet_results" / f"Dataset{DATASET}_{NAME}"
+    found = list(results.glob(f"*__nnUNetPlans_{args.method}_seed{args.seed}__{CONFIGURATION}"))
+    if not found:
+        raise SettingsError(f"There is no model of {args.method}, seed {args.seed}, in {results}.")
+    return found[0]
+
+
+def _copy(folder: Path, folds: Sequence[str] | None, target: Path) -> Path:
+    """What prediction needs of a model, so that the model's own folder stays as it is."""
+    copied = target / folder.name
+    for fold in checked_folds(folder, folds, CHECKPOINT):
+        (copied / f"fold_{fold}").mkdir(parents=True, exist_ok=True)
+        for name in ("plans.json", "dataset.json", f"fold_{fold}/{CHECKPOINT}"):
+            shutil.copy2(folder / name, copied / name)
+    return copied
+
+
+def table(result: CalibrationResult) -> list[list[str]]:
+    """The printed lines, by region and number of modalities, and over all numbers."""
+    level, rows = result.calibration.level, result.rows
+    found = {True: held_out(rows, by_disagreement=True), False: held_out(rows, by_disagreement=False)}
+    lines = []
+    for region in result.calibration.regions:
+        for number in (*sorted({row["n_modalities"] for row in rows}), None):
+            own = [row for row in rows if row["region"] == region and number in (None, row["n_modalities"])]
+            cells = {kind: _of(held, region, number) for kind, held in found.items()}
+            after, fixed = (coverage(cells[kind], level) for kind in (True, False))
+            band = binomial_band(level, after.checked) if after.checked else (math.nan, math.nan)
+            lines.append(
+                [
+                    region,
+                    "all" if number is None else str(number),
+                    str(after.checked),
+                    _percent(after.share),
+                    f"{100 * band[0]:.0f} to {100 * band[1]:.0f}",
+                    _percent(lowest_subset(cells[True], level)),
+                    f"{after.log_width:.2f}",
+                    _percent(fixed.share),
+                    f"{fixed.log_width:.2f}",
+                    _percent(draws_coverage(own).share),
+                    *(f"{value:.2f}" for value in correlations(own)),
+                ]
             )
-    return rows, voxels
+    return lines
 
 
-def summarise(rows: list[dict], voxels: dict[str, Voxels]) -> dict[str, dict]:
-    """The numbers of each region."""
-    summary = {}
-    for name, counts in voxels.items():
-        own = [row for row in rows if row["region"] == name and not np.isnan(row["dice"])]
-        correlation = spearmanr([row["disagreement"] for row in own], [row["dice"] for row in own])
-        # 2D images have no volume.
-        covered = [row["ml_p2.5"] <= row["true_ml"] <= row["ml_p97.5"] for row in own if row["true_ml"] is not None]
-        summary[name] = {
-            "predictions": len(own),
-            "spearman_disagreement_dice": float(correlation.statistic),
-            "p_value": float(correlation.pvalue),
-            "expected_calibration_error": counts.calibration_error,
-            "error_rate": float(counts.wrong.sum() / counts.by_entropy.sum()),
-            "error_rate_by_entropy": counts.error_by_entropy(),
-            "volume_interval_coverage": float(np.mean(covered)) if covered else None,
-        }
-    return summary
+def _of(found: Sequence[HeldOut], region: str, number: int | None) -> list[HeldOut]:
+    return [one for one in found if one.region == region and number in (None, one.n_modalities)]
 
 
-def draw(voxels: dict[str, Voxels], out: Path) -> None:
-    """The risk-coverage curves and the reliability diagrams."""
-    figure = Figure(figsize=(4.2 * len(voxels), 3.6), layout="constrained")
-    for axes, (name, counts) in zip(figure.subplots(1, len(voxels), squeeze=False)[0], voxels.items(), strict=True):
-        coverage, risk = counts.risk_coverage()
-        rate = counts.wrong.sum() / counts.by_entropy.sum()
-        best = np.maximum(0, 1 - (1 - rate) / np.linspace(0.5, 1, 500))
-        axes.plot(coverage, risk, label="most certain first")
-        axes.axhline(rate, color="gray", linestyle=":", label="random order")
-        axes.plot(np.linspace(0.5, 1, 500), best, color="gray", linestyle="--", label="best possible")
-        axes.set(
-            title=name, xlabel="share of brain voxels kept", ylabel="error rate", xlim=(0.8, 1.0), ylim=(0, 1.5 * rate)
-        )
-        axes.legend(fontsize=8)
-    with replacing(out / "risk_coverage.png") as stream:
-        figure.savefig(stream, format="png", dpi=120)
-    figure = Figure(figsize=(4.2 * len(voxels), 3.8), layout="constrained")
-    for axes, (name, counts) in zip(figure.subplots(1, len(voxels), squeeze=False)[0], voxels.items(), strict=True):
-        filled = counts.count > 0
-        axes.plot([0, 1], [0, 1], color="gray", linestyle=":")
-        axes.plot(
-            counts.probability[filled] / counts.count[filled], counts.inside[filled] / counts.count[filled], marker="o"
-        )
-        title = f"{name}: ECE {100 * counts.calibration_error:.2f} %"
-        axes.set(title=title, xlabel="predicted probability", ylabel="share in the region", xlim=(0, 1), ylim=(0, 1))
-    with replacing(out / "calibration.png") as stream:
-        figure.savefig(stream, format="png", dpi=120)
+def lowest_subset(found: Sequence[HeldOut], level: float) -> float:
+    """The smallest share of true volumes inside, of a subset; NaN without any."""
+    shares = []
+    for subset in dict.fromkeys(one.subset for one in found):
+        of_subset = coverage([one for one in found if one.subset == subset], level)
+        if of_subset.checked:
+            shares.append(of_subset.share)
+    return min(shares, default=math.nan)
 
 
-def main() -> None:
-    """Measure, write and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION")
-    parser.add_argument("-i", required=True, metavar="IMAGES")
-    parser.add_argument("-l", required=True, metavar="LABELS")
-    parser.add_argument("-o", required=True, metavar="OUT", type=Path)
-    parser.add_argument("--folds", nargs="+", default=None)
-    parser.add_argument("--device", default=None)
-    parser.add_argument("--num_samples", type=int, default=10)
-    args = parser.parse_args()
-    options = PredictionOptions(sampling=SamplingOptions(args.num_samples, save_uncertainty=True))
-    predictor = HeteroModalPredictor.from_model_folder(args.model, args.folds, args.device, options=options)
-    rows, voxels = measure(predictor, args.i, args.l)
-    args.o.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    replace_text(args.o / "cases.csv", text.getvalue())
-    summary = summarise(rows, voxels)
-    replace_json(args.o / "summary.json", summary)
-    draw(voxels, args.o)
-    print(json.dumps(summary, indent=2))
+def correlations(rows: Sequence[Row]) -> tuple[float, float]:
+    """Spearman's of disagreement and Dice, over all rows, and the mean of those within each subset."""
+    known = [(row["subset"], row["disagreement"], row["dice"]) for row in rows if row["dice"] is not None]
+    within = []
+    for subset in dict.fromkeys(name for name, _, _ in known):
+        within.append(_spearman([pair[1:] for pair in known if pair[0] == subset]))
+    return _spearman([pair[1:] for pair in known]), float(np.nanmean(within)) if within else math.nan
+
+
+def _spearman(pairs: Sequence[tuple[float, float]]) -> float:
+    one, other = np.array(pairs, dtype=float).reshape(-1, 2).T
+    if len(one) < 3 or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return math.nan
+    return float(spearmanr(one, other).statistic)
+
+
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.1f}"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

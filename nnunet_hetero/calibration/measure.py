@@ -21,7 +21,7 @@ from nnunet_hetero.inference.engine.case_prediction import preprocessed_voxel_si
 from nnunet_hetero.inference.engine.case_result import CasePrediction
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.engine.subset_draws import draw_subsets
-from nnunet_hetero.inference.output.volumes import region_sizes
+from nnunet_hetero.inference.output.volumes import PERCENTILES, region_sizes
 from nnunet_hetero.modalities import Subset
 from nnunet_hetero.nnunet.extent import voxel_size
 from nnunet_hetero.nnunet.regions import RegionDecoder
@@ -98,8 +98,9 @@ def _add(
     true_sizes = region_sizes(truth, model.regions, voxel)
     dice = dice_per_region(label_map, truth, model.regions)
     said, label = prediction.statement, model.modalities.label(subset)
-    if said is None or voxel.unit is None:
+    if said is None or prediction.volumes is None or voxel.unit is None:
         raise ValueError("Without draws and the size of a voxel there is nothing to measure.")
+    low, high = np.percentile(prediction.volumes, PERCENTILES, axis=0)
     for place, (name, region) in enumerate(model.regions.items()):
         row: Row = {
             "case": images.name,
@@ -112,6 +113,8 @@ def _add(
             "voxel": voxel.size,
             "true_size": true_sizes[name],
             "size": float(said.sizes[place]),
+            "draws_low": float(low[place]),
+            "draws_high": float(high[place]),
             "disagreement": float(said.disagreement[place]),
             "entropy": float(said.entropy[place]),
             "dice": None if math.isnan(dice[name]) else dice[name],

@@ -23,8 +23,9 @@ class Row(TypedDict):
     """One case, subset and region.
 
     The fold is its number, or `calibration_file.TOGETHER`. ``true_size`` and ``size`` are in ``unit``, the latter that
-    of the segmentation on the network's grid; ``voxel`` is the size of one on the case's own. What ``disagreement`` and
-    ``entropy`` are says `case_result.Statement`. The Dice is None where region and prediction are empty.
+    of the segmentation on the network's grid; ``voxel`` is the size of one on the case's own. ``draws_low`` and
+    ``draws_high`` are percentiles of the sizes of single draws, which are no interval to rely on. What ``disagreement``
+    and ``entropy`` are says `case_result.Statement`. The Dice is None where region and prediction are empty.
     """
 
     case: str
@@ -37,6 +38,8 @@ class Row(TypedDict):
     voxel: float
     true_size: float
     size: float
+    draws_low: float
+    draws_high: float
     disagreement: float
     entropy: float
     dice: float | None

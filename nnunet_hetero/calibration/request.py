@@ -20,7 +20,7 @@ FOLDER = "calibration"
 """In the model's folder, beside ``calibration.json``."""
 
 BY_DISAGREEMENT = True
-"""Whether widths follow the disagreement, unless the user says otherwise; see `benchmarks/uncertainty.py`."""
+"""Whether widths follow the disagreement, unless the user says otherwise; see ``benchmarks/uncertainty.py``."""
 
 
 @dataclass(frozen=True)

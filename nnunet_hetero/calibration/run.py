@@ -11,6 +11,7 @@ from pathlib import Path
 from nnunet_hetero.calibration.collect import Collection, collect
 from nnunet_hetero.calibration.fit import fitted_scores, fitted_temperatures, seen_by_other_folds
 from nnunet_hetero.calibration.records import CaseRecord, Row
+from nnunet_hetero.calibration.report import write_calibration_report
 from nnunet_hetero.calibration.request import CalibrationRequest
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import alone_in, replace_text
@@ -78,6 +79,7 @@ def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationR
         temperatures=fitted_temperatures(records, collection.regions),
     )
     replace_text(request.folder / ROWS_FILE, _as_csv(rows))
+    write_calibration_report(request.folder, calibration, rows, records)
     file = calibration.write(Path(request.model_folder))
     return CalibrationResult(file, calibration, rows, records, collection.failed, sorted(left_out))
 

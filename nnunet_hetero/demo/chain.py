@@ -22,6 +22,7 @@ from nnunet_hetero.demo.settings import (
     HELD_OUT_NAME,
     INCOMPLETE,
     INTERMEDIATE,
+    LEVEL,
     MARKER,
     NAME,
     NARROW_FEATURES,
@@ -54,7 +55,7 @@ def run_demo(settings: DemoSettings) -> Path:
         (out / variable).mkdir(exist_ok=True)
     # One process each: starting more of them costs more than they save on so little data.
     os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
-    steps = Steps(out, total=9)
+    steps = Steps(out, total=10)
     print(f"Everything goes to {out}. Training alone takes minutes on a CPU.")
 
     gaps = ", a third of them with gaps" if settings.incomplete else ""
@@ -80,6 +81,10 @@ def run_demo(settings: DemoSettings) -> Path:
     model = ["-c", CONFIGURATION, "-f", FOLD, "-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
     train = ["nnUNetv2_train", str(DATASET), CONFIGURATION, FOLD, "-tr", TRAINER, "-p", PLANS, "-device", "cpu"]
     steps.run("train", train, show=r": Epoch \d+\s*$|Pseudo dice by|Mean Validation Dice|Training cases:")
+
+    steps.say("Calibrate on the cases that it validates on, so that volumes get intervals")
+    command = ["nnunet_hetero", "calibrate", "-d", str(DATASET), *model, "--level", str(LEVEL)]
+    steps.run("calibrate", [*command, "--disable_progress_bar"], show=r"^Calibrated|^WARNING")
 
     steps.say("Predict the held-out cases: all modalities, without T1c, from FLAIR alone, with files really absent")
     incomplete = _without_files(test / "imagesTr", out / "held_out_incomplete")

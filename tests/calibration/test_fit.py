@@ -23,6 +23,8 @@ def row(case: str, size: float, **changes) -> Row:
         "voxel": 0.001,
         "true_size": 9.9,
         "size": size,
+        "draws_low": 0.99 * size,
+        "draws_high": 1.01 * size,
         "disagreement": 0.4,
         "entropy": 0.1,
         "dice": 0.8,

@@ -30,8 +30,8 @@ def demo(tmp_path_factory) -> tuple[Path, str]:
 class TestDemo:
     def test_says_each_step_and_where_the_results_are(self, demo):
         out, printed = demo
-        for number in range(1, 9):
-            assert f"[{number}/9]" in printed
+        for number in range(1, 11):
+            assert f"[{number}/10]" in printed
         for command in ("convert brats", "nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "--missing t1c", "evaluate"):
             assert command in printed
         assert str(out / "report.html") in printed
@@ -43,6 +43,17 @@ class TestDemo:
         assert len({row["subset"] for row in rows}) == 15
         assert len({row["case"] for row in rows}) == 8
         assert {row["region"] for row in rows} == {"whole_tumor", "tumor_core", "enhancing_tumor"}
+
+    def test_volumes_come_with_intervals_or_say_why_not(self, demo):
+        assert (
+            "Calibrated on 1 patient(s), 1 case(s)" in demo[1]
+        )  # one of five cases validates; a level of 0.8 needs four
+        with (demo[0] / "predictions" / "all" / "volumes.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert {row["interval_note"] for row in rows} == {
+            "1 patient(s) with T1+T1c+T2+FLAIR in the calibration, 80 % needs 4"
+        }
+        assert {row["whole_tumor_ml_low"] for row in rows} == {""}
 
     def test_predictions_tell_what_they_were_made_from(self, demo):
         folder = demo[0] / "predictions"

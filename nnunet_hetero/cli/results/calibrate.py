@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             f"{patients_needed(calibration.level)} patients, and there are fewer ({shown}). Calibrate with more folds "
             "(-f), or at a lower --level."
         )
+    print(f"Page: {request.folder / 'report.html'}")
     print(f"Calibrated on {calibration.patients} patient(s), {len(result.records)} case(s): {result.file}")
     return 1 if result.failed else 0
 

@@ -16,6 +16,8 @@ from nnunet_hetero.io.download import sha256_of
 OF_MODEL = ("dataset.json", "plans.json", "dataset_fingerprint.json", "calibration.json")
 OF_FOLD = ("progress.png", "intensity.json")
 CALIBRATION_FOLDER = "calibration"
+OF_CALIBRATION = ("*.csv", "figures/*.png")
+"""What was measured of each case stays with the data; the page can be made again."""
 EVALUATION_FILES = ("table.md", "summary.json", "metrics.csv", "completion.csv", "settings.json")
 
 
@@ -68,5 +70,5 @@ def files_of_model(folder: Path, folds: Sequence[int | str], checkpoint_name: st
         files += [folder / f"fold_{fold}" / name for name in (checkpoint_name, *OF_FOLD)]
     for table in evaluation_tables(folder, folds):
         files += [table.with_name(name) for name in EVALUATION_FILES]
-    files += sorted(file for file in (folder / CALIBRATION_FOLDER).rglob("*") if not file.name.startswith("."))
+    files += [file for pattern in OF_CALIBRATION for file in sorted((folder / CALIBRATION_FOLDER).glob(pattern))]
     return [file for file in files if file.is_file()]

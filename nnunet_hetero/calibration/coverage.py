@@ -1,0 +1,147 @@
+"""How often intervals hold the true size, checked on patients that took no part in making them.
+
+With several folds, the patients of each are checked against intervals from those of the others. With one, random halves
+of the patients take these parts in turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom
+
+from nnunet_hetero.calibration.fit import score_of
+from nnunet_hetero.calibration.records import Row
+from nnunet_hetero.reliability.conformal import rank_of
+from nnunet_hetero.reliability.volume_scale import stated_width
+
+HALVES = 20
+"""How often the patients of a single fold are divided."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows of one region and subset that are checked, and what they are checked against.
+
+    Args:
+        region: Name.
+        subset: ``T1+FLAIR``.
+        n_modalities: How many that are.
+        calibration: Scores of the patients that make the intervals, ascending.
+        scores: Of the rows that are checked.
+        widths: The widths that the model states of these rows.
+    """
+
+    region: str
+    subset: str
+    n_modalities: int
+    calibration: np.ndarray
+    scores: np.ndarray
+    widths: np.ndarray
+
+    def inside(self, level: float) -> np.ndarray:
+        """Whether the true size of each row lies in its interval; empty if there are too few patients for the level."""
+        quantile = self._quantile(level)
+        return np.zeros(0, bool) if quantile is None else self.scores <= quantile
+
+    def log_widths(self, level: float) -> np.ndarray:
+        """Logarithm of the upper limit over the lower, of each row; empty likewise."""
+        quantile = self._quantile(level)
+        return np.zeros(0) if quantile is None else 2 * quantile * self.widths
+
+    def _quantile(self, level: float) -> float | None:
+        rank = rank_of(level, len(self.calibration))
+        return None if rank > len(self.calibration) else float(self.calibration[rank - 1])
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of some rows.
+
+    Args:
+        inside: How many true sizes lie in their intervals.
+        checked: Of how many.
+        log_width: Mean logarithm of upper limit over lower; NaN without rows.
+    """
+
+    inside: int
+    checked: int
+    log_width: float
+
+    @property
+    def share(self) -> float:
+        """0 to 1; NaN without rows."""
+        return self.inside / self.checked if self.checked else float("nan")
+
+
+def held_out(rows: Sequence[Row], by_disagreement: bool, seed: int = 0) -> list[HeldOut]:
+    """What is checked, by region, subset and part.
+
+    Args:
+        rows: Of a calibration.
+        by_disagreement: Whether widths follow the disagreement.
+        seed: Of random halves, where there is one fold only.
+    """
+    cells: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        cells.setdefault((row["region"], row["subset"]), []).append(row)
+    found = []
+    for checked in _parts(rows, seed):
+        for (region, subset), own in cells.items():
+            largest: dict[str, float] = {}
+            tested = []
+            for row in own:
+                score, patient = score_of(row, by_disagreement), row["patient"]
+                if patient in checked:
+                    width = stated_width(np.array([row["disagreement"]]), by_disagreement)
+                    tested.append((score, float(width[0])))
+                else:
+                    largest[patient] = max(score, largest.get(patient, 0.0))
+            scores, widths = np.array(tested, dtype=float).reshape(-1, 2).T
+            calibration = np.sort(np.array(list(largest.values())))
+            found.append(HeldOut(region, subset, own[0]["n_modalities"], calibration, scores, widths))
+    return found
+
+
+def _parts(rows: Sequence[Row], seed: int) -> Iterator[set[str]]:
+    """The patients that are checked together."""
+    folds: dict[str, set[str]] = {}
+    for row in rows:
+        folds.setdefault(row["fold"], set()).add(row["patient"])
+    if len(folds) > 1:
+        yield from folds.values()
+        return
+    random = np.random.default_rng(seed)
+    patients = sorted(next(iter(folds.values()), set()))
+    for _ in range(HALVES):
+        shuffled = random.permutation(patients).tolist()
+        yield set(shuffled[: len(shuffled) // 2])
+        yield set(shuffled[len(shuffled) // 2 :])
+
+
+def coverage(found: Sequence[HeldOut], level: float) -> Coverage:
+    """Over all rows of some cells.
+
+    Args:
+        found: See `held_out`.
+        level: Of the intervals.
+    """
+    inside = np.concatenate([one.inside(level) for one in found]) if found else np.zeros(0, bool)
+    widths = np.concatenate([one.log_widths(level) for one in found]) if found else np.zeros(0)
+    return Coverage(int(inside.sum()), len(inside), float(widths.mean()) if len(widths) else float("nan"))
+
+
+def draws_coverage(rows: Sequence[Row]) -> Coverage:
+    """The same for the percentiles of single draws, which are no interval to rely on."""
+    sizes = np.array([(row["draws_low"], row["true_size"], row["draws_high"], row["voxel"]) for row in rows])
+    low, true, high, _ = sizes.reshape(-1, 4).T
+    inside = (low <= true) & (true <= high)
+    return Coverage(int(inside.sum()), len(rows), float("nan"))
+
+
+def binomial_band(level: float, number: int) -> tuple[float, float]:
+    """Between which shares 95 % of samples lie, if each of a number of intervals holds with the level's probability."""
+    low, high = binom.interval(0.95, number, level)
+    return float(low) / number, float(high) / number

@@ -1,0 +1,55 @@
+"""The page of a calibration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from calibration.test_fit import row
+from reliability.test_calibration_file import CALIBRATION
+
+from nnunet_hetero.calibration.fit import fitted_scores, fitted_temperatures
+from nnunet_hetero.calibration.records import CaseRecord
+from nnunet_hetero.calibration.report import write_calibration_report
+from nnunet_hetero.reliability.temperature import voxel_counts
+
+
+def records() -> list[CaseRecord]:
+    """20 patients in two folds, wrong by chance, the more the fewer modalities."""
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(20):
+        rows, voxels = [], {}
+        for subset, spread in (("T1", 0.6), ("T2", 0.5), ("T1+T2", 0.1)):
+            size = float(9.9 * rng.lognormal(sigma=spread))
+            n_modalities = subset.count("+") + 1
+            changes = {"fold": str(number % 2), "subset": subset, "n_modalities": n_modalities, "disagreement": spread}
+            rows.append(row(f"case_{number}", size, **changes))
+            probability = rng.uniform(size=500)
+            counts = voxel_counts(probability, rng.uniform(size=500) < probability**2).tolist()
+            voxels[subset] = {"foreground": counts, "brain": counts}
+        found.append(CaseRecord(rows, {"core": voxels}))
+    return found
+
+
+def test_the_page(tmp_path):
+    made = records()
+    rows = [one for record in made for one in record.rows]
+    calibration = replace(
+        CALIBRATION,
+        scores=fitted_scores(rows, ["core"], True, False),
+        temperatures=fitted_temperatures(made, ["core"]),
+        patients=20,
+    )
+    page = write_calibration_report(tmp_path, calibration, rows, made).read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 3 and "<script" not in page
+    for word in ("Do the intervals hold?", "Probabilities", "temperature", "core", "hold by themselves"):
+        assert word in page
+    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == [
+        "coverage.png",
+        "reliability.png",
+        "widths.png",
+    ]
+    few = [one for one in rows if one["case"] in ("case_0", "case_1")]
+    page = write_calibration_report(tmp_path, replace(calibration, joint=True, by_disagreement=False), few, made[:2])
+    assert "–" in page.read_text(encoding="utf-8") and "simultaneously" in page.read_text(encoding="utf-8")
