@@ -35,7 +35,7 @@ def coverage_curves(levels: Sequence[float], curves: Mapping[str, Sequence[float
 
 
 def reliability_diagrams(counts: Mapping[str, np.ndarray], temperatures: Mapping[str, float]) -> Figure:
-    """By region, the share of foreground voxels inside of it against the probability, before and after scaling.
+    """By region, the share of voxels near it that are inside against the probability, before and after scaling.
 
     Args:
         counts: By region, ``(2, BINS)``, see `nnunet_hetero.reliability.temperature.voxel_counts`.

@@ -52,7 +52,7 @@ def fitted_scores(rows: Sequence[Row], regions: Sequence[str], by_disagreement: 
 def fitted_temperatures(records: Sequence[CaseRecord], regions: Sequence[str]) -> dict[str, dict[str, float]]:
     """Temperatures by region and subset, see `nnunet_hetero.reliability.temperature`; `ALL_SUBSETS` is that of all.
 
-    Fitted on voxels inside of the region or of its prediction; each case counts the same.
+    Fitted on voxels in or near the region or its prediction, see `records.NEAR`; each case counts the same.
     """
     found: dict[str, dict[str, float]] = {}
     for region in regions:
@@ -71,6 +71,6 @@ def fitted_temperatures(records: Sequence[CaseRecord], regions: Sequence[str]) -
 
 
 def _shares(record: CaseRecord, region: str) -> dict[str, np.ndarray]:
-    """By subset, which part of the foreground's voxels is where; subsets without a foreground are left out."""
-    counts = {subset: counts_of(voxels, "foreground") for subset, voxels in record.voxels[region].items()}
+    """By subset, which part of the voxels near the region is where; subsets without any are left out."""
+    counts = {subset: counts_of(voxels, "near") for subset, voxels in record.voxels[region].items()}
     return {subset: one / one.sum() for subset, one in counts.items() if one.sum()}

@@ -9,11 +9,13 @@ from functools import partial
 import numpy as np
 import torch
 from nnunetv2.evaluation.evaluate_predictions import region_or_label_to_mask
+from scipy.ndimage import distance_transform_edt
 
-from nnunet_hetero.calibration.records import CaseRecord, Row, Voxels
+from nnunet_hetero.calibration.records import NEAR, CaseRecord, Row, Voxels
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.preprocess import read_case
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.evaluation.scores.geometry import bounding_box
 from nnunet_hetero.evaluation.scores.overlap import dice_per_region
 from nnunet_hetero.evaluation.sweep.inputs import SharedInput, shared_inputs
 from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, read_truth
@@ -23,7 +25,7 @@ from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.engine.subset_draws import draw_subsets
 from nnunet_hetero.inference.output.volumes import PERCENTILES, region_sizes
 from nnunet_hetero.modalities import Subset
-from nnunet_hetero.nnunet.extent import voxel_size
+from nnunet_hetero.nnunet.extent import spacing_in_mm, voxel_size
 from nnunet_hetero.nnunet.regions import RegionDecoder
 from nnunet_hetero.reliability.temperature import voxel_counts
 
@@ -121,9 +123,27 @@ def _add(
         }
         record.rows.append(row)
         predicted, true = (region_or_label_to_mask(one, region) for one in (label_map, truth))
-        record.voxels[name][label] = _voxels(probabilities[place], true, predicted | true, brain)
+        near = brain & neighbourhood(predicted | true, spacing_in_mm(properties), NEAR)
+        record.voxels[name][label] = _voxels(probabilities[place], true, near, brain)
 
 
-def _voxels(probability: np.ndarray, true: np.ndarray, foreground: np.ndarray, brain: np.ndarray) -> Voxels:
-    inside, everywhere = (voxel_counts(probability[where], true[where]).tolist() for where in (foreground, brain))
-    return {"foreground": inside, "brain": everywhere}
+def _voxels(probability: np.ndarray, true: np.ndarray, near: np.ndarray, brain: np.ndarray) -> Voxels:
+    close, everywhere = (voxel_counts(probability[where], true[where]).tolist() for where in (near, brain))
+    return {"near": close, "brain": everywhere}
+
+
+def neighbourhood(mask: np.ndarray, spacing: Sequence[float], distance: float) -> np.ndarray:
+    """Voxels of a mask and those up to a distance from it, same shape.
+
+    Args:
+        mask: Bool.
+        spacing: Edges of a voxel along the axes, mm; NaN along an axis that has a single one.
+        distance: mm.
+    """
+    result = np.zeros_like(mask)
+    if not mask.any():
+        return result
+    edges = [1.0 if math.isnan(edge) else edge for edge in spacing]
+    box = bounding_box(mask, math.ceil(distance / min(edges)))
+    result[box] = distance_transform_edt(~mask[box], sampling=edges) <= distance
+    return result

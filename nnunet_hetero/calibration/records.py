@@ -18,6 +18,10 @@ from nnunet_hetero.reliability.temperature import BINS
 
 COLLECTED = "collected"
 
+NEAR = 10.0
+"""mm. Voxels this far from the region or its prediction count as near it. With those inside alone, every low
+probability would look wrong: a voxel that is not predicted would be there only if it is in the region."""
+
 
 class Row(TypedDict):
     """One case, subset and region.
@@ -50,9 +54,9 @@ _TwoCounts = Annotated[list[_Counts], Field(min_length=2, max_length=2)]
 
 
 class Voxels(TypedDict):
-    """Voxels by truth and logit, see `temperature.voxel_counts`: in region or prediction, and in the whole brain."""
+    """Voxels by truth and logit, see `temperature.voxel_counts`: near region and prediction, and in the whole brain."""
 
-    foreground: _TwoCounts
+    near: _TwoCounts
     brain: _TwoCounts
 
 
@@ -96,5 +100,5 @@ class CaseRecord:
 
 
 def counts_of(voxels: Voxels, where: str) -> np.ndarray:
-    """Counts of voxels ``(2, BINS)``; ``where`` is ``foreground`` or ``brain``."""
-    return np.asarray(voxels["foreground"] if where == "foreground" else voxels["brain"])
+    """Counts of voxels ``(2, BINS)``; ``where`` is ``near`` or ``brain``."""
+    return np.asarray(voxels["near"] if where == "near" else voxels["brain"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnunet_hetero.calibration.coverage import HeldOut, binomial_band, coverage, draws_coverage, held_out
 from nnunet_hetero.calibration.figures import coverage_curves, reliability_diagrams
-from nnunet_hetero.calibration.records import CaseRecord, Row, counts_of
+from nnunet_hetero.calibration.records import NEAR, CaseRecord, Row, counts_of
 from nnunet_hetero.evaluation.report.figures import method_bars
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
 from nnunet_hetero.modalities import Modalities, by_size
@@ -50,7 +50,7 @@ def write_calibration_report(
         The page.
     """
     found = held_out(rows, calibration.by_disagreement)
-    counts = {region: _pooled(records, region, "foreground") for region in calibration.regions}
+    counts = {region: _pooled(records, region, "near") for region in calibration.regions}
     figures = _figures(calibration, rows, found, counts)
     write_figures(folder / "figures", figures)
     level, size = calibration.level, {one.n_modalities for one in found}
@@ -108,8 +108,8 @@ def _figures(
         ),
         (
             "reliability",
-            "Probabilities of voxels in a region or in its prediction, each case with equal weight: the share that is "
-            "inside.",
+            f"Probabilities of voxels within {NEAR:g} mm of a region or of its prediction, each case with equal "
+            "weight: the share that is inside.",
             reliability_diagrams(counts, temperatures),
         ),
     ]
@@ -154,7 +154,7 @@ def _shares_by_subset(found: Sequence[HeldOut], level: float) -> dict[str, float
 def _probability_table(
     calibration: Calibration, records: Sequence[CaseRecord], counts: dict[str, np.ndarray]
 ) -> ExtraTable:
-    lines = [["region", "temperature", "error in the foreground", "scaled", "error in the brain", "scaled"]]
+    lines = [["region", "temperature", "error near the region", "scaled", "error in the brain", "scaled"]]
     for region, temperatures in calibration.temperatures.items():
         temperature, brain = temperatures[ALL_SUBSETS], _pooled(records, region, "brain")
         errors = []

@@ -211,6 +211,8 @@ class CaseFolder:
         volumes = _row(self.output / "volumes.csv", case)
         if volumes:
             facts["Volumes"] = [(name, _volume(volumes, plain_name(name))) for name in self.regions]
+            if volumes.get("interval_note"):
+                facts["Volumes"].append(("no interval", volumes["interval_note"]))
         disagreement = _row(self.output / "uncertainty" / "uncertainty.csv", case)
         if disagreement:
             facts["Disagreement of the draws, 0 to 1"] = [
@@ -249,9 +251,8 @@ def _number(text: str | None) -> str:
 
 
 NUMBER = Annotated[str, Field(pattern=r"^$|^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")]
-PREDICTED = CsvDocument(
-    {"case": str}, "a table of a prediction, numbers by case", "Predict again.", {"modalities": str}, NUMBER
-)
+WORDS = {"modalities": str, "interval_note": str}
+PREDICTED = CsvDocument({"case": str}, "a table of a prediction, numbers by case", "Predict again.", WORDS, NUMBER)
 
 
 def _row(file: Path, case: str) -> dict[str, str]:

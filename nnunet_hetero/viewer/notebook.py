@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_hetero.cases.geometry import reader_geometry
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.from_python import Prediction
+from nnunet_hetero.inference.from_python import Prediction, Volume
 from nnunet_hetero.viewer.layers import Background, CaseView, Overlay
 from nnunet_hetero.viewer.page import case_page
 from nnunet_hetero.viewer.picture import Picture
@@ -55,9 +55,7 @@ def view_of(prediction: Prediction) -> CaseView:
     for region, values in zip(prediction.regions, maps, strict=True):
         overlays.append(Overlay(region, "probability", picture(values)))
     facts = {"Modalities": [(name, "used") for name in prediction.used]}
-    volumes = [
-        (name, f"{one.millilitres:.3g} ml") for name, one in prediction.volumes.items() if one.millilitres is not None
-    ]
+    volumes = [(name, _volume(one)) for name, one in prediction.volumes.items() if one.millilitres is not None]
     if volumes:
         facts["Volumes"] = volumes
     if prediction.disagreement:
@@ -72,3 +70,8 @@ def view_of(prediction: Prediction) -> CaseView:
         overlays,
         facts=facts,
     )
+
+
+def _volume(volume: Volume) -> str:
+    text = f"{volume.millilitres:.3g} ml"
+    return text if volume.low is None else f"{text} (interval {volume.low:.3g} to {volume.high:.3g})"

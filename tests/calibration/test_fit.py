@@ -71,9 +71,9 @@ def test_temperatures_by_region_and_subset():
         logits = rng.normal(scale=2, size=20000)
         truth = rng.uniform(size=20000) < expit(logits)
         voxels = voxel_counts(expit(logits * temperature), truth).tolist()
-        return {"foreground": voxels, "brain": voxels}
+        return {"near": voxels, "brain": voxels}
 
-    nothing = {"foreground": np.zeros((2, 120), int).tolist(), "brain": np.zeros((2, 120), int).tolist()}
+    nothing = {"near": np.zeros((2, 120), int).tolist(), "brain": np.zeros((2, 120), int).tolist()}
     records = [CaseRecord([], {"core": {"T1": counts(3.0), "T2": counts(1.0)}}) for _ in range(30)]
     records += [CaseRecord([], {"core": {"T2": nothing}})]
     (found,) = fitted_temperatures(records, ["core"]).values()

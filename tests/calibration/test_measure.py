@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 
+import numpy as np
 import pytest
 from helpers.calibrated import predictor_of
 from helpers.tiny_model import read_array
 
+from nnunet_hetero.calibration.measure import neighbourhood
 from nnunet_hetero.calibration.records import Row
 
 
@@ -37,3 +40,19 @@ def test_rows_say_what_prediction_says(calibrated_model, tmp_path):
     assert float(row["disagreement"]) == pytest.approx(said["disagreement"]["tumor core"][0], abs=1e-6)
     assert float(row["true_size"]) == pytest.approx((truth >= 2).sum() / 1000)
     assert (row["fold"], row["patient"], row["n_modalities"]) == ("1", "case_01", "2")
+
+
+class TestNeighbourhood:
+    def test_voxels_up_to_a_distance(self):
+        mask = np.zeros((9, 9, 9), bool)
+        mask[4, 4, 4] = True
+        found = neighbourhood(mask, (1.0, 2.0, 5.0), 4.0)
+        assert found.sum(axis=(1, 2)).nonzero()[0].tolist() == list(range(9))
+        assert found[4, :, 4].nonzero()[0].tolist() == [2, 3, 4, 5, 6]
+        assert found[4, 4].sum() == 1
+
+    def test_nothing_is_near_nothing_and_a_slice_has_two_axes(self):
+        assert not neighbourhood(np.zeros((3, 3), bool), (1.0, 1.0), 10.0).any()
+        mask = np.zeros((1, 5, 5), bool)
+        mask[0, 2, 2] = True
+        assert neighbourhood(mask, (math.nan, 1.0, 1.0), 1.0).sum() == 5

@@ -10,7 +10,7 @@ from nnunet_hetero.io.provenance import Provenance
 from nnunet_hetero.reliability.temperature import BINS
 
 MADE_FROM = Provenance.of({}, {"draws": 10})
-COUNTS = {"foreground": [[1] * BINS, [0] * BINS], "brain": [[5] * BINS, [2] * BINS]}
+COUNTS = {"near": [[1] * BINS, [0] * BINS], "brain": [[5] * BINS, [2] * BINS]}
 RECORD = CaseRecord([{**row("a", 3.0), "dice": None}], {"core": {"T1": COUNTS}}, {"T1": {"mean": 0.5}})
 
 
@@ -19,7 +19,7 @@ def test_there_and_back(tmp_path):
     RECORD.write(file, MADE_FROM)
     assert CaseRecord.read(file, MADE_FROM) == RECORD
     assert counts_of(RECORD.voxels["core"]["T1"], "brain").sum() == 7 * BINS
-    assert np.array_equal(counts_of(RECORD.voxels["core"]["T1"], "foreground")[0], np.ones(BINS))
+    assert np.array_equal(counts_of(RECORD.voxels["core"]["T1"], "near")[0], np.ones(BINS))
 
 
 def test_made_from_something_else_it_does_not_count(tmp_path):

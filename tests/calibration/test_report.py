@@ -27,7 +27,7 @@ def records() -> list[CaseRecord]:
             rows.append(row(f"case_{number}", size, **changes))
             probability = rng.uniform(size=500)
             counts = voxel_counts(probability, rng.uniform(size=500) < probability**2).tolist()
-            voxels[subset] = {"foreground": counts, "brain": counts}
+            voxels[subset] = {"near": counts, "brain": counts}
         found.append(CaseRecord(rows, {"core": voxels}))
     return found
 

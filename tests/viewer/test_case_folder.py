@@ -66,6 +66,15 @@ class TestView:
             "enhancing tumor": "unknown",
         }
 
+    def test_why_there_is_no_interval(self, files):
+        (files.output / "volumes.csv").write_text(
+            "case,tumor_core_ml,tumor_core_ml_low,tumor_core_ml_high,interval_level,interval_note\n"
+            'a,4,,,0.9,"3 patient(s) with T1 in the calibration, 90 % needs 9"\n'
+        )
+        facts = dict(folder(files).view("a").facts["Volumes"])
+        assert facts["tumor core"] == "4 ml"
+        assert facts["no interval"] == "3 patient(s) with T1 in the calibration, 90 % needs 9"
+
     def test_numbers_to_sort_by(self, files):
         assert folder(files).numbers_of("a") == {
             "whole tumor, ml": 7.0,

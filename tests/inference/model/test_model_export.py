@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import threading
 import zipfile
+from dataclasses import replace
 
 import pytest
+from helpers.calibrated import predictor_of
 from helpers.file_server import Server
 
 from nnunet_hetero.cli.main import main
+from nnunet_hetero.inference.model.model_archive import install_model
 from nnunet_hetero.io.download import sha256_of
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 
@@ -45,6 +48,15 @@ class TestExport:
             "plans.json",
         ]
         assert sha256_of(tmp_path / "model.zip") in capsys.readouterr().out
+
+    def test_the_calibration_travels_and_holds_where_the_model_is_installed(self, calibrated_model, tmp_path, capsys):
+        assert main(["export-model", "-m", str(calibrated_model.folder), "-o", str(tmp_path / "model.zip")]) == 0
+        found = [name for name in members(tmp_path / "model.zip") if "calibration" in name]
+        pictures = [f"calibration/figures/{name}.png" for name in ("coverage", "reliability", "widths")]
+        assert found == ["calibration.json", *pictures, "calibration/rows.csv"]
+        (installed,) = install_model(tmp_path / "model.zip", tmp_path / "elsewhere")
+        model = predictor_of(replace(calibrated_model, folder=installed)).model
+        assert model.calibration is not None and model.calibration.folds == ("0", "1")
 
     def test_all_folds_that_are_there(self, results, tmp_path):
         assert main(["export-model", "-m", str(results / NAME), "-o", str(tmp_path / "model.zip")]) == 0
