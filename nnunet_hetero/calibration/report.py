@@ -13,7 +13,7 @@ from nnunet_hetero.calibration.figures import coverage_curves, reliability_diagr
 from nnunet_hetero.calibration.records import NEAR, CaseRecord, Row, counts_of
 from nnunet_hetero.evaluation.report.figures import method_bars
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
-from nnunet_hetero.modalities import Modalities, by_size
+from nnunet_hetero.modalities import Modalities, by_size, mask_of
 from nnunet_hetero.reliability.calibration_file import ALL_SUBSETS, Calibration
 from nnunet_hetero.reliability.temperature import calibration_error
 
@@ -87,7 +87,7 @@ def _figures(
             for place, subset in enumerate(subsets):
                 own = [one for one in of_kind if (one.region, one.subset) == (region, modalities.label(subset))]
                 values[region][place, column] = coverage(own, calibration.level).log_width
-    available = [[channel in subset for channel in range(len(modalities))] for subset in subsets]
+    available = [mask_of(subset, len(modalities)).tolist() for subset in subsets]
     curves = {}
     for region in calibration.regions:
         own = [one for one in found if one.region == region]

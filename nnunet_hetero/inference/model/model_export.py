@@ -70,5 +70,6 @@ def files_of_model(folder: Path, folds: Sequence[int | str], checkpoint_name: st
         files += [folder / f"fold_{fold}" / name for name in (checkpoint_name, *OF_FOLD)]
     for table in evaluation_tables(folder, folds):
         files += [table.with_name(name) for name in EVALUATION_FILES]
-    files += [file for pattern in OF_CALIBRATION for file in sorted((folder / CALIBRATION_FOLDER).glob(pattern))]
+    for pattern in OF_CALIBRATION:
+        files += sorted((folder / CALIBRATION_FOLDER).glob(pattern))
     return [file for file in files if file.is_file()]
