@@ -23,6 +23,7 @@ NEEDED = (
     "nnunet_hetero/dataset_conversion/brats.py",
     "nnunet_hetero/evaluation/report/templates/",
     "nnunet_hetero/evaluation/compare/published/",
+    "nnunet_hetero/viewer/templates/layers.js",
 )
 """Files and folders that a wheel without them would miss only when somebody uses them."""
 

@@ -124,9 +124,9 @@ def seen_through(data: Tensor, subset: Subset) -> Tensor:
         subset: Channels.
     """
     present = (data != 0).flatten(2).any(dim=2)
-    shown = present & torch.from_numpy(mask_of(subset, data.shape[1]))
-    shown = torch.where(shown.any(dim=1, keepdim=True), shown, present)
-    return data * shown.view(*shown.shape, *[1] * (data.ndim - 2)).to(data.dtype)
+    available = present & torch.from_numpy(mask_of(subset, data.shape[1]))
+    available = torch.where(available.any(dim=1, keepdim=True), available, present)
+    return data * available.view(*available.shape, *[1] * (data.ndim - 2)).to(data.dtype)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from nnunet_hetero.training.optimization.muon import Muon
     ],
 )
 @pytest.mark.parametrize("residual", [False, True])
-def test_within_a_quarter_of_what_is_measured(features, shape, settings, residual):
-    """Peak of a step with all modalities, our optimiser, float32, on a CPU."""
+def test_close_to_what_is_measured(features, shape, settings, residual):
+    """Within 15 % of the peak of a step with all modalities, our optimiser, float32, on a CPU."""
     configuration = tiny_configuration(features=features, residual=residual, **settings)
     architecture, levels = configuration.network_arch_init_kwargs, len(features)
     architecture["n_blocks_per_stage" if residual else "n_conv_per_stage"] = [2] * levels
@@ -43,4 +43,4 @@ def test_within_a_quarter_of_what_is_measured(features, shape, settings, residua
         optimizer.step()
 
     measured = peak_bytes(step, network, "cpu", optimizer)
-    assert training_bytes(network, shape, 2) == pytest.approx(measured, rel=0.25)
+    assert training_bytes(network, shape, 2) == pytest.approx(measured, rel=0.15)

@@ -55,11 +55,11 @@ def ranked_overlays(run: Run) -> tuple[list[OverlayRow], list[str]]:
 
 
 def _picture(case: str, snapshot: Snapshot, subset: tuple[int, ...], name: str, dice: Mapping[str, float]) -> Picture:
-    given = [channel for channel in subset if snapshot.images[channel].any()]
+    available = [channel for channel in subset if snapshot.images[channel].any()]
     short = case if len(case) <= _TITLE_LENGTH else f"…{case[1 - _TITLE_LENGTH :]}"
     return Picture(
         f"{short}\nDice {100 * dice[case]:.1f}",
-        snapshot.images[given[-1] if given else subset[-1]],
+        snapshot.images[available[-1] if available else subset[-1]],
         snapshot.truth,
         snapshot.predictions[name],
         snapshot.spacing[0] / snapshot.spacing[1],

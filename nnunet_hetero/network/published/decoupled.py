@@ -169,10 +169,10 @@ class DecoupledUNet(EarlyFusionUNet):
         if not full:
             return super().forward(x, available)
         self.require_channels(x)
-        shown = (self.availability(x) if available is None else available).cpu().bool()
-        encoded = self.encode(x, shown)
+        available = (self.availability(x) if available is None else available).cpu().bool()
+        encoded = self.encode(x, available)
         levels = self.fuse(encoded, len(x), x.shape[2:])
-        return Decoupled(self.decode(self.latents(levels, shown)), self.stand_in_loss(encoded))
+        return Decoupled(self.decode(self.latents(levels, available)), self.stand_in_loss(encoded))
 
     def stand_in_loss(self, encoded: Sequence[EncodedModality]) -> Tensor:
         """How far each modality's stand-ins are from what they stand in for, where a sample has both.

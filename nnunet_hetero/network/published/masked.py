@@ -67,10 +67,10 @@ class MaskedUNet(EarlyFusionUNet):
         """One level: the images ``(B, M, *spatial)``; the learned image where a modality is absent."""
         encoded = list(encoded)
         images = cast(Tensor, super().fuse(encoded, batch_size, spatial)[0])
-        seen = torch.zeros((batch_size, self.num_modalities), dtype=torch.bool, device=images.device)
+        available = torch.zeros((batch_size, self.num_modalities), dtype=torch.bool, device=images.device)
         for channel, _, samples in encoded:
-            seen[samples.index, channel] = True
-        return [self._substituted(images, seen.view(*seen.shape, *[1] * len(spatial)))]
+            available[samples.index, channel] = True
+        return [self._substituted(images, available.view(*available.shape, *[1] * len(spatial)))]
 
     def decode(self, levels: Sequence[Tensor]) -> Tensor | list[Tensor]:
         """The U-Net on the images; its first K outputs."""
@@ -94,8 +94,8 @@ class MaskedUNet(EarlyFusionUNet):
             return super().forward(x, available)
         return [self._seen(x, subset) for subset in available]
 
-    def _substituted(self, images: Tensor, seen: Tensor) -> Tensor:
-        return torch.where(seen, images, self.substitute_at(images.shape[2:]).to(images.dtype))
+    def _substituted(self, images: Tensor, visible: Tensor) -> Tensor:
+        return torch.where(visible, images, self.substitute_at(images.shape[2:]).to(images.dtype))
 
     def _seen(self, x: Tensor, available: Tensor) -> Seen:
         (images,), _ = self.fused(x, available)

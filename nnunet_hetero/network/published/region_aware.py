@@ -156,11 +156,11 @@ class RegionAwareUNet(FeatureFusionUNet):
         if available is None or available.ndim == 2:
             return super().forward(x, available)
         self.require_channels(x)
-        there, shown = available.cpu().bool()
-        encoded = self.encode(x, there)
-        levels, maps = self._with_maps(restricted(encoded, shown), len(x), x.shape[2:])
+        present, drawn = available.cpu().bool()
+        encoded = self.encode(x, present)
+        levels, maps = self._with_maps(restricted(encoded, drawn), len(x), x.shape[2:])
         alone = [Alone(part.samples, self.shared_decoder(part.features)) for part in encoded]
-        return RegionAware(self.decode(self.latents(levels, shown)), alone, maps)
+        return RegionAware(self.decode(self.latents(levels, drawn)), alone, maps)
 
     def _with_maps(
         self, encoded: Sequence[EncodedModality], batch_size: int, spatial: Sequence[int]

@@ -18,7 +18,7 @@ PRETRAINING = 0.3
 """Share of the epochs that reconstruct. The paper has two thirds of 900 epochs, too many for short trainings."""
 
 BLOCK, HIDDEN = 16, 0.875
-"""Edge of a block in voxels, and the share of the blocks of a shown modality that are hidden."""
+"""Edge of a block in voxels, and the share of the blocks of a drawn modality that are hidden."""
 
 SUBSTITUTE_WEIGHT = 0.005
 """Of the learned image's mean square."""
@@ -72,12 +72,12 @@ class M3AETrainer(HeteroTrainer):
         return total, terms
 
 
-def visible_blocks(images: Tensor, shown: Tensor) -> Tensor:
-    """What of each image is seen: of a shown modality a few blocks, drawn at random; of the others nothing.
+def visible_blocks(images: Tensor, drawn: Tensor) -> Tensor:
+    """What of each image is seen: of a drawn modality a few blocks, drawn at random; of the others nothing.
 
     Args:
         images: ``(B, M, *spatial)``, for their size and device.
-        shown: ``(B, M)`` bool on that device.
+        drawn: ``(B, M)`` bool on that device.
 
     Returns:
         ``(B, M, *spatial)`` bool.
@@ -86,8 +86,8 @@ def visible_blocks(images: Tensor, shown: Tensor) -> Tensor:
     # At least four blocks along an axis, so that small patches have some to see.
     edges = [max(1, min(BLOCK, size // 4)) for size in spatial]
     counts = [-(-size // edge) for size, edge in zip(spatial, edges, strict=True)]
-    seen = torch.rand(*shown.shape, *counts, device=images.device) >= HIDDEN
+    visible = torch.rand(*drawn.shape, *counts, device=images.device) >= HIDDEN
     for axis, edge in enumerate(edges, start=2):
-        seen = seen.repeat_interleave(edge, dim=axis)
+        visible = visible.repeat_interleave(edge, dim=axis)
     inside = (slice(None), slice(None), *map(slice, spatial))
-    return seen[inside] & shown.view(*shown.shape, *[1] * len(spatial))
+    return visible[inside] & drawn.view(*drawn.shape, *[1] * len(spatial))

@@ -35,12 +35,12 @@ class ModDropPlusTrainer(HeteroTrainer):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """See `HeteroTrainer`; ``loss`` is of the random subset, ``loss_full`` of all, ``similarity`` is SSIM."""
         with self.autocast():
-            full, shown = self.network(data, drawn)
+            full, partial = self.network(data, drawn)
             segmentation, segmentation_full = (
-                self.loss(shown.segmentation, target),
+                self.loss(partial.segmentation, target),
                 self.loss(full.segmentation, target),
             )
-        similarity = ssim(full.features.float(), shown.features.float())
+        similarity = ssim(full.features.float(), partial.features.float())
         total = segmentation + segmentation_full + SIMILARITY_WEIGHT * (1 - similarity)
         terms = {"loss": segmentation, "total": total, "loss_full": segmentation_full, "similarity": similarity}
         return total, terms

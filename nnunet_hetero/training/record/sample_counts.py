@@ -23,7 +23,8 @@ LOGGED_SUBSETS = 31
 class SampleCounts:
     """Counts of training samples, from the first step on, by what their case had and by what was drawn of it.
 
-    It goes into the checkpoint, so that a resumed training goes on counting.
+    It goes into the checkpoint, so that a resumed training goes on counting. There and in ``modalities.json``, what was
+    present stands under ``there``.
 
     Args:
         modalities: The dataset's modalities.
@@ -31,13 +32,13 @@ class SampleCounts:
 
     def __init__(self, modalities: Modalities):
         self.modalities = modalities
-        self.there: Counter[Subset] = Counter()
+        self.present: Counter[Subset] = Counter()
         self.drawn: Counter[Subset] = Counter()
 
     @property
     def samples(self) -> int:
         """Number of samples."""
-        return self.there.total()
+        return self.present.total()
 
     def add(self, present: np.ndarray, drawn: np.ndarray) -> None:
         """Count a batch.
@@ -46,21 +47,21 @@ class SampleCounts:
             present: What the case of each sample has, ``(B, M)`` bool.
             drawn: What each sample was seen through, ``(B, M)`` bool.
         """
-        for counter, table in ((self.there, present), (self.drawn, drawn)):
+        for counter, table in ((self.present, present), (self.drawn, drawn)):
             counter.update(tuple(np.flatnonzero(row).tolist()) for row in table)
 
     def merge(self, state: dict) -> None:
         """Add the counts of another one's `state_dict`."""
-        self.there.update(state["there"])
+        self.present.update(state["there"])
         self.drawn.update(state["drawn"])
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from a checkpoint."""
-        self.there, self.drawn = Counter(state["there"]), Counter(state["drawn"])
+        self.present, self.drawn = Counter(state["there"]), Counter(state["drawn"])
 
     def state_dict(self) -> dict:
         """Plain numbers, as they stand in the checkpoint."""
-        return {"there": dict(self.there), "drawn": dict(self.drawn)}
+        return {"there": dict(self.present), "drawn": dict(self.drawn)}
 
     def of_modalities(self, counter: Counter[Subset]) -> list[int]:
         """Number of samples with each modality, in channel order."""
@@ -71,18 +72,18 @@ class SampleCounts:
         return counts
 
     def subsets(self) -> list[Subset]:
-        """The subsets that were ever there or drawn, by size, then by channel."""
-        return [subset for subset in all_subsets(len(self.modalities)) if self.there[subset] or self.drawn[subset]]
+        """The subsets that were ever present or drawn, by size, then by channel."""
+        return [subset for subset in all_subsets(len(self.modalities)) if self.present[subset] or self.drawn[subset]]
 
     def describe(self) -> list[str]:
         """Lines for the log."""
         modalities = zip(
-            self.modalities.names, self.of_modalities(self.drawn), self.of_modalities(self.there), strict=True
+            self.modalities.names, self.of_modalities(self.drawn), self.of_modalities(self.present), strict=True
         )
         frequent = self.drawn.most_common(LOGGED_SUBSETS)
         return [
             f"Modalities drawn, of the samples that had them, {self.samples} samples so far: "
-            + ", ".join(f"{name} {drawn}/{there}" for name, drawn, there in modalities),
+            + ", ".join(f"{name} {drawn}/{present}" for name, drawn, present in modalities),
             "Subsets drawn: "
             + ", ".join(f"{self.modalities.label(subset)} {count}" for subset, count in frequent)
             + (", ..." if len(self.drawn) > len(frequent) else ""),
@@ -96,7 +97,7 @@ class SampleCounts:
         """
         modalities = zip(
             self.modalities.names,
-            *(self.of_modalities(counter) for counter in (cases, self.there, self.drawn)),
+            *(self.of_modalities(counter) for counter in (cases, self.present, self.drawn)),
             strict=True,
         )
         subsets = [subset for subset in all_subsets(len(self.modalities)) if cases[subset] or subset in self.subsets()]
@@ -104,12 +105,13 @@ class SampleCounts:
             "cases": cases.total(),
             "samples": self.samples,
             "modalities": {
-                name: {"cases": in_cases, "there": there, "drawn": drawn} for name, in_cases, there, drawn in modalities
+                name: {"cases": in_cases, "there": present, "drawn": drawn}
+                for name, in_cases, present, drawn in modalities
             },
             "subsets": {
                 self.modalities.label(subset): {
                     "cases": cases[subset],
-                    "there": self.there[subset],
+                    "there": self.present[subset],
                     "drawn": self.drawn[subset],
                 }
                 for subset in subsets

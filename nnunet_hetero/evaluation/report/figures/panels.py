@@ -38,9 +38,9 @@ def overlay_panel(
     grid = figure.subplots(rows, columns, squeeze=False)
     bare(grid)
     for row, subset in enumerate(["", *predictions]):
-        given = [name for name in images if not subset or name in subset.split("+")]
+        available = [name for name in images if not subset or name in subset.split("+")]
         for axes, (name, image) in zip(grid[row], slices.items(), strict=False):
-            if name in given:
+            if name in available:
                 show(axes, image)
             else:
                 axes.set_facecolor("#eceff2")
@@ -49,7 +49,7 @@ def overlay_panel(
             if row == 0:
                 axes.set_title(name, color=DARK)
         labels = (predictions[subset] if subset else truth)[position][part]
-        show(grid[row, -1], slices[given[-1]] if given else np.zeros((height, width)))
+        show(grid[row, -1], slices[available[-1]] if available else np.zeros((height, width)))
         show_regions(grid[row, -1], labels, regions)
         title = "truth" if not subset else "\n".join(filter(None, ["prediction", (captions or {}).get(subset)]))
         grid[row, -1].set_title(title, color=DARK, fontsize="medium" if not subset else "small")
