@@ -34,7 +34,11 @@ FLOORS = (
 
 LARGEST_ROOM, LONGEST_FILE, MEDIAN_FILE = 15, 400, 150
 
-OVERRIDES = ("nnunet_hetero/training/hetero_trainer.py", "nnunet_hetero/inference/predictor.py")
+OVERRIDES = (
+    "nnunet_hetero/training/continuable_trainer.py",
+    "nnunet_hetero/training/hetero_trainer.py",
+    "nnunet_hetero/inference/predictor.py",
+)
 """Beside `nnunet/`, the files whose classes override nnU-Net's own, private names included."""
 
 MODULES = read_modules()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
 from torch import distributed
 
 Value = TypeVar("Value")
@@ -47,6 +48,16 @@ class Ranks:
         gathered: list[list[Value]] = [[] for _ in range(self.count)]
         distributed.all_gather_object(gathered, values)
         return list(itertools.chain.from_iterable(gathered))
+
+    def any(self, value: bool) -> bool:
+        """Whether it is true on any rank; every rank must call it. It costs as much as the smallest message."""
+        if self.count == 1:
+            return value
+        # NCCL knows tensors of GPUs only.
+        device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        found = torch.tensor(int(value), device=device)
+        distributed.all_reduce(found, op=distributed.ReduceOp.MAX)
+        return bool(found.item())
 
     @contextlib.contextmanager
     def first_before_others(self) -> Iterator[None]:

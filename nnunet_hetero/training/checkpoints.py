@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ import torch
 from nnunet_hetero.config import KEY
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.atomic_files import replacing
+from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
 
 
 def save_with(state: dict[str, Any], save: Callable[[io.BytesIO], None], filename: str) -> None:
@@ -26,8 +29,29 @@ def save_with(state: dict[str, Any], save: Callable[[io.BytesIO], None], filenam
     buffer.seek(0)
     checkpoint = torch.load(buffer, map_location="cpu", weights_only=False)
     checkpoint[KEY] = state
+    # Of whole epochs: what nnU-Net has logged of one that is not over is logged again when it goes on.
+    whole = checkpoint["current_epoch"]
+    checkpoint["logging"] = {key: values[:whole] for key, values in checkpoint["logging"].items()}
     with replacing(filename) as file:
         torch.save(checkpoint, file)
+
+
+def best_score_of_epoch(filename: str | os.PathLike, epoch: int, score: float | None) -> float | None:
+    """The best moving average of the pseudo Dice when a training had done so many epochs.
+
+    nnU-Net writes ``checkpoint_latest.pth`` before it looks whether the epoch was the best one, so a training that goes
+    on from there would take a worse one for better.
+
+    Args:
+        filename: The checkpoint that was loaded; ``checkpoint_best.pth`` is looked for beside it.
+        epoch: How many were done.
+        score: What that checkpoint says.
+    """
+    best = Path(filename).with_name("checkpoint_best.pth")
+    if not best.is_file():
+        return score
+    checkpoint = load_checkpoint(best, trusted=trusted_by_environment(), mmap=True)
+    return checkpoint["_best_ema"] if checkpoint.get("current_epoch") == epoch else score
 
 
 def require_continuable(

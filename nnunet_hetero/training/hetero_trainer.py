@@ -18,28 +18,27 @@ from nnunet_hetero.cases.histogram import Landmarks
 from nnunet_hetero.cases.orientation import UNKNOWN
 from nnunet_hetero.config import KEY, SGD
 from nnunet_hetero.io.atomic_files import replace_json
-from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
+from nnunet_hetero.io.checkpoints import trusted_by_environment
 from nnunet_hetero.io.console import make_printable, printable, say_errors_in_words
 from nnunet_hetero.modalities import Modalities, all_subsets
 from nnunet_hetero.network.hetero_network import HeteroNetwork
-from nnunet_hetero.nnunet.case_sampling import probabilities_of_datasets
+from nnunet_hetero.nnunet.loaders import loaders_of_training
 from nnunet_hetero.nnunet.model_gate import require_plain_plans
 from nnunet_hetero.nnunet.pretrained_weights import load_through
-from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.nnunet.stock_predictor import refuse_stock_predictor
 from nnunet_hetero.subset_sampling import BalancedDraw, SubsetSampler, read_draw
-from nnunet_hetero.training.checkpoints import require_continuable, save_with
-from nnunet_hetero.training.data.augmentation import KeepAbsentZero
+from nnunet_hetero.training.continuable_trainer import ContinuableTrainer
+from nnunet_hetero.training.data.augmentation import KeepAbsentZero, repeatable
 from nnunet_hetero.training.data.inputs import PreparedDatasets
 from nnunet_hetero.training.data.landmarks import input_rules
 from nnunet_hetero.training.data.orientation import settled_orientation
 from nnunet_hetero.training.data.training_cases import Cohort, read_training_cohort
 from nnunet_hetero.training.dead_ends import look_ahead
 from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
-from nnunet_hetero.training.optimization.schedule import PlateauReachedError, StepDecay, require_progress
+from nnunet_hetero.training.optimization.schedule import StepDecay
 from nnunet_hetero.training.optimization.step import take_step
 from nnunet_hetero.training.pretrained_weights import load_pretrained
-from nnunet_hetero.training.random_streams import random_state, seed_everything, seed_of_training, set_random_state
+from nnunet_hetero.training.random_streams import seed_everything, seed_of_training
 from nnunet_hetero.training.record.history import History
 from nnunet_hetero.training.record.sample_counts import RunningCounts
 from nnunet_hetero.training.record.soundness import watch
@@ -47,7 +46,7 @@ from nnunet_hetero.training.settings import require_subset, settle
 from nnunet_hetero.training.validation import ValidationCycle, never_compiled_whole, seen_through
 
 
-class HeteroTrainer(nnUNetTrainer):
+class HeteroTrainer(ContinuableTrainer):
     """Trains a network for any subset of the modalities: draws subsets, logs by their size, keeps random streams.
 
     Each sample of a batch is seen through its own random subset of what it has. Settings: `HeteroModalConfig`, in the
@@ -97,7 +96,7 @@ class HeteroTrainer(nnUNetTrainer):
         self.initial_lr, self.weight_decay = self.hetero.initial_lr, self.hetero.weight_decay
         # Five checkpoints at least, so that a short run can be resumed; nnU-Net's 50 for its 1000 epochs.
         self.save_every: int = max(1, min(self.save_every, self.num_epochs // 5))
-        self.ranks = Ranks.of_this_process()
+        self.patience, self.optimizer_name = self.hetero.early_stopping_epochs, self.hetero.optimizer
         # Ranks draw apart: with one stream they would all train the same subsets.
         self.seed = seed_of_training(self.hetero.seed, self.ranks)
         draw = read_draw(self.hetero, self.modalities)
@@ -109,7 +108,6 @@ class HeteroTrainer(nnUNetTrainer):
         self.logger.loggers.append(self.history)
         subsets = [self.hetero.channels] if self.hetero.channels else all_subsets(len(self.modalities))
         self.validation_cycle = ValidationCycle(subsets, len(self.modalities), self.ranks)
-        self._resumed_random_state: dict | None = None
         self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised
         self.orientation: str | None = UNKNOWN  # of the images, once they are loaded
 
@@ -173,7 +171,7 @@ class HeteroTrainer(nnUNetTrainer):
     @staticmethod
     def get_training_transforms(*args, **kwargs):
         """nnU-Net's augmentation; a channel that was zero before it is zero after it."""
-        return KeepAbsentZero(nnUNetTrainer.get_training_transforms(*args, **kwargs))
+        return KeepAbsentZero(repeatable(nnUNetTrainer.get_training_transforms(*args, **kwargs)))
 
     def prepare_inputs(self) -> None:
         """Let all cases be loaded as the network is to see them: absent channels zero, histograms standardised."""
@@ -205,40 +203,19 @@ class HeteroTrainer(nnUNetTrainer):
 
     def get_dataloaders(self):
         """nnU-Net's, which sample cases with the probabilities of the settings."""
-        with probabilities_of_datasets():
+        with loaders_of_training():
             return super().get_dataloaders()
 
     def on_train_start(self) -> None:
-        """Start nnU-Net's training; a resumed one continues the random streams where the checkpoint left them."""
+        """Start nnU-Net's training on inputs that are prepared."""
         self.prepare_inputs()
         super().on_train_start()
         if self.landmarks is not None and self.ranks.is_first:
             replace_json(os.path.join(self.output_folder, "landmarks.json"), self.landmarks)
-        state = self._resumed_random_state
-        if state is not None:
-            set_random_state(state)
-            self._resumed_random_state = None
-        else:
-            drawn = "" if self.hetero.seed is not None else f", drawn by chance; {KEY}.seed sets one"
-            self.print_to_log_file(f"Seed of weights, subsets and noise: {self.seed}{drawn}.")
-            seed_everything(self.seed + self.ranks.number)
 
-    def run_training(self) -> None:
-        """nnU-Net's training; it ends before the last epoch on a plateau, if the settings say what that is."""
-        try:
-            super().run_training()
-        except PlateauReachedError as plateau:
-            self.print_to_log_file(str(plateau))
-            self.on_train_end()
-
-    def on_epoch_start(self) -> None:
-        """Begin an epoch.
-
-        Raises:
-            PlateauReachedError: If there is to be none, see the setting ``early_stopping_epochs``.
-        """
-        require_progress(self.logger.get_value("ema_fg_dice", step=None), self.hetero.early_stopping_epochs)
-        super().on_epoch_start()
+    def describe_seed(self) -> str:
+        """Whether it was drawn, for the log."""
+        return "" if self.hetero.seed is not None else f", drawn by chance; {KEY}.seed sets one"
 
     def train_step(self, batch: dict) -> dict:
         """One step on a batch of nnU-Net's loader.
@@ -325,7 +302,8 @@ class HeteroTrainer(nnUNetTrainer):
     def on_validation_epoch_start(self) -> None:
         """Choose the subsets of this epoch, apart for every rank; see `subsets_of_epoch`."""
         super().on_validation_epoch_start()
-        self.validation_cycle.begin(self.current_epoch, self.num_val_iterations_per_epoch)
+        done = len(self.progress.validation)
+        self.validation_cycle.begin(self.current_epoch, self.num_val_iterations_per_epoch, done)
 
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's validation of a batch, seen through the next of the epoch's subsets."""
@@ -358,12 +336,17 @@ class HeteroTrainer(nnUNetTrainer):
         with never_compiled_whole():
             super().perform_actual_validation(save_probabilities)
 
-    def save_checkpoint(self, filename: str) -> None:
-        """Write nnU-Net's checkpoint with our state under ``hetero_modal``; the file is whole or not there."""
-        streams = self.ranks.gather([{"sampler": self.sampler.state_dict(), **random_state()}])
-        if not self.ranks.is_first or self.disable_checkpointing:
-            return super().save_checkpoint(filename)
-        save_with({"streams": streams, **self.state_to_save()}, super().save_checkpoint, filename)
+    def stream_to_save(self) -> dict[str, Any]:
+        """What a checkpoint keeps of every rank: its random streams, and its part of an unfinished epoch."""
+        return {**super().stream_to_save(), "sampler": self.sampler.state_dict(), "tally": self.counts.of_epoch()}
+
+    def load_stream(self, stream: dict[str, Any], same_ranks: bool) -> None:
+        """Take up what `stream_to_save` gave."""
+        super().load_stream(stream, same_ranks)
+        if "sampler" in stream:
+            self.sampler.load_state_dict(stream["sampler"])
+        if "tally" in stream:
+            self.counts.load_epoch(stream["tally"])
 
     def state_to_save(self) -> dict:
         """What a checkpoint keeps besides nnU-Net's state and the random streams."""
@@ -379,22 +362,3 @@ class HeteroTrainer(nnUNetTrainer):
         self.history.load_state_dict(state["history"])
         self.landmarks, self.orientation = state.get("landmarks"), state.get("orientation", UNKNOWN)
         self.counts.total.load_state_dict(state["tally"])
-
-    def load_checkpoint(self, filename_or_checkpoint: str) -> None:  # type: ignore[override]  # nnU-Net's training gives files only
-        """Load nnU-Net's state and ours.
-
-        Raises:
-            SettingsError: If the checkpoint is that of another trainer or optimiser, or holds what no checkpoint needs.
-        """
-        # Before nnU-Net loads it again, whatever is in it.
-        checkpoint = load_checkpoint(filename_or_checkpoint, trusted=trusted_by_environment())
-        require_continuable(
-            checkpoint, filename_or_checkpoint, type(self).__name__, self.configuration_name, self.hetero.optimizer
-        )
-        super().load_checkpoint(filename_or_checkpoint)
-        state = checkpoint[KEY]
-        self.load_saved_state(state)
-        if self.ranks.number < len(state["streams"]):
-            stream = state["streams"][self.ranks.number]
-            self.sampler.load_state_dict(stream["sampler"])
-            self._resumed_random_state = stream

@@ -65,16 +65,17 @@ class ValidationCycle:
         self._of_epoch: list[Subset] = []
         self._steps = 0
 
-    def begin(self, epoch: int, steps: int) -> None:
-        """Begin an epoch.
+    def begin(self, epoch: int, steps: int, done: int = 0) -> None:
+        """Begin an epoch, or go on with it.
 
         Args:
             epoch: Its number.
             steps: Those of this rank.
+            done: How many of them are done already.
         """
         chosen = subsets_of_epoch(self.subsets, epoch, self.ranks.count * steps)
         self._of_epoch = chosen[self.ranks.number :: self.ranks.count]
-        self._steps = 0
+        self._steps = done
 
     def next_subset(self) -> Subset:
         """What the next step is seen through."""

@@ -21,6 +21,7 @@ from nnunet_hetero.demo.settings import BARS
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.inference.options import split_prediction_flags
 from nnunet_hetero.integration.nnunet_flags import with_default_trainer
+from nnunet_hetero.integration.train_command import split_train_flags
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.subset_sampling import read_draw
 
@@ -91,7 +92,7 @@ def check_nnunet_command(command: str, arguments: list[str]) -> None:
 def check_our_command(arguments: list[str]) -> None:
     name, *rest = arguments
     if name == "train":
-        return check_nnunet_command("nnUNetv2_train", with_default_trainer(rest))
+        return check_nnunet_command("nnUNetv2_train", with_default_trainer(split_train_flags(rest)[1]))
     if name == "predict" and "-m" in rest:
         return check_nnunet_command("nnUNetv2_predict_from_modelfolder", rest)
     if name == "predict":

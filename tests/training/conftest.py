@@ -6,20 +6,10 @@ from copy import deepcopy
 
 import pytest
 import torch
-from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 
 from nnunet_hetero.training.record.history import History
 from nnunet_hetero.training.record.sample_counts import SampleCounts
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
-
-
-@pytest.fixture
-def one_kind_of_blur(monkeypatch):
-    """nnU-Net times two ways to blur and takes the faster, so that results differ in the last bit from run to run."""
-    monkeypatch.setattr(
-        "nnunetv2.training.nnUNetTrainer.nnUNetTrainer.GaussianBlurTransform",
-        lambda **arguments: GaussianBlurTransform(**{**arguments, "benchmark": False}),
-    )
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class Interruption(Exception):
     """Stands for a job that is killed."""
 
 
-@pytest.mark.usefixtures("no_figures", "one_kind_of_blur")
+@pytest.mark.usefixtures("no_figures")
 class TestReproducible:
     def run(self, make_trainer, results: str, **settings) -> dict:
         trainer = make_trainer(results=results, **settings)

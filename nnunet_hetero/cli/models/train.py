@@ -16,27 +16,34 @@ from nnunet_hetero.integration.nnunet_flags import (
     wants_help,
     with_default_trainer,
 )
+from nnunet_hetero.integration.train_command import NOTE, continuing, fold_folder, is_complete, split_train_flags
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, plans_file, require_variables
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
 PASS_THROUGH = True
-TRUST_NOTE = (
-    "--trust_checkpoint loads plans and checkpoints whatever they bring along; only for files whose origin you know."
-)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Call nnU-Net's entry point with the arguments as they came.
+    """Call nnU-Net's entry point with its arguments as they came.
 
     Raises:
         SettingsError: If a variable of nnU-Net's is not set, or a file that the training would load is refused.
+        StoppedError: If the training was asked to stop; the exit code then says that it can go on.
     """
     require_supported_nnunet()
     set_ext_trainer()
-    arguments = with_default_trainer(_without_trust(args.arguments))
+    flags, rest = split_train_flags(args.arguments)
+    arguments = with_default_trainer(rest)
+    _set_variables(flags)
     if not wants_help(arguments):
         require_variables("nnUNet_preprocessed", "nnUNet_results")
+        if flags.auto_continue:
+            training = train_arguments(arguments)
+            if training is not None and is_complete(fold_folder(training)):
+                print(f"{fold_folder(training)} is trained and validated. To train anew, set another nnUNet_results.")
+                return 0
+            arguments = continuing(arguments)
         _require_harmless(arguments)
         require_possible_training(arguments)
     # nnU-Net reads sys.argv, and usage lines begin with its first entry.
@@ -44,22 +51,28 @@ def run(args: argparse.Namespace) -> int:
 
     from nnunetv2.run.run_training import run_training_entry
 
+    from nnunet_hetero.training.interruption.launched import signals_passed_on
+
     try:
-        run_training_entry()
+        with signals_passed_on():
+            run_training_entry()
     except SystemExit as end:
         if not end.code:  # nnU-Net has printed its help
-            print(f"{DEFAULT_TRAINER_NOTE}\n{TRUST_NOTE}")
+            print(f"{DEFAULT_TRAINER_NOTE}{NOTE}")
         raise
     return 0
 
 
-def _without_trust(arguments: Sequence[str]) -> list[str]:
-    """The arguments that nnU-Net knows; trust reaches the training, and its processes, by a variable."""
-    from nnunet_hetero.io.checkpoints import TRUST_FLAG, TRUST_VARIABLE
+def _set_variables(flags: argparse.Namespace) -> None:
+    """Our flags reach the training, and all of its processes, by variables."""
+    from nnunet_hetero.io.checkpoints import TRUST_VARIABLE
+    from nnunet_hetero.training.interruption.stop_signals import MAX_TIME_VARIABLE, read_max_time
 
-    if TRUST_FLAG in arguments:
+    if flags.trust_checkpoint:
         os.environ[TRUST_VARIABLE] = "1"
-    return [argument for argument in arguments if argument != TRUST_FLAG]
+    if flags.max_time is not None:
+        read_max_time(flags.max_time)
+        os.environ[MAX_TIME_VARIABLE] = flags.max_time
 
 
 def _require_harmless(arguments: Sequence[str]) -> None:

@@ -154,6 +154,14 @@ class RunningCounts:
         """Count a batch of this rank, see `SampleCounts.add`."""
         self._of_epoch.add(present, drawn)
 
+    def of_epoch(self) -> dict:
+        """The counts of this rank in the epoch that is running, as they stand in a checkpoint."""
+        return self._of_epoch.state_dict()
+
+    def load_epoch(self, state: dict) -> None:
+        """Go on in the middle of an epoch."""
+        self._of_epoch.load_state_dict(state)
+
     def end_epoch(self) -> None:
         """Add the epoch's counts of all ranks to the total; every rank must call it."""
         for state in self.ranks.gather([self._of_epoch.state_dict()]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import metadata
 
@@ -13,6 +14,7 @@ from nnunet_hetero.cli.main import main
 from nnunet_hetero.cli.models import train
 from nnunet_hetero.io.checkpoints import TRUST_VARIABLE, trusted_by_environment
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, EXT_TRAINER, is_in_ext_trainer
+from nnunet_hetero.training.interruption.stop_signals import MAX_TIME_VARIABLE
 
 
 @pytest.fixture
@@ -62,6 +64,36 @@ def test_without_trust_a_file_is_looked_at(called_with, capsys):
     assert called_with == [] and "nowhere.pth" in capsys.readouterr().err
 
 
+def test_the_longest_time_reaches_the_training_by_a_variable(called_with, monkeypatch, capsys):
+    monkeypatch.setenv(MAX_TIME_VARIABLE, "01:00")  # is put back after the test
+    assert main(["train", "501", "3d_fullres", "0", "--max_time", "23:45"]) == 0
+    assert os.environ[MAX_TIME_VARIABLE] == "23:45"
+    assert main(["train", "501", "3d_fullres", "0", "--max_time", "one day"]) == 1
+    assert "HH:MM" in capsys.readouterr().err and len(called_with) == 1
+
+
+def test_auto_continue_does_nothing_if_all_is_done(called_with, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(train, "fold_folder", lambda _: tmp_path)
+    monkeypatch.setattr(train, "is_complete", lambda folder: folder == tmp_path)
+    assert main(["train", "501", "3d_fullres", "0", "--auto-continue"]) == 0
+    assert called_with == [] and "trained and validated" in capsys.readouterr().out
+
+
+def test_auto_continue_goes_on(called_with, monkeypatch, tmp_path):
+    monkeypatch.setattr(train, "fold_folder", lambda _: tmp_path)
+    monkeypatch.setattr(train, "continuing", lambda arguments: [*arguments, "--c"])
+    monkeypatch.setattr(train, "_require_harmless", lambda _: None)
+    assert main(["train", "501", "3d_fullres", "0", "--auto-continue"]) == 0
+    assert called_with[0][0] == ["501", "3d_fullres", "0", "-tr", DEFAULT_TRAINER, "--c"]
+
+
+def test_a_signal_before_the_training_is_the_exit_code_to_go_on(called_with, monkeypatch):
+    monkeypatch.setattr(run_training, "run_training_entry", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as end:
+        main(["train", "501", "3d_fullres", "0"])
+    assert end.value.code == 75
+
+
 def test_help_is_that_of_nnunet_and_names_our_default(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
     monkeypatch.setenv(EXT_TRAINER, "/mine")
@@ -70,6 +102,7 @@ def test_help_is_that_of_nnunet_and_names_our_default(monkeypatch, capsys):
     assert end.value.code == 0
     printed = capsys.readouterr().out
     assert printed.startswith("usage: nnunet_hetero train") and "--val_best" in printed and DEFAULT_TRAINER in printed
+    assert "--auto-continue" in printed and "--max_time" in printed
 
 
 def test_an_nnunet_that_we_do_not_know_is_refused(called_with, monkeypatch, capsys):

@@ -1,0 +1,52 @@
+"""A training command that starts one process per GPU hands requests to stop on to them."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from torch.multiprocessing.spawn import ProcessExitedException
+
+from nnunet_hetero.training.interruption.stop_signals import STOPPED, StoppedError, stop_numbers
+
+
+@contextlib.contextmanager
+def signals_passed_on() -> Iterator[None]:
+    """Within, SIGTERM and SIGUSR1 reach the processes that were started; without any, the training ends at once.
+
+    A trainer in this process hears them itself as long as it has something to finish.
+
+    Raises:
+        StoppedError: If the training, here or in the processes that were started, was asked to stop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        ranks = multiprocessing.active_children()
+        if not ranks:
+            raise StoppedError
+        for process in ranks:
+            if process.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, number)
+
+    before = {number: signal.signal(number, pass_on) for number in stop_numbers()}
+    try:
+        yield
+    except ProcessExitedException as end:
+        if asked or end.exit_code == STOPPED:
+            raise StoppedError from end
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,0 +1,187 @@
+"""Signals by which a scheduler asks a training to stop, and the time after which it stops by itself."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import functools
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from nnunet_hetero.errors import SettingsError
+
+STOPPED = 75
+"""Exit code of a training that stopped because it was asked to, and can go on: ``EX_TEMPFAIL`` of BSD's sysexits.h, "a
+temporary failure, try again later". No other end of a training has it."""
+
+MAX_TIME_VARIABLE = "NNUNET_HETERO_MAX_TIME"
+"""Environment variable, ``HH:MM``: how long a training may take; ``nnunet_hetero train --max_time`` sets it."""
+
+SAME_REQUEST_SECONDS = 1.0
+"""Signals so close together are one request: one came directly, the other through torchrun, srun or a shell."""
+
+RESERVE_SECONDS = 120.0
+"""A training stops so long before its time is up, or a tenth of the time if that is less: for the step that runs, and
+for the checkpoint."""
+
+
+class StoppedError(SystemExit):
+    """The training ends here, and can go on; uncaught, it is the exit code `STOPPED`."""
+
+    def __init__(self) -> None:
+        super().__init__(STOPPED)
+
+
+def read_max_time(text: str) -> float:
+    """Seconds of a duration ``HH:MM``.
+
+    Raises:
+        SettingsError: If it is none, or no time at all.
+
+    Examples:
+        >>> read_max_time("23:45")
+        85500.0
+    """
+    found = re.fullmatch(r"(\d{1,4}):([0-5]\d)", text, re.ASCII)
+    seconds = 60.0 * (60 * int(found[1]) + int(found[2])) if found else 0.0
+    if not seconds:
+        raise SettingsError(f"The longest time is '{text}'; give hours and minutes as HH:MM, e.g. 23:45.")
+    return seconds
+
+
+class StopSignals:
+    """Whether a training was asked to stop: by SIGTERM or SIGUSR1, or because its time is up.
+
+    The first request is remembered until the training comes to a place where it can stop, a second one ends the
+    process at once. Only the main thread can hear signals; a training in another one goes by its time alone.
+
+    Args:
+        max_time: Seconds from now on; None for any number.
+
+    Attributes:
+        reason: Who asked, in words; None as long as no one did.
+    """
+
+    def __init__(self, max_time: float | None = None):
+        self.reason: str | None = None
+        self._deadline = None if max_time is None else time.monotonic() + max_time - min(RESERVE_SECONDS, max_time / 10)
+        self._asked_at = 0.0
+        self._at_once = False
+        self._sent_by_timer = False
+
+    @classmethod
+    def of_environment(cls) -> StopSignals:
+        """With the time of `MAX_TIME_VARIABLE`."""
+        text = os.environ.get(MAX_TIME_VARIABLE)
+        return cls(read_max_time(text) if text else None)
+
+    @contextlib.contextmanager
+    def heard(self, at_once: bool = False) -> Iterator[None]:
+        """Within, requests are taken; before and after, signals do what they did.
+
+        Args:
+            at_once: Whether a request raises `StoppedError` wherever the main thread is, because there is nothing to
+                be finished.
+        """
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in stop_numbers():
+                before[number] = signal.signal(number, self._hear)
+            _let_forks_be_deaf()
+        self._at_once = at_once
+        timer = self._start_timer()
+        try:
+            yield
+        finally:
+            self._at_once = False
+            if timer is not None:
+                timer.cancel()
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def leave_if_asked(self) -> None:
+        """End the training here if it was asked to stop.
+
+        Raises:
+            StoppedError: If it was.
+        """
+        if self.reason is not None:
+            raise StoppedError
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        now, by_timer, self._sent_by_timer = time.monotonic(), self._sent_by_timer, False
+        if self.reason is None:
+            self.reason, self._asked_at = signal.Signals(number).name, now
+        elif now - self._asked_at > SAME_REQUEST_SECONDS and not by_timer:
+            _end_now(number)
+        if self._at_once:
+            raise StoppedError
+
+    def _start_timer(self) -> threading.Timer | None:
+        if self._deadline is None or self.reason is not None:
+            return None
+        main_hears = threading.current_thread() is threading.main_thread()
+        timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), self._time_is_up, [main_hears])
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _time_is_up(self, main_hears: bool) -> None:
+        if self.reason is None:
+            self.reason, self._asked_at = "the time that it may take", time.monotonic()
+            if main_hears and self._at_once:
+                self._sent_by_timer = True
+                _interrupt_main_thread()
+
+
+def stop_numbers() -> list[signal.Signals]:
+    """The signals that ask a training to stop, where the platform has them."""
+    return [signal.Signals[name] for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+
+@functools.cache
+def _let_forks_be_deaf() -> None:
+    """Let processes that are forked from this one end at SIGTERM as processes do; nnU-Net and pools end theirs so.
+
+    The signals wait while a fork is made: one that came before the fork knows that it is one would be lost.
+    """
+    if not hasattr(os, "register_at_fork"):  # Windows
+        return
+    thread = threading.local()
+
+    def wait() -> None:
+        thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, stop_numbers())
+
+    def go_on() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, thread.mask)
+
+    def begin_child() -> None:
+        for number in stop_numbers():
+            if getattr(signal.getsignal(number), "__func__", None) is StopSignals._hear:
+                signal.signal(number, signal.SIG_DFL)
+        go_on()
+
+    os.register_at_fork(before=wait, after_in_parent=go_on, after_in_child=begin_child)
+
+
+def _interrupt_main_thread() -> None:
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, signal.SIGTERM)  # wakes it where it waits, too
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
+
+
+def _end_now(number: int) -> None:
+    """End this process and those that it has started, as the signal alone would have."""
+    print("\nStopped at once by a second signal. The last checkpoint is whole.", file=sys.stderr, flush=True)
+    for process in multiprocessing.active_children():
+        process.kill()
+    os._exit(128 + number)

@@ -1,0 +1,47 @@
+"""A command that has started processes hands requests to stop on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+from torch.multiprocessing.spawn import ProcessExitedException
+
+from nnunet_hetero.training.interruption.launched import signals_passed_on
+from nnunet_hetero.training.interruption.stop_signals import STOPPED, StoppedError, stop_numbers
+
+
+def rank(ready) -> None:
+    """Ends as a training does that was asked to stop."""
+    signal.signal(signal.SIGUSR1, lambda *_: os._exit(STOPPED))
+    ready.set()
+    time.sleep(60)
+
+
+def test_without_processes_it_ends_at_once():
+    before = [signal.getsignal(number) for number in stop_numbers()]
+    with pytest.raises(StoppedError), signals_passed_on():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    assert [signal.getsignal(number) for number in stop_numbers()] == before
+
+
+def test_processes_hear_it():
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    process = context.Process(target=rank, args=(ready,))
+    process.start()
+    ready.wait()
+    with pytest.raises(StoppedError), signals_passed_on():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        process.join(30)
+        raise ProcessExitedException("ended", 0, process.pid, exit_code=process.exitcode)
+    assert process.exitcode == STOPPED
+
+
+def test_another_end_of_a_process_stays_an_error():
+    with pytest.raises(ProcessExitedException), signals_passed_on():
+        raise ProcessExitedException("ended", 0, 1, exit_code=1)

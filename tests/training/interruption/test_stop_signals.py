@@ -1,0 +1,130 @@
+"""Requests to stop: remembered or raised, one for signals that come together, and none in a fork."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.training.interruption import stop_signals
+from nnunet_hetero.training.interruption.stop_signals import (
+    MAX_TIME_VARIABLE,
+    STOPPED,
+    StoppedError,
+    StopSignals,
+    read_max_time,
+    stop_numbers,
+)
+
+every_signal = pytest.mark.parametrize("number", stop_numbers())
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("00:01", 60), ("1:30", 5400), ("167:59", 604740)])
+def test_time(text, seconds):
+    assert read_max_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0:00", "90", "1:60", "1:5", "-1:00", "1h", "١:30"])
+def test_no_time(text):
+    with pytest.raises(SettingsError, match="HH:MM"):
+        read_max_time(text)
+
+
+@every_signal
+def test_the_first_is_remembered_and_handlers_are_put_back(number):
+    before = [signal.getsignal(each) for each in stop_numbers()]
+    stop = StopSignals()
+    with stop.heard():
+        stop.leave_if_asked()
+        send(number)
+        assert stop.reason == signal.Signals(number).name
+    assert [signal.getsignal(each) for each in stop_numbers()] == before
+    with pytest.raises(SystemExit) as end:
+        stop.leave_if_asked()
+    assert end.value.code == STOPPED == 75
+
+
+@every_signal
+def test_where_nothing_is_to_be_finished_it_is_raised(number):
+    stop = StopSignals()
+    with pytest.raises(StoppedError), stop.heard(at_once=True):
+        send(number)
+        raise AssertionError("it went on")
+
+
+def test_a_second_one_ends_at_once_but_not_the_same_request_twice(monkeypatch):
+    ended = []
+    monkeypatch.setattr(stop_signals, "_end_now", ended.append)
+    stop = StopSignals()
+    with stop.heard():
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        assert not ended
+        monkeypatch.setattr(stop_signals, "SAME_REQUEST_SECONDS", 0.0)
+        send(signal.SIGUSR1)
+    assert ended == [signal.SIGUSR1]
+
+
+def test_the_end_of_the_time_is_a_request(monkeypatch):
+    monkeypatch.setattr(stop_signals, "RESERVE_SECONDS", 59.95)
+    stop = StopSignals(max_time=60.0 * 10 * 60)
+    assert stop._deadline == pytest.approx(time.monotonic() + 36000 - 59.95, abs=1)
+    stop = StopSignals(max_time=0.2)
+    with stop.heard():
+        assert stop.reason is None
+        time.sleep(0.4)
+        assert stop.reason == "the time that it may take"
+
+
+def test_the_end_of_the_time_wakes_who_waits():
+    begin = time.monotonic()
+    with pytest.raises(StoppedError), StopSignals(max_time=0.1).heard(at_once=True):
+        threading.Event().wait(20)
+    assert time.monotonic() - begin < 10
+
+
+def test_time_of_the_environment(monkeypatch):
+    monkeypatch.setenv(MAX_TIME_VARIABLE, "soon")
+    with pytest.raises(SettingsError, match="soon"):
+        StopSignals.of_environment()
+    monkeypatch.delenv(MAX_TIME_VARIABLE)
+    assert StopSignals.of_environment()._deadline is None
+
+
+def test_in_another_thread_it_hears_nothing_and_breaks_nothing():
+    before = signal.getsignal(signal.SIGTERM)
+    found = []
+
+    def run():
+        stop = StopSignals(max_time=0.05)
+        with stop.heard():
+            found.append(signal.getsignal(signal.SIGTERM))
+            time.sleep(0.3)
+        found.append(stop.reason)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert found == [before, "the time that it may take"]
+
+
+def test_a_fork_ends_by_sigterm_however_early_it_comes():
+    """Pools are ended so, and wait for it."""
+    with StopSignals().heard():
+        for _ in range(50):
+            child = os.fork()
+            if not child:
+                time.sleep(60)
+                os._exit(0)
+            os.kill(child, signal.SIGTERM)
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
