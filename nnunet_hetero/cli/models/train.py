@@ -31,6 +31,13 @@ def run(args: argparse.Namespace) -> int:
         SettingsError: If a variable of nnU-Net's is not set, or a file that the training would load is refused.
         StoppedError: If the training was asked to stop; the exit code then says that it can go on.
     """
+    from nnunet_hetero.training.interruption.launched import signals_passed_on
+
+    with signals_passed_on():
+        return _train(args)
+
+
+def _train(args: argparse.Namespace) -> int:
     require_supported_nnunet()
     set_ext_trainer()
     flags, rest = split_train_flags(args.arguments)
@@ -51,11 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
     from nnunetv2.run.run_training import run_training_entry
 
-    from nnunet_hetero.training.interruption.launched import signals_passed_on
-
     try:
-        with signals_passed_on():
-            run_training_entry()
+        run_training_entry()
     except SystemExit as end:
         if not end.code:  # nnU-Net has printed its help
             print(f"{DEFAULT_TRAINER_NOTE}{NOTE}")

@@ -10,8 +10,6 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from torch.multiprocessing.spawn import ProcessExitedException
-
 from nnunet_hetero.training.interruption.stop_signals import STOPPED, StoppedError, stop_numbers
 
 
@@ -43,8 +41,9 @@ def signals_passed_on() -> Iterator[None]:
     before = {number: signal.signal(number, pass_on) for number in stop_numbers()}
     try:
         yield
-    except ProcessExitedException as end:
-        if asked or end.exit_code == STOPPED:
+    except Exception as end:
+        # What torch raises when a process that it started has ended; imported here, it would take seconds.
+        if type(end).__name__ == "ProcessExitedException" and (asked or getattr(end, "exit_code", None) == STOPPED):
             raise StoppedError from end
         raise
     finally:

@@ -37,7 +37,7 @@ def test_processes_hear_it():
     ready.wait()
     with pytest.raises(StoppedError), signals_passed_on():
         os.kill(os.getpid(), signal.SIGUSR1)
-        process.join(30)
+        process.join()
         raise ProcessExitedException("ended", 0, process.pid, exit_code=process.exitcode)
     assert process.exitcode == STOPPED
 
