@@ -1,0 +1,84 @@
+"""The page on DICOM, as a clinical engineer would follow it: every command of it is run, in its order."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from helpers.dicom_study import TAGS, Patient, oblique_affine, write_localizer, write_series
+from helpers.phantoms import phantom
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/from-the-scanner.md"
+COMMANDS = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+AFFINE = oblique_affine(24, (0.7, 0.7, 0.9))
+MOVED = np.array([[1.0, 0, 0, 0.9], [0, 1, 0, -1.4], [0, 0, 1, 0.5], [0, 0, 0, 1]])
+
+
+def test_there_are_ten_commands_at_most():
+    assert 3 <= len("".join(COMMANDS).splitlines()) <= 10
+
+
+@pytest.fixture(scope="module")
+def followed(tiny_model, tmp_path_factory):
+    """Where the commands ran, and what they said. The FLAIR was taken in another session; there is no T1."""
+    folder = tmp_path_factory.mktemp("scanner")
+    owner = Patient()
+    for name in ("t1ce", "t2"):
+        write_series(folder / "HOSPITAL/Fall 1 Ä/DICOM" / name, phantom(1)[name], AFFINE, TAGS[name], owner)
+    other_day = Patient(study=owner.study)
+    write_series(folder / "HOSPITAL/Fall 1 Ä/flair", phantom(1)["flair"], MOVED @ AFFINE, TAGS["flair"], other_day)
+    write_series(folder / "HOSPITAL/Fall 1 Ä/DICOM/adc", phantom(1)["t2"] // 4, AFFINE, TAGS["adc"], owner)
+    write_localizer(folder / "HOSPITAL/Fall 1 Ä/DICOM/loc", owner)
+    said = []
+    for line in "".join(COMMANDS).splitlines():
+        words = line.replace("MODEL_FOLDER", str(tiny_model.folder)).split()
+        if words[0] != "nnunet_hetero":
+            assert words[:2] == ["pip", "install"], f"{line}: a command that this test does not know"
+            continue
+        if words[1] == "predict":
+            words += ["-device", "cpu", "-npp", "0", "-nps", "0"]
+        command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        said.append(done.stdout)
+    return folder, said
+
+
+def test_what_is_used(followed):
+    folder, said = followed
+    assert "5 image(s), 3 of them used" in said[0]
+    images = sorted(path.name for path in (folder / "READY/images").iterdir())
+    assert images == [f"Fall 1 Ä_000{channel}.nii.gz" for channel in (1, 2, 3)]
+    assert (folder / "READY/qc/Fall 1 Ä.png").is_file()
+
+
+def test_the_frames_sit_on_the_label_map(followed):
+    """Read with pydicom alone; Dice of every region with the label map beside it."""
+    folder, _ = followed
+    label_map = sitk.ReadImage(str(folder / "BACK/Fall 1 Ä/segmentation_on_T1c.nii.gz"))
+    data = pydicom.dcmread(folder / "BACK/Fall 1 Ä/segmentation_on_T1c.dcm")
+    assert data.PatientID == "Müller 1"
+    shared = data.SharedFunctionalGroupsSequence[0]
+    cosines = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
+    rows, columns = map(float, shared.PixelMeasuresSequence[0].PixelSpacing)
+    found = {int(one.SegmentNumber): np.zeros(label_map.GetSize()[::-1], bool) for one in data.SegmentSequence}
+    for frame, groups in zip(data.pixel_array, data.PerFrameFunctionalGroupsSequence, strict=True):
+        first = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        mask = found[groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber]
+        for y, x in np.argwhere(frame):
+            point = first + cosines[:3] * x * columns + cosines[3:] * y * rows
+            mask[label_map.TransformPhysicalPointToIndex([float(value) for value in point])[::-1]] = True
+    labels = sitk.GetArrayFromImage(label_map)
+    for number, values in enumerate(([1, 2, 3], [2, 3], [3]), 1):
+        expected = np.isin(labels, values)
+        assert 2 * np.count_nonzero(found[number] & expected) >= 0.99 * (
+            np.count_nonzero(found[number]) + np.count_nonzero(expected)
+        )
+    assert labels.any()
