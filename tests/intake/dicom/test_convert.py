@@ -26,10 +26,24 @@ def series(tmp_path):
     return folder_tree(tmp_path / "in"), uid, data
 
 
-def test_voxels_and_places(series, tmp_path):
-    tree, uid, data = series
-    image = sitk.ReadImage(str(convert(tree, uid, tmp_path / "scratch")))
-    affine = oblique_affine(spacing=(8, 8, 6))
+PLANES = {
+    "axial": np.eye(3),
+    "sagittal": np.eye(3)[:, [1, 2, 0]] * [1, -1, 1],
+    "coronal": np.eye(3)[:, [0, 2, 1]] * [1, -1, 1],
+}
+
+
+@pytest.mark.parametrize("plane", [*PLANES, "oblique", "other way"])
+def test_voxels_and_places(tmp_path, plane):
+    """Each voxel lies where position, direction and edges of its slice put it."""
+    data, edges = phantom(1)["t2"][:, 4:, 6:18], (8.0, 7.0, 6.0)
+    affine = oblique_affine(spacing=edges)
+    if plane in PLANES:
+        affine[:3, :3] = PLANES[plane] * edges
+    elif plane == "other way":
+        affine[:3, 2] *= -1
+    uid = write_series(tmp_path / "in", data, affine, TAGS["t2"])
+    image = sitk.ReadImage(str(convert(folder_tree(tmp_path / "in"), uid, tmp_path / "scratch")))
     found = np.zeros_like(data)
     for index in np.ndindex(data.shape):
         point = affine[:3, :3] @ index + affine[:3, 3]
