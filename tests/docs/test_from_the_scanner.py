@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import subprocess
 import sys
@@ -12,13 +13,16 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from helpers.dicom_study import TAGS, Patient, oblique_affine, write_localizer, write_series
-from helpers.phantoms import phantom
+from helpers.tiny_model import write_tiny_model
+
+from nnunet_hetero.dataset_conversion.phantom import make_phantom
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/from-the-scanner.md"
 COMMANDS = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
-AFFINE = oblique_affine(24, (0.7, 0.7, 0.9))
-MOVED = np.array([[1.0, 0, 0, 0.9], [0, 1, 0, -1.4], [0, 0, 1, 0.5], [0, 0, 0, 1]])
+SIZE, EDGE = 32, 6.0  # voxels a side, mm
+AFFINE = oblique_affine(SIZE, (EDGE,) * 3)
+MOVED = np.array([[1.0, 0, 0, 5], [0, 1, 0, -4], [0, 0, 1, 3], [0, 0, 0, 1]])
 
 
 def test_there_are_ten_commands_at_most():
@@ -26,19 +30,20 @@ def test_there_are_ten_commands_at_most():
 
 
 @pytest.fixture(scope="module")
-def followed(tiny_model, tmp_path_factory):
+def followed(tmp_path_factory):
     """Where the commands ran, and what they said. The FLAIR was taken in another session; there is no T1."""
     folder = tmp_path_factory.mktemp("scanner")
-    owner = Patient()
+    model = write_tiny_model(folder / "model", spacing=EDGE)
+    images, owner = make_phantom(1, SIZE, seed=3), Patient()
+    study = folder / "HOSPITAL/Fall 1 Ä"
     for name in ("t1ce", "t2"):
-        write_series(folder / "HOSPITAL/Fall 1 Ä/DICOM" / name, phantom(1)[name], AFFINE, TAGS[name], owner)
-    other_day = Patient(study=owner.study)
-    write_series(folder / "HOSPITAL/Fall 1 Ä/flair", phantom(1)["flair"], MOVED @ AFFINE, TAGS["flair"], other_day)
-    write_series(folder / "HOSPITAL/Fall 1 Ä/DICOM/adc", phantom(1)["t2"] // 4, AFFINE, TAGS["adc"], owner)
-    write_localizer(folder / "HOSPITAL/Fall 1 Ä/DICOM/loc", owner)
+        write_series(study / "DICOM" / name, images[name], AFFINE, TAGS[name], owner)
+    write_series(study / "flair", images["flair"], MOVED @ AFFINE, TAGS["flair"], Patient(study=owner.study))
+    write_series(study / "DICOM/adc", images["t2"] // 4, AFFINE, TAGS["adc"], owner)
+    write_localizer(study / "DICOM/loc", owner)
     said = []
     for line in "".join(COMMANDS).splitlines():
-        words = line.replace("MODEL_FOLDER", str(tiny_model.folder)).split()
+        words = line.replace("MODEL_FOLDER", str(model.folder)).split()
         if words[0] != "nnunet_hetero":
             assert words[:2] == ["pip", "install"], f"{line}: a command that this test does not know"
             continue
@@ -57,6 +62,9 @@ def test_what_is_used(followed):
     images = sorted(path.name for path in (folder / "READY/images").iterdir())
     assert images == [f"Fall 1 Ä_000{channel}.nii.gz" for channel in (1, 2, 3)]
     assert (folder / "READY/qc/Fall 1 Ä.png").is_file()
+    with (folder / "READY/intake.csv").open(newline="", encoding="utf-8") as stream:
+        became = {row["modality"]: row["became"] for row in csv.DictReader(stream) if row["modality"]}
+    assert became == {"T1c": "reference", "T2": "same grid", "FLAIR": "registered"}
 
 
 def test_the_frames_sit_on_the_label_map(followed):

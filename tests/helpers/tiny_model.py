@@ -144,6 +144,7 @@ def write_tiny_model(
     settings: dict | None = None,
     intensity: dict | None = None,
     orientation: str | None = "LPS",
+    spacing: float = 1.0,
 ) -> TinyModel:
     """Write the folders of a tiny model.
 
@@ -158,8 +159,11 @@ def write_tiny_model(
         settings: Content of ``hetero_modal`` of the plans.
         intensity: What the checkpoint knows of the training images.
         orientation: Of the training images; that of `write_case` by default.
+        spacing: Edge of the voxels that the network works on, mm.
     """
     dataset_json, plans = tiny_dataset_json(channels, len(cases)), tiny_plans(channels, scheme=scheme)
+    plans["original_median_spacing_after_transp"] = [spacing] * 3
+    plans["configurations"][CONFIGURATION]["spacing"] = [spacing] * 3
     plans["configurations"][CONFIGURATION]["hetero_modal"] = settings or {}
     if labels is not None:
         dataset_json["labels"] = {"background": 0, **labels}
