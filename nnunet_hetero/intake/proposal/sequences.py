@@ -114,10 +114,16 @@ def verdict_of_series(facts: SeriesFacts, vocabulary: Vocabulary) -> Verdict:
     """What a series is by its headers."""
     text, told = _told(facts, vocabulary)
     what = _form(facts, text)
+    if not facts.modality:
+        return vocabulary.any(what)
     if facts.modality not in _FORMS:
         return not_used(f"{what}, which is no image to segment")
-    if "LOCALIZER" in facts.image_type or facts.orientations > 1:
-        return not_used(f"{what}: a localizer ({_localizer(facts)})")
+    if "LOCALIZER" in facts.image_type:
+        return not_used(f"{what}: a localizer (ImageType)")
+    if facts.orientations > 1:
+        why = f"{what}, in {facts.orientations} orientations"
+        named = told.kinds and not told.excluded
+        return vocabulary.doubtful(told.kinds, why) if named else not_used(f"{why}: a localizer")
     own = _own(told)
     if own:
         return vocabulary.taken(own, LIKELY, what)
@@ -164,21 +170,17 @@ def _of_mr(facts: SeriesFacts, what: str, told: Told, weighting: str | None, voc
 
 def _with_agent(facts: SeriesFacts, told: Told, why: str, confidence: str, vocabulary: Vocabulary) -> Verdict:
     said = T1C in told.kinds and T1 not in told.kinds
-    denied = told.kinds == (T1,) and told.agent is False and _denies(facts)
-    if facts.agent and denied:
+    if facts.agent and told.denied:
         return vocabulary.doubtful([T1, T1C], f"{why}; but a contrast agent is in its header ({facts.agent})")
     if facts.agent:
         return vocabulary.taken(T1C, confidence, f"{why}; contrast agent {facts.agent}")
     if said or (told.agent and not told.kinds):
         return vocabulary.taken(T1C, LIKELY, f"{why}; contrast by its description, none in the header")
-    if told.agent is None:
-        return vocabulary.doubtful([T1, T1C], f"{why}; its description may mean a contrast agent, the header has none")
-    return vocabulary.taken(T1, confidence if denied else LIKELY, f"{why}; no contrast agent in its header")
-
-
-def _denies(facts: SeriesFacts) -> bool:
-    text = f"{facts.description} {facts.protocol}".lower()
-    return bool(re.search(r"\b(pre|native?|ohne|without|w/o|plain|non|unenhanced|vor)\b", text.replace("_", " ")))
+    by_protocol = told_by(facts.protocol, vocabulary).agent is not False and not told.denied
+    if told.agent is None or by_protocol:
+        text = f"protocol ('{facts.protocol}')" if by_protocol else "description"
+        return vocabulary.doubtful([T1, T1C], f"{why}; its {text} may mean a contrast agent, the header has none")
+    return vocabulary.taken(T1, confidence if told.denied else LIKELY, f"{why}; no contrast agent in its header")
 
 
 def _told(facts: SeriesFacts, vocabulary: Vocabulary) -> tuple[str, Told]:
@@ -188,7 +190,7 @@ def _told(facts: SeriesFacts, vocabulary: Vocabulary) -> tuple[str, Told]:
         told = told_by(text, vocabulary)
         if told.kinds or told.excluded or vocabulary.named(text):
             return text, told
-    return (texts[0], told_by(texts[0], vocabulary)) if texts else ("", Told((), False, None))
+    return (texts[0], told_by(texts[0], vocabulary)) if texts else ("", Told((), False, False, None))
 
 
 def _own(told: Told) -> str | None:
@@ -218,10 +220,6 @@ def _weighting(facts: SeriesFacts) -> str | None:
 def _form(facts: SeriesFacts, text: str) -> str:
     form = _FORMS.get(facts.modality, f"DICOM {facts.modality or 'without a modality'}")
     return f"{form} '{text}'" if text else f"{form} without a description"
-
-
-def _localizer(facts: SeriesFacts) -> str:
-    return f"{facts.orientations} orientations" if facts.orientations > 1 else "ImageType"
 
 
 def _times(facts: SeriesFacts) -> str:

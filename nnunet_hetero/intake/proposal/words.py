@@ -63,11 +63,13 @@ class Told:
     Args:
         kinds: What it could be; more than one if nobody can tell, none if it says nothing.
         agent: Whether a contrast agent was given, None if nobody can tell.
+        denied: Whether it says that none was given: ``T1 ohne KM``.
         excluded: Why it is no image to segment, None if nothing says so.
     """
 
     kinds: tuple[str, ...]
     agent: bool | None
+    denied: bool
     excluded: str | None
 
 
@@ -91,7 +93,8 @@ def told_by(text: str, vocabulary: Vocabulary) -> Told:
     agent = _agent(words)
     starred = _T2_STAR.search(text) and not vocabulary.knows("t2*")
     kinds = () if starred else _kinds(text, words, agent, vocabulary)
-    return Told(kinds, agent, "'T2*': another sequence" if starred else _exclusion(words, vocabulary))
+    excluded = "'T2*': another sequence" if starred else _exclusion(words, vocabulary)
+    return Told(kinds, agent, bool(NO_AGENT & set(words)), excluded)
 
 
 def _words(text: str) -> list[str]:

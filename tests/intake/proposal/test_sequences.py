@@ -26,6 +26,7 @@ T2_STAR = replace(MR, scanning_sequence=("GR",), echo_time=20, repetition_time=6
     [
         (replace(T1, description="t1_mprage_tra"), "T1", "likely"),  # an empty field is no proof
         (replace(T1, description="T1 pre contrast"), "T1", "sure"),
+        (replace(T1, description="T1 nativ", protocol="t1_mprage_KM"), "T1", "sure"),
         (replace(T1, description="t1_mprage", agent="Gadovist"), "T1c", "sure"),
         (replace(T1, description="t1_mprage_KM"), "T1c", "likely"),
         (replace(T1, agent="Gadovist"), "T1c", "likely"),
@@ -57,7 +58,10 @@ def test_told(facts, modality, confidence):
         (replace(FLAIR, description="FLAIR", agent="Gadovist"), ("FLAIR",)),
         (MR, ("T1", "T1c", "T2", "FLAIR")),
         (replace(T1, images=1, description="T1"), ("T1",)),
+        (replace(T1, description="t1_mprage", protocol="t1_mprage_KM"), ("T1", "T1c")),
         (replace(T1, description="SUB T1"), ("T1",)),
+        (replace(T1, orientations=2, description="T1 MPRAGE"), ("T1",)),
+        (SeriesFacts("", 30), ("T1", "T1c", "T2", "FLAIR")),
     ],
 )
 def test_doubtful(facts, may_be):
@@ -69,6 +73,7 @@ def test_doubtful(facts, may_be):
     ("facts", "word"),
     [
         (replace(T1, orientations=3), "localizer"),
+        (replace(T1, orientations=3, description="Loc T1"), "localizer"),
         (replace(T1, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), "localizer"),
         (replace(MR, description="Survey"), "localizer"),
         (replace(T2, image_type=("DERIVED", "PRIMARY", "DIFFUSION", "ADC")), "derived map"),

@@ -43,6 +43,15 @@ def test_kinds(text, kinds):
     assert (told.kinds, told.excluded) == (kinds, None)
 
 
+@pytest.mark.parametrize(
+    ("text", "agent", "denied"),
+    [("T1 ohne KM", False, True), ("T1 KM", True, False), ("T1", False, False), ("T1 post", None, False)],
+)
+def test_contrast_agent(text, agent, denied):
+    told = told_by(text, BRATS)
+    assert (told.agent, told.denied) == (agent, denied)
+
+
 @pytest.mark.parametrize("text", ["T2*_fl2d_tra", "T2 star", "T2W_FFE", "t2_fl2d_tra_hemo"])
 def test_t2_star_is_no_t2(text):
     told = told_by(text, BRATS)
