@@ -7,7 +7,7 @@ import dataclasses
 import io
 import os
 from collections.abc import Generator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from nnunetv2.configuration import default_num_processes
@@ -61,7 +61,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
 
     network: torch.nn.Module
 
-    def __init__(self, *, options: PredictionOptions | None = None, **nnunet_arguments):
+    def __init__(self, *, options: PredictionOptions | None = None, **nnunet_arguments: Any):
         super().__init__(**nnunet_arguments)
         self.options = options
         self.kept: Subset = ()
@@ -76,7 +76,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         folds: Sequence[int | str] | int | str | None = None,
         device: torch.device | str | None = None,
         checkpoint_name: str = "checkpoint_final.pth",
-        **arguments,
+        **arguments: Any,
     ) -> Self:
         """Load a trained model, ready to predict.
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def site(tmp_path_factory) -> Path:
     """The site, built as ``make docs`` builds it: a link that leads nowhere is an error."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     )
