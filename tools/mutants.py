@@ -179,6 +179,27 @@ MUTANTS = (
         "available = self.availability(x)",
         ("tests/network/test_early_fusion.py",),
     ),
+    Mutant(
+        "results stay in the orientation of the model",
+        "nnunet_hetero/cases/oriented_reader.py",
+        "    if stored is None:\n        return array\n",
+        "    if True:\n        return array\n",
+        ("tests/cases/test_oriented_reader.py",),
+    ),
+    Mutant(
+        "rounding decides the orientation at 45 degrees",
+        "nnunet_hetero/cases/orientation.py",
+        "_TILT = 1e-4",
+        "_TILT = 0.0",
+        ("tests/cases/test_orientation.py::TestObliqueness",),
+    ),
+    Mutant(
+        "a training of two orientations",
+        TRAINING + "data/orientation.py",
+        "*of_files.values()}) > 1",
+        "*of_files.values()}) > 2",
+        ("tests/training/data/test_orientation.py",),
+    ),
 )
 
 

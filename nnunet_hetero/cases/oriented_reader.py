@@ -148,12 +148,23 @@ def orientation_record(properties: Mapping[str, Any]) -> OrientationRecord | Non
     stored = stored_orientation(properties)
     if stored is None:
         return None
+    of_file = _turned_by_reader(properties) or stored
+    known = None if of_file == stored else stored
     angle = angle_off_axes(_grid(properties).ras_affine)
     return {
-        "stored": stored,
-        "model": properties[STORED]["turned_to"] if STORED in properties else None,
+        "stored": of_file,
+        "model": properties[STORED]["turned_to"] if STORED in properties else known,
         "oblique_degrees": round(angle, 1),
     }
+
+
+def _turned_by_reader(properties: Mapping[str, Any]) -> str | None:
+    """The orientation of the file where nnU-Net's reader has turned the image; None for other readers."""
+    told = stored_properties(dict(properties))
+    nibabel_stuff, sitk_stuff = told.get("nibabel_stuff", {}), told.get("sitk_stuff", {})
+    if "reoriented_affine" in nibabel_stuff:
+        return axis_codes(nibabel_stuff["original_affine"])
+    return sitk_stuff.get("original_orientation")
 
 
 def orientation_in_words(entry: OrientationRecord | None) -> str:

@@ -153,6 +153,14 @@ class TestBooks:
         _, properties = reader.read_images([write(reoriented(image_of(), "SAR"))])
         assert orientation_record(properties) == {"stored": "SAR", "model": "RAS", "oblique_degrees": 15.0}
 
+    @pytest.mark.parametrize("make", READERS[2:])
+    def test_a_reader_that_turns_images_itself(self, make, write):
+        """Whether or not the model knows its orientation."""
+        file = write(reoriented(image_of(), "SAR"))
+        for reader in (make(), OrientedReader(make(), "RAS")):
+            _, properties = reader.read_images([file])
+            assert orientation_record(properties) == {"stored": "SAR", "model": "RAS", "oblique_degrees": 15.0}
+
 
 class TestTwoForms:
     """A NIfTI header may say twice where the image lies; nnU-Net's readers do not always agree which one counts."""

@@ -11,7 +11,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
+from helpers.tiny_model import tiny_dataset_json, write_case, write_json
 
+from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.integration import checks
 from nnunet_hetero.nnunet.environment import EXT_TRAINER, trainer_folder
@@ -164,3 +167,30 @@ def test_no_gpu_and_little_room(healthy, capsys, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10e9, 9e9, 1e9))
     code, found = report(capsys)
     assert code == 0 and found["device"]["status"] == found["disk"]["status"] == "warn"
+
+
+class TestDataSet:
+    """``doctor -d``."""
+
+    @pytest.fixture
+    def folder(self, healthy):
+        folder = healthy / "nnUNet_raw" / "Dataset501_X"
+        for case in "ab":
+            write_case(folder / "imagesTr", case, shape=(5, 4, 3), labels=folder / "labelsTr")
+        write_json(folder / "dataset.json", tiny_dataset_json(num_training=2))
+        return folder
+
+    def test_one_orientation(self, folder):
+        assert checks.orientation("501").status == "ok"
+
+    def test_several(self, folder, capsys):
+        for file in (*folder.glob("*/a_*"), *folder.glob("*/a.*")):
+            sitk.WriteImage(reoriented(sitk.ReadImage(str(file)), "RAS"), str(file))
+        assert main(["doctor", "-d", "501"]) == 1
+        printed = capsys.readouterr().out
+        assert "fail  orientation of 501: training images have different ones: RAS in 1 case(s), LPS in 1: b" in printed
+        assert "mend: nnunet_hetero reorient -d 501; nnUNetv2_plan_and_preprocess -d 501" in printed
+
+    def test_no_such_data_set(self, healthy):
+        check = checks.orientation("502")
+        assert check.status == "fail" and "502" in check.found
