@@ -196,8 +196,8 @@ MUTANTS = (
     Mutant(
         "a training of two orientations",
         TRAINING + "data/orientation.py",
-        "*of_files.values()}) > 1",
-        "*of_files.values()}) > 2",
+        "if len(set(found.values())) > 1",
+        "if len(set(found.values())) > 2",
         ("tests/training/data/test_orientation.py",),
     ),
 )

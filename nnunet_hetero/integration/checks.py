@@ -276,11 +276,11 @@ def orientation(dataset: str) -> Check:
     name = f"orientation of {dataset}"
     try:
         # Late: it imports nnU-Net, which may be what is broken.
-        from nnunet_hetero.reorient.listing import MEND, mixture_in_words
+        from nnunet_hetero.reorient.listing import mending, mixture_in_words
 
         mixture = mixture_in_words(dataset_folders(dataset)[0])
     except (HeteroError, ImportError, RuntimeError, OSError) as error:
         return Check(name, FAIL, str(error), "Mend that, and call doctor again.")
     if mixture:
-        return Check(name, FAIL, f"training images have different ones: {mixture}", MEND.format(dataset))
+        return Check(name, FAIL, f"training images have different ones: {mixture}", mending(dataset))
     return Check(name, OK, "all training images have the same")

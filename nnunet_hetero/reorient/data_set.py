@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -127,6 +127,30 @@ def undo(folder: Path, processes: int = 4, progress: bool = True) -> tuple[int, 
     return outcomes.count(None), [reason for reason in outcomes if reason]
 
 
+def cases_turned_apart(
+    folder: Path, files: Mapping[str, Sequence[str]], now: Mapping[str, str | None]
+) -> dict[str, list[str]]:
+    """The cases whose files had different orientations before `reorient`, and the files that it has turned.
+
+    What was preprocessed of them before is of images that do not fit each other, and nothing else tells.
+
+    Args:
+        folder: ``nnUNet_raw/DATASET``.
+        files: By case.
+        now: The orientation of each case, see `orientations_of_cases`.
+
+    Raises:
+        DataError: If the record is damaged.
+    """
+    record = load_record(folder)
+    found = {}
+    for case, paths in files.items():
+        before = {file: record[name]["orientation"] for file in paths if (name := _relative(folder, file)) in record}
+        if len({*before.values(), *([now[case]] if len(before) < len(paths) else [])}) > 1:
+            found[case] = list(before)
+    return found
+
+
 def _clear_drafts(folder: Path) -> None:
     """What killed runs left."""
     for place in (folder, *(entry for entry in folder.iterdir() if entry.is_dir())):
@@ -153,4 +177,4 @@ def _require_inside(folder: Path, files: Iterable[str]) -> None:
 
 
 def _relative(folder: Path, file: str) -> str:
-    return Path(os.path.abspath(file)).relative_to(os.path.abspath(folder)).as_posix()
+    return Path(os.path.relpath(file, folder)).as_posix()

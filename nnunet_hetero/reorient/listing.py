@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -13,7 +14,7 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunet_hetero.cases.geometry import read_geometry
 from nnunet_hetero.cases.image_files import is_nifti, read_header
-from nnunet_hetero.cases.orientation import axis_codes, in_words
+from nnunet_hetero.cases.orientation import axis_codes, in_words, most_common
 from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.fill_gaps.case_folder import CaseFolder
@@ -29,8 +30,30 @@ FORMS = ("sform", "qform")
 """Where a NIfTI header may say how an image lies."""
 
 AT_ONCE = 8
-MEND = "nnunet_hetero reorient -d {0}; nnUNetv2_plan_and_preprocess -d {0}"
-"""What brings a data set to one orientation."""
+
+
+def mending(dataset: str) -> str:
+    """The commands that bring a data set to one orientation.
+
+    Args:
+        dataset: Name or ID.
+
+    Example:
+        >>> mending("Dataset501_BraTS")
+        'nnunet_hetero reorient -d 501; nnUNetv2_plan_and_preprocess -d 501'
+    """
+    number = number_of(dataset)
+    return f"nnunet_hetero reorient -d {number}; nnUNetv2_plan_and_preprocess -d {number}"
+
+
+def number_of(dataset: str) -> str:
+    """The ID of a data set; nnU-Net's planning takes no names.
+
+    Args:
+        dataset: Name or ID.
+    """
+    by_name = re.match(r"Dataset(\d+)_", dataset)
+    return str(int(by_name[1])) if by_name else dataset
 
 
 def orientation_in_file(file: str | os.PathLike, reader: type[BaseReaderWriter]) -> str | None:
@@ -95,7 +118,7 @@ def reader_of(folder: Path, files: Mapping[str, Sequence[str]]) -> type[BaseRead
 
 
 def orientations_of_cases(files: Mapping[str, Sequence[str]], reader: type[BaseReaderWriter]) -> dict[str, str | None]:
-    """The orientation of each case; of each file of it where they differ, by its name.
+    """The orientation of each case, that of most of its files; and of files that have another one, by their names.
 
     Args:
         files: By case.
@@ -108,10 +131,8 @@ def orientations_of_cases(files: Mapping[str, Sequence[str]], reader: type[BaseR
     with threads(AT_ONCE) as pool:
         for case, paths in files.items():
             of_files = dict(zip(paths, pool.map(lambda file: orientation_in_file(file, reader), paths), strict=True))
-            if len(set(of_files.values())) == 1:
-                found[case] = of_files[paths[0]]
-            else:
-                found |= {os.path.basename(file): orientation for file, orientation in of_files.items()}
+            found[case] = most_common(of_files.values())
+            found |= {os.path.basename(file): one for file, one in of_files.items() if one != found[case]}
     return found
 
 
@@ -154,5 +175,5 @@ def mixed_in_words(mixture: str, dataset: str) -> str:
     return (
         f"The training images of {dataset} have different orientations: {mixture}. The network sees voxels in the "
         "order of the files and would learn all of them badly. Bring them to one orientation, which resamples nothing: "
-        f"{MEND.format(dataset)}"
+        f"{mending(dataset)}"
     )

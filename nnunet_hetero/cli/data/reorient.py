@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_hetero.cases.orientation import require_orientation
     from nnunet_hetero.io.atomic_files import alone_in
     from nnunet_hetero.reorient.data_set import reorient, undo
+    from nnunet_hetero.reorient.listing import number_of
 
     to = None if args.to is None else require_orientation(args.to, "--to")
     folder, *_ = dataset_folders(args.d)
@@ -55,5 +56,5 @@ def run(args: argparse.Namespace) -> int:
     what = "would be turned" if args.dry_run else "turned"
     print(f"{len(done.turned)} of {done.number} file(s) {what} to {done.to}, the others have it already.")
     if done.turned and not args.dry_run:
-        print(f"Plan and preprocess again: nnUNetv2_plan_and_preprocess -d {args.d}. Back: --undo.")
+        print(f"Plan and preprocess again: nnUNetv2_plan_and_preprocess -d {number_of(args.d)}. Back: --undo.")
     return 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
 from nnunet_hetero.cases.orientation import UNKNOWN, reoriented
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.reorient.data_set import reorient
 from nnunet_hetero.training.data.orientation import settled_orientation
 
 DATASET = "Dataset501_Tiny"
@@ -17,7 +19,8 @@ DATASET = "Dataset501_Tiny"
 class Preprocessed:
     """Cases as nnU-Net's dataset loads them, as far as their properties go."""
 
-    def __init__(self, **properties):
+    def __init__(self, source_folder="nowhere", **properties):
+        self.source_folder = source_folder
         self.cases = properties
         self.identifiers = sorted(properties)
 
@@ -59,7 +62,7 @@ def test_several_are_refused_with_the_list(trainer, validation):
     training = Preprocessed(a=lying("RAS"), b=lying("RAS"))
     with pytest.raises(DataError, match=r"RAS in 2 case\(s\), .* in 1: c\.") as error:
         settled_orientation(trainer, (training, Preprocessed(**validation)))
-    assert f"nnunet_hetero reorient -d {DATASET}; nnUNetv2_plan_and_preprocess" in str(error.value)
+    assert "nnunet_hetero reorient -d 501; nnUNetv2_plan_and_preprocess -d 501" in str(error.value)
 
 
 def test_files_of_one_case(trainer, tmp_path):
@@ -76,6 +79,35 @@ def test_files_of_one_case(trainer, tmp_path):
         with pytest.raises(DataError, match=rf"RAS in 1: {file.name}"):
             settled_orientation(trainer, datasets)
         sitk.WriteImage(straight, str(file))
+
+
+def test_first_files_of_all_cases(trainer, tmp_path):
+    """What preprocessing has kept is the same for all, and is that of no other file."""
+    folder = tmp_path / DATASET
+    for case in "ab":
+        first = write_case(folder / "imagesTr", case, shape=(5, 4, 3), labels=folder / "labelsTr")[0]
+        sitk.WriteImage(reoriented(sitk.ReadImage(str(first)), "RAS"), str(first))
+    write_json(folder / "dataset.json", tiny_dataset_json(num_training=2))
+    with pytest.raises(DataError, match=r"LPS in 2 case\(s\), RAS in 2: a_0000.nii.gz, b_0000.nii.gz"):
+        settled_orientation(trainer, (Preprocessed(a=lying("RAS"), b=lying("RAS")),))
+
+
+def test_files_of_a_case_turned_since_it_was_preprocessed(trainer, tmp_path):
+    """Stacked in different orientations they are nonsense, and the properties of the first file do not tell."""
+    folder = tmp_path / DATASET
+    for case in "ab":
+        files = write_case(folder / "imagesTr", case, shape=(5, 4, 3), labels=folder / "labelsTr")
+    write_json(folder / "dataset.json", tiny_dataset_json(num_training=2))
+    sitk.WriteImage(reoriented(sitk.ReadImage(str(files[2])), "RAS"), str(files[2]))
+    for case in "ab":
+        (tmp_path / f"{case}.pkl").touch()
+    os.utime(tmp_path / "b.pkl", ns=(10**18, 10**18))
+    reorient(folder, progress=False)
+    datasets = (Preprocessed(tmp_path, a=lying("LPS"), b=lying("LPS")),)
+    with pytest.raises(DataError, match=r"Files of b had different orientations.*nnUNetv2_plan_and_preprocess -d 501"):
+        settled_orientation(trainer, datasets)
+    os.utime(tmp_path / "b.pkl", ns=(2 * 10**18, 2 * 10**18))  # preprocessed again
+    assert settled_orientation(trainer, datasets) == "LPS"
 
 
 def test_all_turned_since_they_were_preprocessed(trainer, tmp_path):
