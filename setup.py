@@ -20,6 +20,14 @@ DICOM = [
     "dcm2niix>=1.0.20220715",
     "highdicom>=0.25,<1; python_version < '3.14'",
 ]
+CLUSTER = [
+    "distributed>=2024.8,<2027",
+    "dask-jobqueue>=0.9,<0.10",
+    "bokeh>=3.1,<4",  # the dashboard
+    "cryptography>=42",  # certificates of a run
+]
+TENSORBOARD = ["tensorboard>=2.12,<3"]
+MLFLOW = ["mlflow-skinny>=2.10,<4", "sqlalchemy>=1.4,<3", "alembic>=1.5,<2"]  # a file of SQLite is enough
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"]
 
 
@@ -98,6 +106,9 @@ setup(
         # nilearn ships NiiVue under a private path: a test says when a release moves it.
         "viewer": VIEWER,
         "dicom": DICOM,
+        "cluster": CLUSTER,
+        "tensorboard": TENSORBOARD,
+        "mlflow": MLFLOW,
         "hub": ["huggingface_hub>=0.23,<3"],
         "test": [
             "pytest>=7.4",
@@ -113,6 +124,9 @@ setup(
             *VIEWER,
             *DICOM,
             "dcmqi>=1.5,<2; python_version < '3.14'",  # reads DICOM Segmentations independently of highdicom
+            *CLUSTER,
+            *TENSORBOARD,
+            *MLFLOW,
             *DOCS,
         ],
         "docs": [*DOCS, "mike>=2.1,<3"],

@@ -28,6 +28,7 @@ FLOORS = (
     ("training", "inference"),
     ("evaluation", "calibration", "planning", "viewer", "intake"),
     ("integration",),
+    ("cluster",),
     ("cli", "demo"),
 )
 """From the ground up. A room may import from its own floor and those below; rooms inside a room share its floor."""

@@ -20,7 +20,7 @@ from nnunet_hetero.cases.orientation import most_common
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import alone_in
-from nnunet_hetero.io.processes import Workers
+from nnunet_hetero.io.processes import are_replaced, new_workers
 
 from .cases import TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
 from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish
@@ -156,10 +156,10 @@ def run_in_parallel(worker: Callable[[Any], Any], jobs: Sequence[Any], processes
     Raises:
         DataError: If one fails, or a process dies over it twice, as it does when memory runs out.
     """
-    if processes == 1 or len(jobs) <= 1:
+    if (processes == 1 or len(jobs) <= 1) and not are_replaced():
         yield from map(worker, jobs)
         return
-    with Workers(min(processes, len(jobs))) as workers:
+    with new_workers(min(processes, len(jobs))) as workers:
         for job in jobs:
             workers.submit(None, worker, job)
         while workers:

@@ -39,6 +39,8 @@ COMMANDS = {
     "install-model": Command(
         "nnunet_hetero.cli.models.install_model", "install a model from a zip file, if it is harmless"
     ),
+    "map": Command("nnunet_hetero.cli.cluster.map", "do a command's cases, or trainings, on a cluster (Dask)"),
+    "submit": Command("nnunet_hetero.cli.cluster.submit", "do a command's trainings, or parts, as a job array"),
     "demo": Command("nnunet_hetero.cli.setup.demo", "run the whole chain on a synthetic cohort"),
 }
 

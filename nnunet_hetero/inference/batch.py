@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,11 @@ from nnunet_hetero.cases.oriented_reader import as_stored
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.inference.earlier_run import MADE_FROM, forget
 from nnunet_hetero.inference.engine.case_result import CasePrediction
+from nnunet_hetero.inference.output.books import CaseEntry, Keep, write_entries
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.modality_record import of_orientation, write_record
-from nnunet_hetero.inference.output.run_record import STATEMENTS, PeakMemory, record_case, record_failure
-from nnunet_hetero.inference.output.volumes import Row, write_row
+from nnunet_hetero.inference.output.modality_record import of_orientation
+from nnunet_hetero.inference.output.run_record import STATEMENTS, PeakMemory
+from nnunet_hetero.inference.output.volumes import Row
 from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.io.processes import Workers, in_words
 from nnunet_hetero.io.provenance import Provenance
@@ -90,6 +90,7 @@ class Batch:
         writer: Writes.
         run: What ``run.json`` says of this call, see `describe_run`; None keeps no such record.
         num_processes: Background processes for writing; 0 writes in this process.
+        keep: What is done with the cases' entries in the files of all cases.
 
     Attributes:
         failed: Reason by case for those that have no result.
@@ -102,11 +103,13 @@ class Batch:
         writer: CaseWriter,
         run: dict | None,
         num_processes: int,
+        keep: Keep = write_entries,
     ):
         self.predict = predict
         self.device = device
         self.writer = writer
         self.run = run
+        self.keep = keep
         self.failed: dict[str, str] = {}
         self.results: list = []
         self._workers = Workers(num_processes)
@@ -164,7 +167,11 @@ class Batch:
         print(f"Left out: {case}, {failure.step}: {failure.reason}", flush=True)
         self.failed[case] = failure.reason
         if output is not None:
-            _note_failure(output, failure)
+            folder, name = os.path.split(output)
+            try:
+                self.keep([CaseEntry(folder or os.curdir, name, failure)])
+            except OSError as error:  # a full disk; the other cases go on
+                print(f"failed.json could not be written: {error}", flush=True)
 
     def _write(self, item: BatchItem, output: str, prediction: CasePrediction, peak_memory: int | None) -> None:
         try:
@@ -212,22 +219,16 @@ class Batch:
         if error is not None:
             self.fail(item.name, item.output, Failure("exporting", error))
             return
-        _note_failure(item.output, None)
         self.results.append(None)
 
     def _keep_books(self, item: BatchItem, measured: dict[str, Any], rows: dict[str, Row]) -> None:
-        used = item.record["used"] if item.record is not None else ()
-        for table, row in rows.items():
-            write_row(Path(item.folder, table), item.file_name, used, row)
         if item.record is not None:
-            write_record(item.folder, item.file_name, item.record)
             measured = {"modalities": item.record["used"], **of_orientation(item.record), **measured}
         if item.made_from is not None:
             measured = {**measured, MADE_FROM: item.made_from.to_json()}
         if item.statements is not None:
             measured = {**measured, STATEMENTS: item.statements}
-        if self.run is not None:
-            record_case(item.folder, item.file_name, self.run, measured)
+        self.keep([CaseEntry(item.folder, item.file_name, None, item.record, rows, self.run, measured)])
 
 
 def _result(logits: np.ndarray, properties: dict, writer: CaseWriter):
@@ -242,11 +243,3 @@ def _result(logits: np.ndarray, properties: dict, writer: CaseWriter):
     if writer.save_probabilities:
         return tuple(as_stored(part, properties) for part in found)
     return as_stored(found, properties)
-
-
-def _note_failure(output: str, failure: Failure | None) -> None:
-    folder, case = os.path.split(output)
-    try:
-        record_failure(folder or os.curdir, case, failure)
-    except OSError as error:  # a full disk; the other cases go on
-        print(f"failed.json could not be written: {error}", flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,12 +17,15 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.earlier_run import MADE_FROM, EarlierRun, MadeFrom, forget, say_why_again
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.engine.model import LoadedModel
+from nnunet_hetero.inference.output.books import CaseEntry, Keep, write_entries
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.modality_record import modalities_in_words, of_orientation, record, write_record
-from nnunet_hetero.inference.output.run_record import record_case, record_failure
+from nnunet_hetero.inference.output.modality_record import modalities_in_words, of_orientation, record
 from nnunet_hetero.inference.output_folder import checked_outputs
 from nnunet_hetero.io.atomic_files import Unfinished, alone_in, clear_drafts
 from nnunet_hetero.io.processes import in_words
+
+CompleteAll = Callable[[LoadedModel, Sequence[Case], Path, int, dict], dict[str, str]]
+"""See `complete_all`."""
 
 
 def complete_cases(
@@ -32,6 +35,7 @@ def complete_cases(
     overwrite: bool = True,
     num_processes: int = 0,
     run: dict | None = None,
+    all_of: CompleteAll | None = None,
 ) -> dict[str, str]:
     """Complete the modalities of all cases of a folder, as prediction with ``--save_completed`` does.
 
@@ -43,6 +47,7 @@ def complete_cases(
         overwrite: Whether to do again what an earlier run has done.
         num_processes: Background processes for preprocessing; 0 does it in this process.
         run: What ``run.json`` says of this call, see `describe_run`.
+        all_of: What completes those that are to be done; None is `complete_all`, here.
 
     Returns:
         Why cases failed, by case.
@@ -62,7 +67,7 @@ def complete_cases(
         todo = cases if overwrite else _still_to_do(cases, output, model, writer)
         print(f"{len(cases)} case(s), {len(cases) - len(todo)} of them are completed already.")
         forget([output / case.name for case in todo], writer)
-        failed = _complete_all(model, writer, todo, output, num_processes, run or {})
+        failed = (all_of or complete_all)(model, todo, output, num_processes, run or {})
     if todo and len(failed) == len(todo):
         reasons = "\n".join(f"  {reason}" for reason in failed.values())
         raise DataError(f"None of the {len(todo)} case(s) could be completed:\n{reasons}")
@@ -88,38 +93,49 @@ def _still_to_do(cases: Sequence[Case], output: Path, model: LoadedModel, writer
     return [case for case in cases if why[case.name] is not None]
 
 
-def _complete_all(
-    model: LoadedModel, writer: CaseWriter, cases: Sequence[Case], output: Path, num_processes: int, run: dict
+def complete_all(
+    model: LoadedModel,
+    cases: Sequence[Case],
+    output: Path,
+    num_processes: int,
+    run: dict,
+    keep: Keep = write_entries,
 ) -> dict[str, str]:
-    made_from = list(map(MadeFrom(model), cases))
+    """Complete cases, one after the other, whatever is there of them.
+
+    Args:
+        model: See `complete_cases`.
+        cases: The cases.
+        output: The output folder.
+        num_processes: Background processes for preprocessing; 0 does it in this process.
+        run: See `complete_cases`.
+        keep: What is done with the cases' entries in the files of all cases.
+
+    Returns:
+        Why cases failed, by case.
+    """
+    writer, made_from = CaseWriter.of_model(model), list(map(MadeFrom(model), cases))
     failed: dict[str, str] = {}
     prepared_cases = prepare_cases(cases, model.preparation, model.kept, num_processes)
     with contextlib.closing(prepared_cases):
         for made, (case, prepared, seconds) in zip(made_from, prepared_cases, strict=True):
             measured = {"seconds": {"preprocessing": round(seconds, 3)}, MADE_FROM: made.to_json()}
-            if isinstance(prepared, Failure):
-                failure: Failure | None = prepared
-            else:
-                entry = record(prepared, model.modalities)
-                keep_books = partial(record_case, output, case.name, run, {**of_orientation(entry), **measured})
-                failure = _complete(model, writer, case.name, prepared, output, entry, keep_books)
+            entry = CaseEntry(str(output), case.name, run=run, measured=measured)
+            failure = (
+                prepared if isinstance(prepared, Failure) else _complete(model, writer, entry, prepared, output, keep)
+            )
             if failure is not None:
                 print(f"Left out: {case.name}, {failure.step}: {failure.reason}", flush=True)
                 failed[case.name] = failure.reason
-            record_failure(output, case.name, failure)
+                keep([CaseEntry(str(output), case.name, failure)])
     return failed
 
 
 def _complete(
-    model: LoadedModel,
-    writer: CaseWriter,
-    case: str,
-    prepared: PreparedCase,
-    output: Path,
-    entry: dict,
-    keep_books: Callable[[], None],
+    model: LoadedModel, writer: CaseWriter, entry: CaseEntry, prepared: PreparedCase, output: Path, keep: Keep
 ) -> Failure | None:
-    print(modalities_in_words(case, entry), flush=True)
+    case, of_modalities = entry.name, record(prepared, model.modalities)
+    print(modalities_in_words(case, of_modalities), flush=True)
     unfinished = None
     try:
         unfinished = Unfinished(output / case)
@@ -129,8 +145,8 @@ def _complete(
             unfinished.publish(writer.completed(case, found.completed[-1]), checked=True)
         else:
             print(f"{case}: nothing is missing.")
-        keep_books()
-        write_record(output, case, entry)
+        measured = {**of_orientation(of_modalities), **entry.measured}
+        keep([replace(entry, record=of_modalities, measured=measured)])
     except Exception as error:  # the other cases go on
         with contextlib.suppress(OSError):
             forget([output / case], writer)  # some of its files may be in place

@@ -17,7 +17,6 @@ from torch._dynamo import OptimizedModule
 
 from nnunet_hetero.cases.find import Case, find_cases, kept_modalities
 from nnunet_hetero.cases.preparation import Preparation
-from nnunet_hetero.cases.prepare import Failure, prepare_cases
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.batch import Batch, BatchItem
 from nnunet_hetero.inference.earlier_run import MadeFrom, forget
@@ -29,9 +28,9 @@ from nnunet_hetero.inference.model.calibrated import ModelCalibration
 from nnunet_hetero.inference.model.model_folder import TrainedModel, checked_folds, load_model
 from nnunet_hetero.inference.nnunet_arrays import ArrayEntryPoints, require_prepared
 from nnunet_hetero.inference.output.case_writer import CaseWriter
-from nnunet_hetero.inference.output.modality_record import modalities_in_words, record
 from nnunet_hetero.inference.output.run_record import describe_run
 from nnunet_hetero.inference.output_folder import checked_outputs, still_to_do, tell_of_calibration, write_settings
+from nnunet_hetero.inference.prepared_items import prepared_items
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.nnunet.arguments import usable_device
 from nnunet_hetero.nnunet.environment import set_ext_trainer
@@ -279,13 +278,35 @@ class HeteroModalPredictor(ArrayEntryPoints):
             return None
         writer = CaseWriter.of_model(self.model, save_probabilities)
         forget([output for output in todo if output is not None], writer)
-        items = self._internal_get_data_iterator_from_lists_of_filenames(cases, None, todo, num_processes_preprocessing)
-        with contextlib.closing(items):
-            result = self.predict_from_data_iterator(items, save_probabilities, num_processes_segmentation_export)
+        processes = num_processes_preprocessing, num_processes_segmentation_export
+        result = self.predict_cases(cases, todo, save_probabilities, *processes)
         if len(self.failed) == len(cases):
             reasons = "\n".join(f"  {reason}" for reason in self.failed.values())
             raise DataError(f"None of the {len(cases)} case(s) could be predicted:\n{reasons}")
         return result
+
+    def predict_cases(
+        self,
+        cases: Sequence[Case],
+        outputs: Sequence[str | None],
+        save_probabilities: bool,
+        num_processes_preprocessing: int,
+        num_processes_segmentation_export: int,
+    ) -> list:
+        """Predict cases whatever is there of them, see `predict_from_files`; those that fail are named in `failed`.
+
+        Args:
+            cases: The cases.
+            outputs: Path of each case's files without ending; None returns the result.
+            save_probabilities: See nnU-Net.
+            num_processes_preprocessing: See nnU-Net.
+            num_processes_segmentation_export: See nnU-Net.
+        """
+        items = self._internal_get_data_iterator_from_lists_of_filenames(
+            cases, None, outputs, num_processes_preprocessing
+        )
+        with contextlib.closing(items):
+            return self.predict_from_data_iterator(items, save_probabilities, num_processes_segmentation_export)
 
     def predict_from_files_sequential(
         self,
@@ -330,28 +351,10 @@ class HeteroModalPredictor(ArrayEntryPoints):
         return cases, outputs, None
 
     def _internal_get_data_iterator_from_lists_of_filenames(
-        self, cases: list[Case], _previous_stage: None, outputs: Sequence[str | None], num_processes: int
+        self, cases: Sequence[Case], _previous_stage: None, outputs: Sequence[str | None], num_processes: int
     ) -> Generator[dict, None, None]:
         """nnU-Net's hook: the preprocessed cases, as its prediction loop takes them, and what is wrong with others."""
-        # Before a file is read, so that no later change is missed.
-        made_from = list(map(MadeFrom(self.model), cases))
-        prepared_cases = prepare_cases(cases, self.model.preparation, self.kept, num_processes)
-        modalities = self.modalities
-        for output, made, (case, prepared, seconds) in zip(outputs, made_from, prepared_cases, strict=True):
-            if isinstance(prepared, Failure):
-                yield {"name": case.name, "ofile": output, "failure": prepared}
-                continue
-            entry = record(prepared, modalities)
-            print(modalities_in_words(case.name, entry), flush=True)
-            yield {
-                "data": torch.from_numpy(prepared.data),
-                "data_properties": prepared.properties,
-                "ofile": output,
-                "name": case.name,
-                "record": entry,
-                "seconds": seconds,
-                "made_from": made,
-            }
+        return prepared_items(self.model, MadeFrom(self.model), cases, outputs, num_processes)
 
     def describe_run(self, save_probabilities: bool = False) -> dict | None:
         """What ``run.json`` says of a call; None for a model that was not loaded from its folder."""

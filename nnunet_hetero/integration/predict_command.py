@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
 from nnunet_hetero.inference.options import PredictionOptions, prediction_flags_help, split_prediction_flags
@@ -26,10 +26,19 @@ from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, OUR_TRAINERS
 from nnunet_hetero.nnunet.folders import model_folder
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
+if TYPE_CHECKING:
+    from nnunet_hetero.inference.predictor import HeteroModalPredictor
+
 STOCK_TRAINER = "nnUNetTrainer"
 
 
-def predict(module: ModuleType, name: str, original: Callable[[], Any], safely: bool = False) -> Any:
+def predict(
+    module: ModuleType,
+    name: str,
+    original: Callable[[], Any],
+    safely: bool = False,
+    predictor: type[HeteroModalPredictor] | None = None,
+) -> Any:
     """Stand in for an entry point of nnU-Net's prediction module; reads ``sys.argv`` as that does.
 
     Args:
@@ -37,6 +46,7 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any], safely: 
         name: Name of the entry point in it.
         original: nnU-Net's own entry point.
         safely: Whether to refuse a model that could run code even where nnU-Net's own predictor loads it.
+        predictor: Class that predicts, ours by default; one that is given takes models of our trainers only.
 
     Returns:
         What nnU-Net's entry point returns.
@@ -54,7 +64,12 @@ def predict(module: ModuleType, name: str, original: Callable[[], Any], safely: 
         else:
             trainer = flag_value(rest, "-tr")
         if _is_ours(trainer or STOCK_TRAINER, must_load=bool(given)):
-            return _predict_with_ours(module, original, options, rest)
+            return _predict_with_ours(module, original, options, rest, predictor)
+        if predictor is not None:
+            raise SettingsError(
+                f"Trainer '{trainer or STOCK_TRAINER}' is not one of nnunet_hetero's, and only these predict on a "
+                f"cluster. Predict with a model of one of them, e.g. -tr {DEFAULT_TRAINER}."
+            )
         if unknown := [flag for flag in given if flag != TRUST_FLAG]:
             raise SettingsError(
                 f"Trainer '{trainer or STOCK_TRAINER}' is not one of nnunet_hetero's and does not know "
@@ -89,7 +104,11 @@ def _help(original: Callable[[], Any]) -> Any:
 
 
 def _predict_with_ours(
-    module: ModuleType, original: Callable[[], Any], options: PredictionOptions, rest: list[str]
+    module: ModuleType,
+    original: Callable[[], Any],
+    options: PredictionOptions,
+    rest: list[str],
+    predictor: type[HeteroModalPredictor] | None,
 ) -> Any:
     require_supported_nnunet()
     make_printable()
@@ -100,7 +119,7 @@ def _predict_with_ours(
         _require_viewer()
     predictors: list[HeteroModalPredictor] = []
 
-    class PredictorOfThisCall(HeteroModalPredictor):
+    class PredictorOfThisCall(predictor or HeteroModalPredictor):  # type: ignore[misc]  # a class by its value
         """Our predictor, with the options of this call; nnU-Net's entry point passes its own arguments only."""
 
         def __init__(self, **nnunet_arguments: Any) -> None:

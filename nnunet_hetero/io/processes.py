@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from typing import Any
@@ -104,7 +105,7 @@ class Workers:
     def _start(self, job: _Job) -> None:
         if self.num_processes == 0:
             job.future = Future()
-            job.future.set_result(_run(job.function, *job.arguments))
+            job.future.set_result(run_job(job.function, *job.arguments))
             return
         if self._pool is None:
             # CUDA does not survive a fork, so spawn, as nnU-Net does.
@@ -112,7 +113,7 @@ class Workers:
             self._pool = ProcessPoolExecutor(self.num_processes, mp_context=context, initializer=_end_with_parent)
         try:
             with _unheard_interrupts():
-                job.future = self._pool.submit(_run, job.function, *job.arguments)
+                job.future = self._pool.submit(run_job, job.function, *job.arguments)
         except BrokenProcessPool as error:  # noticed late: this job is lost like those before it
             job.future = Future()
             job.future.set_exception(error)
@@ -141,10 +142,45 @@ class Workers:
             self._pool = None
 
 
-def _run(function: Callable, *arguments: Any) -> Outcome:
+_in_their_place: ContextVar[Callable[[], Workers] | None] = ContextVar("in_their_place", default=None)
+
+
+@contextlib.contextmanager
+def replaced_workers(make: Callable[[], Workers]) -> Iterator[None]:
+    """Meanwhile, `new_workers` gives what ``make`` makes: jobs that know no other process may run on other machines."""
+    token = _in_their_place.set(make)
+    try:
+        yield
+    finally:
+        _in_their_place.reset(token)
+
+
+def new_workers(num_processes: int) -> Workers:
+    """Background processes for independent jobs, which take absolute paths; or what `replaced_workers` says."""
+    make = _in_their_place.get()
+    return Workers(num_processes) if make is None else make()
+
+
+def are_replaced() -> bool:
+    """Whether `new_workers` gives others than background processes of this machine."""
+    return _in_their_place.get() is not None
+
+
+class FatalError(HeteroError):
+    """What is wrong with the place where jobs run, not with one of them: the others must not go on."""
+
+
+def run_job(function: Callable, *arguments: Any) -> Outcome:
+    """Do a job, here; an error becomes its outcome.
+
+    Raises:
+        FatalError: As the job raised it.
+    """
     start = time.perf_counter()
     try:
         return Outcome(result=function(*arguments), seconds=time.perf_counter() - start)
+    except FatalError:
+        raise
     except Exception as error:  # the other cases go on
         return Outcome(error=in_words(error), seconds=time.perf_counter() - start)
 

@@ -39,7 +39,7 @@ from nnunet_hetero.training.optimization.schedule import StepDecay
 from nnunet_hetero.training.optimization.step import take_step
 from nnunet_hetero.training.pretrained_weights import load_pretrained
 from nnunet_hetero.training.random_streams import seed_everything, seed_of_training
-from nnunet_hetero.training.record.history import History
+from nnunet_hetero.training.record.loggers import add_loggers
 from nnunet_hetero.training.record.sample_counts import RunningCounts
 from nnunet_hetero.training.record.soundness import watch
 from nnunet_hetero.training.settings import require_subset, settle
@@ -103,9 +103,8 @@ class HeteroTrainer(ContinuableTrainer):
         self.sampler = SubsetSampler(self.modalities, draw, self.seed + self.ranks.number)
         self.cohort: Cohort | None = None  # the training cases, once they are loaded
         self.counts = RunningCounts(self.modalities, self.ranks)
-        self.history = History()
         self._last_seen: tuple[Tensor, Tensor] | None = None  # a sample of the epoch, and what its case has
-        self.logger.loggers.append(self.history)
+        self.history, self.terms = add_loggers(self.logger, self.ranks.is_first)
         subsets = [self.hetero.channels] if self.hetero.channels else all_subsets(len(self.modalities))
         self.validation_cycle = ValidationCycle(subsets, len(self.modalities), self.ranks)
         self.landmarks: Landmarks | None = None  # of the training images' histograms, if they are standardised
@@ -292,12 +291,12 @@ class HeteroTrainer(ContinuableTrainer):
             values = self.ranks.gather([float(output[key]) for output in train_outputs])
             means["segmentation" if key == "loss" else key] = float(np.mean(values))
         for name, value in means.items():
-            self.history.log(f"loss/{name}", value, self.current_epoch)
+            self.terms.log(f"loss/{name}", value, self.current_epoch)
         if len(means) > 1:
             told = (name for name in means if name not in ("segmentation", "total"))
             self.print_to_log_file(*(f"{name} {means[name]:.4f}" for name in told))
         if self.ranks.is_first and self._last_seen:
-            watch(self.unwrapped_network, self._last_seen, self.history, self.current_epoch, self.print_to_log_file)
+            watch(self.unwrapped_network, self._last_seen, self.terms, self.current_epoch, self.print_to_log_file)
 
     def on_validation_epoch_start(self) -> None:
         """Choose the subsets of this epoch, apart for every rank; see `subsets_of_epoch`."""
@@ -314,7 +313,7 @@ class HeteroTrainer(ContinuableTrainer):
         """nnU-Net's pseudo Dice, over all subsets together, and besides by the number of modalities."""
         super().on_validation_epoch_end(val_outputs)
         for size, dice in self.validation_cycle.pseudo_dice(val_outputs).items():
-            self.history.log(f"pseudo_dice/{size}", dice, self.current_epoch)
+            self.terms.log(f"pseudo_dice/{size}", dice, self.current_epoch)
 
     def on_epoch_end(self) -> None:
         """Print the pseudo Dice by number of modalities, draw the second figure, then nnU-Net's own."""

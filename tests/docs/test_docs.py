@@ -14,8 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_hetero.cli.cluster.map import parser_of_cluster
+from nnunet_hetero.cli.cluster.mapped import train_parser
+from nnunet_hetero.cli.cluster.submit import parser_of_submission
 from nnunet_hetero.cli.data.convert import CONVERTERS
 from nnunet_hetero.cli.main import COMMANDS
+from nnunet_hetero.cluster.job_array import tasks_of
+from nnunet_hetero.cluster.resources import read_resources
 from nnunet_hetero.config import KEY, HeteroModalConfig, rule_of
 from nnunet_hetero.demo.settings import BARS
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
@@ -97,6 +102,12 @@ def check_our_command(arguments: list[str]) -> None:
         return check_nnunet_command("nnUNetv2_predict_from_modelfolder", rest)
     if name == "predict":
         return check_nnunet_command("nnUNetv2_predict", with_default_trainer(rest))
+    if name == "map":
+        _, own = parser_of_cluster().parse_known_args(rest)
+        return train_parser().parse_args(own[1:]) if own[0] == "train" else check_our_command(own)
+    if name == "submit":
+        found = parser_of_submission().parse_args(rest)
+        return tasks_of(found.command, found.arguments, found.parts)
     command = COMMANDS[name]
     if name == "convert":
         command, rest = CONVERTERS[rest[0]], rest[1:]
@@ -172,6 +183,15 @@ def test_json_is_valid_and_its_settings_are_possible(page):
         for settings in settings_in(json.loads(block)):
             config = HeteroModalConfig.from_dict(settings)
             read_draw(config, Modalities(("T1", "T1c", "T2", "FLAIR")))
+
+
+def test_files_for_batch_systems_are_possible(tmp_path):
+    file = tmp_path / "cluster.yaml"
+    found = []
+    for block in code_blocks(ROOT / "docs/how-to/predict-thousands-of-cases.md", "yaml"):
+        file.write_text(block, encoding="utf-8")
+        found.append(read_resources(file).scheduler)
+    assert found == ["slurm", "lsf", "pbs"]
 
 
 def test_columns_and_bars_are_documented():

@@ -85,7 +85,7 @@ class TestCasesWithFiles:
         def full(*_):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("nnunet_hetero.inference.batch.write_record", full)
+        monkeypatch.setattr("nnunet_hetero.inference.output.books.write_records", full)
         batch.add(item(tmp_path, "a"))
         batch.finish()
         assert "No space left" in batch.failed["a"]

@@ -18,9 +18,9 @@ from helpers.leftovers import leave_draft
 from helpers.tiny_model import write_case, write_image
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.inference import batch as batch_module
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
+from nnunet_hetero.inference.output import books
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.drafts import is_draft, new_draft
@@ -189,8 +189,8 @@ class TestFullDisk:
             write = CaseWriter.write
             monkeypatch.setattr(CaseWriter, "write", fill(write, lambda arguments: arguments[4]))
         else:
-            write = batch_module.write_record
-            monkeypatch.setattr(batch_module, "write_record", fill(write, lambda arguments: arguments[1]))
+            write = books.write_records
+            monkeypatch.setattr(books, "write_records", fill(write, lambda arguments: next(iter(arguments[1]))))
         predict(predictor, images, tmp_path)
         assert (tmp_path / "b.nii.gz").exists() and not (tmp_path / "a.nii.gz").exists()
         entry = failures(tmp_path)["a"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
@@ -16,6 +18,10 @@ from nnunet_hetero.inference.options import (
 from nnunet_hetero.nnunet.arguments import DEVICES, fold, step_size, usable_device, whole_number
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 from nnunet_hetero.nnunet.folders import model_folder
+
+if TYPE_CHECKING:
+    from nnunet_hetero.inference.complete_cases import CompleteAll
+    from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 HELP = """Complete the missing modalities of cases: one image CASE_XXXX per missing channel in OUTPUT/completed, on the
 case's own grid, with the intensities of the training images, and a JSON file beside it that says how it came about.
@@ -52,6 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Complete; 1 if a case failed."""
+    return complete_with(args)
+
+
+def complete_with(
+    args: argparse.Namespace, elsewhere: Callable[[HeteroModalPredictor, str], CompleteAll] | None = None
+) -> int:
+    """The command, on other machines on demand.
+
+    Args:
+        args: Of the command.
+        elsewhere: From a predictor and its model's folder to what completes the cases; None does so here.
+    """
     if args.m is None and (args.d is None or args.c is None):
         raise SettingsError("Which model? Name it by -d and -c (and -tr, -p), or its folder by -m.")
     # Late, so that -h answers at once.
@@ -60,8 +78,9 @@ def run(args: argparse.Namespace) -> int:
 
     device = usable_device(args.device)
     sampling = SamplingOptions(args.num_samples, args.seed, args.save_completed)
+    folder = args.m or model_folder(args.d, args.tr, args.p, args.c)
     predictor = HeteroModalPredictor.from_model_folder(
-        args.m or model_folder(args.d, args.tr, args.p, args.c),
+        folder,
         args.f,
         device,
         args.chk,
@@ -70,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
         tile_step_size=args.step_size,
         allow_tqdm=not args.disable_progress_bar,
     )
+    all_of = None if elsewhere is None else elsewhere(predictor, folder)
     overwrite, run = not args.continue_prediction, predictor.describe_run()
-    failed = complete_cases(predictor.model, args.i, args.o, overwrite, args.npp, run)
+    failed = complete_cases(predictor.model, args.i, args.o, overwrite, args.npp, run, all_of)
     print(f"Written to {args.o}/completed.")
     return 1 if failed else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions, default_names
@@ -16,6 +17,9 @@ from nnunet_hetero.inference.options import add_sampling_arguments, add_trust_ar
 from nnunet_hetero.nnunet.arguments import DEVICES, fold, step_size, usable_device
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, require_variables
+
+if TYPE_CHECKING:
+    from nnunet_hetero.evaluation.sweep.model import Sweep
 
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -104,6 +108,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; 1 if a case failed."""
+    return evaluate_with(args)
+
+
+def evaluate_with(args: argparse.Namespace, sweep: Sweep | None = None) -> int:
+    """The command, on other machines on demand.
+
+    Args:
+        args: Of the command.
+        sweep: What segments and measures the cases; None does so here.
+    """
     require_variables("nnUNet_results", *(() if args.i else ("nnUNet_raw", "nnUNet_preprocessed")))
     if args.remove_small and not args.remove_small[1].isdecimal():
         raise SettingsError(f"--remove_small: '{args.remove_small[1]}' is no number of voxels. Give REGION VOXELS.")
@@ -115,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
     usable_device(args.device)
     set_ext_trainer()
     try:
-        result = evaluate_model(request)
+        result = evaluate_model(request, sweep)
     except OSError as error:
         if args.o is not None or error.errno not in NOT_ALLOWED:
             raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,7 +23,8 @@ from nnunet_hetero.evaluation.scores.overlap import measure
 from nnunet_hetero.evaluation.scores.postprocessing import SmallRegionRemoval
 from nnunet_hetero.evaluation.sweep.inputs import SharedInput, shared_inputs
 from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, read_truth
-from nnunet_hetero.evaluation.sweep.results import COMPLETION_COLUMNS, ResultFiles, Row
+from nnunet_hetero.evaluation.sweep.results import COMPLETION_COLUMNS, ResultFiles
+from nnunet_hetero.evaluation.sweep.row_blocks import Pair, Row
 from nnunet_hetero.evaluation.sweep.snapshots import save_snapshot
 from nnunet_hetero.inference.engine.case_result import CasePrediction
 from nnunet_hetero.inference.engine.model import LoadedModel
@@ -47,13 +50,6 @@ class Evaluation:
     completion: list[Row] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-
-    def add(self, other: Evaluation) -> None:
-        """Take in what a sweep over other cases found."""
-        self.rows += other.rows
-        self.completion += other.completion
-        self.skipped.update(other.skipped)
-        self.failed.update(other.failed)
 
 
 @dataclass(frozen=True)
@@ -81,14 +77,26 @@ class Scoring:
         }
 
 
+class Results(Protocol):
+    """Where a sweep finds what is done already, and adds what it finds: see `ResultFiles`."""
+
+    folder: Path
+
+    def __contains__(self, pair: Pair) -> bool:
+        """Whether a case and subset are done."""
+
+    def add(self, metrics: Sequence[Row], completion: Sequence[Row] = ()) -> None:
+        """Take the rows of one case and subset."""
+
+
 def evaluate_subsets(
     model: LoadedModel,
     cases: Sequence[LabelledCase],
     subsets: Sequence[Subset],
-    results: ResultFiles,
+    results: Results,
     scoring: Scoring,
     bar: tqdm,
-) -> Evaluation:
+) -> dict[str, str]:
     """Segment every case from each of the subsets, in its own grid, and compare it with its label map.
 
     Each segmentation is what ``nnUNetv2_predict --available SUBSET`` would give, but a case is read once, preprocessed
@@ -101,9 +109,11 @@ def evaluate_subsets(
         results: Where rows go as they come; what it holds already is not computed again.
         scoring: What is measured.
         bar: Progress over cases and subsets.
+
+    Returns:
+        By case, why it could not be evaluated.
     """
-    evaluation = Evaluation()
-    label = model.modalities.label
+    failed = {}
     sweep = _Sweep(model, results, scoring)
     for entry in cases:
         name = entry.case.name
@@ -115,21 +125,36 @@ def evaluate_subsets(
             if todo:
                 sweep.evaluate(entry, todo, bar)
         except DataError as error:
-            evaluation.failed[name] = str(error)
+            failed[name] = str(error)
         bar.update(done - bar.n)
-        for pair in ((name, label(subset)) for subset in subsets):
-            if pair in results:
-                evaluation.rows += results.metrics_of(pair)
-                evaluation.completion += results.completion_of(pair)
-            elif name not in evaluation.failed:
-                evaluation.skipped.setdefault(name, []).append(pair[1])
+    return failed
+
+
+def gathered(
+    cases: Sequence[str], subsets: Sequence[str], results: ResultFiles, failed: Mapping[str, str]
+) -> Evaluation:
+    """What a sweep found, in the order of the cases.
+
+    Args:
+        cases: Their names.
+        subsets: By name.
+        results: What it was added to.
+        failed: See `evaluate_subsets`.
+    """
+    evaluation = Evaluation(failed=dict(failed))
+    for name, subset in product(cases, subsets):
+        if (name, subset) in results:
+            evaluation.rows += results.metrics_of((name, subset))
+            evaluation.completion += results.completion_of((name, subset))
+        elif name not in failed:
+            evaluation.skipped.setdefault(name, []).append(subset)
     return evaluation
 
 
 class _Sweep:
     """One model over cases and subsets."""
 
-    def __init__(self, model: LoadedModel, results: ResultFiles, scoring: Scoring):
+    def __init__(self, model: LoadedModel, results: Results, scoring: Scoring):
         self.model = model
         self.results = results
         self.scoring = scoring

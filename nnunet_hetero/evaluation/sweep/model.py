@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.scores.postprocessing import SmallRegionRemoval
-from nnunet_hetero.evaluation.sweep.all_subsets import Evaluation, Scoring, evaluate_subsets
+from nnunet_hetero.evaluation.sweep.all_subsets import Evaluation, Scoring, evaluate_subsets, gathered
 from nnunet_hetero.evaluation.sweep.groups import (
     CaseGroup,
     cases_of,
@@ -52,7 +52,7 @@ class EvaluationResult:
     table: str
 
 
-def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
+def evaluate_model(request: EvaluationRequest, sweep: Sweep | None = None) -> EvaluationResult:
     """Segment cases from every subset of the modalities, measure how good that is, and write the results.
 
     With folders of images and labels, or on the test set that they share, several folds are an ensemble, as in
@@ -60,6 +60,7 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
 
     Args:
         request: What is evaluated, and how.
+        sweep: What segments and measures the cases; None is `sweep_here`.
 
     Raises:
         SettingsError: If the model, a fold, a modality or a region does not exist, folds have different test cases or
@@ -81,7 +82,9 @@ def evaluate_model(request: EvaluationRequest) -> EvaluationResult:
     with alone_in(folder):
         sources = sources_of(request, cases, predictor.modalities)
         results = ResultFiles(folder, settings, list(regions), scoring.metrics.columns, scoring.completion, sources)
-        evaluation = _sweep(request, predictor, cases, subsets, results, scoring)
+        failed = (sweep or sweep_here)(request, predictor, cases, subsets, results, scoring)
+        names = [entry.case.name for entry in entries_of(cases)]
+        evaluation = gathered(names, [predictor.modalities.label(subset) for subset in subsets], results, failed)
         if not evaluation.rows:
             reasons = "\n".join(f"  {reason}" for reason in evaluation.failed.values())
             raise DataError(f"No case could be evaluated.\n{reasons}".rstrip())
@@ -140,23 +143,42 @@ def _scoring(request: EvaluationRequest, predictor: HeteroModalPredictor, region
     return Scoring(request.metrics, removal, request.completion, request.save_predictions)
 
 
-def _sweep(
+def sweep_here(
     request: EvaluationRequest,
     predictor: HeteroModalPredictor,
     cases: Sequence[CaseGroup],
     subsets: Sequence[Subset],
     results: ResultFiles,
     scoring: Scoring,
-) -> Evaluation:
-    """Evaluate one group after the other; the predictor holds the first one's folds already."""
-    evaluation = Evaluation()
+) -> dict[str, str]:
+    """Evaluate one group after the other, in this process.
+
+    Args:
+        request: See `evaluate_model`.
+        predictor: Holds the folds of the first group.
+        cases: The groups.
+        subsets: See `evaluate_subsets`.
+        results: See there.
+        scoring: See there.
+
+    Returns:
+        By case, why it could not be evaluated.
+    """
+    failed: dict[str, str] = {}
     total = len(subsets) * sum(len(group.cases) for group in cases)
     with tqdm(total=total, desc="Cases × subsets", disable=not request.progress) as bar:
         for number, group in enumerate(cases):
             if number:
                 load_folds(predictor, request, group.folds)
-            evaluation.add(evaluate_subsets(predictor.model, group.cases, subsets, results, scoring, bar))
-    return evaluation
+            failed |= evaluate_subsets(predictor.model, group.cases, subsets, results, scoring, bar)
+    return failed
+
+
+Sweep = Callable[
+    [EvaluationRequest, HeteroModalPredictor, Sequence[CaseGroup], Sequence[Subset], ResultFiles, Scoring],
+    dict[str, str],
+]
+"""See `sweep_here`."""
 
 
 def _folds_of_cases(cases: Sequence[CaseGroup]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from typing_extensions import NotRequired, TypedDict
@@ -53,12 +54,12 @@ def modalities_in_words(case: str, entry: dict) -> str:
     return f"{case}: {'+'.join(entry['used'])}{f' ({notes})' if notes else ''}"
 
 
-def write_record(folder: str | os.PathLike, case: str, entry: dict) -> None:
-    """Put the entry of one case into the folder's ``modalities.json``, beside those of earlier or parallel runs.
+def write_records(folder: str | os.PathLike, of_cases: Mapping[str, dict]) -> None:
+    """Put the entries of cases into the folder's ``modalities.json``, beside those of earlier or parallel runs.
 
     With ``-num_parts`` several processes write to one folder.
     """
-    RECORD.update(Path(folder) / FILE_NAME, lambda entries: dict(sorted({**entries, case: entry}.items())))
+    RECORD.update(Path(folder) / FILE_NAME, lambda entries: dict(sorted({**entries, **of_cases}.items())))
 
 
 def read_record(folder: str | os.PathLike, case: str) -> dict | None:

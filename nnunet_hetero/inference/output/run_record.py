@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -86,35 +86,36 @@ def sha256(file: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def record_case(folder: str | os.PathLike, case: str, run: dict, measured: dict[str, Any]) -> None:
-    """Put a case into ``run.json``: ``{"runs": [run, ...], "cases": {case: {"run": 0, ...}}}``.
+def record_cases(folder: str | os.PathLike, cases: Sequence[tuple[str, dict, Mapping[str, Any]]]) -> None:
+    """Put cases into ``run.json``: ``{"runs": [run, ...], "cases": {case: {"run": 0, ...}}}``.
 
     A run that differs in nothing from an earlier one into the same folder, as a continued one or another part, is the
     same entry.
 
     Args:
         folder: Output folder.
-        case: The case.
-        run: See `describe_run`.
-        measured: What is said of the case itself.
+        cases: Name, run (see `describe_run`), and what is said of the case itself.
     """
 
     def change(content: dict) -> dict:
-        runs = content.get("runs", [])
-        runs = runs if run in runs else [*runs, run]
-        cases = {**content.get("cases", {}), case: {"run": runs.index(run), **measured}}
-        return {"runs": runs, "cases": dict(sorted(cases.items()))}
+        runs, entries = list(content.get("runs", [])), dict(content.get("cases", {}))
+        for case, run, measured in cases:
+            if run not in runs:
+                runs.append(run)
+            entries[case] = {"run": runs.index(run), **measured}
+        return {"runs": runs, "cases": dict(sorted(entries.items()))}
 
     RUNS.update(Path(folder) / RUN_NAME, change)
 
 
-def record_failure(folder: str | os.PathLike, case: str, failure: Failure | None) -> None:
-    """Put a case into ``failed.json``, or take it out; the file is there as long as a case is in it."""
+def record_failures(folder: str | os.PathLike, failures: Mapping[str, Failure | None]) -> None:
+    """Put cases into ``failed.json``, or take them out (None); the file is there as long as a case is in it."""
 
     def change(content: dict) -> dict:
-        content.pop(case, None)
-        if failure is not None:
-            content[case] = {"reason": failure.reason, "step": failure.step}
+        for case, failure in failures.items():
+            content.pop(case, None)
+            if failure is not None:
+                content[case] = {"reason": failure.reason, "step": failure.step}
         return dict(sorted(content.items()))
 
     FAILED.update(Path(folder) / FAILED_NAME, change)

@@ -129,23 +129,28 @@ def _has_ratio(volumes: Mapping[str, float]) -> bool:
     return enhancing_ratio(dict.fromkeys(volumes, 1.0)) is not None
 
 
-def write_row(file: str | os.PathLike, case: str, used: Sequence[str], row: Row) -> None:
-    """Put the row of one case into a CSV file with the columns ``case``, ``modalities`` and those of the row.
+def write_rows(file: str | os.PathLike, of_cases: Mapping[str, tuple[Sequence[str], Row]]) -> None:
+    """Put rows of cases into a CSV file with the columns ``case``, ``modalities`` and those of the rows.
 
     The file is replaced as a whole under the folder's lock: with ``-num_parts`` several processes write to it. Rows are
     sorted by case; rows of other runs keep their columns.
+
+    Args:
+        file: The table.
+        of_cases: Case → modalities that it was segmented from, and its row.
     """
     file = Path(file)
     file.parent.mkdir(exist_ok=True)
     with locked(file.parent):
         rows = {entry["case"]: entry for entry in TABLE.or_aside(file)}
-        rows[case] = {"case": case, "modalities": "+".join(used), **{key: _text(value) for key, value in row.items()}}
-        columns = list(dict.fromkeys(chain(rows[case], *rows.values())))
+        new = {case: _cells(case, used, row) for case, (used, row) in of_cases.items()}
+        rows |= new
+        columns = list(dict.fromkeys(chain(*new.values(), *rows.values())))
         _write(file, columns, [rows[name] for name in sorted(rows)])
 
 
 def drop_rows(file: str | os.PathLike, cases: Collection[str]) -> None:
-    """Remove the rows of some cases from a CSV file that `write_row` wrote."""
+    """Remove the rows of some cases from a CSV file that `write_rows` wrote."""
     file = Path(file)
     if not os.path.lexists(file):
         return
@@ -157,7 +162,7 @@ def drop_rows(file: str | os.PathLike, cases: Collection[str]) -> None:
 
 
 def cases_with_row(file: str | os.PathLike) -> set[str]:
-    """The cases of a CSV file that `write_row` wrote; none if it is not there."""
+    """The cases of a CSV file that `write_rows` wrote; none if it is not there."""
     return {row["case"] for row in TABLE.or_aside(file)}
 
 
@@ -172,6 +177,10 @@ def _write(file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]
 def plain_name(name: str) -> str:
     """A region's name as part of a file name or of a column: ``whole tumor`` is ``whole_tumor``."""
     return re.sub(r"[^\w+-]+", "_", name)
+
+
+def _cells(case: str, used: Sequence[str], row: Row) -> dict[str, str]:
+    return {"case": case, "modalities": "+".join(used), **{column: _text(value) for column, value in row.items()}}
 
 
 def _text(value: str | float | None) -> str:

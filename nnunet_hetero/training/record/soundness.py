@@ -20,6 +20,7 @@ from torch.nn.modules.conv import _ConvNd
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.network.variational import VariationalNetwork
 from nnunet_hetero.training.record.history import History
+from nnunet_hetero.training.record.loggers import Terms
 
 LARGEST_ACTIVATION = torch.finfo(torch.float16).max / 8
 """Above it the log warns: an activation three doublings below what float16 can hold."""
@@ -28,20 +29,20 @@ LARGEST_CLAMPED_SHARE = 0.1
 
 
 def watch(
-    network: HeteroNetwork, seen: tuple[Tensor, Tensor], history: History, epoch: int, tell: Callable[[str], None]
+    network: HeteroNetwork, seen: tuple[Tensor, Tensor], terms: Terms | History, epoch: int, tell: Callable[[str], None]
 ) -> None:
-    """Measure at the end of an epoch, keep it in the history under ``soundness/`` and tell it, with warnings.
+    """Measure at the end of an epoch, log it under ``soundness/`` and tell it, with warnings.
 
     Args:
         network: What is trained.
         seen: Images and what is available of them, as for `measure_soundness`.
-        history: Of the training.
+        terms: Of the training, or its history alone.
         epoch: Its number.
         tell: Writes a line of the log.
     """
     found = measure_soundness(network, *seen)
     for name, value in found.items():
-        history.log(f"soundness/{name}", value, epoch)
+        terms.log(f"soundness/{name}", value, epoch)
     tell(", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in found.items()))
     for line in warnings_of(found):
         tell(f"WARNING: {line}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from nnunet_hetero.inference.output.modality_record import modalities_in_words, write_record
+from nnunet_hetero.inference.output.modality_record import modalities_in_words, write_records
 
 
 class TestRecord:
@@ -19,13 +19,13 @@ class TestRecord:
         with ThreadPoolExecutor(8) as pool:
             list(
                 pool.map(
-                    lambda number: write_record(tmp_path, f"{number:02d}", {"used": ["T1"], "absent": {}}), range(40)
+                    lambda number: write_records(tmp_path, {f"{number:02d}": {"used": ["T1"], "absent": {}}}), range(40)
                 )
             )
         entries = json.loads((tmp_path / "modalities.json").read_text())
         assert sorted(entries) == [f"{number:02d}" for number in range(40)]
 
     def test_later_entry_replaces_earlier(self, tmp_path):
-        write_record(tmp_path, "a", {"used": ["T1"], "absent": {}})
-        write_record(tmp_path, "a", {"used": ["T2"], "absent": {}})
+        write_records(tmp_path, {"a": {"used": ["T1"], "absent": {}}})
+        write_records(tmp_path, {"a": {"used": ["T2"], "absent": {}}})
         assert json.loads((tmp_path / "modalities.json").read_text())["a"]["used"] == ["T2"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nnunet_hetero.cases.prepare import Failure
-from nnunet_hetero.inference.output.run_record import PeakMemory, describe_run, record_case, record_failure, sha256
+from nnunet_hetero.inference.output.run_record import PeakMemory, describe_run, record_cases, record_failures, sha256
 
 CPU = torch.device("cpu")
 
@@ -46,33 +46,33 @@ class TestRun:
     def test_equal_runs_are_one_entry_and_cases_point_at_theirs(self, checkpoint, tmp_path):
         first, second = (describe_run({}, [checkpoint], {"samples": number}, CPU) for number in (1, 2))
         for case, run in (("c", first), ("a", second), ("b", describe_run({}, [checkpoint], {"samples": 1}, CPU))):
-            record_case(tmp_path, case, run, {"seconds": {"predicting": 1.5}})
+            record_cases(tmp_path, [(case, run, {"seconds": {"predicting": 1.5}})])
         content = content_of(tmp_path)
         assert content["runs"] == [first, second]
         assert {case: entry["run"] for case, entry in content["cases"].items()} == {"a": 1, "b": 0, "c": 0}
         assert list(content["cases"]) == ["a", "b", "c"] and content["cases"]["a"]["seconds"] == {"predicting": 1.5}
 
     def test_a_case_done_again_has_one_entry(self, tmp_path):
-        record_case(tmp_path, "a", {"flags": 1}, {"peak_memory_bytes": 5})
-        record_case(tmp_path, "a", {"flags": 2}, {})
+        record_cases(tmp_path, [("a", {"flags": 1}, {"peak_memory_bytes": 5})])
+        record_cases(tmp_path, [("a", {"flags": 2}, {})])
         assert content_of(tmp_path)["cases"] == {"a": {"run": 1}}
 
 
 class TestFailures:
     def test_a_case_is_in_the_list_until_it_succeeds(self, tmp_path):
-        record_failure(tmp_path, "b", Failure("reading", "no image"))
-        record_failure(tmp_path, "a", Failure("exporting", "disk full"))
+        record_failures(tmp_path, {"b": Failure("reading", "no image")})
+        record_failures(tmp_path, {"a": Failure("exporting", "disk full")})
         assert content_of(tmp_path, "failed.json") == {
             "a": {"reason": "disk full", "step": "exporting"},
             "b": {"reason": "no image", "step": "reading"},
         }
-        record_failure(tmp_path, "b", None)
+        record_failures(tmp_path, {"b": None})
         assert list(content_of(tmp_path, "failed.json")) == ["a"]
-        record_failure(tmp_path, "a", None)
+        record_failures(tmp_path, {"a": None})
         assert not (tmp_path / "failed.json").exists()
 
     def test_success_alone_writes_no_list(self, tmp_path):
-        record_failure(tmp_path, "a", None)
+        record_failures(tmp_path, {"a": None})
         assert not (tmp_path / "failed.json").exists()
 
 

@@ -17,7 +17,7 @@ from nnunet_hetero.inference.output.volumes import (
     region_sizes,
     spread_row,
     volumes_row,
-    write_row,
+    write_rows,
 )
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.nnunet.extent import SQUARE_MILLIMETRES, voxel_size
@@ -99,9 +99,9 @@ class TestNumbers:
 class TestTable:
     def test_rows_are_replaced_sorted_and_keep_their_columns(self, tmp_path):
         file = tmp_path / "volumes.csv"
-        write_row(file, "b", ["T1", "T2"], {"liver_ml": 1.5})
-        write_row(file, "a", ["T1"], {"liver_ml": 2.25, "draws": 10, "ratio": None})
-        write_row(file, "b", ["T2"], {"liver_ml": 3.0})
+        write_rows(file, {"b": (["T1", "T2"], {"liver_ml": 1.5})})
+        write_rows(file, {"a": (["T1"], {"liver_ml": 2.25, "draws": 10, "ratio": None})})
+        write_rows(file, {"b": (["T2"], {"liver_ml": 3.0})})
         rows = rows_of(file)
         assert list(rows) == ["a", "b"]
         assert rows["a"] == {"case": "a", "modalities": "T1", "liver_ml": "2.25", "draws": "10", "ratio": ""}
@@ -110,7 +110,7 @@ class TestTable:
     def test_many_at_once(self, tmp_path):
         file = tmp_path / "volumes.csv"
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda n: write_row(file, f"{n:02d}", ["T1"], {"liver_ml": float(n)}), range(30)))
+            list(pool.map(lambda n: write_rows(file, {f"{n:02d}": (["T1"], {"liver_ml": float(n)})}), range(30)))
         assert [(name, row["liver_ml"]) for name, row in rows_of(file).items()] == [
             (f"{n:02d}", f"{n}") for n in range(30)
         ]

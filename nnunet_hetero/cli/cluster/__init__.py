@@ -1,0 +1,1 @@
+"""Commands that spread work over machines."""

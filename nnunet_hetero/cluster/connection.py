@@ -1,0 +1,156 @@
+"""A cluster to work on: processes of this machine, jobs of a batch system, or a scheduler that runs elsewhere.
+
+Whoever reaches Dask's scheduler or a worker can run code there: messages are pickles. So ours speak TLS with a
+certificate made for this run, on this machine too, where others may be logged in; and a scheduler elsewhere is only
+spoken to by TLS, unless the user vouches for the network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dask
+from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed.security import Security
+
+from nnunet_hetero.cluster.batch_cluster import batch_cluster
+from nnunet_hetero.cluster.resources import read_resources
+from nnunet_hetero.errors import SettingsError
+
+LOCAL = "local"
+LOOPBACK = "127.0.0.1"
+SECONDS_TO_ANSWER = 10
+
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": 0,  # deaths are counted, and forgiven, by `FanOut`
+    "distributed.scheduler.worker-saturation": 1.0,  # a worker has what it works on, and no queue that dies with it
+    "distributed.comm.timeouts.connect": f"{SECONDS_TO_ANSWER}s",
+}
+
+
+@dataclass(frozen=True)
+class ClusterRequest:
+    """Where work goes.
+
+    Args:
+        where: `LOCAL`, the address of a scheduler, or a file for a batch system, see `read_resources`.
+        workers: Processes on this machine; None is one for each GPU, at least one.
+        cases_per_worker: Cases that each of them has at a time.
+        tls: Files of the certificate authority, of our certificate and of its key, for a scheduler elsewhere; None are
+            those of Dask's own configuration.
+        trust_network: Whether to speak to a scheduler elsewhere without TLS.
+    """
+
+    where: str = LOCAL
+    workers: int | None = None
+    cases_per_worker: int = 1
+    tls: tuple[str, str, str] | None = None
+    trust_network: bool = False
+
+
+@contextlib.contextmanager
+def connected(request: ClusterRequest) -> Iterator[Client]:
+    """A client of the cluster; what was started for it ends with it.
+
+    Raises:
+        SettingsError: If the cluster cannot be reached or must not be trusted, or the file is not what it must be.
+    """
+    with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
+        if "://" in request.where:
+            client = stack.enter_context(_client_of_address(request))
+        elif request.where == LOCAL:
+            client = stack.enter_context(Client(stack.enter_context(_local_cluster(request))))
+        elif request.where.lower().endswith((".yaml", ".yml")):
+            resources = read_resources(Path(request.where))
+            if request.workers is not None:
+                resources = replace(resources, workers=request.workers)
+            client = stack.enter_context(Client(stack.enter_context(batch_cluster(resources))))
+        else:
+            raise SettingsError(
+                f"--cluster {request.where}: choose '{LOCAL}', the address of a scheduler such as tls://HOST:8786, or "
+                "a file such as slurm.yaml."
+            )
+        print(f"Dashboard: {client.dashboard_link}", flush=True)
+        yield client
+
+
+def _local_cluster(request: ClusterRequest) -> SpecCluster:
+    gpus = _number_of_gpus()
+    number = request.workers or max(1, gpus)
+    security = Security.temporary()
+    common: dict[str, Any] = {"host": LOOPBACK, "protocol": "tls://", "security": security}
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // number))
+    workers = {}
+    for place in range(number):
+        # Before the process loads torch; Dask's own default is one thread.
+        before = {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        if gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:
+            before["CUDA_VISIBLE_DEVICES"] = str(place % gpus)
+        options = {
+            "nthreads": request.cases_per_worker,
+            "memory_limit": 0,  # of what a case needs, Dask can spill nothing
+            "dashboard": False,
+            "silence_logs": logging.ERROR,
+            "config": {**SETTINGS, "distributed.nanny.pre-spawn-environ": before},
+        }
+        workers[place] = {"cls": Nanny, "options": {**common, **options}}
+    dashboard = {"dashboard": True, "dashboard_address": f"{LOOPBACK}:0"}
+    scheduler = {"cls": Scheduler, "options": {**common, **dashboard}}
+    return SpecCluster(workers, scheduler, security=security, name="nnunet_hetero", silence_logs="ERROR")
+
+
+def _number_of_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _client_of_address(request: ClusterRequest) -> Client:
+    address = request.where
+    security = Security()
+    if request.tls is not None:
+        authority, certificate, key = (os.path.abspath(file) for file in request.tls)
+        for file in (authority, certificate, key):
+            if not os.path.isfile(file):
+                raise SettingsError(f"{file} is not there. --tls takes the files CA CERTIFICATE KEY.")
+        security = Security(
+            require_encryption=True, tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key
+        )
+    _require_trusted(address, request.trust_network)
+    try:
+        return Client(address, security=security, timeout=SECONDS_TO_ANSWER)
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        raise SettingsError(
+            f"--cluster {address}: no scheduler answers there ({error or type(error).__name__}). Check the address, "
+            "that 'dask scheduler' runs there, and for tls:// the certificate (--tls CA CERTIFICATE KEY)."
+        ) from error
+
+
+def _require_trusted(address: str, trust_network: bool) -> None:
+    parts = urlsplit(address)
+    if parts.scheme not in ("tcp", "tls"):
+        raise SettingsError(f"--cluster {address}: an address begins with tls:// or tcp://.")
+    if parts.scheme == "tls" or trust_network or _is_this_machine(parts.hostname or ""):
+        return
+    raise SettingsError(
+        f"--cluster {address}: without TLS, whoever can reach the network can run code on the workers and here. Start "
+        "the scheduler with a certificate and give tls://..., or, on a network that only you can reach, add "
+        "--trust_network."
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return False  # whoever connects says so
+    return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)

@@ -1,0 +1,164 @@
+"""The script of a job array for SLURM, LSF or PBS, which stops in time and is queued again until all is done.
+
+The batch system warns a job before its time is up. The script passes that on to the command as SIGTERM, upon which a
+training writes its checkpoint; then it asks for the job to be queued again. A job whose node fails is queued again by
+the batch system itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+from nnunet_hetero.cluster.job_environment import environment_lines
+from nnunet_hetero.cluster.resources import JobResources
+
+WARNING = 5
+"""Minutes between the warning and the end."""
+
+STOPPED = 75
+"""Exit code of a command that was asked to stop and can go on (``EX_TEMPFAIL``), and of our scripts."""
+
+TASK = {
+    "slurm": "$SLURM_ARRAY_TASK_ID",
+    "lsf": "$((LSB_JOBINDEX - 1))",  # counted from 1
+    "pbs": "$PBS_ARRAY_INDEX",
+}
+
+_BODY = """\
+# The warning before the end of the time, or of the node: the command may finish what it is at.
+asked=0
+trap 'asked=$((asked + 1)); kill -TERM "$child" 2> /dev/null' TERM USR1
+"$@" &
+child=$!
+seen=-1
+while [ "$seen" -ne "$asked" ]; do # a signal ends the waiting, not the command
+    seen=$asked
+    code=0
+    wait "$child" || code=$?
+done
+if [ "$code" -ne 0 ] && { [ "$asked" -gt 0 ] || [ "$code" -eq %d ]; }; then
+    %s
+fi
+exit "$code"
+"""
+
+_PBS_TIMER = """\
+# PBS gives no warning of its own.
+(sleep {seconds} && kill -USR1 $$) > /dev/null 2>&1 &
+timer=$!
+trap 'kill "$timer" 2> /dev/null' EXIT
+"""
+
+
+def job_script(resources: JobResources, tasks: Sequence[Sequence[str]], name: str, file: str) -> str:
+    """The text of a script.
+
+    Args:
+        resources: Of each job.
+        tasks: Commands of ours, one for each job of the array.
+        name: Of the array.
+        file: Where the script is going to lie; PBS is told so when a job is queued again.
+    """
+    headers = {"slurm": _slurm, "lsf": _lsf, "pbs": _pbs}[resources.scheduler](resources, len(tasks), name)
+    python = f"{shlex.quote(sys.executable)} -m nnunet_hetero.cli.main"
+    cases = [f"{number}) set -- {python} {shlex.join(task)} ;;" for number, task in enumerate(tasks)]
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            *headers,
+            "",
+            f"cd {shlex.quote(os.getcwd())} || exit 1",
+            *environment_lines(resources.cpus),
+            *resources.setup,
+            "",
+            f"task={TASK[resources.scheduler]}",
+            'case "$task" in',
+            *cases,
+            '*) echo "there is no task $task" >&2; exit 2 ;;',
+            "esac",
+            "",
+            _timer(resources) + _BODY % (STOPPED, _again(resources.scheduler, file)),
+        ]
+    )
+
+
+def _again(scheduler: str, file: str) -> str:
+    """What queues a job again."""
+    if scheduler == "slurm":
+        return 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" && exit 0'
+    if scheduler == "lsf":
+        return f"exit {STOPPED} # -Q: LSF queues it again"
+    # A range of one index: PBS takes none whose ends are equal.
+    return f'qsub -J "$task-$((task + 1)):2" {shlex.quote(file)} && exit 0'
+
+
+def _timer(resources: JobResources) -> str:
+    if resources.scheduler != "pbs":
+        return ""
+    return _PBS_TIMER.format(seconds=60 * max(1, resources.walltime - WARNING))
+
+
+def _slurm(resources: JobResources, number: int, name: str) -> list[str]:
+    directives = [
+        f"--job-name={name}",
+        f"--array=0-{number - 1}",
+        *([f"--partition={resources.queue}"] if resources.queue else []),
+        *([f"--account={resources.account}"] if resources.account else []),
+        f"--time={_hours(resources.walltime)}:00",
+        "--ntasks=1",
+        f"--cpus-per-task={resources.cpus}",
+        f"--mem={resources.memory}M",
+        *([f"--gres=gpu:{resources.gpus}"] if resources.gpus else []),
+        f"--output={resources.log_directory}/%x-%A_%a.out",
+        "--open-mode=append",
+        f"--signal=B:USR1@{60 * min(WARNING, max(1, resources.walltime - 1))}",
+        "--requeue",
+        *resources.directives,
+    ]
+    return [f"#SBATCH {directive}" for directive in directives]
+
+
+def _lsf(resources: JobResources, number: int, name: str) -> list[str]:
+    directives = [
+        f'-J "{name}[1-{number}]"',
+        *([f"-q {resources.queue}"] if resources.queue else []),
+        *([f'-P "{resources.account}"'] if resources.account else []),
+        f"-W {_hours(resources.walltime)}",
+        f"-n {resources.cpus}",
+        '-R "span[hosts=1]"',
+        f"-M {resources.memory}MB",
+        *([f'-gpu "num={resources.gpus}"'] if resources.gpus else []),
+        f"-o {resources.log_directory}/{name}-%J_%I.out",
+        "-wa USR1",
+        f"-wt {WARNING}",
+        "-r",
+        f'-Q "{STOPPED}"',
+        *resources.directives,
+    ]
+    return [f"#BSUB {directive}" for directive in directives]
+
+
+def _pbs(resources: JobResources, number: int, name: str) -> list[str]:
+    # An array of one: PBS takes no range whose ends are equal.
+    span = f"0-{number - 1}" if number > 1 else "0-1:2"
+    gpus = f":ngpus={resources.gpus}" if resources.gpus else ""
+    directives = [
+        f"-N {name}",
+        f"-J {span}",
+        *([f"-q {resources.queue}"] if resources.queue else []),
+        *([f"-A {resources.account}"] if resources.account else []),
+        f"-l select=1:ncpus={resources.cpus}:mem={resources.memory}mb{gpus}",
+        f"-l walltime={_hours(resources.walltime)}:00",
+        f"-o {resources.log_directory}/",
+        "-j oe",
+        "-r y",
+        *resources.directives,
+    ]
+    return [f"#PBS {directive}" for directive in directives]
+
+
+def _hours(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"

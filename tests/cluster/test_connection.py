@@ -1,0 +1,64 @@
+"""Which clusters are reached, and which are refused."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from distributed import Client, LocalCluster
+from distributed.security import Security
+
+from nnunet_hetero.cluster.connection import ClusterRequest, connected
+from nnunet_hetero.errors import SettingsError
+
+
+def refusal(request: ClusterRequest) -> str:
+    with pytest.raises(SettingsError) as caught, connected(request):
+        pass
+    return str(caught.value)
+
+
+def test_what_is_no_cluster():
+    assert "choose 'local', the address" in refusal(ClusterRequest("somewhere"))
+    assert "begins with tls:// or tcp://" in refusal(ClusterRequest("http://127.0.0.1:8786"))
+    assert "is not there" in refusal(ClusterRequest("no.yaml"))
+
+
+def test_a_network_without_tls_is_not_trusted():
+    assert "whoever can reach the network can run code" in refusal(ClusterRequest("tcp://192.0.2.1:8786"))
+
+
+def test_a_scheduler_that_does_not_answer(monkeypatch):
+    monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 1)
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        assert "no scheduler answers there" in refusal(ClusterRequest(f"tcp://127.0.0.1:{taken.getsockname()[1]}"))
+
+
+def test_ours_speaks_tls_on_this_machine_alone(client, monkeypatch):
+    address = client.scheduler.address
+    assert address.startswith("tls://127.0.0.1:")
+    assert all(worker.startswith("tls://127.0.0.1:") for worker in client.scheduler_info()["workers"])
+    assert client.dashboard_link.startswith("http://127.0.0.1:")
+    stranger = Security.temporary()  # a certificate, but not ours
+    with pytest.raises(OSError):
+        Client(address, security=stranger, timeout=2)
+    with pytest.raises(OSError):
+        Client(address.replace("tls", "tcp"), timeout=2)
+
+
+def test_a_scheduler_elsewhere_by_tls(tmp_path, monkeypatch):
+    """With files as an administrator makes them; without them it is out of reach."""
+    monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 3)
+    temporary = Security.temporary()
+    files = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem"
+    texts = temporary.tls_ca_file, temporary.tls_client_cert, temporary.tls_client_key
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    keys = {"n_workers": 0, "dashboard_address": None}
+    with LocalCluster(security=temporary, protocol="tls://", host="127.0.0.1", **keys) as cluster:
+        address = cluster.scheduler_address
+        with connected(ClusterRequest(address, tls=tuple(map(str, files)))) as client:
+            assert client.scheduler_info()["workers"] == {}
+        assert "--tls CA CERTIFICATE KEY" in refusal(ClusterRequest(address))
+    assert "is not there" in refusal(ClusterRequest("tls://127.0.0.1:1", tls=("no.pem", "no.pem", "no.pem")))

@@ -1,0 +1,139 @@
+"""The scripts of job arrays: their directives by a parser, their shell by bash, their jobs by a batch system."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers.batch_system import BatchSystem
+
+from nnunet_hetero.cli.main import main
+from nnunet_hetero.cluster.job_script import job_script
+from nnunet_hetero.cluster.resources import JobResources
+
+pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts are for bash")
+
+FLAGS = {
+    "slurm": (
+        "#SBATCH ",
+        "--job-name --array --partition --account --time --ntasks --cpus-per-task --mem --gres --output --open-mode "
+        "--signal --constraint",
+        "--requeue",
+    ),
+    "lsf": ("#BSUB ", "-J -q -P -W -n -R -M -gpu -o -wa -wt -Q", "-r"),
+    "pbs": ("#PBS ", "-N -J -q -A -l -o -j -r", ""),
+}
+"""Prefix of the directives, flags with a value, and switches, by the batch systems' manuals."""
+
+
+def directives(script: str, scheduler: str) -> list[tuple[str, str]]:
+    """Flags and values of the head of a script; raises at one that is unknown."""
+    prefix, with_value, switches = FLAGS[scheduler]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    found: list[tuple[str, str]] = []
+
+    class Note(argparse.Action):
+        def __call__(self, _parser, _namespace, value, flag=None):
+            found.append((flag, value))
+
+    for flag in with_value.split():
+        parser.add_argument(flag, action=Note)
+    for flag in switches.split():
+        parser.add_argument(flag, action=Note, nargs=0)
+    head = script.split("\n\n")[0].splitlines()
+    assert head[0] == "#!/bin/bash"
+    for line in head[1:]:
+        assert line.startswith(prefix), line
+        parser.parse_args(shlex.split(line.removeprefix(prefix)))
+    return found
+
+
+@pytest.fixture(params=["slurm", "lsf", "pbs"])
+def resources(request):
+    return JobResources(request.param, "gpu", "chest", 90, 2048, 6, 2, ("module load 'x y'",), ("-q fast",))
+
+
+def test_directives_and_shell(resources, tmp_path):
+    own = ("--constraint=a100",) if resources.scheduler == "slurm" else ("-q fast",)
+    resources = JobResources(**{**vars(resources), "directives": own})
+    script = job_script(resources, [["train", "501", "2d", "0"], ["train", "a b", "$x"]], "name", "/x/y z.sh")
+    found = dict(directives(script, resources.scheduler))
+    array = {"slurm": ("--array", "0-1"), "lsf": ("-J", "name[1-2]"), "pbs": ("-J", "0-1")}[resources.scheduler]
+    assert found[array[0]] == array[1]
+    limit = {"slurm": ("--time", "01:30:00"), "lsf": ("-W", "01:30"), "pbs": ("-l", "walltime=01:30:00")}
+    assert found[limit[resources.scheduler][0]] == limit[resources.scheduler][1]
+    assert "module load 'x y'\n" in script and "train 'a b' '$x' ;;" in script
+    file = tmp_path / "script.sh"
+    file.write_text(script)
+    subprocess.run(["bash", "-n", str(file)], check=True)
+
+
+def test_an_array_of_one(resources):
+    found = directives(job_script(resources, [["train", "501", "2d", "0"]], "name", "x.sh"), resources.scheduler)
+    assert {"--array": "0-0", "-J": "name[1-1]" if resources.scheduler == "lsf" else "0-1:2"}.items() & set(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "warned", "again"),
+    [(0, False, False), (1, False, False), (75, False, True), (0, True, False), (3, True, True)],
+)
+def test_when_a_job_is_queued_again(tmp_path, code, warned, again):
+    """The body of the script, with a command that ends as is said, after a moment if it is warned."""
+    system = BatchSystem(tmp_path / "slurm")
+    script = job_script(JobResources("slurm", gpus=0), [["x"]], "name", "x.sh")
+    command = f"trap 'sleep 0.2; exit {code}' TERM; echo ready > {tmp_path}/ready; sleep 30 & wait"
+    text = script.split("set -- ")[0] + f"set -- bash -c {shlex.quote(command if warned else f'exit {code}')} ;;\n"
+    file = tmp_path / "script.sh"
+    file.write_text(text + script.partition(" ;;\n")[2])
+    environment = {"PATH": f"{system.folder}:{'/usr/bin:/bin'}", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "0"}
+    with subprocess.Popen(["bash", str(file)], env=environment) as process:
+        if warned:
+            end = time.monotonic() + 60
+            while not (tmp_path / "ready").exists() and time.monotonic() < end:
+                time.sleep(0.02)
+            for _ in range(2):  # twice, as srun and the shell may pass it on both
+                process.send_signal(10)
+                time.sleep(0.05)
+    assert (system.folder / "7_0.again").exists() == again
+    assert process.returncode == (0 if again else code)
+
+
+def test_an_array_runs_and_a_warned_job_goes_on(nnunet_folders, tmp_path, monkeypatch, capsys):
+    """Two parts of a prediction, of which one is warned when it has begun; all cases are there at the end."""
+    system = BatchSystem(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", str(system.folder), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    images = tmp_path / "images"
+    images.mkdir()
+    for file in nnunet_folders.images.glob("case_0[0-3]_000[01]*"):
+        shutil.copy2(file, images / file.name)
+    flags = [
+        "-d",
+        "501",
+        "-c",
+        "3d_fullres",
+        "-f",
+        "0",
+        "-device",
+        "cpu",
+        "--num_samples",
+        "0",
+        "-npp",
+        "0",
+        "-nps",
+        "0",
+    ]
+    resources = ["--scheduler", "slurm", "--gpus", "0", "--cpus", "1"]
+    assert main(["submit", *resources, "--parts", "2", "predict", "-i", "images", "-o", "out", *flags]) == 0
+    assert "2 job(s)" in capsys.readouterr().out
+    system.process_of(1)
+    time.sleep(1)
+    system.warn(1)
+    assert system.codes(2, seconds=300) == [[0], [0, 0]]
+    assert sorted(file.name for file in (tmp_path / "out").glob("*.nii.gz")) == [f"case_0{n}.nii.gz" for n in range(4)]
+    assert sys.executable in (tmp_path / "nnunet_hetero_predict.sh").read_text()
