@@ -25,6 +25,7 @@ from distributed.security import Security
 from nnunet_hetero.cluster.batch_cluster import batch_cluster
 from nnunet_hetero.cluster.resources import read_resources
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.processes import unheard_interrupts
 
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
@@ -33,7 +34,6 @@ SECONDS_TO_ANSWER = 10
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # deaths are counted, and forgiven, by `FanOut`
     "distributed.scheduler.worker-saturation": 1.0,  # a worker has what it works on, and no queue that dies with it
-    "distributed.comm.timeouts.connect": f"{SECONDS_TO_ANSWER}s",
 }
 
 
@@ -68,7 +68,9 @@ def connected(request: ClusterRequest) -> Iterator[Client]:
         if "://" in request.where:
             client = stack.enter_context(_client_of_address(request))
         elif request.where == LOCAL:
-            client = stack.enter_context(Client(stack.enter_context(_local_cluster(request))))
+            # Ctrl-C is for this process, which ends the others; a worker that heard it would only die noisily.
+            with unheard_interrupts():
+                client = stack.enter_context(Client(stack.enter_context(_local_cluster(request))))
         elif request.where.lower().endswith((".yaml", ".yml")):
             resources = read_resources(Path(request.where))
             if request.workers is not None:

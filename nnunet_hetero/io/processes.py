@@ -112,7 +112,7 @@ class Workers:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.num_processes, mp_context=context, initializer=_end_with_parent)
         try:
-            with _unheard_interrupts():
+            with unheard_interrupts():
                 job.future = self._pool.submit(run_job, job.function, *job.arguments)
         except BrokenProcessPool as error:  # noticed late: this job is lost like those before it
             job.future = Future()
@@ -217,7 +217,7 @@ def stopped_by_user() -> int:
 
 
 @contextlib.contextmanager
-def _unheard_interrupts() -> Iterator[None]:
+def unheard_interrupts() -> Iterator[None]:
     """Processes that are started meanwhile never see Ctrl-C, not even while they are still importing."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import pytest
@@ -45,6 +46,11 @@ def test_ours_speaks_tls_on_this_machine_alone(client, monkeypatch):
         Client(address, security=stranger, timeout=2)
     with pytest.raises(OSError):
         Client(address.replace("tls", "tcp"), timeout=2)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows")
+def test_workers_never_hear_an_interrupt(client):
+    assert all(client.run(lambda: signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())).values())
 
 
 def test_a_scheduler_elsewhere_by_tls(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
-"""A batch system of this machine: ``sbatch`` and ``scontrol requeue``, as programs that run an array's tasks for real.
+"""A batch system of this machine: ``sbatch``, ``scontrol requeue``, ``scancel``, which run an array's tasks for real.
 
-`BatchSystem` writes both into a folder for PATH. ``sbatch`` starts each task at once, with the variables that SLURM
+`BatchSystem` writes them into a folder for PATH. ``sbatch`` starts each task at once, with the variables that SLURM
 sets; a task that is requeued runs again when it has ended. What a task says is in ``task-NUMBER.log``.
 """
 
@@ -33,7 +33,7 @@ class BatchSystem:
         self.folder = folder
         folder.mkdir()
         helpers = str(Path(__file__).parents[1])
-        for name in ("sbatch", "scontrol"):
+        for name in ("sbatch", "scontrol", "scancel"):
             text = _PROGRAM.format(python=sys.executable, helpers=helpers, function=name, folder=str(folder))
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
@@ -64,7 +64,8 @@ class BatchSystem:
 def sbatch(folder: str, arguments: list[str]) -> None:
     """Start the tasks of a script."""
     text = Path(arguments[-1]).read_text(encoding="utf-8")
-    first, last = map(int, re.search(r"^#SBATCH --array=(\d+)-(\d+)$", text, re.MULTILINE).groups())
+    array = re.search(r"^#SBATCH --array=(\d+)-(\d+)$", text, re.MULTILINE)
+    first, last = map(int, array.groups()) if array else (0, 0)
     for task in range(first, last + 1):
         program = f"from helpers.batch_system import run_task; run_task({folder!r}, {arguments[-1]!r}, {task})"
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -79,7 +80,9 @@ def run_task(folder: str, script: str, task: int) -> None:
     environment = {**os.environ, "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": str(task)}
     while True:
         with (place / f"task-{task}.log").open("ab") as log:
-            process = subprocess.Popen(["bash", script], env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                ["bash", script], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
             (place / f"task-{task}.pid").write_text(str(process.pid))
             codes.append(process.wait())
         if not again.exists():
@@ -94,3 +97,10 @@ def scontrol(folder: str, arguments: list[str]) -> None:
     action, job = arguments
     assert action == "requeue"
     Path(folder, f"{job}.again").touch()
+
+
+def scancel(folder: str, arguments: list[str]) -> None:
+    """End the job's scripts and what they have started."""
+    for file in Path(folder).glob("task-*.pid"):
+        os.killpg(int(file.read_text()), signal.SIGKILL)
+    Path(folder, "cancelled").write_text(" ".join(arguments))
