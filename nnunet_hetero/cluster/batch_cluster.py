@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import Any
 
-from distributed.deploy.cluster import Cluster
+from distributed import SpecCluster
 
 from nnunet_hetero.cluster.job_environment import environment_lines
 from nnunet_hetero.cluster.resources import SUBMIT_COMMANDS, JobResources
@@ -16,8 +16,8 @@ BEFORE_THE_END = 5
 """Minutes. A worker ends by itself that long before its job does, so that it finishes nothing by halves."""
 
 
-def batch_cluster(resources: JobResources) -> Cluster:
-    """A cluster whose workers are jobs; jobs that end are replaced as long as it is there.
+def batch_cluster(resources: JobResources) -> SpecCluster:
+    """A cluster whose workers are jobs.
 
     Its scheduler runs here and speaks TLS, with a certificate of this run that the jobs read from the log folder.
 
@@ -39,7 +39,7 @@ def batch_cluster(resources: JobResources) -> Cluster:
     }
     os.makedirs(resources.log_directory, exist_ok=True)
     cluster = classes[resources.scheduler](**jobqueue_arguments(resources))
-    cluster.adapt(minimum=resources.workers, maximum=resources.workers)
+    cluster.scale(resources.workers)
     return cluster
 
 

@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from nnunet_hetero.io.processes import unheard_interrupts
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
 SECONDS_TO_ANSWER = 10
+SECONDS_TO_REPLACE = 5
 
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # deaths are counted, and forgiven, by `FanOut`
@@ -70,12 +72,16 @@ def connected(request: ClusterRequest) -> Iterator[Client]:
         elif request.where == LOCAL:
             # Ctrl-C is for this process, which ends the others; a worker that heard it would only die noisily.
             with unheard_interrupts():
-                client = stack.enter_context(Client(stack.enter_context(_local_cluster(request))))
+                cluster = _local_cluster(request)
+                client = stack.enter_context(Client(stack.enter_context(cluster)))
+            stack.enter_context(_replacing_lost_workers(cluster, len(cluster.worker_spec)))
         elif request.where.lower().endswith((".yaml", ".yml")):
             resources = read_resources(Path(request.where))
             if request.workers is not None:
                 resources = replace(resources, workers=request.workers)
-            client = stack.enter_context(Client(stack.enter_context(batch_cluster(resources))))
+            cluster = batch_cluster(resources)
+            client = stack.enter_context(Client(stack.enter_context(cluster)))
+            stack.enter_context(_replacing_lost_workers(cluster, resources.workers))
         else:
             raise SettingsError(
                 f"--cluster {request.where}: choose '{LOCAL}', the address of a scheduler such as tls://HOST:8786, or "
@@ -83,6 +89,28 @@ def connected(request: ClusterRequest) -> Iterator[Client]:
             )
         print(f"Dashboard: {client.dashboard_link}", flush=True)
         yield client
+
+
+@contextlib.contextmanager
+def _replacing_lost_workers(cluster: SpecCluster, number: int) -> Iterator[None]:
+    """Keep as many workers as there should be.
+
+    A process that is killed is started again by what watches over it, its nanny. But one that is killed while it
+    starts, or starts slowly, is given up, and so is a job that has ended.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(SECONDS_TO_REPLACE):
+            cluster.scale(number)  # starts those that it has lost
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _local_cluster(request: ClusterRequest) -> SpecCluster:
@@ -101,13 +129,13 @@ def _local_cluster(request: ClusterRequest) -> SpecCluster:
             "nthreads": request.cases_per_worker,
             "memory_limit": 0,  # of what a case needs, Dask can spill nothing
             "dashboard": False,
-            "silence_logs": logging.ERROR,
+            "silence_logs": logging.CRITICAL,
             "config": {**SETTINGS, "distributed.nanny.pre-spawn-environ": before},
         }
         workers[place] = {"cls": Nanny, "options": {**common, **options}}
     dashboard = {"dashboard": True, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {"cls": Scheduler, "options": {**common, **dashboard}}
-    return SpecCluster(workers, scheduler, security=security, name="nnunet_hetero", silence_logs="ERROR")
+    return SpecCluster(workers, scheduler, security=security, name="nnunet_hetero", silence_logs="CRITICAL")
 
 
 def _number_of_gpus() -> int:

@@ -99,7 +99,7 @@ class JobResources:
         Raises:
             SettingsError: If the scheduler is none that is known, or a time or an amount of memory is none.
         """
-        given = {key: value for key, value in values.items() if value is not None}
+        given: dict[str, Any] = {key: value for key, value in values.items() if value is not None}
         if given.get("scheduler") not in SCHEDULERS:
             raise SettingsError(
                 f"{name}: the scheduler is {given.get('scheduler', 'not named')}; known are {', '.join(SCHEDULERS)}. "
@@ -110,12 +110,14 @@ class JobResources:
             given["walltime"] = minutes(given["walltime"], name)
         if "memory" in given:
             given["memory"] = megabytes(given["memory"], name)
-        lists = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-        texts = [text for value in lists.values() for text in (value if isinstance(value, tuple) else (value,))]
+        given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+        texts: list[Any] = []
+        for value in given.values():
+            texts += value if isinstance(value, tuple) else (value,)
         broken = [text for text in texts if isinstance(text, str) and ("\n" in text or "\r" in text)]
         if broken:
             raise SettingsError(f"{name}: {broken[0]!r} has several lines. Give each line by itself.")
-        return cls(**lists)
+        return cls(**given)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from nnunet_hetero.cli.cluster.mapped import train_parser
 from nnunet_hetero.cluster.map_train import TETHERED, Training, map_trainings, train_one
 from nnunet_hetero.cluster.workplace import Workplace, versions
 from nnunet_hetero.errors import DataError
@@ -66,8 +65,3 @@ def _ends_within(pid: int, seconds: float) -> bool:
             return True
         time.sleep(0.1)
     return False
-
-
-def test_folds_and_plans_are_lists():
-    args = train_parser().parse_args(["501", "3d_fullres", "0", "1", "-p", "A", "B", "--npz", "-device", "cpu"])
-    assert (args.folds, args.p, vars(args)["--npz"], vars(args)["-device"]) == (["0", "1"], ["A", "B"], True, "cpu")

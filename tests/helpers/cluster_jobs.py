@@ -6,7 +6,9 @@ import os
 import signal
 from pathlib import Path
 
+from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.output.books import CaseEntry
 from nnunet_hetero.io.processes import FatalError
 
 
@@ -26,3 +28,14 @@ def begun(folder: str, name: str, deaths: int) -> int:
     if tries < deaths:
         os.kill(os.getpid(), signal.SIGKILL)
     return os.getpid()
+
+
+def entry_of(folder: str, name: str) -> list[CaseEntry]:
+    """The entry of a case that went well, or not, as its name says."""
+    if name == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == "raising":
+        raise OSError(28, "No space left on device")
+    if name == "bad":
+        return [CaseEntry(folder, name, Failure("reading", "no image"))]
+    return [CaseEntry(folder, name, record={"used": ["T1"], "absent": {}})]

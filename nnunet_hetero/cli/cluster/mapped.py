@@ -99,8 +99,9 @@ def train(client: Client, argv: Sequence[str]) -> int:
     args = parser.parse_args(list(argv))
     require_variables("nnUNet_preprocessed", RESULTS)
     trainings, files = {}, []
-    more = [text for flag in _MORE if vars(args)[flag] is not None for text in (flag, vars(args)[flag])]
-    more += [switch for switch in _SWITCHES if vars(args)[switch]]
+    more = [switch for switch in _SWITCHES if vars(args)[switch]]
+    for flag in _MORE:
+        more += [] if vars(args)[flag] is None else [flag, vars(args)[flag]]
     for plans in args.p:
         file = plans_file(args.dataset, plans)
         if not file.is_file():

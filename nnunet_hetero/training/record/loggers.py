@@ -109,7 +109,7 @@ class TensorBoardLogger:
 
     def __init__(self, folder: Path, resume: bool):
         self._folder = folder
-        self._resume = resume
+        self._continued = resume
         self._writer: Any = None
 
     def log(self, key: str, value: float, step: int) -> None:
@@ -117,7 +117,7 @@ class TensorBoardLogger:
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(self._folder), purge_step=step if self._resume else None)
+            self._writer = SummaryWriter(str(self._folder), purge_step=step if self._continued else None)
         self._writer.add_scalar(key, value, step)
         if key == "epoch_end_timestamps":
             self._writer.flush()

@@ -1,0 +1,59 @@
+"""What the commands of ``nnunet_hetero map`` make of their flags; with a cluster, see ``tests/cluster``."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnunet_hetero.cli.cluster.mapped import train, train_parser
+from nnunet_hetero.cli.main import main
+from nnunet_hetero.cluster import map_train
+from nnunet_hetero.errors import SettingsError
+
+
+def test_folds_and_plans_are_lists():
+    args = train_parser().parse_args(["501", "3d_fullres", "0", "1", "-p", "A", "B", "--npz", "-device", "cpu"])
+    assert (args.folds, args.p, vars(args)["--npz"], vars(args)["-device"]) == (["0", "1"], ["A", "B"], True, "cpu")
+
+
+def test_trainings_are_folds_times_plans(nnunet_folders, monkeypatch, capsys):
+    given = {}
+
+    def note(client, trainings, workplace):
+        given.update(trainings)
+        return {"fold 1, nnUNetPlans": "it ended with code 1: no"}
+
+    monkeypatch.setattr(map_train, "map_trainings", note)
+    assert train(None, ["501", "3d_fullres", "0", "1", "-tr", "SubsetTrainer", "-device", "cpu", "--npz"]) == 1
+    assert list(given) == ["fold 0, nnUNetPlans", "fold 1, nnUNetPlans"]
+    training = given["fold 1, nnUNetPlans"]
+    assert training.arguments == (
+        *("501", "3d_fullres", "1", "-tr", "SubsetTrainer", "-p", "nnUNetPlans", "--npz", "-device", "cpu", "--c"),
+    )
+    assert training.folder.endswith("Dataset501_Tiny/SubsetTrainer__nnUNetPlans__3d_fullres/fold_1")
+    assert "error: fold 1, nnUNetPlans: it ended with code 1: no" in capsys.readouterr().out
+    with pytest.raises(SettingsError, match=r"no_plans\.json is not there"):
+        train(None, ["501", "3d_fullres", "0", "-p", "no_plans"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["fly"], "map fly: there is no such command"),
+        (["predict", "--cluster", "nowhere"], "choose 'local', the address"),
+        (["predict", "--cluster", "tcp://192.0.2.1:1"], "without TLS"),
+    ],
+)
+def test_what_is_refused(argv, said, capsys):
+    assert main(["map", *argv]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_without_dask_it_is_told(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["map", "predict"]) == 1
+    assert "pip install 'nnunet_hetero[cluster]'" in capsys.readouterr().err
+
+
+def test_help(capsys):
+    assert main(["map", "-h"]) == 0
+    assert "--trust_network" in capsys.readouterr().out
