@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from distributed import Client, Future, as_completed
@@ -41,7 +41,7 @@ class FanOut:
         self.deaths: Counter[Any] = Counter()
         self._numbers = itertools.count()
 
-    def run(self, function: Callable, jobs: Mapping[Any, tuple]) -> Iterator[tuple[Any, Outcome]]:
+    def run(self, function: Callable, jobs: Mapping[Any, tuple]) -> Generator[tuple[Any, Outcome], None, None]:
         """Do all jobs.
 
         Args:

@@ -53,8 +53,8 @@ def _trainings(argv: Sequence[str]) -> list[list[str]]:
         raise SettingsError("submit train: give dataset, configuration and fold(s) first: train 501 3d_fullres 0 1 2")
     dataset, configuration, *folds = positional
     tasks = []
-    for name, number in product(plans or [None], map(_fold, folds)):
-        own = [dataset, configuration, number, *([] if name is None else ["-p", name]), *flags]
+    for name, number in product([["-p", name] for name in plans] or [[]], map(_fold, folds)):
+        own = [dataset, configuration, number, *name, *flags]
         if train_arguments(own) is None:
             raise SettingsError(f"submit train: nnUNetv2_train does not know {' '.join(own)}")
         tasks.append(["train", *own, *([] if "--c" in flags else ["--c"])])

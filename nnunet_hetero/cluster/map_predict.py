@@ -51,12 +51,19 @@ def cluster_predictor(client: Client, device: str) -> type[HeteroModalPredictor]
             super().initialize_from_trained_model_folder(model_training_output_dir, folds, checkpoint_name)
             self.request = ModelRequest.of(self, model_training_output_dir, folds, checkpoint_name, device)
 
-        def predict_from_files(self, source: Any, outputs: Any, *arguments: Any, **keywords: Any) -> Any:
+        def predict_from_files(
+            self,
+            list_of_lists_or_source_folder: Any,
+            output_folder_or_list_of_truncated_output_files: Any,
+            *arguments: Any,
+            **keywords: Any,
+        ) -> Any:
             """See `HeteroModalPredictor`; before anything is written, the workers are looked at."""
-            with probe_in(outputs) as probe:
+            source, output = list_of_lists_or_source_folder, output_folder_or_list_of_truncated_output_files
+            with probe_in(output) as probe:
                 require_fit_workers(client, self.request.workplace((os.path.abspath(source),), probe))
             self.workplace = self.request.workplace()
-            return super().predict_from_files(source, outputs, *arguments, **keywords)
+            return super().predict_from_files(source, output, *arguments, **keywords)
 
         def predict_cases(
             self,

@@ -102,8 +102,7 @@ def require_fit_workers(client: Client, workplace: Workplace) -> None:
         client.wait_for_workers(1, timeout=SECONDS_TO_COME if client.cluster is None else None)
     except TimeoutError as error:
         raise SettingsError(
-            f"The scheduler {client.scheduler.address} has had no worker for {SECONDS_TO_COME} seconds. Start some: "
-            "dask worker ADDRESS"
+            f"The scheduler has had no worker for {SECONDS_TO_COME} seconds. Start some: dask worker ADDRESS"
         ) from error
     for address, found in client.run(workplace.problem, on_error="return").items():
         if isinstance(found, OSError):

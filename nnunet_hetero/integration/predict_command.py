@@ -131,8 +131,8 @@ def _predict_with_ours(
         result = original()
 
     failed: dict[str, str] = {}
-    for predictor in predictors:
-        failed.update(predictor.failed)
+    for used in predictors:
+        failed.update(used.failed)
     if options.view:
         failed |= _write_pages(rest, failed)
     if failed:
