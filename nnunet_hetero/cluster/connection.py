@@ -35,6 +35,7 @@ SECONDS_TO_REPLACE = 5
 
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # deaths are counted, and forgiven, by `FanOut`
+    "distributed.scheduler.worker-ttl": None,  # a worker that is busy is not lost; one that is dead hangs up
     "distributed.scheduler.worker-saturation": 1.0,  # a worker has what it works on, and no queue that dies with it
 }
 

@@ -39,6 +39,8 @@ def tasks_of(command: str, argv: Sequence[str], parts: int | None) -> list[list[
 def _predictions(argv: Sequence[str], parts: int) -> list[list[str]]:
     if flag_value(argv, "-num_parts") is not None or flag_value(argv, "-part_id") is not None:
         raise SettingsError("-num_parts and -part_id are set for each job. Leave them out, and give --parts.")
+    if flag_value(argv, "-npp") == flag_value(argv, "-nps") == "0":
+        raise SettingsError("With -npp 0 and -nps 0 nnU-Net does all parts in each job. Leave one of them out.")
     own = ["predict", *argv]
     if "--continue_prediction" not in argv and "--c" not in argv:
         own.append("--continue_prediction")

@@ -31,6 +31,7 @@ def test_predictions_are_parts_that_go_on():
         ("predict", ["-i", "IN"], None, "--parts"),
         ("train", ["501", "2d", "0"], 3, "--parts"),
         ("predict", ["-i", "IN", "-part_id", "1"], 3, "are set for each job"),
+        ("predict", ["-i", "IN", "-npp", "0", "-nps", "0"], 3, "nnU-Net does all parts in each job"),
         ("train", ["501", "2d"], None, "give dataset, configuration and fold"),
         ("train", ["501", "2d", "zero"], None, "'zero' is no fold"),
         ("train", ["501", "2d", "0", "--no_such_flag"], None, "does not know"),

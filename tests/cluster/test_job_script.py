@@ -128,8 +128,6 @@ def test_an_array_runs_and_a_warned_job_goes_on(nnunet_folders, tmp_path, monkey
         "0",
         "-npp",
         "0",
-        "-nps",
-        "0",
     ]
     resources = ["--scheduler", "slurm", "--gpus", "0", "--cpus", "1"]
     assert main(["submit", *resources, "--parts", "2", "predict", "-i", "images", "-o", "out", *flags]) == 0
