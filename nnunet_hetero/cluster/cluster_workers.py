@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,7 @@ class ClusterWorkers(Workers):
     """
 
     def __init__(self, client: Client, name: str):
-        super().__init__(0)
+        super().__init__(sys.maxsize // 4)  # as many as there are may wait
         self._client = client
         self._name = name
         self._submitted: deque[tuple[int, Any, Callable, tuple]] = deque()

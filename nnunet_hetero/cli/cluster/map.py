@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Client, Sequence[str]], int]]] = {
     "complete": ("a job for each case", mapped.complete),
     "evaluate": ("a job for each case, from all of its subsets", mapped.evaluate),
     "convert": ("a job for each case", mapped.convert),
+    "intake": ("a job for each case", mapped.intake),
     "train": ("a job for each training: several folds, or several plans (-p A B C)", mapped.train),
 }
 

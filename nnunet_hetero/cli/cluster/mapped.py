@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nnunet_hetero.cli.data import convert as convert_command
+from nnunet_hetero.cli.data import intake as intake_command
 from nnunet_hetero.cli.models import complete as complete_command
 from nnunet_hetero.cli.models import predict as predict_command
 from nnunet_hetero.cli.results import evaluate as evaluate_command
@@ -87,6 +88,25 @@ def convert(client: Client, argv: Sequence[str]) -> int:
         require_fit_workers(client, Workplace(versions(), (), folders, probe))
     with replaced_workers(lambda: ClusterWorkers(client, "convert")):
         return convert_command.run(argparse.Namespace(arguments=[*rest, *given]))
+
+
+def intake(client: Client, argv: Sequence[str]) -> int:
+    """``nnunet_hetero intake``, whose cases are made ready by workers."""
+    from nnunet_hetero.cluster.case_jobs import probe_in
+    from nnunet_hetero.cluster.cluster_workers import ClusterWorkers
+    from nnunet_hetero.cluster.workplace import Workplace, require_fit_workers, versions
+    from nnunet_hetero.intake.cohort.run import require_places
+    from nnunet_hetero.io.processes import replaced_workers
+
+    args = _parsed("intake", intake_command, argv)
+    args.i, args.o = args.i.absolute(), args.o.absolute()
+    if args.mask is not None and os.path.isfile(args.mask):
+        args.mask = os.path.abspath(args.mask)
+    require_places(args.i, args.o)
+    with probe_in(args.o) as probe:
+        require_fit_workers(client, Workplace(versions(), (), (str(args.i),), probe))
+    with replaced_workers(lambda: ClusterWorkers(client, "intake")):
+        return intake_command.run(args)
 
 
 def train(client: Client, argv: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.output.run_record import record_failure
+from nnunet_hetero.inference.output.run_record import record_failures
 from nnunet_hetero.intake.cohort.records import CASES, SERIES_NAME, case_record, settle, write_table
 from nnunet_hetero.intake.cohort.write_case import CaseJob, in_words, remove_case, write_case
 from nnunet_hetero.intake.finding import find_series
@@ -19,7 +19,7 @@ from nnunet_hetero.intake.series_table import read_series, write_series
 from nnunet_hetero.intake.target import Target
 from nnunet_hetero.io.atomic_files import alone_in, clear_drafts
 from nnunet_hetero.io.places import require_apart, require_no_model_or_data_set
-from nnunet_hetero.io.processes import Workers
+from nnunet_hetero.io.processes import Workers, new_workers
 from nnunet_hetero.io.provenance import Provenance
 
 STEP = "intake"
@@ -122,14 +122,14 @@ def require_places(folder: Path, out: Path) -> None:
 
 
 def _take_all(jobs: Sequence[CaseJob], result: Intake, num_processes: int) -> None:
-    with Workers(min(num_processes, len(jobs))) as workers:
+    with new_workers(min(num_processes, len(jobs))) as workers:
         for job in jobs:
             if not job.used and all(row.confidence == GIVEN for row in job.series):
                 remove_case(job.out, job.case, job.target)
-                record_failure(job.out, job.case, None)
+                record_failures(job.out, {job.case: None})
                 result.left_out.append(job.case)
             elif _is_done(job):
-                record_failure(job.out, job.case, None)
+                record_failures(job.out, {job.case: None})
                 result.done.append(job.case)
                 result.kept.append(job.case)
             else:
@@ -154,7 +154,7 @@ def _settle_oldest(workers: Workers, result: Intake, total: int) -> None:
         result.failed[job.case] = outcome.error
         remove_case(job.out, job.case, job.target)
         print(f"[{number}/{total}] Left out: {outcome.error}", flush=True)
-    record_failure(job.out, job.case, None if outcome.error is None else Failure(STEP, outcome.error))
+    record_failures(job.out, {job.case: None if outcome.error is None else Failure(STEP, outcome.error)})
 
 
 def _is_done(job: CaseJob) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.inference.output.run_record import FAILED_NAME, record_failure
+from nnunet_hetero.inference.output.run_record import FAILED_NAME, record_failures
 from nnunet_hetero.intake.cohort.records import CASES, INTAKE, INTAKE_NAME, CaseRecord, case_record
 from nnunet_hetero.intake.returning.one_case import ALL, REFERENCE, ReturnJob, Volumes, return_case
 from nnunet_hetero.intake.returning.results import find_results, other_label_maps
@@ -85,7 +85,7 @@ def return_cases(
         (back / FAILED_NAME).unlink(missing_ok=True)
         for case, reason in failed.items():
             print(f"Left out: {reason}", flush=True)
-            record_failure(back, case, Failure(STEP, reason))
+            record_failures(back, {case: Failure(STEP, reason)})
         _write_volumes(back / VOLUMES_NAME, volumes)
     return [job for job in jobs if job.case in volumes], failed
 
