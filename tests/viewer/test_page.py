@@ -149,6 +149,17 @@ class TestWhatIsShown:
         opened.settle()
         assert "0.69 nats" in opened.driver.find_element("id", "scale").text
 
+    def test_pictures_are_large_on_a_phone(self, browser, page):
+        before = browser.driver.get_window_size()
+        browser.driver.set_window_size(420, 900)
+        try:
+            browser.open(page)
+            height, width = browser.canvas().shape[:2]
+            assert height > 0.5 * browser.run("return innerHeight") and width > 0.9 * browser.run("return innerWidth")
+            assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+        finally:
+            browser.driver.set_window_size(before["width"], before["height"])
+
 
 class TestValues:
     def table(self, browser) -> dict[str, str]:

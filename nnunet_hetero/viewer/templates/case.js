@@ -19,7 +19,8 @@
   library.textContent = new TextDecoder().decode(await unpacked(bytesOf(byId("niivue").textContent), "gzip"));
   document.head.append(library);
   const viewer = new niivue.Niivue({
-    backColor: [0, 0, 0, 1], show3Dcrosshair: !FLAT, crosshairWidth: 0.25, crosshairColor: [0.8, 0.8, 0.8, 0.8],
+    backColor: [0, 0, 0, 1], show3Dcrosshair: !FLAT, crosshairWidth: 0.6, crosshairWidthUnit: "percent",
+    crosshairColor: [0.8, 0.8, 0.8, 0.8],
     isRadiologicalConvention: true, isNearestInterpolation: false, loadingText: "", logLevel: "error",
     isOrientationTextVisible: true, fontMinPx: 16, multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
     multiplanarLayout: niivue.MULTIPLANAR_TYPE.GRID,
