@@ -15,6 +15,9 @@ patients, 20 times). Printed, and written to OUT/table.md and OUT/summary.json, 
 * how many lie between the 2.5 and 97.5 percentiles of the draws;
 * rank correlation of disagreement and Dice, over all subsets, and the mean of those within each subset.
 
+With --cost N the same command predicts N training cases with the calibration and without, in turns, and prints the
+ratio of processor times, from reading the images to the written files.
+
 A run that was stopped continues: give the same command again.
 """
 
@@ -25,6 +28,7 @@ import math
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +36,7 @@ import numpy as np
 from head_to_head.data import CONFIGURATION, DATASET, FOLDERS, NAME
 from scipy.stats import spearmanr
 
+from nnunet_hetero.calibration.collect import RAW
 from nnunet_hetero.calibration.coverage import HeldOut, binomial_band, coverage, draws_coverage, held_out
 from nnunet_hetero.calibration.records import Row
 from nnunet_hetero.calibration.request import CalibrationRequest
@@ -40,6 +45,8 @@ from nnunet_hetero.errors import HeteroError, SettingsError
 from nnunet_hetero.evaluation.sweep.table import markdown_of
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.model.model_folder import checked_folds
+from nnunet_hetero.inference.options import PredictionOptions
+from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.atomic_files import replace_json, replace_text
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 
@@ -67,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--level", type=float, default=0.9)
     found.add_argument("--num_samples", type=int, default=SamplingOptions.num_samples)
     found.add_argument("--disable_tta", action="store_true")
+    found.add_argument("--cost", type=int, default=0, metavar="N", help="cases for the cost (none)")
     found.add_argument("--device", choices=("cpu", "cuda"))
     return found
 
@@ -91,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sampling=SamplingOptions(args.num_samples),
             )
         )
+        ratio = cost(args, folder.name) if args.cost else None
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -98,8 +107,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = markdown_of([HEADER, *lines], texts=1)
     replace_text(args.o / "table.md", text + "\n")
     replace_json(args.o / "summary.json", [dict(zip(_keys(), line, strict=True)) for line in lines])
+    if ratio is not None:
+        print(f"\nTime of a prediction with calibration, without = 1: {ratio:.3f}")
     print(f"\n{text}\n\nPage with pictures: {args.o / 'model' / folder.name / 'calibration' / 'report.html'}")
     return 1 if result.failed else 0
+
+
+def cost(args: argparse.Namespace, model: str) -> float:
+    """Processor time of a prediction with the calibration over that without, the median of three turns."""
+    options = PredictionOptions(sampling=SamplingOptions(args.num_samples))
+    predictor = HeteroModalPredictor.from_model_folder(
+        args.o / "model" / model, args.calibrate_folds, args.device, options=options, use_mirroring=not args.disable_tta
+    )
+    raw = Path(os.environ[RAW], predictor.plans_manager.dataset_name, "imagesTr")
+    cases = sorted({file.name.rsplit("_", 1)[0] for file in raw.glob(f"*{predictor.dataset_json['file_ending']}")})
+    files = [sorted(map(str, raw.glob(f"{case}_*"))) for case in cases[: args.cost]]
+    calibration, ratios = predictor.calibration, []
+    if predictor.model.calibration is None:
+        raise SettingsError(predictor.model.uncalibrated)
+    for turn in range(4):
+        seconds = {}
+        for name, kind in (("with", calibration), ("without", None)):
+            predictor.calibration = kind
+            outputs = [str(args.o / "cost" / f"{name}_{number}") for number in range(len(files))]
+            begin = time.process_time()
+            predictor.predict_from_files_sequential(files, outputs)
+            seconds[name] = time.process_time() - begin
+        if turn:  # the first one warms up
+            ratios.append(seconds["with"] / seconds["without"])
+    shutil.rmtree(args.o / "cost")
+    return float(np.median(ratios))
 
 
 def _keys() -> list[str]:
