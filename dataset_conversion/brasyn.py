@@ -25,6 +25,7 @@ from nnunet_hetero.dataset_conversion.writing.command import (
     run_conversion,
 )
 from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec
+from nnunet_hetero.dataset_conversion.writing.unlabelled import TEST_CASES
 
 
 def find_brasyn_cases(raw: str | Path) -> BratsCohort:
@@ -51,7 +52,7 @@ def _check(case: RawCase) -> RawCase:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``nnunet_hetero convert brasyn``."""
-    add_common_arguments(parser, "BraSyn", "raw BraSyn folder, as unpacked", unlabelled_to_test=True)
+    add_common_arguments(parser, "BraSyn", "raw BraSyn folder, as unpacked", unlabelled=TEST_CASES)
     add_labels_argument(parser)
 
 

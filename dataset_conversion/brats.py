@@ -22,6 +22,7 @@ from nnunet_hetero.dataset_conversion.writing.command import (
 from nnunet_hetero.dataset_conversion.writing.common import DEFAULT_PROCESSES, convert_cohort
 from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme, dataset_folder
 from nnunet_hetero.dataset_conversion.writing.summary import ConversionSummary
+from nnunet_hetero.dataset_conversion.writing.unlabelled import REFUSED
 
 # nnU-Net needs consecutive labels: enhancing tumour moves from 4 to 3, the others stay.
 LABEL_VALUES = {0: 0, 1: 1, 2: 2, 4: 3}
@@ -54,7 +55,7 @@ def convert_brats(
     dataset_id: int,
     name: str = DEFAULT_NAME,
     labels: bool = False,
-    unlabelled_to_test: bool = False,
+    unlabelled: str = REFUSED,
     processes: int = DEFAULT_PROCESSES,
     progress: bool = True,
 ) -> ConversionSummary:
@@ -65,7 +66,8 @@ def convert_brats(
         dataset_id: nnU-Net's number of the dataset, 1 to 999.
         name: What stands after ``DatasetXXX_``.
         labels: Whether to train on the labels themselves, not on the regions whole tumour, core and enhancing tumour.
-        unlabelled_to_test: Whether cases without segmentation go to imagesTs; otherwise they fail.
+        unlabelled: What becomes of cases without segmentation: ``refuse``, they fail; ``test``, they go to imagesTs;
+            ``train``, they are training cases with nnU-Net's ignore label everywhere.
         processes: Number of cases converted at a time.
         progress: Whether to show a progress bar on stderr.
 
@@ -78,7 +80,7 @@ def convert_brats(
     """
     cohort = find_brats2018_cases(raw)
     folder, spec = dataset_folder(dataset_id, name), _spec(cohort, labels)
-    return convert_cohort(folder, spec, cohort.cases, processes, unlabelled_to_test, progress)
+    return convert_cohort(folder, spec, cohort.cases, processes, unlabelled, progress)
 
 
 def _spec(cohort: BratsCohort, labels: bool) -> DatasetSpec:

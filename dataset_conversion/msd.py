@@ -25,6 +25,7 @@ from nnunet_hetero.dataset_conversion.writing.command import (
     run_conversion,
 )
 from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
+from nnunet_hetero.dataset_conversion.writing.unlabelled import TEST_CASES
 from nnunet_hetero.errors import DataError
 
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
@@ -142,7 +143,7 @@ def _stem(file: str | Path) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``nnunet_hetero convert msd``."""
-    add_common_arguments(parser, "MSDBrainTumour", f"folder {FOLDER}, as unpacked", unlabelled_to_test=True)
+    add_common_arguments(parser, "MSDBrainTumour", f"folder {FOLDER}, as unpacked", unlabelled=TEST_CASES)
     add_labels_argument(parser)
 
 

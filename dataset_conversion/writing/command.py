@@ -18,10 +18,11 @@ from .cases import RawCase
 from .common import DEFAULT_PROCESSES, convert_cohort
 from .dataset import DatasetSpec, dataset_folder
 from .summary import conversion_in_words, count, describe_failures
+from .unlabelled import CHOICES, REFUSED, TEST_CASES
 
 
 def add_common_arguments(
-    parser: argparse.ArgumentParser, default_name: str, input_help: str, unlabelled_to_test: bool = False
+    parser: argparse.ArgumentParser, default_name: str, input_help: str, unlabelled: str = REFUSED
 ) -> None:
     """Add the options that every converter has.
 
@@ -29,7 +30,7 @@ def add_common_arguments(
         parser: The converter's parser.
         default_name: What stands after ``DatasetXXX_`` if the user does not say.
         input_help: What ``-i`` is.
-        unlabelled_to_test: Whether cases without segmentation always go to imagesTs, without a flag.
+        unlabelled: What becomes of cases without segmentation if no flag says it, one of `CHOICES`.
     """
     parser.add_argument("-i", "--input", required=True, metavar="RAW", help=input_help)
     parser.add_argument(
@@ -44,15 +45,20 @@ def add_common_arguments(
     parser.add_argument(
         "--modalities", nargs="+", metavar="NAME", help="convert these modalities only, as channels in this order (all)"
     )
-    if unlabelled_to_test:
-        parser.set_defaults(unlabelled_to_test=True)
-    else:
-        parser.add_argument(
-            "--unlabelled-to-imagesTs",
-            dest="unlabelled_to_test",
-            action="store_true",
-            help="put cases without segmentation into imagesTs; otherwise they are reported as errors",
-        )
+    parser.add_argument(
+        "--unlabelled",
+        choices=CHOICES,
+        default=unlabelled,
+        help="cases without a segmentation: report them as errors, make them test cases (imagesTs), or training cases "
+        "that teach how images look (%(default)s)",
+    )
+    parser.add_argument(
+        "--unlabelled-to-imagesTs",
+        dest="unlabelled",
+        action="store_const",
+        const=TEST_CASES,
+        help=f"the same as --unlabelled {TEST_CASES}",
+    )
     parser.add_argument(
         "-np",
         dest="processes",
@@ -96,7 +102,7 @@ def run_conversion(
         shown = ", ".join(map(str, ignored[:3])) + (", ..." if len(ignored) > 3 else "")
         verb = "is" if len(ignored) == 1 else "are"
         print(f"warning: ignored {count(len(ignored), 'image')} that {verb} no modality of a case: {shown}")
-    summary = convert_cohort(folder, spec, cases, args.processes, args.unlabelled_to_test, dry_run=args.dry_run)
+    summary = convert_cohort(folder, spec, cases, args.processes, args.unlabelled, dry_run=args.dry_run)
     if args.dry_run:
         print("Dry run: all files were read and checked, nothing was written. The result would be")
     print(conversion_in_words(summary))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from .images import encode_nifti, read_image, write_atomically
 from .made_from import MadeFrom, change_since, made_from, read_record, record_file
 from .orientation import brought_to, orientations_of_raw_cases
 from .summary import SUMMARY_FILE, ConversionSummary, nowhere, summary_table
+from .unlabelled import REFUSED, REMEDY, TEST_CASES, ignore_value, with_ignore_label
 
 DEFAULT_PROCESSES = max(1, min(8, os.cpu_count() or 1))
 
@@ -58,7 +59,7 @@ def convert_cohort(
     spec: DatasetSpec,
     cases: Sequence[RawCase],
     processes: int = DEFAULT_PROCESSES,
-    unlabelled_to_test: bool = False,
+    unlabelled: str = REFUSED,
     progress: bool = True,
     dry_run: bool = False,
 ) -> ConversionSummary:
@@ -73,7 +74,8 @@ def convert_cohort(
         spec: The dataset to make.
         cases: What was found in the raw data.
         processes: Number of cases converted at a time.
-        unlabelled_to_test: Whether cases without segmentation go to imagesTs; otherwise they fail.
+        unlabelled: What becomes of cases without segmentation: ``refuse``, they fail; ``test``, they go to imagesTs;
+            ``train``, they are training cases with nnU-Net's ignore label everywhere.
         progress: Whether to show a progress bar on stderr.
         dry_run: Whether to read and check all, but write nothing.
 
@@ -88,6 +90,7 @@ def convert_cohort(
     if processes < 1:
         raise SettingsError(f"The number of processes is {processes}; it must be at least 1.")
     check_names(cases)
+    spec = with_ignore_label(spec, cases, unlabelled)
     cases = refuse_shared_files(cases, spec.channel_names)
     _refuse_own_files(folder, cases)
     check_folder(folder, spec, {case.name for case in cases})
@@ -95,7 +98,9 @@ def convert_cohort(
     to = most_common(orientations.values())
     jobs = []
     for case in cases:
-        test = case.test or (unlabelled_to_test and case.label is None)
+        test = case.test or (unlabelled == TEST_CASES and case.label is None)
+        refused = unlabelled == REFUSED and case.label is None and not test
+        case = replace(case, problem=case.problem or REMEDY) if refused else case
         jobs.append(_Job(case, spec, folder, test, dry_run, to, orientations.get(case.name, to) != to))
     # Problems of single cases are what to tell first; a dataset of test cases alone trains no model.
     if not any(case.problem for case in cases) and not all(job.test for job in jobs):
@@ -125,6 +130,8 @@ def convert_cohort(
                 summary.redone[name] = outcome.redone
             if outcome.made.notes:
                 summary.notes[name] = "; ".join(outcome.made.notes)
+            if outcome.case.label is None and not outcome.test:
+                summary.unlabelled.append(name)
             summary.records.append(_record(outcome.case, outcome.test, outcome.made.absent, spec.channel_names))
         if summary.training:
             summary.refusal = nowhere(spec.channel_names, [record.modalities for record in summary.records])
@@ -133,7 +140,7 @@ def convert_cohort(
         if not dry_run and not summary.refusal:
             write_atomically(folder / CASE_TABLE, write_case_table(summary.records))
             write_atomically(folder / SUMMARY_FILE, (summary_table(summary) + "\n").encode())
-            content = dataset_json(folder, spec, len(summary.training), summary.missing_modalities)
+            content = dataset_json(folder, spec, len(summary.training), summary.missing_modalities, summary.unlabelled)
             summary.dataset_json = finish(folder, content if summary.training else None)
         return summary
 
@@ -178,15 +185,13 @@ def convert_case(job: _Job) -> _Outcome:
     try:
         if case.problem is not None:
             raise DataError(case.problem)
-        if case.label is None and not job.test:
-            raise DataError("it has no segmentation. Add it, or pass --unlabelled-to-imagesTs to make it a test case.")
         now = made_from(case, job.spec, job.test, job.orientation if job.is_turned else None)
         earlier = read_record(folder, case.name)
         change = change_since(earlier, now, folder, targets)
         if earlier is not None and change is None:
             _remove(stale, job.dry_run)
             return _Outcome(case, job.test, made=earlier, reused=True)
-        loaded = _load_case(case, job.spec, job.orientation, encode=not job.dry_run)
+        loaded = _load_case(case, job.spec, job.test, job.orientation, encode=not job.dry_run)
     except DataError as error:
         # nnU-Net counts the files that it finds, so nothing of a refused case may stay behind.
         _remove([record_at, *targets, *stale], job.dry_run)
@@ -241,12 +246,13 @@ class _Loaded:
     notes: tuple[str, ...]  # what was doubtful, in words
 
 
-def _load_case(case: RawCase, spec: DatasetSpec, orientation: str | None, encode: bool) -> _Loaded:
+def _load_case(case: RawCase, spec: DatasetSpec, test: bool, orientation: str | None, encode: bool) -> _Loaded:
     """Read and check a case.
 
     Args:
         case: The raw case.
         spec: The dataset.
+        test: Whether it is a test case; another one without segmentation gets the ignore label.
         orientation: Which its files are to have; None leaves them as they are.
         encode: Whether to make the contents of its files.
 
@@ -282,6 +288,8 @@ def _load_case(case: RawCase, spec: DatasetSpec, orientation: str | None, encode
         values, found = _read_turned(case.label, orientation, notes)
         _require_same_grid(case.label, found, grid, first)
         label = _map_labels(values, spec.scheme, case.label, notes)
+    elif not test:
+        label = np.full(grid.shape, ignore_value(spec.scheme), np.uint8)
     contents: list[bytes] = []
     if encode:
         # All get the first one's affine: differences within the tolerance would fail nnU-Net's own, stricter check.

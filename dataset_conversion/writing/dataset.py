@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from nnunet_hetero.cases.raw_dataset import CASE_TABLE, DATASET_JSON, MOVED_TEST_CASES
+from nnunet_hetero.cases.raw_dataset import CASE_TABLE, DATASET_JSON, IGNORE, MOVED_TEST_CASES, UNLABELLED
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import WORK_NAME, clear_drafts, is_draft
 from nnunet_hetero.io.documents import Document
@@ -100,11 +100,16 @@ def dataset_folder(dataset_id: int, name: str, dry_run: bool = False) -> Path:
 
 
 def dataset_json(
-    folder: Path, spec: DatasetSpec, training_cases: int = 0, missing_modalities: dict[str, list[str]] | None = None
+    folder: Path,
+    spec: DatasetSpec,
+    training_cases: int = 0,
+    missing_modalities: dict[str, list[str]] | None = None,
+    unlabelled: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Make the content of nnU-Net's dataset.json, with entries of our own, which nnU-Net ignores.
 
-    Ours are ``missing_modalities``, ``label_mapping`` (raw label value → label value) and ``converted_by``.
+    Ours are ``missing_modalities``, ``unlabelled_cases``, ``label_mapping`` (raw label value → label value) and
+    ``converted_by``.
     """
     content: dict[str, Any] = {
         "channel_names": {str(index): name for index, name in enumerate(spec.channel_names)},
@@ -116,6 +121,7 @@ def dataset_json(
         "converted_by": "nnunet_hetero",
         "label_mapping": {str(raw): value for raw, value in spec.scheme.values.items()},
         "missing_modalities": missing_modalities or {},
+        **({UNLABELLED: list(unlabelled)} if unlabelled else {}),
     }
     if spec.scheme.regions_class_order is not None:
         content["regions_class_order"] = list(spec.scheme.regions_class_order)
@@ -159,6 +165,10 @@ def check_folder(folder: Path, spec: DatasetSpec, cases: Collection[str]) -> Non
 
 def _require_same_dataset(file: Path, expected: dict[str, Any], advice: str) -> None:
     found = Document(dict[str, Any], "the dataset.json of an earlier conversion", advice).read(file)
+    for content in (found, expected):
+        # Cases without a segmentation may come later; no other label changes with them.
+        if isinstance(content.get("labels"), dict):
+            content["labels"] = {name: value for name, value in content["labels"].items() if name != IGNORE}
     for key, value in expected.items():
         if key not in ("numTraining", "missing_modalities", "description") and found.get(key) != value:
             raise DataError(

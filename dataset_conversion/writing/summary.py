@@ -30,6 +30,7 @@ class ConversionSummary:
         failures: Case → why it was not converted.
         orientation: That of all files of the dataset; None if it is not known.
         raw_orientations: Case → that of its raw images.
+        unlabelled: Training cases without a segmentation.
         refusal: Why the dataset as a whole cannot be used; empty if it can.
         dataset_json: The file written last; None when it was not written.
     """
@@ -43,6 +44,7 @@ class ConversionSummary:
     failures: dict[str, str] = field(default_factory=dict)
     orientation: str | None = None
     raw_orientations: dict[str, str] = field(default_factory=dict)
+    unlabelled: list[str] = field(default_factory=list)
     refusal: str = ""
     dataset_json: Path | None = None
 
@@ -170,6 +172,8 @@ def count(number: int, noun: str) -> str:
 def conversion_in_words(summary: ConversionSummary) -> str:
     """Say what a conversion did, for the terminal; failures are said by `describe_failures`."""
     lines = [f"{summary.folder}: {count(len(summary.training), 'training case')}"]
+    if summary.unlabelled:
+        lines[0] += f" ({len(summary.unlabelled)} of them without a segmentation)"
     if summary.test:
         lines[0] += f", {count(len(summary.test), 'test case')}"
     if summary.reused:

@@ -17,6 +17,12 @@ MOVED_TEST_CASES = "moved_test_cases.json"
 ABSENT = "absent modality"
 """The header's description of an all-zero volume that stands for an absent modality."""
 
+IGNORE = "ignore"
+"""nnU-Net's name of the label whose voxels say nothing, in dataset.json."""
+
+UNLABELLED = "unlabelled_cases"
+"""Entry of dataset.json: the training cases without a segmentation, whose label map is the ignore label."""
+
 RARE = 5
 """A modality that fewer training cases have is pointed out: nnU-Net makes five folds, and some fold would train or
 validate without it."""

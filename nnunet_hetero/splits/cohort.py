@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from nnunet_hetero.cases.find import Case, find_cases
 from nnunet_hetero.cases.image_values import absence
+from nnunet_hetero.cases.label_maps.unlabelled import unlabelled_cases
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE, read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.tables import read_table
@@ -31,6 +32,7 @@ class CohortCase:
         site: Where it was scanned, or "" if unknown.
         grade: Of the tumour, or "" if unknown.
         missing: Names of the modalities that it lacks.
+        labelled: Whether it has a segmentation; without one it is for training alone.
     """
 
     name: str
@@ -38,10 +40,12 @@ class CohortCase:
     site: str = ""
     grade: str = ""
     missing: tuple[str, ...] = ()
+    labelled: bool = True
 
     def attributes(self) -> list[str]:
         """What folds are balanced by, e.g. ``site CBICA``, ``grade HGG``, and ``without T2`` or ``complete``."""
         known = [f"{what} {value}" for what, value in (("site", self.site), ("grade", self.grade)) if value]
+        known += ["unlabelled"] if not self.labelled else []
         return known + ([f"without {name}" for name in self.missing] or ["complete"])
 
 
@@ -88,12 +92,15 @@ def read_cohort(
             )
     pattern = _compiled(patient_pattern or DEFAULT_PATIENT)
     from_names = patient_pattern is not None and table is None
+    unlabelled = unlabelled_cases(raw, dataset_json, [case.name for case in cases])
     found = []
     for case in cases:
         row = rows.get(case.name, {})
         patient = _listed_patient("" if from_names else row.get("patient", ""), case.name, pattern)
         gaps = tuple(missing.get(case.name, ()))
-        found.append(CohortCase(case.name, patient, row.get("site", ""), row.get("grade", ""), gaps))
+        found.append(
+            CohortCase(case.name, patient, row.get("site", ""), row.get("grade", ""), gaps, case.name not in unlabelled)
+        )
     return found
 
 

@@ -114,10 +114,19 @@ def plan_splits(raw: Path, preprocessed: Path, options: SplitOptions, overwrite:
     everyone = read_cohort(raw, options.table, options.patient_pattern, aside)
     if not options.grouped:
         everyone = [replace(case, patient=case.name) for case in everyone]
-    cohort = [case for case in everyone if case.name not in aside]
+    cohort = [case for case in everyone if case.name not in aside and case.labelled]
+    unlabelled = [case for case in everyone if case.name not in aside and not case.labelled]
+    if not cohort:
+        raise DataError(f"No case of {raw.name} has a segmentation, so there is nothing to validate on. Add some.")
     _require_other_patients(everyone, aside)
 
     folds, notes, origin = _divide(cohort, options)
+    if unlabelled:
+        folds = [_with_unlabelled(fold, unlabelled, everyone) for fold in folds]
+        notes.append(
+            f"{len(unlabelled)} case(s) have no segmentation: they are in the training of every fold, unless a scan of "
+            "their patient is in its validation or test."
+        )
     shared = all(fold.test == folds[0].test for fold in folds)
     to_move = folds[0].test if shared and not options.keep_test else []
     if to_move and (preprocessed / _PLANNED).is_file():
@@ -179,6 +188,14 @@ def _divide(cohort: list[CohortCase], options: SplitOptions) -> tuple[list[Fold]
             if names:
                 notes.append(f"fold {number}, {file}: {len(names)} {what}: {', '.join(names)}")
     return folds, notes, {"scheme": "import", "tables": [file.name for file in options.tables]}
+
+
+def _with_unlabelled(fold: Fold, unlabelled: Sequence[CohortCase], everyone: Sequence[CohortCase]) -> Fold:
+    """A fold that also trains on cases without a segmentation, of patients whom it does not hold out."""
+    held_out = {*fold.val, *fold.test}
+    patients = {case.patient for case in everyone if case.name in held_out}
+    more = [case.name for case in unlabelled if case.patient not in patients]
+    return Fold(sorted([*fold.train, *more]), fold.val, fold.test)
 
 
 def _require_other_patients(cohort: Sequence[CohortCase], aside: Sequence[str]) -> None:

@@ -53,4 +53,6 @@ def _count(cases: Iterable[CohortCase]) -> Counter[str]:
 
 
 def _order(kind: str) -> tuple[int, str]:
-    return ["cases", "patients", "site", "grade", "complete", "without"].index(kind.split(" ", 1)[0]), kind
+    return ["cases", "patients", "site", "grade", "unlabelled", "complete", "without"].index(
+        kind.split(" ", 1)[0]
+    ), kind

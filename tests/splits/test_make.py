@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,30 @@ class TestFolds:
             "1",
             *("01"[CASES[7] in f["train"]] + "/" + "01"[CASES[7] in f["val"]] for f in folds),
         ]
+
+    def test_cases_without_a_segmentation_are_for_training_alone(self, write_dataset, raw, preprocessed, capsys):
+        write_dataset(CASES, GAPS, ROWS)
+        content = json.loads((raw / "dataset.json").read_text())
+        content["labels"]["ignore"] = 2
+        content["unlabelled_cases"] = [CASES[0], CASES[5]]
+        (raw / "dataset.json").write_text(json.dumps(content))
+        assert split() == 0
+        folds, _ = written(preprocessed)
+        patient = {row[0]: row[1] for row in ROWS[1:]}
+        for fold in folds:
+            held_out = {patient[case] for case in fold["val"]}
+            for case in content["unlabelled_cases"]:
+                assert case not in fold["val"] and (case in fold["train"]) == (patient[case] not in held_out)
+        assert sorted(case for fold in folds for case in fold["val"]) == sorted(set(CASES) - {CASES[0], CASES[5]})
+        assert "2 case(s) have no segmentation" in capsys.readouterr().out
+
+    def test_without_any_segmentation(self, write_dataset, raw, preprocessed, capsys):
+        write_dataset(CASES)
+        content = json.loads((raw / "dataset.json").read_text())
+        content |= {"labels": {"background": 0, "tumor": 1, "ignore": 2}, "unlabelled_cases": CASES}
+        (raw / "dataset.json").write_text(json.dumps(content))
+        assert split() == 1
+        assert "No case of" in capsys.readouterr().err and not preprocessed.exists()
 
     def test_nnunet_trains_on_them(self, write_dataset, preprocessed):
         write_dataset(CASES)

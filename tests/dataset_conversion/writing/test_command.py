@@ -39,7 +39,7 @@ def test_flags_and_their_defaults():
     parser = argparse.ArgumentParser()
     add_common_arguments(parser, "Cohort", "the raw data")
     args = parser.parse_args(["-i", "RAW", "-d", "7"])
-    assert (args.name, args.dataset_id, args.dry_run, args.unlabelled_to_test) == ("Cohort", 7, False, False)
+    assert (args.name, args.dataset_id, args.dry_run, args.unlabelled) == ("Cohort", 7, False, "refuse")
     parser = argparse.ArgumentParser()
-    add_common_arguments(parser, "Cohort", "the raw data", unlabelled_to_test=True)
-    assert parser.parse_args(["-i", "RAW", "-d", "7"]).unlabelled_to_test
+    add_common_arguments(parser, "Cohort", "the raw data", unlabelled="test")
+    assert parser.parse_args(["-i", "RAW", "-d", "7"]).unlabelled == "test"

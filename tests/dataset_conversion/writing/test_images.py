@@ -120,7 +120,7 @@ DAMAGES = {
         r"_seg\.nii\.gz has the labels 0, 1, 2, 3, 4; expected only 0, 1, 2, 4",
     ),
     "fraction as label": (_change("seg", _with_voxel(0.5, np.float32)), r"_seg\.nii\.gz has the labels 0, 0\.5, 1"),
-    "no segmentation": (_remove("seg"), r"has no segmentation.*--unlabelled-to-imagesTs"),
+    "no segmentation": (_remove("seg"), r"has no segmentation.*--unlabelled train"),
     "only a segmentation": (_remove("t1", "t1ce", "t2", "flair"), r"it has no image file"),
     "two files": (
         lambda c: nibabel.save(nibabel.load(_file(c, "t1ce")), c / f"{c.name}_t1ce.nii"),

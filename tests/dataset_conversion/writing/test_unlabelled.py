@@ -1,0 +1,83 @@
+"""Cases without a segmentation: refused with both remedies, or training cases that say nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nnunet_hetero.dataset_conversion import brats
+from nnunet_hetero.dataset_conversion.writing.images import read_image
+
+SITES = ("HGG/Brats18_CBICA_AQN_1", "HGG/Brats18_TCIA01_131_1", "LGG/Brats18_2013_0_1")
+NAME = "Brats18_2013_0_1"
+
+
+def _convert(raw, *arguments):
+    return brats.main(["-i", str(raw), "-d", "501", "-np", "1", *arguments])
+
+
+@pytest.fixture
+def raw(tmp_path, write_case) -> Path:
+    """Three cases, the last without T1c and without segmentation."""
+    for index, folder in enumerate(SITES, start=1):
+        write_case(tmp_path / "raw" / folder, index, without=("", "", "t1ce,seg")[index - 1].split(","))
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def dataset(nnunet_raw) -> Path:
+    return nnunet_raw / "Dataset501_BraTS"
+
+
+def test_refused_with_both_remedies(raw, dataset, capsys):
+    assert _convert(raw) == 1
+    error = capsys.readouterr().err
+    assert NAME in error and "'--unlabelled train'" in error and "'--unlabelled test'" in error
+    assert "ignore" not in json.loads((dataset / "dataset.json").read_text())["labels"]
+
+
+@pytest.mark.parametrize("flags", [["--unlabelled", "test"], ["--unlabelled-to-imagesTs"]])
+def test_as_test_cases(raw, dataset, flags):
+    assert _convert(raw, *flags) == 0
+    assert (dataset / "imagesTs" / f"{NAME}_0000.nii.gz").is_file()
+    content = json.loads((dataset / "dataset.json").read_text())
+    assert "ignore" not in content["labels"] and "unlabelled_cases" not in content
+
+
+class TestTraining:
+    def test_the_label_map_is_the_ignore_label(self, raw, dataset, capsys):
+        assert _convert(raw, "--unlabelled", "train") == 0
+        assert "3 training cases (1 of them without a segmentation)" in capsys.readouterr().out
+        content = json.loads((dataset / "dataset.json").read_text())
+        assert content["labels"]["ignore"] == 4 and content["unlabelled_cases"] == [NAME]
+        assert content["missing_modalities"] == {NAME: ["T1c"]}
+        values, grid = read_image(dataset / "labelsTr" / f"{NAME}.nii.gz")
+        image, other = read_image(dataset / "imagesTr" / f"{NAME}_0000.nii.gz")
+        assert (values == 4).all() and values.shape == image.shape
+        assert grid.difference(other, "image") is None
+        labelled, _ = read_image(dataset / "labelsTr" / "Brats18_CBICA_AQN_1.nii.gz")
+        assert not (labelled == 4).any()
+
+    def test_without_such_cases_nothing_changes(self, raw, dataset):
+        (raw / SITES[2] / f"{NAME}_t1.nii.gz").parent.rename(raw.parent / "elsewhere")
+        assert _convert(raw, "--unlabelled", "train") == 0
+        content = json.loads((dataset / "dataset.json").read_text())
+        assert "ignore" not in content["labels"] and "unlabelled_cases" not in content
+
+    def test_a_second_run_keeps_what_is_there(self, raw, dataset, capsys):
+        assert _convert(raw) == 1  # without the flag first
+        assert _convert(raw, "--unlabelled", "train") == 0
+        capsys.readouterr()
+        assert _convert(raw, "--unlabelled", "train") == 0
+        assert "(3 of them from an earlier run)" in capsys.readouterr().out
+
+    def test_one_that_gets_its_segmentation_is_made_anew(self, raw, dataset, write_case, capsys):
+        assert _convert(raw, "--unlabelled", "train") == 0
+        write_case(raw / SITES[2], 3, without=["t1ce"])
+        assert _convert(raw, "--unlabelled", "train") == 0
+        content = json.loads((dataset / "dataset.json").read_text())
+        assert "unlabelled_cases" not in content and "ignore" not in content["labels"]
+        values, _ = read_image(dataset / "labelsTr" / f"{NAME}.nii.gz")
+        assert values.max() < 4
