@@ -101,7 +101,7 @@ class MVAESamplingTrainer(HeteroModalVAETrainer):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean over the subsets of the losses of `HeteroModalVAETrainer`."""
         with self.autocast():
-            outputs = self.network(data, drawn, full=True)
+            outputs = self.network(self.seen_in_training(data, drawn), drawn, full=True)
         found = [self.loss_of(output, data, target, present) for output in outputs]
         optimised = torch.stack([loss for loss, _ in found]).mean()
         means = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -14,8 +15,12 @@ from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.network.variational import HeteroModalOutput
+from nnunet_hetero.training.data.blocks import visible_blocks
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 from nnunet_hetero.training.optimization.losses import foreground, masked_l2
+
+HIDDEN = 0.5, 0.75
+"""Least and most of an image's blocks that are hidden while images are completed first."""
 
 
 class HeteroModalVAETrainer(HeteroTrainer):
@@ -26,6 +31,7 @@ class HeteroModalVAETrainer(HeteroTrainer):
     """
 
     network_class: type[HeteroNetwork] = HeteroModalVAE
+    learns_from_unlabelled = True
     scores_foreground = True
     """Whether images are scored where the case has any signal, or everywhere."""
 
@@ -53,8 +59,26 @@ class HeteroModalVAETrainer(HeteroTrainer):
             ``total``, the paper's weighted sum.
         """
         with self.autocast():
-            output = self.network(data, drawn, full=True)
+            output = self.network(self.seen_in_training(data, drawn), drawn, full=True)
         return self.loss_of(output, data, target, present)
+
+    @property
+    def completing(self) -> bool:
+        """Whether this epoch completes images and segments nothing, see the setting ``completion_first``."""
+        return self.current_epoch < math.floor(self.hetero.completion_first * self.num_epochs)
+
+    def seen_in_training(self, data: Tensor, drawn: Tensor) -> Tensor:
+        """The images as they enter the network: in an epoch that completes, with blocks hidden.
+
+        Args:
+            data: Images, ``(B, M, *spatial)``.
+            drawn: What each sample is seen through, ``(B, M)`` bool, or ``(N, B, M)``.
+        """
+        if not self.completing:
+            return data
+        shown = (drawn if drawn.ndim == 2 else drawn.any(dim=0)).to(data.device)
+        hidden = torch.empty(shown.shape, device=data.device).uniform_(*HIDDEN)
+        return data * visible_blocks(data, shown, hidden)
 
     def loss_of(
         self, output: HeteroModalOutput, data: Tensor, target: Tensor | list[Tensor], present: Tensor
@@ -62,6 +86,8 @@ class HeteroModalVAETrainer(HeteroTrainer):
         """The loss of what the network makes of a batch; see `losses`."""
         with self.autocast():
             segmentation = self.loss(output.segmentation, target)
+        if self.completing:
+            segmentation = 0.0 * segmentation
         optimised = total = segmentation + self.hetero.kl_weight * output.kl
         reconstruction = torch.zeros(())
         if output.completion is not None:

@@ -137,6 +137,7 @@ class PreparedDataset(nnUNetBaseDataset):
     Attributes:
         constant: Of the cases that were loaded so far, the channels whose images were constant, but not zero. They are
             absent, as in prediction.
+        locations: By case, what takes the place of nnU-Net's ``class_locations``, around which patches are taken.
     """
 
     def __init__(self, dataset: nnUNetBaseDataset, rules: InputRules):
@@ -146,6 +147,7 @@ class PreparedDataset(nnUNetBaseDataset):
         self.folder_with_segs_from_previous_stage = dataset.folder_with_segs_from_previous_stage
         self.identifiers = dataset.identifiers
         self.constant: dict[str, tuple[int, ...]] = {}
+        self.locations: Mapping[str, dict[Any, Any]] = {}
         self._absent: dict[str, tuple[int, ...]] = {}
 
     def load_case(self, identifier: str) -> tuple:
@@ -166,6 +168,8 @@ class PreparedDataset(nnUNetBaseDataset):
         absent, landmarks = self._absent[identifier], self.rules.landmarks.get(identifier, {})
         if absent or landmarks:
             images = PreparedImages(images, segmentation, self.rules, absent, landmarks)
+        if identifier in self.locations:
+            properties = {**properties, "class_locations": self.locations[identifier]}
         return images, segmentation, previous, properties
 
     def save_case(self, *arguments, **keywords) -> None:

@@ -11,14 +11,15 @@ from torch.nn import functional
 
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.network.published.masked import MaskedUNet
+from nnunet_hetero.training.data.blocks import visible_blocks
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 from nnunet_hetero.training.optimization.losses import masked_l2
 
 PRETRAINING = 0.3
 """Share of the epochs that reconstruct. The paper has two thirds of 900 epochs, too many for short trainings."""
 
-BLOCK, HIDDEN = 16, 0.875
-"""Edge of a block in voxels, and the share of the blocks of a drawn modality that are hidden."""
+HIDDEN = 0.875
+"""Share of the blocks of a drawn modality that are hidden."""
 
 SUBSTITUTE_WEIGHT = 0.005
 """Of the learned image's mean square."""
@@ -61,7 +62,7 @@ class M3AETrainer(HeteroTrainer):
         return total, {**terms, "reconstruction": torch.zeros_like(segmentation)}
 
     def _reconstruct(self, data: Tensor, present: Tensor, drawn: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        visible = visible_blocks(data, drawn.to(data.device))
+        visible = visible_blocks(data, drawn.to(data.device), HIDDEN)
         with self.autocast():
             images = self.network(data, visible=visible)
         reconstruction = masked_l2(images, data, present)
@@ -70,24 +71,3 @@ class M3AETrainer(HeteroTrainer):
         nothing = torch.zeros_like(reconstruction)
         terms = {"loss": nothing, "total": total, "distillation": nothing, "reconstruction": reconstruction}
         return total, terms
-
-
-def visible_blocks(images: Tensor, drawn: Tensor) -> Tensor:
-    """What of each image is seen: of a drawn modality a few blocks, drawn at random; of the others nothing.
-
-    Args:
-        images: ``(B, M, *spatial)``, for their size and device.
-        drawn: ``(B, M)`` bool on that device.
-
-    Returns:
-        ``(B, M, *spatial)`` bool.
-    """
-    spatial = images.shape[2:]
-    # At least four blocks along an axis, so that small patches have some to see.
-    edges = [max(1, min(BLOCK, size // 4)) for size in spatial]
-    counts = [-(-size // edge) for size, edge in zip(spatial, edges, strict=True)]
-    visible = torch.rand(*drawn.shape, *counts, device=images.device) >= HIDDEN
-    for axis, edge in enumerate(edges, start=2):
-        visible = visible.repeat_interleave(edge, dim=axis)
-    inside = (slice(None), slice(None), *map(slice, spatial))
-    return visible[inside] & drawn.view(*drawn.shape, *[1] * len(spatial))

@@ -35,9 +35,10 @@ class TestSaysNothing:
         assert not says_nothing(np.full((4, 4, 4), -1), IGNORE)
 
 
-class TestCases:
-    CONTENT = {"labels": {"background": 0, "tumor": 1, "ignore": IGNORE}, "file_ending": ".nii.gz"}
+CONTENT = {"labels": {"background": 0, "tumor": 1, "ignore": IGNORE}, "file_ending": ".nii.gz"}
 
+
+class TestCases:
     @pytest.fixture
     def folder(self, tmp_path):
         (tmp_path / "labelsTr").mkdir()
@@ -47,16 +48,16 @@ class TestCases:
         return tmp_path
 
     def test_label_maps_are_read_where_nobody_wrote_it_down(self, folder):
-        assert unlabelled_cases(folder, self.CONTENT, ["a", "b", "c", "d"]) == {"a"}
+        assert unlabelled_cases(folder, CONTENT, ["a", "b", "c", "d"]) == {"a"}
 
     def test_what_a_converter_wrote_down_is_taken(self, tmp_path):
-        content = {**self.CONTENT, "unlabelled_cases": ["b", "z"]}
+        content = {**CONTENT, "unlabelled_cases": ["b", "z"]}
         assert unlabelled_cases(tmp_path, content, ["a", "b"]) == {"b"}
 
     def test_without_an_ignore_label_nothing_is_read(self, tmp_path):
-        assert not unlabelled_cases(tmp_path, {**self.CONTENT, "labels": {"background": 0}}, ["a"])
+        assert not unlabelled_cases(tmp_path, {**CONTENT, "labels": {"background": 0}}, ["a"])
 
     def test_label_maps_that_dataset_json_lists(self, tmp_path):
-        content = {**self.CONTENT, "dataset": {"a": {"label": "elsewhere/x.nii.gz"}}}
+        content = {**CONTENT, "dataset": {"a": {"label": "elsewhere/x.nii.gz"}}}
         assert label_file(tmp_path, content, "a") == tmp_path / "elsewhere" / "x.nii.gz"
         assert label_file(tmp_path, content, "b") == tmp_path / "labelsTr" / "b.nii.gz"

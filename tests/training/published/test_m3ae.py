@@ -11,7 +11,7 @@ from nnunetv2.utilities.helpers import dummy_context
 
 from nnunet_hetero.network.published.filter_scaling import Seen
 from nnunet_hetero.training.optimization.losses import masked_l2
-from nnunet_hetero.training.published.m3ae import M3AETrainer, visible_blocks
+from nnunet_hetero.training.published.m3ae import M3AETrainer
 
 SUBSTITUTE = torch.full((1, 4, 8, 8, 8), 2.0)
 
@@ -50,18 +50,3 @@ def test_the_objective_after_it():
     total, terms = M3AETrainer.losses(found, None, torch.tensor(2.0), None, None)
     assert terms["loss"] == 4 and terms["distillation"] == 4
     assert total.item() == pytest.approx(4.4)
-
-
-class TestBlocks:
-    def test_one_eighth_of_what_is_shown(self):
-        torch.manual_seed(0)
-        images = torch.zeros(2, 4, 64, 64, 64)
-        seen = visible_blocks(images, masks((0, 1, 2, 3), (1, 2)))
-        assert seen.shape == images.shape and not seen[1, [0, 3]].any()
-        assert seen[0].float().mean().item() == pytest.approx(0.125, abs=0.05)
-        blocks = seen[0, 0].unfold(0, 16, 16).unfold(1, 16, 16).unfold(2, 16, 16).flatten(3)
-        assert (blocks.all(dim=3) | ~blocks.any(dim=3)).all()  # whole blocks
-
-    @pytest.mark.parametrize("spatial", [(8, 9, 10), (20, 3), (1, 1, 1)])
-    def test_sizes_that_blocks_do_not_divide(self, spatial):
-        assert visible_blocks(torch.zeros(1, 2, *spatial), masks((0, 1), modalities=2)).shape == (1, 2, *spatial)

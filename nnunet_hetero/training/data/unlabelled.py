@@ -1,0 +1,157 @@
+"""Training cases without a segmentation: they teach how images look, and nothing of what is to be segmented.
+
+Their label map is nnU-Net's ignore label. nnU-Net by itself would take patches of them where its preprocessing has
+marked the outside of the images, and count that outside as background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from nnunet_hetero.cases.label_maps.unlabelled import says_nothing
+from nnunet_hetero.errors import DataError
+from nnunet_hetero.nnunet.protocols import LogOfFold
+
+PLACES = 10_000
+"""Voxels of a case that patches are taken around, as many as nnU-Net keeps of a label."""
+
+Locations = dict[Any, Any]
+"""nnU-Net's ``class_locations``: by label, or by a tuple of labels, voxels ``(n, 1 + axes)``."""
+
+
+class LossOfLabelled(nn.Module):
+    """A loss of those samples of a batch that have a segmentation.
+
+    Args:
+        loss: Of outputs and targets, or of lists of them, a level each.
+
+    Attributes:
+        rows: The samples that count; None for all.
+    """
+
+    def __init__(self, loss: nn.Module):
+        super().__init__()
+        self.loss = loss
+        self.rows: list[int] | None = None
+
+    def forward(self, output: Any, target: Any) -> Tensor:
+        """The loss; 0 if no sample counts, with a gradient of 0 for every output."""
+        if self.rows is None:
+            return self.loss(output, target)
+        levels = output if isinstance(output, list) else [output]
+        if not self.rows:
+            return sum((0.0 * level.sum() for level in levels[1:]), 0.0 * levels[0].sum())
+        if len(self.rows) == len(levels[0]):
+            return self.loss(output, target)
+        if isinstance(output, list):
+            return self.loss([level[self.rows] for level in output], [level[self.rows] for level in target])
+        return self.loss(output[self.rows], target[self.rows])
+
+
+def find_unlabelled(dataset: nnUNetBaseDataset, label_manager: Any, progress: bool = False) -> dict[str, Locations]:
+    """The cases of a preprocessed dataset without a segmentation, with the places that patches are to be taken around.
+
+    Args:
+        dataset: nnU-Net's.
+        label_manager: nnU-Net's.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        By case what takes the place of its ``class_locations``; empty if the data set has no ignore label.
+    """
+    if not label_manager.has_ignore_label:
+        return {}
+    annotated = (-1, *label_manager.all_labels)
+    found = {}
+    for case in tqdm(dataset.identifiers, "Cases without a segmentation", disable=not progress):
+        _, segmentation, _, properties = dataset.load_case(case)
+        locations = properties["class_locations"]
+        if any(len(places) for label, places in locations.items() if label != annotated):
+            continue
+        values = np.asarray(segmentation[0])
+        if says_nothing(values, label_manager.ignore_label):
+            places = np.argwhere(values[None] == label_manager.ignore_label)
+            # Evenly through the case: argwhere goes along the axes.
+            found[case] = {**{label: [] for label in locations}, annotated: places[:: -(-len(places) // PLACES)]}
+    return found
+
+
+def arrange_unlabelled(
+    trainer: LogOfFold,
+    label_manager: Any,
+    training: nnUNetBaseDataset,
+    validation: nnUNetBaseDataset,
+    learns: bool,
+    progress: bool = False,
+) -> dict[str, Locations]:
+    """Find the cases without a segmentation; leave them out, unless the trainer learns from them.
+
+    Args:
+        trainer: Whose log and fold.
+        label_manager: nnU-Net's.
+        training: The cases to train on; its ``identifiers`` are changed.
+        validation: The others; of fold ``all``, the same, and its ``identifiers`` are changed too.
+        learns: Whether the trainer learns from them.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        Those that are trained on, as of `find_unlabelled`.
+
+    Raises:
+        DataError: If one is a validation case, or no training case has a segmentation.
+    """
+    found = find_unlabelled(training, label_manager, progress)
+    held_out = find_unlabelled(validation, label_manager)
+    if held_out and trainer.fold != "all":
+        some = ", ".join(f"'{case}'" for case in sorted(held_out)[:5])
+        raise DataError(
+            f"Fold {trainer.fold}: {len(held_out)} validation case(s) have no segmentation ({some}), so there is "
+            "nothing to validate on. Make splits that keep them in the training: nnunet_hetero splits -d ID --overwrite"
+        )
+    validation.identifiers = [case for case in validation.identifiers if case not in held_out]
+    if not found:
+        return {}
+    labelled = [case for case in training.identifiers if case not in found]
+    if not labelled:
+        raise DataError(f"Fold {trainer.fold}: no training case has a segmentation. Add some that have one.")
+    number = f"{len(found)} of {len(training.identifiers)} training cases have no segmentation"
+    if learns:
+        trainer.print_to_log_file(f"{number}: they count for images alone.")
+        return found
+    trainer.print_to_log_file(f"{number}: left out, since this trainer learns from segmentations alone.")
+    training.identifiers = labelled
+    return {}
+
+
+def with_share(
+    cases: Sequence[str], unlabelled: Collection[str], probabilities: Sequence[float] | None, share: float | None
+) -> Sequence[float] | None:
+    """Probability of each case, so that a sample is one without a segmentation as often as asked for.
+
+    Args:
+        cases: In the order of the result.
+        unlabelled: Those without a segmentation.
+        probabilities: What they are without that; None for all alike.
+        share: How often, above 0 and below 1; None leaves the probabilities as they are.
+
+    Examples:
+        >>> with_share(["a", "b", "c"], {"c"}, None, 0.5)
+        [0.25, 0.25, 0.5]
+    """
+    if share is None or not unlabelled:
+        return probabilities
+    before = np.ones(len(cases)) if probabilities is None else np.asarray(probabilities, float)
+    without = np.array([case in unlabelled for case in cases])
+    result = np.where(without, share * before / before[without].sum(), (1 - share) * before / before[~without].sum())
+    return result.tolist()
+
+
+def labelled_rows(cases: Sequence[str], unlabelled: Mapping[str, Locations]) -> list[int] | None:
+    """Which samples of a batch have a segmentation; None for all."""
+    return [row for row, case in enumerate(cases) if case not in unlabelled] if unlabelled else None
