@@ -33,6 +33,13 @@ from nnunet_hetero.training.data.inputs import PreparedDatasets
 from nnunet_hetero.training.data.landmarks import input_rules
 from nnunet_hetero.training.data.orientation import settled_orientation
 from nnunet_hetero.training.data.training_cases import Cohort, read_training_cohort
+from nnunet_hetero.training.data.unlabelled import (
+    Locations,
+    LossOfLabelled,
+    arrange_unlabelled,
+    labelled_rows,
+    with_share,
+)
 from nnunet_hetero.training.dead_ends import look_ahead
 from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 from nnunet_hetero.training.optimization.schedule import StepDecay
@@ -65,12 +72,15 @@ class HeteroTrainer(ContinuableTrainer):
         any_patch_size: Whether the network takes patches that the plan's strides do not divide.
         deeply_supervised: Whether the network segments at every level in training.
         one_subset: Whether the trainer is for one fixed subset, that of the setting ``subset``.
+        learns_from_unlabelled: Whether cases without a segmentation are trained on; else they are left out.
     """
 
     network_class: type[HeteroNetwork]
     any_patch_size = False
     deeply_supervised = True
     one_subset = False
+    learns_from_unlabelled = False
+    loss: Any  # nnU-Net has it from `initialize` on
 
     def __init__(
         self,
@@ -101,6 +111,7 @@ class HeteroTrainer(ContinuableTrainer):
         self.seed = seed_of_training(self.hetero.seed, self.ranks)
         draw = read_draw(self.hetero, self.modalities)
         self.sampler = SubsetSampler(self.modalities, draw, self.seed + self.ranks.number)
+        self.unlabelled: dict[str, Locations] = {}  # the training cases without a segmentation
         self.cohort: Cohort | None = None  # the training cases, once they are loaded
         self.counts = RunningCounts(self.modalities, self.ranks)
         self._last_seen: tuple[Tensor, Tensor] | None = None  # a sample of the epoch, and what its case has
@@ -183,6 +194,9 @@ class HeteroTrainer(ContinuableTrainer):
     def get_tr_and_val_datasets(self):
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
         training, validation = super().get_tr_and_val_datasets()
+        self.unlabelled = arrange_unlabelled(
+            self, self.label_manager, training, validation, self.learns_from_unlabelled, self.ranks.is_first
+        )
         self.orientation = settled_orientation(self, (training, validation))
         self.cohort = cohort = read_training_cohort(self, training, validation, self.ranks.is_first)
         look_ahead(self, training)
@@ -195,6 +209,11 @@ class HeteroTrainer(ContinuableTrainer):
             draw = BalancedDraw(draw, counts, len(self.modalities))
             probabilities = draw.case_probabilities([cohort.cases[case] for case in training.identifiers])
         self.sampler.distribution = draw
+        if self.unlabelled:
+            training.locations = self.unlabelled
+            self.loss = LossOfLabelled(self.loss)
+            share = self.hetero.unlabelled_share
+            probabilities = with_share(training.identifiers, self.unlabelled, probabilities, share)
         if probabilities is not None:
             training.sampling_probabilities = probabilities
             self.print_to_log_file(cohort.describe_probabilities(probabilities))
@@ -228,6 +247,8 @@ class HeteroTrainer(ContinuableTrainer):
         for subsets in drawn.view(-1, *present.shape):
             self.counts.add(present.numpy(), subsets.numpy())
 
+        if self.unlabelled:
+            self.loss.rows = labelled_rows(batch["keys"], self.unlabelled)
         self._last_seen = data[:1], present[:1]
         self.optimizer.zero_grad(set_to_none=True)
         optimised, terms = self.losses(data, target, present.to(self.device), drawn)
@@ -306,6 +327,8 @@ class HeteroTrainer(ContinuableTrainer):
 
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's validation of a batch, seen through the next of the epoch's subsets."""
+        if self.unlabelled:
+            self.loss.rows = None
         data = seen_through(batch["data"], self.validation_cycle.next_subset())
         return super().validation_step({**batch, "data": data})
 

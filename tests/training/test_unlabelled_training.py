@@ -1,0 +1,81 @@
+"""Whole trainings on a dataset of which a case has no segmentation, from the raw cohort on."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from helpers.tiny_dataset import DATASET, SHORT, new_dataset, plan_and_preprocess
+from helpers.trainers import initialised
+
+from nnunet_hetero.config import KEY
+from nnunet_hetero.dataset_conversion.brats import convert_brats
+from nnunet_hetero.dataset_conversion.phantom import write_cohort
+from nnunet_hetero.training.comparators import ModalityDropoutTrainer
+from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """Five phantoms, the first without a segmentation; fold 0 validates on the last two. And the first one's name."""
+    root = tmp_path_factory.mktemp("unlabelled")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        found = new_dataset(root, monkeypatch)
+        cases = write_cohort(root / "cohort", cases=5, size=24, progress=False)
+        (root / "cohort" / cases[0] / f"{cases[0]}_seg.nii.gz").unlink()
+        convert_brats(root / "cohort", 501, unlabelled="train", processes=1, progress=False)
+        plan_and_preprocess(found, cases[:3], cases[3:], monkeypatch)
+    return found, cases[0]
+
+
+@pytest.fixture
+def make(dataset, tmp_path, monkeypatch, no_figures):
+    def make(trainer, **settings):
+        found, _ = dataset
+        found.use(monkeypatch, tmp_path / "results")
+        plans = found.plans
+        plans["configurations"]["3d_fullres"][KEY] = {**SHORT, **deepcopy(settings)}
+        plans["continue_training"] = False
+        return trainer(plans, "3d_fullres", 0, found.dataset_json, torch.device("cpu"))
+
+    return make
+
+
+def test_a_training_with_its_validation(make, dataset, tmp_path):
+    trainer = make(HeteroModalVAETrainer, unlabelled_share=0.6, completion_first=0.5)
+    trainer.run_training()
+    trainer.perform_actual_validation()
+    folder = tmp_path / "results" / DATASET / "HeteroModalVAETrainer__nnUNetPlans__3d_fullres" / "fold_0"
+    series = json.loads((folder / "progress_hetero.json").read_text())
+    assert all(np.isfinite(list(series[f"loss/{name}"].values())).all() for name in ("segmentation", "reconstruction"))
+    assert series["loss/segmentation"]["0"] == 0 and series["loss/segmentation"]["1"] != 0
+    log = "\n".join(file.read_text() for file in folder.glob("training_log_*.txt"))
+    assert "1 of 3 training cases have no segmentation: they count for images alone." in log
+    summary = json.loads((folder / "validation" / "summary.json").read_text())
+    assert len(summary["metric_per_case"]) == 2 and np.isfinite(summary["foreground_mean"]["Dice"])
+
+
+def test_a_batch_without_any_segmentation(make, dataset):
+    trainer = initialised(make(HeteroModalVAETrainer))
+    trainer.prepare_inputs()
+    training, _ = trainer.get_tr_and_val_datasets()
+    assert dataset[1] in training.identifiers
+    training.sampling_probabilities = [float(case == dataset[1]) for case in training.identifiers]
+    trainer.get_tr_and_val_datasets = lambda: (training, training)
+    batch = next(trainer.get_dataloaders()[0])
+    assert set(batch["keys"]) == {dataset[1]}
+    # Around voxels of the images, not of the air outside.
+    assert (batch["data"] != 0).flatten(1).any(dim=1).all()
+    terms = trainer.train_step(batch)
+    assert terms["loss"] == 0 and np.isfinite(terms["total"]) and terms["reconstruction"] > 0
+
+
+def test_a_trainer_of_segmentations_alone_leaves_the_case_out(make, dataset):
+    trainer = initialised(make(ModalityDropoutTrainer))
+    trainer.prepare_inputs()
+    training, validation = trainer.get_tr_and_val_datasets()
+    assert len(training.identifiers) == 2 and dataset[1] not in training.identifiers
+    assert len(validation.identifiers) == 2
