@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.dataset_conversion.phantom import write_cohort
+from nnunet_hetero.demo.from_scanner import ARRIVALS, FINEST_NEEDED, run_arrival
 from nnunet_hetero.demo.plans import PLANNED, write_derived_plans
 from nnunet_hetero.demo.result import write_result
 from nnunet_hetero.demo.settings import (
@@ -55,7 +56,7 @@ def run_demo(settings: DemoSettings) -> Path:
         (out / variable).mkdir(exist_ok=True)
     # One process each: starting more of them costs more than they save on so little data.
     os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
-    steps = Steps(out, total=10)
+    steps = Steps(out, total=11)
     print(f"Everything goes to {out}. Training alone takes minutes on a CPU.")
 
     gaps = ", a third of them with gaps" if settings.incomplete else ""
@@ -106,8 +107,14 @@ def run_demo(settings: DemoSettings) -> Path:
     evaluate = ["nnunet_hetero", "evaluate", "-d", str(DATASET), *model, *data, "--disable_tta", "--save_predictions"]
     steps.run("evaluate", [*evaluate, "--disable_progress_bar"], show=r"^\|")
 
+    steps.say("A case from the scanner: stored another way round, and the patient moved between two scans")
+    size = max(settings.size, FINEST_NEEDED)
+    (name,) = write_cohort(cohort.parent / ARRIVALS, 1, size, seed=1, first_index=settings.cases + 1, progress=False)
+    arriving = cohort.parent / ARRIVALS / name
+    run_arrival(arriving, out, steps, predict, ["-d", str(DATASET), *model])
+
     steps.say("Report")
-    report = write_result(out, test, steps, settings, time.monotonic() - begin)
+    report = write_result(out, test, arriving, steps, settings, time.monotonic() - begin)
 
     steps.say("Pages to look at the held-out cases, without T1c")
     pages = _write_pages(steps, out / "predictions" / "without_T1c", test / "labelsTr", evaluation / "predictions")

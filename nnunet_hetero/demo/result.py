@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from nnunet_hetero.demo.from_scanner import arrival
 from nnunet_hetero.demo.sections import REGIONS, DemoFiles, completion, gaps, load, uncertainty, volumes
 from nnunet_hetero.demo.settings import BARS, DATASET, NAME, DemoSettings
 from nnunet_hetero.demo.steps import Steps
@@ -22,12 +23,13 @@ from nnunet_hetero.io.atomic_files import replacing
 SHOWN = ("T1+T1c+T2+FLAIR", "T1+T2+FLAIR", "T1c", "FLAIR")
 
 
-def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, seconds: float) -> Path:
+def write_result(out: Path, test: Path, arriving: Path, steps: Steps, settings: DemoSettings, seconds: float) -> Path:
     """Print the main numbers and write ``report.html`` and the figures as PNG.
 
     Args:
         out: The demo's folder.
         test: nnU-Net raw dataset of the held-out cases.
+        arriving: The case that came from the scanner, as it was, in the raw BraTS layout.
         steps: What was run.
         settings: With which settings.
         seconds: How long it took up to here.
@@ -58,8 +60,11 @@ def write_result(out: Path, test: Path, steps: Steps, settings: DemoSettings, se
     case = files.cases[0]
     figures.append((f"{case}: completed images next to the real ones, which the model was not given.", completed_panel))
     figures.append((f"{case}: where the model is unsure, the largest value over the regions.", unsure_panel))
-    tables = [completed_table, unsure_table, volumes(files)]
-    names = ["heat_map", "overlay_1", "overlay_2", "completion", "uncertainty"]
+    arrived_picture, arrived_table = arrival(files, arriving)
+    caption = f"{arriving.name} as it arrived: T1c with the edges of the others, before and after registration."
+    figures.append((caption, arrived_picture))
+    tables = [completed_table, unsure_table, volumes(files), arrived_table]
+    names = ["heat_map", "overlay_1", "overlay_2", "completion", "uncertainty", "from_scanner"]
     gaps_text = ", a third of them with gaps" if settings.incomplete else ""
     curves = next((out / "nnUNet_results").rglob("progress_hetero.png"))
     if settings.incomplete:

@@ -30,8 +30,8 @@ def demo(tmp_path_factory) -> tuple[Path, str]:
 class TestDemo:
     def test_says_each_step_and_where_the_results_are(self, demo):
         out, printed = demo
-        for number in range(1, 11):
-            assert f"[{number}/10]" in printed
+        for number in range(1, 12):
+            assert f"[{number}/11]" in printed
         for command in ("convert brats", "nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "--missing t1c", "evaluate"):
             assert command in printed
         assert str(out / "report.html") in printed
@@ -65,6 +65,16 @@ class TestDemo:
         assert {tuple(entry["used"]) for entry in used["without_T1c"].values()} == {("T1", "T2", "FLAIR")}
         assert {tuple(entry["used"]) for entry in used["only_FLAIR"].values()} == {("FLAIR",)}
         assert len({tuple(entry["used"]) for entry in used["files_absent"].values()}) > 4
+
+    def test_the_case_from_the_scanner_came_back(self, demo):
+        out = demo[0]
+        (case,) = (out / "from_scanner").iterdir()
+        for image in case.glob("*_t1ce.nii.gz"):
+            back = nibabel.load(out / "returned" / case.name / "segmentation_on_T1c.nii.gz")
+            np.testing.assert_allclose(back.affine, nibabel.load(image).affine, atol=1e-4)
+        with (out / "intake" / "intake.csv").open(encoding="utf-8") as file:
+            assert {row["modality"]: row["became"] for row in csv.DictReader(file)}["FLAIR"] == "registered"
+        assert "moved, taken in, and returned" in (out / "report.html").read_text(encoding="utf-8")
 
     def test_predictions_lie_on_the_grid_of_their_case(self, demo):
         out = demo[0]
