@@ -41,6 +41,7 @@ class Mutant(NamedTuple):
 
 
 NETWORK, TRAINING, ENGINE = "nnunet_hetero/network/", "nnunet_hetero/training/", "nnunet_hetero/inference/engine/"
+INTAKE = "nnunet_hetero/intake/"
 OPTIMISED = ("tests/training/test_vae_trainer.py::TestWhatIsOptimised",)
 STATISTICS = ("tests/inference/engine/test_latent_draws.py",)
 SUBSETS = ("tests/inference/engine/test_subset_prediction.py",)
@@ -199,6 +200,41 @@ MUTANTS = (
         "if len(set(found.values())) > 1",
         "if len(set(found.values())) > 2",
         ("tests/training/data/test_orientation.py",),
+    ),
+    Mutant(
+        "two candidates for a modality, and the first is taken",
+        INTAKE + "proposal/candidates.py",
+        'return Verdict("", DOUBTFUL, why, (verdict.modality,))\n',
+        "return verdict\n",
+        ("tests/intake/proposal/test_candidates.py",),
+    ),
+    Mutant(
+        "a gap between DICOM slices is nothing",
+        INTAKE + "dicom/stack.py",
+        "> TOLERANCE * usual",
+        "> 10 * usual",
+        ("tests/intake/dicom/test_stack.py",),
+    ),
+    Mutant(
+        "a tilted gantry is nothing",
+        INTAKE + "dicom/stack.py",
+        "if sideways > TOLERANCE",
+        "if sideways > 1e3",
+        ("tests/intake/dicom/test_stack.py",),
+    ),
+    Mutant(
+        "a zip may write anywhere",
+        INTAKE + "files/tree.py",
+        '".." in PurePosixPath(name).parts',
+        "False",
+        ("tests/intake/files/test_tree.py",),
+    ),
+    Mutant(
+        "slices of a DICOM Segmentation in the file's order",
+        INTAKE + "dicom_seg.py",
+        "mask[:, :, order]",
+        "mask[:, :, ::-1]",
+        ("tests/intake/test_dicom_seg.py",),
     ),
 )
 
