@@ -40,6 +40,7 @@ class Mutant(NamedTuple):
     tests: tuple[str, ...]
 
 
+RELIABILITY = "nnunet_hetero/reliability/"
 NETWORK, TRAINING, ENGINE = "nnunet_hetero/network/", "nnunet_hetero/training/", "nnunet_hetero/inference/engine/"
 INTAKE = "nnunet_hetero/intake/"
 OPTIMISED = ("tests/training/test_vae_trainer.py::TestWhatIsOptimised",)
@@ -47,6 +48,20 @@ STATISTICS = ("tests/inference/engine/test_latent_draws.py",)
 SUBSETS = ("tests/inference/engine/test_subset_prediction.py",)
 
 MUTANTS = (
+    Mutant(
+        "the quantile of an interval is one patient too low",
+        RELIABILITY + "conformal.py",
+        "math.ceil(round(level * (patients + 1), _ROUNDING))",
+        "math.ceil(round(level * patients, _ROUNDING))",
+        ("tests/reliability/test_conformal.py",),
+    ),
+    Mutant(
+        "any case of a patient counts, not the worst",
+        "nnunet_hetero/calibration/fit.py",
+        "largest[key] = max(score, largest.get(key, 0.0))",
+        "largest[key] = score",
+        ("tests/calibration/test_fit.py",),
+    ),
     Mutant(
         "images optimised without their number",
         TRAINING + "vae_trainer.py",

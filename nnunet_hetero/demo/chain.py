@@ -84,7 +84,7 @@ def run_demo(settings: DemoSettings) -> Path:
     steps.run("train", train, show=r": Epoch \d+\s*$|Pseudo dice by|Mean Validation Dice|Training cases:")
 
     steps.say("Calibrate on the cases that it validates on, so that volumes get intervals")
-    command = ["nnunet_hetero", "calibrate", "-d", str(DATASET), *model, "--level", str(LEVEL)]
+    command = ["nnunet_hetero", "calibrate", "-d", str(DATASET), *model, "--level", str(LEVEL), "--disable_tta"]
     steps.run("calibrate", [*command, "--disable_progress_bar"], show=r"^Calibrated|^WARNING")
 
     steps.say("Predict the held-out cases: all modalities, without T1c, from FLAIR alone, with files really absent")
@@ -98,7 +98,8 @@ def run_demo(settings: DemoSettings) -> Path:
         ("files_absent", incomplete, []),
     ):
         folders = ["-i", str(source), "-o", str(out / "predictions" / name)]
-        command = [*predict, *folders, "-d", str(DATASET), *model, "-npp", "0", "-nps", "0", *flags]
+        options = ["-npp", "0", "-nps", "0", "--disable_tta"]  # without mirroring, as it was calibrated
+        command = [*predict, *folders, "-d", str(DATASET), *model, *options, *flags]
         steps.run(f"predict_{name}", command)
 
     steps.say("Evaluate the held-out cases on all 15 subsets")
