@@ -143,7 +143,8 @@ def train(results: Path, signals: list[str], longest: float, draw: random.Random
         training.left += len(left)
         if code == 0:
             return training
-        if code not in (75, -signal.SIGKILL):
+        # The last two: before the command could hear it.
+        if code not in (75, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGUSR1):
             raise SystemExit(f"A training ended with exit code {code}; see {results}/log.txt.")
 
 
@@ -204,7 +205,9 @@ def prepare_trainings() -> None:
     from nnunetv2.run import run_training  # noqa: F401
     from nnunetv2.training.logging.nnunet_logger import LocalLogger
 
+    from nnunet_hetero.cli.models import train  # noqa: F401
     from nnunet_hetero.training.hetero_trainer import HeteroTrainer
+    from nnunet_hetero.training.interruption import launched  # noqa: F401
     from nnunet_hetero.training.record.history import History
     from nnunet_hetero.training.record.sample_counts import SampleCounts
     from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer  # noqa: F401

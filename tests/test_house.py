@@ -30,6 +30,7 @@ FLOORS = (
     ("integration",),
     ("cluster",),
     ("cli", "demo"),
+    ("__main__",),
 )
 """From the ground up. A room may import from its own floor and those below; rooms inside a room share its floor."""
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import distributed
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 Value = TypeVar("Value")
 
@@ -69,3 +71,24 @@ class Ranks:
         finally:
             if self.count > 1 and self.is_first:
                 distributed.barrier()
+
+
+@contextlib.contextmanager
+def networks_wrapped_for(device: torch.device) -> Iterator[None]:
+    """Let nnU-Net's trainer, meanwhile, distribute networks that are on this device.
+
+    nnU-Net's takes the number of the process for that of its GPU. Buffers are not sent around: ours are the same
+    everywhere, and ranks that validate another number of cases would wait for each other.
+    """
+    original = nnunet.DDP
+
+    def wrap(network: nn.Module, device_ids: object = None) -> DistributedDataParallel:
+        devices = [device] if device.type == "cuda" else None
+        buffers = {"broadcast_buffers": False} if any(True for _ in network.buffers()) else {}
+        return DistributedDataParallel(network, device_ids=devices, **buffers)
+
+    nnunet.DDP = wrap
+    try:
+        yield
+    finally:
+        nnunet.DDP = original

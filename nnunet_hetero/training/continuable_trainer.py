@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -9,11 +10,14 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_hetero.config import KEY
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.atomic_files import alone_in
 from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
 from nnunet_hetero.nnunet.exports import whole_exports
 from nnunet_hetero.nnunet.loaders import stop_loaders
 from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.training.checkpoints import best_score_of_epoch, require_continuable, save_with
+from nnunet_hetero.training.distributed.group import device_of_rank, refuse_strangers, share_cores
 from nnunet_hetero.training.interruption.epoch_progress import EpochProgress, StopHereError, run_epochs
 from nnunet_hetero.training.interruption.stop_signals import StoppedError, StopSignals
 from nnunet_hetero.training.interruption.validation_progress import ValidationProgress
@@ -50,21 +54,43 @@ class ContinuableTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net compares signatures by name
     ):
+        refuse_strangers()
         self.stop = StopSignals.of_environment()
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.ranks = Ranks.of_this_process()
+        if self.is_ddp:
+            self._take_part(device)
         self.progress = EpochProgress()
         self._resumed_random_state: dict | None = None
         self._predicted_before: set[str] = set()  # of the validation after training
+
+    def _take_part(self, device: torch.device) -> None:
+        """Correct what nnU-Net takes for granted where several processes train: that they are on GPUs of one node."""
+        self.device = device_of_rank(device, self.ranks)
+        if self.device.type != "cuda":
+            self.grad_scaler = None
+            share_cores(self.ranks)
+        batch = self.configuration_manager.batch_size
+        if batch < self.ranks.count:
+            raise SettingsError(
+                f"A batch has {batch} sample(s), and {self.ranks.count} processes are to share them. Start at most "
+                f"{batch}, or plan a larger batch (batch_size of {self.configuration_name} in the plans)."
+            )
 
     def run_training(self) -> None:
         """nnU-Net's training; it ends before the last epoch on a plateau, or where it is asked to stop.
 
         Raises:
+            SettingsError: If another training is at work in the same folder.
             StoppedError: If it was asked to stop. There is a checkpoint then that continues here.
         """
-        with self.stop.heard():
+        # All files are the first one's.
+        alone = alone_in(self.output_folder) if self.ranks.is_first else contextlib.nullcontext()
+        with alone, self.stop.heard():
             try:
+                if self.ranks.count > 1:
+                    with self.ranks.first_before_others():
+                        self.do_split()  # which writes the split if there is none
                 self.on_train_start()
                 self.begin_random_streams()
                 run_epochs(self, self.progress, self.stop, self.ranks)
@@ -131,9 +157,10 @@ class ContinuableTrainer(nnUNetTrainer):
         self.stop.leave_if_asked()
         endings = [".npz", ".pkl"] if save_probabilities else []
         with self.stop.heard(at_once=True), whole_exports():
+            network: Any = self.network
             progress = ValidationProgress(
                 os.path.join(self.output_folder, "validation"),
-                self.network,
+                network.module if self.is_ddp else network,
                 [*endings, self.dataset_json["file_ending"]],
             )
             done = progress.begin(self.do_split()[1]) if self.ranks.is_first else set()

@@ -25,6 +25,7 @@ from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.loaders import loaders_of_training
 from nnunet_hetero.nnunet.model_gate import require_plain_plans
 from nnunet_hetero.nnunet.pretrained_weights import load_through
+from nnunet_hetero.nnunet.ranks import networks_wrapped_for
 from nnunet_hetero.nnunet.stock_predictor import refuse_stock_predictor
 from nnunet_hetero.subset_sampling import BalancedDraw, SubsetSampler, read_draw
 from nnunet_hetero.training.continuable_trainer import ContinuableTrainer
@@ -149,7 +150,8 @@ class HeteroTrainer(ContinuableTrainer):
     def initialize(self) -> None:
         """Build network, optimiser and loss, all from the seed."""
         seed_everything(self.seed)
-        super().initialize()
+        with networks_wrapped_for(self.device):
+            super().initialize()
         self.unwrapped_network.touch_absent_encoders = self.is_ddp
         self.unwrapped_network.modality_names = self.modalities.names
         load_through(HeteroNetwork, load_pretrained)

@@ -30,6 +30,11 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"nnunet_hetero {__version__}\n"
 
 
+def test_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "nnunet_hetero", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"nnunet_hetero {__version__}\n")
+
+
 def test_no_command_and_unknown_command(capsys):
     assert main([]) == 2
     assert "COMMAND" in capsys.readouterr().out

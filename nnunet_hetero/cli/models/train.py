@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.nnunet_arguments import require_possible_training
@@ -21,38 +23,74 @@ from nnunet_hetero.nnunet.environment import set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, plans_file, require_variables
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
+if TYPE_CHECKING:
+    from nnunet_hetero.nnunet.ranks import Ranks
+    from nnunet_hetero.training.distributed.launch import Launch
+
 PASS_THROUGH = True
+Value = TypeVar("Value")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Call nnU-Net's entry point with its arguments as they came.
+    """Call nnU-Net's entry point with its arguments as they came, in every process that a launcher has started.
 
     Raises:
-        SettingsError: If a variable of nnU-Net's is not set, or a file that the training would load is refused.
+        SettingsError: If a variable of nnU-Net's is not set, a file that the training would load is refused, or the
+            processes of a training do not fit together.
         StoppedError: If the training was asked to stop; the exit code then says that it can go on.
     """
+    from nnunet_hetero.training.distributed.launch import Launch, was_restarted
     from nnunet_hetero.training.interruption.launched import signals_passed_on
 
     with signals_passed_on():
-        return _train(args)
-
-
-def _train(args: argparse.Namespace) -> int:
-    require_supported_nnunet()
-    set_ext_trainer()
-    flags, rest = split_train_flags(args.arguments)
-    arguments = with_default_trainer(rest)
-    _set_variables(flags)
-    if not wants_help(arguments):
+        require_supported_nnunet()
+        set_ext_trainer()
+        flags, rest = split_train_flags(args.arguments)
+        arguments = with_default_trainer(rest)
+        _set_variables(flags)
+        if wants_help(arguments):
+            return _call_nnunet(arguments)
         require_variables("nnUNet_preprocessed", "nnUNet_results")
-        if flags.auto_continue:
-            training = train_arguments(arguments)
-            if training is not None and is_complete(fold_folder(training)):
-                print(f"{fold_folder(training)} is trained and validated. To train anew, set another nnUNet_results.")
-                return 0
-            arguments = continuing(arguments)
-        _require_harmless(arguments)
-        require_possible_training(arguments)
+        launch = Launch.of_environment()
+        group = _joined(launch, arguments) if launch else contextlib.nullcontext()
+        with group as ranks:
+            # torchrun counts restarts by node: where no process died, it knows of none.
+            restarted = was_restarted() if ranks is None else ranks.any(was_restarted())
+            if flags.auto_continue or restarted:
+                training = train_arguments(arguments)
+                if training is not None and _of_first(ranks, is_complete(fold_folder(training))):
+                    print(f"{fold_folder(training)} is trained and validated; another nnUNet_results trains anew.")
+                    return 0
+                arguments = _of_first(ranks, continuing(arguments))
+            _require_harmless(arguments)
+            require_possible_training(arguments)
+            return _call_nnunet(arguments)
+
+
+@contextlib.contextmanager
+def _joined(launch: Launch, arguments: Sequence[str]) -> Iterator[Ranks]:
+    """The processes of a launch, which train the same."""
+    from nnunet_hetero.training.distributed.agreement import facts, require_agreement
+    from nnunet_hetero.training.distributed.group import joined
+
+    require_possible_training(arguments)
+    training = train_arguments(arguments)
+    if training is not None and int(training.num_gpus or 1) > 1:
+        raise SettingsError("-num_gpus is for nnU-Net's own processes. Here a launcher has started them: leave it out.")
+    with joined(launch, (training and training.device) or "cuda") as ranks:
+        if training is not None:
+            plans = plans_file(training.dataset, training.p)
+            files = [plans, plans.with_name("dataset.json"), plans.with_name("splits_final.json")]
+            require_agreement(ranks, facts(files, arguments))
+        yield ranks
+
+
+def _of_first(ranks: Ranks | None, value: Value) -> Value:
+    """What the first process finds; on another node a shared folder may show files later."""
+    return value if ranks is None else ranks.gather([value])[0]
+
+
+def _call_nnunet(arguments: Sequence[str]) -> int:
     # nnU-Net reads sys.argv, and usage lines begin with its first entry.
     sys.argv = ["nnunet_hetero train", *arguments]
 

@@ -1,0 +1,141 @@
+"""What does it cost to share a batch among processes? Measured with two on this machine, extrapolated to many GPUs:
+
+    python benchmarks/data_parallel.py [--steps 12] [--features 16 32] [--patch 32] [--batch 4] [--limit 0.9]
+
+Measured: steps per second of one process and of two, one thread each, with the same network, the same batch in all and
+Gloo on 127.0.0.1, and the bytes of gradients that go into the exchange in a step. The efficiency is the rate of two
+over twice that of one. The machine needs two idle cores; the two runs alternate, and the median step counts.
+
+Extrapolated: the time of a step on n GPUs of which each has its own share of a batch that grows with n,
+
+    t(n) = max(compute, (1 - overlap) * compute + exchange)
+    exchange = 2 (n - 1) / n * bytes / bandwidth + 2 (n - 1) * latency
+
+as in a ring all-reduce, of which a part (overlap) hides behind the backward pass. Bytes are those of the full-size
+network's gradients in float32; compute, bandwidth, latency and overlap are assumptions, and stand above the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # before torch is imported
+
+import torch
+from full_size import architecture, our_network
+from torch import distributed, multiprocessing
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
+
+MODALITIES = 4
+GPUS = (8, 16, 32, 64)
+COMPUTE, LATENCY, OVERLAP = 0.5, 20e-6, 0.5
+"""Seconds of a full-size step on one GPU, of a message, and the share of a step behind which the exchange can hide."""
+
+BANDWIDTHS = {"10 Gbit/s Ethernet": 1.25e9, "100 Gbit/s": 12.5e9, "400 Gbit/s": 50e9}
+"""Bytes per second between nodes, which are slower than those within one."""
+
+
+def worker(rank: int, count: int, port: int, args: argparse.Namespace, results: multiprocessing.Queue) -> None:
+    """Take steps with a share of the batch; the first rank reports the seconds of each and the bytes of one."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = our_network(MODALITIES, architecture(features=args.features, patch=[args.patch] * 3)).train()
+    network.touch_absent_encoders = True
+    exchanged = 0
+    if count > 1:
+        distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=count)
+        network = DistributedDataParallel(network)
+
+        def counting(state: object, bucket: distributed.GradBucket) -> torch.futures.Future[torch.Tensor]:
+            nonlocal exchanged
+            exchanged += bucket.buffer().nbytes
+            return allreduce_hook(None, bucket)  # type: ignore[arg-type]  # the default group
+
+        network.register_comm_hook(None, counting)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
+    data = torch.randn(args.batch // count, MODALITIES, *[args.patch] * 3)
+    available = torch.ones(len(data), MODALITIES, dtype=torch.bool)
+    seconds = []
+    for _ in range(args.steps + 2):
+        begin = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        output = network(data, available, full=True)
+        parts = [*output.segmentation, output.completion, *(part for level in output.posterior for part in level)]
+        torch.stack([part.square().mean() for part in parts]).sum().backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - begin)
+    if rank == 0:
+        results.put((seconds[2:], exchanged // len(seconds)))
+    if count > 1:
+        distributed.destroy_process_group()
+
+
+def measure(count: int, args: argparse.Namespace) -> tuple[list[float], int]:
+    """Seconds of the steps, and the bytes of gradients of one, with so many processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    results = multiprocessing.get_context("spawn").Queue()
+    context = multiprocessing.spawn(worker, args=(count, port, args, results), nprocs=count, join=False)
+    found = results.get()
+    while not context.join():
+        pass
+    return found
+
+
+def step_seconds(gpus: int, gradient_bytes: float, bandwidth: float) -> float:
+    """The model of a step, see above.
+
+    Args:
+        gpus: n.
+        gradient_bytes: Of all gradients.
+        bandwidth: Bytes per second.
+    """
+    exchange = 2 * (gpus - 1) / gpus * gradient_bytes / bandwidth + 2 * (gpus - 1) * LATENCY
+    return max(COMPUTE, (1 - OVERLAP) * COMPUTE + exchange)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, extrapolate, print; 1 if the efficiency is below the limit."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=2, help="how often both are measured (default: %(default)s)")
+    parser.add_argument("--features", type=int, nargs="+", default=[16, 32])
+    parser.add_argument("--patch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=4, help="of all processes together, even (default: %(default)s)")
+    parser.add_argument("--limit", type=float, default=0.9, help="least efficiency (default: %(default)s)")
+    args = parser.parse_args(argv)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    exchanged = 0
+    for _ in range(args.rounds):
+        for count in seconds:
+            found, exchanged = measure(count, args)
+            seconds[count] += found
+    one, two = (1 / statistics.median(values) for values in seconds.values())
+    efficiency = two / (2 * one)
+    print(f"one process: {one:.3f} steps/s; two: {two:.3f} steps/s, {exchanged / 2**20:.2f} MiB of gradients per step")
+    print(f"efficiency: {efficiency:.2f} of twice one process (at least {args.limit})\n")
+
+    with torch.device("meta"):
+        full = our_network(MODALITIES, architecture())
+    gradient_bytes = 4 * sum(parameter.numel() for parameter in full.parameters())
+    print(
+        f"Full-size network: {gradient_bytes / 2**20:.0f} MiB of gradients. Assumed: {COMPUTE} s of computing per "
+        f"step, {OVERLAP:.0%} of it hides the exchange, {1e6 * LATENCY:.0f} us per message, ring all-reduce."
+    )
+    print(f"{'efficiency with':<22}" + "".join(f"{gpus:>6} GPUs" for gpus in GPUS))
+    for name, bandwidth in BANDWIDTHS.items():
+        shares = (COMPUTE / step_seconds(gpus, gradient_bytes, bandwidth) for gpus in GPUS)
+        print(f"{name:<22}" + "".join(f"{share:>11.2f}" for share in shares))
+    return int(efficiency < args.limit)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
