@@ -95,14 +95,15 @@ def register(
         The same, to the last bit, whenever it is called.
     """
     levels = _useful(levels, reference, image)
-    pyramid = [_Pair(reference, image, level, seed) for level in levels]
+    fixed, moving = _working_images(reference, levels), _working_images(image, levels)
+    pyramid = [_Pair(fixed[level], moving[level], level, seed) for level in levels]
     starts = pyramid[0].starts()
     candidates = [pyramid[0].fit(start) for start in starts]
     found = min(candidates, key=pyramid[0].metric)
     for pair in pyramid[1:]:
         found = pair.fit(found)
     last = pyramid[-1]
-    swapped = [_Pair(image, reference, level, seed + 1) for level in levels[-2:]]
+    swapped = [_Pair(moving[level], fixed[level], level, seed + 1) for level in levels[-2:]]
     return Registration(
         found,
         -last.metric(identity(last.centre)),
@@ -120,6 +121,15 @@ def _useful(levels: tuple[Level, ...], *images: sitk.Image) -> tuple[Level, ...]
     return levels[:1] + tuple(level for level in levels[1:] if level.edge >= LEAST_EDGE * edge)
 
 
+def _working_images(image: sitk.Image, levels: tuple[Level, ...]) -> dict[Level, sitk.Image]:
+    """From fine to coarse, each made of the one before: variances of Gaussians add up."""
+    found = {}
+    for level in reversed(levels):
+        image = working_image(image, level.edge)
+        found[level] = image
+    return found
+
+
 def _second_fit(first: sitk.Euler3DTransform, pairs: Iterable[_Pair], centre: np.ndarray) -> sitk.Euler3DTransform:
     found = None
     for pair in pairs:
@@ -131,11 +141,11 @@ def _second_fit(first: sitk.Euler3DTransform, pairs: Iterable[_Pair], centre: np
 
 
 class _Pair:
-    """Both images at one level."""
+    """Both working images of one level."""
 
     def __init__(self, fixed: sitk.Image, moving: sitk.Image, level: Level, seed: int):
         self.level, self.seed = level, seed
-        self.fixed, self.moving = working_image(fixed, level.edge), working_image(moving, level.edge)
+        self.fixed, self.moving = fixed, moving
         self.tissue = tissue_mask(self.fixed)
         self.region = around_tissue(self.tissue, MARGIN)
         self.corners = box_corners(self.tissue)
