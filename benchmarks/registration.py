@@ -5,10 +5,10 @@
 
 BRATS holds cases in the raw layout (``*/CASE/CASE_t1.nii.gz``), whose modalities lie on one grid. In each trial one
 modality of a case is taken for the reference, and another one is moved: by up to 15 mm in any direction and up to 10
-degrees about any axis, both uniform, onto a grid of its own; with ``--thick`` into slices as thick as that. The error is
-the mean distance of the eight corners of the brain's box from where they belong. Beside it stands the error for the same
-two images when nothing has moved: so far the data set's own registration and this one are apart, and no method can be
-told to be better than that. A registration that intake would refuse counts as flagged, not as an error.
+degrees about any axis, both uniform, onto a grid of its own; with ``--thick`` into slices as thick as that. The error
+is the mean distance of the eight corners of the brain's box from where they belong. Beside it stands the error for the
+same two images when nothing has moved: so far the data set's own registration and this one are apart, and no method
+can be told to be better than that. A registration that intake would refuse counts as flagged, not as an error.
 """
 
 from __future__ import annotations
