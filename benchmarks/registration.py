@@ -6,9 +6,9 @@
 BRATS holds cases in the raw layout (``*/CASE/CASE_t1.nii.gz``), whose modalities lie on one grid. In each trial one
 modality of a case is taken for the reference, and another one is moved: by up to 15 mm in any direction and up to 10
 degrees about any axis, both uniform, onto a grid of its own; with ``--thick`` into slices as thick as that. The error
-is the mean distance of the eight corners of the brain's box from where they belong. Beside it stands the error for the
-same two images when nothing has moved: so far the data set's own registration and this one are apart, and no method
-can be told to be better than that. A registration that intake would refuse counts as flagged, not as an error.
+is the mean distance of the eight corners of the brain's box from where they belong. Where it is beyond the bar, the
+error for the same two images unmoved stands beside it: so far the data set's own registration and this one are apart,
+and no method can be told to be better than that. A registration that intake would refuse counts as flagged.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import argparse
 import csv
 import sys
 import time
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_hetero.intake.images.grids import grid_of, resampled_image
+from nnunet_hetero.intake.images.grids import grid_of, resampled_map
 from nnunet_hetero.intake.registration.plausible import implausible
 from nnunet_hetero.intake.registration.register import register
 from nnunet_hetero.intake.registration.rigid import box_corners, distance, identity
@@ -54,38 +54,45 @@ def moved(image: sitk.Image, motion: sitk.Transform, thick: float | None) -> sit
         shape[2] = int(shape[2] * spacing[2] / thick)
         spacing[2] = thick
     origin = grid.origin + grid.direction @ (OFFSET * grid.spacing)
-    return resampled_image(image, type(grid)(tuple(shape), spacing, grid.direction, origin), motion)
+    if thick is not None:
+        image = sitk.RecursiveGaussian(image, sigma=thick / 2.355, direction=2)
+    return resampled_map(image, type(grid)(tuple(shape), spacing, grid.direction, origin), motion)
 
 
-def read(folder: Path, names: tuple[str, str]) -> list[sitk.Image]:
+@lru_cache(maxsize=8)
+def read(file: Path) -> sitk.Image:
+    """An image, or the one that was read before."""
+    return sitk.ReadImage(str(file), sitk.sitkFloat32)
+
+
+def pair(folder: Path, names: tuple[str, str]) -> list[sitk.Image]:
     """Two images of a case."""
-    return [sitk.ReadImage(str(folder / f"{folder.name}_{name}.nii.gz"), sitk.sitkFloat32) for name in names]
+    return [read(folder / f"{folder.name}_{name}.nii.gz") for name in names]
 
 
-@cache
 def unmoved(folder: Path, names: tuple[str, str]) -> float:
     """How far registration moves two images that lie on one grid already, mm."""
-    reference, image = read(folder, names)
+    reference, image = pair(folder, names)
     return distance(register(reference, image).transform, identity(np.zeros(3)), box_corners(reference))
 
 
-def trial(folder: Path, names: tuple[str, str], rng: np.random.Generator, thick: float | None) -> dict[str, object]:
+def trial(folder: Path, names: tuple[str, str], rng: np.random.Generator, thick: float | None, bar: float) -> dict:
     """One registration."""
-    reference, image = read(folder, names)
+    reference, image = pair(folder, names)
     motion = random_motion(image, rng)
     after = moved(image, motion, thick)
     corners = box_corners(reference)
     start = time.process_time()
     found = register(reference, after)
     seconds = time.process_time() - start
-    back = motion.GetInverse()
+    error = distance(found.transform, motion.GetInverse(), corners)
     return {
         "case": folder.name,
         "reference": names[0],
         "moved": names[1],
         "before_mm": distance(identity(np.zeros(3)), motion, corners),
-        "error_mm": distance(found.transform, back, corners),
-        "unmoved_mm": unmoved(folder, names),
+        "error_mm": error,
+        "unmoved_mm": unmoved(folder, names) if error > bar else None,
         "disagreement_mm": found.disagreement,
         "flagged": implausible(found) is not None,
         "seconds": seconds,
@@ -98,18 +105,17 @@ def summary(rows: list[dict], bar: float) -> str:
     flagged = np.array([row["flagged"] for row in rows])
     good = (errors <= bar) & ~flagged
     silent = (errors > bar) & ~flagged
-    unmoved = np.array([row["unmoved_mm"] for row in rows])
     seconds = np.array([row["seconds"] for row in rows])
     return (
         f"| {len(rows)} | {np.mean([row['before_mm'] for row in rows]):.1f} | {errors.mean():.2f} | "
-        f"{np.percentile(errors, 95):.2f} | {errors.max():.2f} | {unmoved.mean():.2f} | {unmoved.max():.2f} | "
+        f"{np.percentile(errors, 95):.2f} | {errors.max():.2f} | "
         f"{good.mean():.0%} | {flagged.sum()} | {silent.sum()} | {seconds.mean():.1f} | {seconds.max():.1f} |"
     )
 
 
 HEADER = (
-    "| trials | before, mm | error, mm | 95 % | largest | unmoved, mm | largest | within the bar | flagged | silently "
-    "beyond | s of one core | largest |\n|" + "---|" * 12
+    "| trials | before, mm | error, mm | 95 % | largest | within the bar | flagged | silently "
+    "beyond | s of one core | largest |\n|" + "---|" * 10
 )
 
 
@@ -133,7 +139,7 @@ def main() -> int:
     rows: list[dict] = []
     for number in range(args.trials):
         names = tuple(rng.choice(MODALITIES, 2, replace=False).tolist())
-        rows.append(trial(folders[number % len(folders)], names, rng, args.thick))
+        rows.append(trial(folders[number % len(folders)], names, rng, args.thick, bar))
         shown = ", ".join(
             f"{key} {value:.2f}" if isinstance(value, float) else f"{value}" for key, value in rows[-1].items()
         )

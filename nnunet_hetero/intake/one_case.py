@@ -135,7 +135,7 @@ def prepare_images(
     images = {name: image for name, image in given.items() if name not in empty}
     reference = _reference(case, images, options)
     orientation = target.orientation or orientation_of(images[reference])
-    turned = {name: reoriented(image, orientation) for name, image in images.items()}
+    turned = {name: _turned(image, orientation) for name, image in images.items()}
     fixed = turned[reference]
     grid = grid_of(fixed)
     fates: dict[str, Fate] = {name: Fate(ABSENT, None, (reason,)) for name, reason in empty.items()}
@@ -158,6 +158,10 @@ def prepare_images(
         {name: fates[name] for name in given},
     )
     return _finished(result, target, options, mask)
+
+
+def _turned(image: sitk.Image, orientation: str) -> sitk.Image:
+    return image if orientation_of(image) == orientation else reoriented(image, orientation)
 
 
 def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, mask: sitk.Image | None) -> PreparedCase:

@@ -34,7 +34,7 @@ from nnunet_hetero.intake.options import IntakeOptions
 from nnunet_hetero.intake.registration.mosaic import MosaicRow, mosaic
 from nnunet_hetero.intake.series import Series
 from nnunet_hetero.intake.target import Target
-from nnunet_hetero.io.atomic_files import Unfinished, replace_json
+from nnunet_hetero.io.atomic_files import Unfinished, replace_json, require_whole
 from nnunet_hetero.io.provenance import Provenance
 
 
@@ -178,9 +178,11 @@ def _write(job: CaseJob, prepared: PreparedCase, given: dict[str, sitk.Image], r
             _write_image(image, unfinished.folder / image_file(case, channel, job.target))
             transform = prepared.transforms[name]
             sitk.WriteTransform(transform, str(unfinished.folder / transform_file(case, name)))
-        Image.fromarray(_picture(prepared, given)).save(unfinished.folder / PICTURES / f"{case}.png")
+        picture = unfinished.folder / PICTURES / f"{case}.png"
+        Image.fromarray(_picture(prepared, given)).save(picture)
+        require_whole(picture)
         replace_json(unfinished.folder / last, record)
-        unfinished.publish(str(last))
+        unfinished.publish(str(last), checked=True)
     finally:
         unfinished.drop()
 

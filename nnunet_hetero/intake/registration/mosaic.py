@@ -66,13 +66,12 @@ def mosaic(title: str, reference: sitk.Image, rows: Sequence[MosaicRow]) -> np.n
     grey = [_window(panel) for panel in _panels(shown, cut)]
     lines = [_line(plain(title), [*grey, *([None] * 3)])]
     for row in rows:
-        image = working_image(row.image, extent / PANEL)
         panels: list[np.ndarray | None] = []
         for transform in (sitk.Transform(), row.transform):
             if transform is None:
                 panels += [None] * 3
                 continue
-            moved = sitk.Resample(image, shown, transform, sitk.sitkLinear, 0.0)
+            moved = sitk.Resample(row.image, shown, transform, sitk.sitkLinear, 0.0, sitk.sitkFloat32)
             edges = [canny(_window(panel) / 255.0, CANNY_SIGMA) for panel in _panels(moved, cut)]
             panels += [_overlaid(under, over) for under, over in zip(grey, edges, strict=True)]
         lines.append(_line(plain(row.title), panels))

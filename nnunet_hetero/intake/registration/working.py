@@ -13,7 +13,7 @@ PERCENTILES = (0.5, 99.5)
 SIGMA_OF_WIDTH = 1 / math.sqrt(8 * math.log(2))
 """Standard deviation of a Gaussian by its width at half its height."""
 
-LEAST_SMOOTHING = 0.1
+LEAST_SMOOTHING = 0.25
 """In voxels; less is not worth the time."""
 
 TISSUE = 0.02
