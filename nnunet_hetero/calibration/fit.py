@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from nnunet_hetero.calibration.records import CaseRecord, Row, counts_of
+from nnunet_hetero.modalities import Modalities, mask_of
 from nnunet_hetero.reliability.calibration_file import ALL_SUBSETS, Scores
+from nnunet_hetero.reliability.input_checks import InputChecks, fit_input_checks
+from nnunet_hetero.reliability.quality import Observation, Signs
 from nnunet_hetero.reliability.temperature import fitted_temperature, shrunk
 from nnunet_hetero.reliability.volume_scale import VolumeScale, stated_width
 
@@ -74,3 +77,34 @@ def _shares(record: CaseRecord, region: str) -> dict[str, np.ndarray]:
     """By subset, which part of the voxels near the region is where; subsets without any are left out."""
     counts = {subset: counts_of(voxels, "near") for subset, voxels in record.voxels[region].items()}
     return {subset: one / one.sum() for subset, one in counts.items() if one.sum()}
+
+
+def observations(rows: Iterable[Row], names: Sequence[str]) -> list[Observation]:
+    """What the regression of the Dice is fitted on; rows without a Dice are left out.
+
+    Args:
+        rows: Of all cases.
+        names: Of all modalities, in channel order.
+    """
+    modalities = Modalities(tuple(names))
+    found = []
+    for row in rows:
+        if row["dice"] is not None:
+            place = float(VolumeScale(row["voxel"], row["unit"]).place(np.array(row["size"])))
+            signs = Signs(place, row["disagreement"], row["entropy"])
+            available = tuple(mask_of(modalities.parse([row["subset"]]), len(names)).tolist())
+            who = row["patient"], row["fold"], row["region"], row["subset"]
+            found.append(Observation(*who, available, signs, row["dice"]))
+    return found
+
+
+def fitted_input_checks(records: Iterable[CaseRecord], names: Sequence[str]) -> InputChecks | None:
+    """What good images look like to the model, see `fit_input_checks`; None without enough patients.
+
+    Args:
+        records: Of all cases.
+        names: Of all modalities, in channel order.
+    """
+    known = [(record.rows[0]["patient"], record.input_statistics) for record in records]
+    cases = [(patient, signs) for patient, signs in known if signs is not None]
+    return fit_input_checks(cases, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,7 @@ from nnunet_hetero.evaluation.sweep.inputs import SharedInput, shared_inputs
 from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, read_truth
 from nnunet_hetero.inference.engine.case_prediction import preprocessed_voxel_size
 from nnunet_hetero.inference.engine.case_result import CasePrediction
+from nnunet_hetero.inference.engine.input_look import signs_of_good
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.engine.subset_draws import draw_subsets
 from nnunet_hetero.inference.output.volumes import PERCENTILES, region_sizes
@@ -62,6 +64,8 @@ def measure_case(
     for shared in shared_inputs(images, own, model.preparation):
         data = torch.from_numpy(shared.prepared.data)
         voxel = preprocessed_voxel_size(shared.prepared.properties, data.shape[1:])
+        if images.used in shared.subsets:
+            record = replace(record, input_statistics=signs_of_good(model, data))
         tell = partial(_tell, on_done, len(shared.subsets))
         found = draw_subsets(model, data, images.name, shared.subsets, model.sampling, voxel, tell)
         for subset, prediction in zip(shared.subsets, found, strict=True):

@@ -14,6 +14,7 @@ from typing_extensions import NotRequired, TypedDict
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.provenance import Provenance
+from nnunet_hetero.reliability.input_evidence import InputSigns
 from nnunet_hetero.reliability.temperature import BINS
 
 COLLECTED = "collected"
@@ -64,7 +65,7 @@ class _Content(TypedDict):
     made_from: dict[str, Any]
     rows: list[Row]
     voxels: dict[str, dict[str, Voxels]]
-    input_statistics: NotRequired[dict[str, Any] | None]
+    input_statistics: NotRequired[InputSigns | None]
 
 
 _RECORD = Document(_Content, "what a calibration has measured of a case", "It is measured again.")
@@ -77,12 +78,12 @@ class CaseRecord:
     Args:
         rows: By subset and region.
         voxels: By region and subset.
-        input_statistics: What the images look like to the model, JSON types; None if that was not measured.
+        input_statistics: What the images look like to the model, see `InputSigns`; None if that was not measured.
     """
 
     rows: list[Row]
     voxels: dict[str, dict[str, Voxels]]
-    input_statistics: dict[str, Any] | None = None
+    input_statistics: InputSigns | None = None
 
     def write(self, file: Path, made_from: Provenance) -> None:
         """Write the record, with what it was made from."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nnunet_hetero.calibration.coverage import HeldOut, binomial_band, coverage, draws_coverage, held_out
 from nnunet_hetero.calibration.figures import coverage_curves, reliability_diagrams
+from nnunet_hetero.calibration.quality_figures import quality_figures
+from nnunet_hetero.calibration.quality_scores import Predicted
 from nnunet_hetero.calibration.records import NEAR, CaseRecord, Row, counts_of
 from nnunet_hetero.evaluation.report.figures import method_bars
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
@@ -36,7 +38,11 @@ ALL_REGIONS = "The intervals of all regions hold simultaneously."
 
 
 def write_calibration_report(
-    folder: Path, calibration: Calibration, rows: Sequence[Row], records: Sequence[CaseRecord]
+    folder: Path,
+    calibration: Calibration,
+    rows: Sequence[Row],
+    records: Sequence[CaseRecord],
+    predicted: Mapping[str, Predicted] | None = None,
 ) -> Path:
     """Write the page and its pictures into a calibration's folder.
 
@@ -45,13 +51,14 @@ def write_calibration_report(
         calibration: What was found.
         rows: What it was found from.
         records: The same, with counts of voxels.
+        predicted: What would have been predicted of the Dice, by region.
 
     Returns:
         The page.
     """
     found = held_out(rows, calibration.by_disagreement)
     counts = {region: _pooled(records, region, "near") for region in calibration.regions}
-    figures = _figures(calibration, rows, found, counts)
+    figures = [*_figures(calibration, rows, found, counts), *quality_figures(predicted or {})]
     write_figures(folder / "figures", figures)
     level, size = calibration.level, {one.n_modalities for one in found}
     headlines = [("patients", str(calibration.patients)), ("level", f"{100 * level:g} %")]

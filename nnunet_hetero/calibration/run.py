@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_hetero.calibration.collect import Collection, collect
-from nnunet_hetero.calibration.fit import fitted_scores, fitted_temperatures, seen_by_other_folds
+from nnunet_hetero.calibration.fit import (
+    fitted_input_checks,
+    fitted_scores,
+    fitted_temperatures,
+    observations,
+    seen_by_other_folds,
+)
+from nnunet_hetero.calibration.quality_scores import predicted_by_region, quality_table
 from nnunet_hetero.calibration.records import CaseRecord, Row
 from nnunet_hetero.calibration.report import write_calibration_report
 from nnunet_hetero.calibration.request import CalibrationRequest
@@ -17,9 +24,10 @@ from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import alone_in, replace_text
 from nnunet_hetero.reliability.calibration_file import Calibration
 from nnunet_hetero.reliability.conformal import patients_needed
+from nnunet_hetero.reliability.quality import fit_quality
 from nnunet_hetero.version import __version__
 
-ROWS_FILE = "rows.csv"
+ROWS_FILE, QUALITY_FILE = "rows.csv", "quality.csv"
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationR
         reasons = "\n".join(f"  {reason}" for reason in collection.failed.values())
         raise DataError(f"No case is left to calibrate on.\n{reasons}".rstrip())
     rows = _rows(records)
+    observed = observations(rows, collection.modalities)
+    quality = fit_quality(observed)
     calibration = Calibration(
         version=__version__,
         model=collection.model,
@@ -77,9 +87,13 @@ def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationR
         patients=len({row["patient"] for row in rows}),
         scores=fitted_scores(rows, collection.regions, request.by_disagreement, request.joint),
         temperatures=fitted_temperatures(records, collection.regions),
+        quality=quality or None,
+        input_checks=fitted_input_checks(records, collection.modalities),
     )
     replace_text(request.folder / ROWS_FILE, _as_csv(rows))
-    write_calibration_report(request.folder, calibration, rows, records)
+    predicted = predicted_by_region(observed, quality)
+    replace_text(request.folder / QUALITY_FILE, quality_table(predicted))
+    write_calibration_report(request.folder, calibration, rows, records, predicted)
     file = calibration.write(Path(request.model_folder))
     return CalibrationResult(file, calibration, rows, records, collection.failed, sorted(left_out))
 

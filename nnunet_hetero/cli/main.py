@@ -33,6 +33,9 @@ COMMANDS = {
     "evaluate": Command("nnunet_hetero.cli.results.evaluate", "evaluate a model on all subsets of the modalities"),
     "calibrate": Command("nnunet_hetero.cli.results.calibrate", "measure how far a model's numbers are off"),
     "report": Command("nnunet_hetero.cli.results.report", "write the page of an evaluation"),
+    "change": Command(
+        "nnunet_hetero.cli.results.change", "say what happened between two scans, and whether it is sure"
+    ),
     "compare": Command("nnunet_hetero.cli.results.compare", "compare evaluations of the same cases, with tests"),
     "view": Command("nnunet_hetero.cli.results.view", "make pages to look at predicted cases"),
     "export-model": Command("nnunet_hetero.cli.models.export_model", "write a model as a zip file, with a page on it"),

@@ -30,6 +30,7 @@ from nnunet_hetero.inference.output.volumes import Row
 from nnunet_hetero.io.atomic_files import Unfinished
 from nnunet_hetero.io.processes import Workers, in_words
 from nnunet_hetero.io.provenance import Provenance
+from nnunet_hetero.reliability.input_verdict import warning
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ class Batch:
             empty_cache(self.device)
             return
         seconds = {**(item.seconds or {}), "predicting": time.perf_counter() - start}
+        if doubt := warning(item.name, prediction.inputs):
+            print(f"WARNING: {doubt}", flush=True)
         # The input is not needed any more, and may be large.
         statements = self.writer.statements(prediction, item.properties)
         item = replace(item, data=torch.empty(0), seconds=seconds, statements=statements)
@@ -221,7 +224,7 @@ class Batch:
             return
         self.results.append(None)
 
-    def _keep_books(self, item: BatchItem, measured: dict[str, Any], rows: dict[str, Row]) -> None:
+    def _keep_books(self, item: BatchItem, measured: dict[str, Any], rows: dict[str, list[Row]]) -> None:
         if item.record is not None:
             measured = {"modalities": item.record["used"], **of_orientation(item.record), **measured}
         if item.made_from is not None:

@@ -57,6 +57,8 @@ class MadeFrom:
             "mirroring_axes": model.tiles.mirroring_axes,
             "calibration": model.calibration.calibration.sha256 if model.calibration else None,
             "calibrated": model.sampling.calibrated or None,
+            "min_dice": model.demands.min_dice,
+            "refuse_suspicious": model.demands.refuse_suspicious or None,
         }
         if model.orientation is not None:
             self.settings["orientation"] = model.orientation

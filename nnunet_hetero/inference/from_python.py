@@ -19,12 +19,14 @@ from nnunet_hetero.cases.oriented_reader import as_stored, stored_properties
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cases.tissue import warn_of_odd_backgrounds
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed, preprocessed_voxel_size
+from nnunet_hetero.inference.engine.case_prediction import checked_inputs, predict_preprocessed, preprocessed_voxel_size
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.volumes import limits_of, region_sizes
 from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES, voxel_size
 from nnunet_hetero.nnunet.regions import Region
+from nnunet_hetero.reliability.input_verdict import InputVerdict, warning
+from nnunet_hetero.reliability.quality import PredictedDice
 
 Image = str | os.PathLike | np.ndarray
 Spacing = Sequence[float] | None
@@ -81,6 +83,8 @@ class Prediction:
         images: Those that it was segmented from, by modality, as they were given.
         regions: Label values by region.
         case: Its name, as it was given.
+        quality: The Dice that each region is likely to have; empty without a calibration that predicts it.
+        inputs: Whether each image is what its name says; empty without a calibration that knows.
     """
 
     used: tuple[str, ...]
@@ -96,6 +100,8 @@ class Prediction:
     images: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     regions: dict[str, Region] = field(default_factory=dict)
     case: str = ""
+    quality: dict[str, PredictedDice] = field(default_factory=dict)
+    inputs: tuple[InputVerdict, ...] = ()
 
     def view(self, height: int = 720) -> Any:
         """The page of the case, for a notebook: leave it as the last line of a cell. Needs the extra ``[viewer]``.
@@ -139,6 +145,9 @@ def predict_images(
     )
     properties, data = prepared.properties, torch.from_numpy(prepared.data)
     voxel_volume = preprocessed_voxel_size(properties, data.shape[1:])
+    inputs = checked_inputs(model, data, case)
+    if doubt := warning(case, inputs):
+        print(f"WARNING: {doubt}", flush=True)
     found = predict_preprocessed(model, data, case, sampling, voxel_volume)
     segmentation, probabilities = model.to_segmentation(found.logits, properties, return_probabilities=True)
     writer = CaseWriter.of_model(model)
@@ -176,6 +185,8 @@ def predict_images(
         {modalities.names[channel]: stored(read.data[channel]) for channel in found.used},
         dict(regions),
         case,
+        writer.quality(found, voxel),
+        inputs,
     )
 
 

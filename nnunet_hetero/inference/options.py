@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nnunet_hetero.inference.engine.case_result import COMPLETED_CHOICES, SamplingOptions
+from nnunet_hetero.inference.engine.case_result import COMPLETED_CHOICES, Demands, SamplingOptions
 from nnunet_hetero.nnunet.arguments import seed, whole_number
 from nnunet_hetero.nnunet.environment import OUR_TRAINERS
 
@@ -21,6 +21,7 @@ class PredictionOptions:
         sampling: Draws of the latents, and what is written besides the segmentation.
         trust_checkpoint: Whether the user vouches for the model's files, so that anything in them is loaded.
         view: Whether the command writes pages to look at the cases, see `nnunet_hetero.viewer`.
+        demands: What a prediction has to come up to.
     """
 
     missing: tuple[str, ...] = ()
@@ -28,6 +29,7 @@ class PredictionOptions:
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     trust_checkpoint: bool = False
     view: bool = False
+    demands: Demands = field(default_factory=Demands)
 
 
 def add_prediction_arguments(parser: argparse._ActionsContainer) -> None:
@@ -46,6 +48,19 @@ def add_prediction_arguments(parser: argparse._ActionsContainer) -> None:
         action="store_true",
         help="Scale saved probabilities and entropies by the temperatures that 'nnunet_hetero calibrate' found; "
         "segmentations stay as they are.",
+    )
+    parser.add_argument(
+        "--min_dice",
+        type=float,
+        metavar="DICE",
+        help="Dice that you want at least: quality.csv says 'look' for every region whose lower bound is below it. "
+        "Needs a calibrated model.",
+    )
+    parser.add_argument(
+        "--refuse_suspicious",
+        action="store_true",
+        help="A case fails if an image of it does not look like what its name says, instead of a warning. Needs a "
+        "calibrated model.",
     )
     parser.add_argument(
         "--view",
@@ -146,7 +161,8 @@ def split_prediction_flags(argv: Sequence[str], prog: str) -> tuple[PredictionOp
     kept = found.save_completed, found.save_uncertainty, found.calibrated
     sampling = SamplingOptions(found.num_samples, found.seed, *kept)
     subset = tuple(found.missing), tuple(found.available)
-    options = PredictionOptions(*subset, sampling, found.trust_checkpoint, found.view)
+    demands = Demands(found.min_dice, found.refuse_suspicious)
+    options = PredictionOptions(*subset, sampling, found.trust_checkpoint, found.view, demands)
     return options, rest
 
 

@@ -98,10 +98,13 @@ def tell_of_calibration(model: LoadedModel, folder: str) -> None:
         folder: The output folder.
 
     Raises:
-        SettingsError: If calibrated probabilities are asked for, and there is no calibration.
+        SettingsError: If something is asked for that needs a calibration, and there is none, or not for that.
     """
-    if model.sampling.calibrated and model.calibration is None:
-        raise SettingsError(f"--calibrated: {model.uncalibrated or 'The model has no calibration.'}")
+    asked = [*(["--calibrated"] if model.sampling.calibrated else []), *model.demands.flags]
+    if asked and model.calibration is None:
+        raise SettingsError(f"{', '.join(asked)}: {model.uncalibrated or 'The model has no calibration.'}")
+    if model.calibration is not None:
+        model.demands.require(model.calibration.calibration)
     file = Path(folder, CALIBRATION_NAME)
     if model.calibration is not None:
         model.calibration.calibration.write(Path(folder))

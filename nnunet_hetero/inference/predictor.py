@@ -21,7 +21,7 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.batch import Batch, BatchItem
 from nnunet_hetero.inference.earlier_run import MadeFrom, forget
 from nnunet_hetero.inference.engine.case_prediction import predict_case, require_image_decoders
-from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.case_result import CasePrediction, Demands, SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel, Tiles, unwrapped
 from nnunet_hetero.inference.from_python import Affine, Image, Prediction, Spacing, predict_images
 from nnunet_hetero.inference.model.calibrated import ModelCalibration
@@ -176,7 +176,8 @@ class HeteroModalPredictor(ArrayEntryPoints):
             trained.intensity if trained else None,
         )
         calibration, why_not = self.calibration.in_use(model) if self.calibration else (None, "")
-        return dataclasses.replace(model, calibration=calibration, uncalibrated=why_not)
+        demands = self.options.demands if self.options else Demands()
+        return dataclasses.replace(model, calibration=calibration, uncalibrated=why_not, demands=demands)
 
     # -- one case -----------------------------------------------------------------------------------------------------
 

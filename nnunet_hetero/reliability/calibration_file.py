@@ -19,6 +19,8 @@ from typing_extensions import TypedDict
 
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.io.documents import Document
+from nnunet_hetero.reliability.input_checks import InputChecks
+from nnunet_hetero.reliability.quality import Quality
 
 FILE_NAME = "calibration.json"
 FORMAT = 1
@@ -50,8 +52,8 @@ class _Content(TypedDict):
     patients: Count
     scores: dict[str, dict[str, dict[str, list[Score]]]]
     temperatures: dict[str, dict[str, Positive]]
-    quality: dict[str, Any] | None
-    input_checks: dict[str, Any] | None
+    quality: Quality | None
+    input_checks: InputChecks | None
     sha256: str
 
 
@@ -133,8 +135,8 @@ class Calibration:
     patients: int
     scores: Scores
     temperatures: dict[str, dict[str, float]] = field(default_factory=dict)
-    quality: dict[str, Any] | None = None
-    input_checks: dict[str, Any] | None = None
+    quality: Quality | None = None
+    input_checks: InputChecks | None = None
     sha256: str = ""
 
     @property

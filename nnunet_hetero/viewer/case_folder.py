@@ -124,18 +124,25 @@ class CaseFolder:
                 )
         bad = [entry.name for entry in backgrounds if not np.isfinite(entry.picture.data).all()]
         warnings = [f"{name} has voxels that are no numbers; they are shown as background." for name in bad]
+        warnings += [
+            f"{row['modality']} {row['looks']}: the input may be wrong."
+            for row in _rows(self.output / "checks.csv", CHECKS, case)
+            if row["looks"]
+        ]
         warnings += [f"{name}: nothing says that this completed image is synthetic. It is." for name in unmarked]
         return CaseView(
             case, self.regions, prediction, backgrounds, overlays, truth, subsets, self._facts(case), warnings
         )
 
     def numbers_of(self, case: str) -> dict[str, float]:
-        """What a list of cases can be sorted by: volumes and disagreement, as far as they are known."""
+        """What a list of cases can be sorted by: predicted Dice, volumes and disagreement, as far as they are known."""
         volumes = _row(self.output / "volumes.csv", case)
         disagreement = _row(self.output / "uncertainty" / "uncertainty.csv", case)
+        predicted = {row["region"]: row["dice"] for row in _rows(self.output / "quality.csv", QUALITY, case)}
         found = {}
         for name in self.regions:
             for column, text in (
+                (f"{name}, predicted Dice", predicted.get(name)),
                 (f"{name}, ml", volumes.get(f"{plain_name(name)}_ml")),
                 (f"{name}, disagreement", disagreement.get(f"{plain_name(name)}_disagreement")),
             ):
@@ -213,6 +220,9 @@ class CaseFolder:
             facts["Volumes"] = [(name, _volume(volumes, plain_name(name))) for name in self.regions]
             if volumes.get("interval_note"):
                 facts["Volumes"].append(("no interval", volumes["interval_note"]))
+        quality = _rows(self.output / "quality.csv", QUALITY, case)
+        if quality:
+            facts["Predicted Dice, 0 to 1"] = [(row["region"], _dice(row)) for row in quality]
         disagreement = _row(self.output / "uncertainty" / "uncertainty.csv", case)
         if disagreement:
             facts["Disagreement of the draws, 0 to 1"] = [
@@ -242,6 +252,12 @@ def _volume(row: Mapping[str, str], region: str) -> str:
     return f"{_number(volume)} ml"
 
 
+def _dice(row: Mapping[str, str]) -> str:
+    if not row["dice_low"]:
+        return _number(row["dice"])
+    return f"{_number(row['dice'])} ({_percent(row['level'])} sure: at least {_number(row['dice_low'])})"
+
+
 def _percent(level: str | None) -> str:
     return f"{float(level):.0%}" if level else "calibrated"
 
@@ -253,6 +269,14 @@ def _number(text: str | None) -> str:
 NUMBER = Annotated[str, Field(pattern=r"^$|^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")]
 WORDS = {"modalities": str, "interval_note": str}
 PREDICTED = CsvDocument({"case": str}, "a table of a prediction, numbers by case", "Predict again.", WORDS, NUMBER)
+QUALITY = CsvDocument(
+    {"case": str, "region": str, "dice": NUMBER, "dice_low": NUMBER, "level": NUMBER},
+    "the Dice that was predicted of each region",
+    "Predict again.",
+)
+CHECKS = CsvDocument(
+    {"case": str, "modality": str, "check": str, "looks": str}, "the checks of the input", "Predict again."
+)
 
 
 def _row(file: Path, case: str) -> dict[str, str]:
@@ -260,6 +284,11 @@ def _row(file: Path, case: str) -> dict[str, str]:
     if not os.path.lexists(file):
         return {}
     return next((row for row in PREDICTED.read(file) if row["case"] == case), {})
+
+
+def _rows(file: Path, document: CsvDocument, case: str) -> list[dict[str, str]]:
+    """The rows of a case in a table that has several; none if the prediction wrote no such table."""
+    return [row for row in document.read(file) if row["case"] == case] if os.path.lexists(file) else []
 
 
 def _literal(name: str) -> str:

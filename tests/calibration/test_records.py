@@ -11,7 +11,13 @@ from nnunet_hetero.reliability.temperature import BINS
 
 MADE_FROM = Provenance.of({}, {"draws": 10})
 COUNTS = {"near": [[1] * BINS, [0] * BINS], "brain": [[5] * BINS, [2] * BINS]}
-RECORD = CaseRecord([{**row("a", 3.0), "dice": None}], {"core": {"T1": COUNTS}}, {"T1": {"mean": 0.5}})
+MOVED = {"in_place": 1.0, "elsewhere": 0.2, "distance": 8.0}
+SIGNS = {
+    "explained": {"T1": {"T2": {"completed": [0.1, 0.9], "mirrored": [0.2] * 6, "moved": MOVED}}},
+    "contrast": {"T1": {"T2": -1.5}},
+    "posterior": {"T1": {"T1": [0.5, 1.0]}},
+}
+RECORD = CaseRecord([{**row("a", 3.0), "dice": None}], {"core": {"T1": COUNTS}}, SIGNS)
 
 
 def test_there_and_back(tmp_path):

@@ -30,8 +30,16 @@ def test_there_and_back(tmp_path):
 
 
 def test_sections_of_others_are_kept(tmp_path):
+    regression = {"fold": "0", "mean": [0.0], "scale": [1.0], "coefficients": [-0.5], "intercept": 0.8}
+    spread = {"number": 9, "mean": 1.0, "deviation": 0.1, "smallest": 0.8}
     full = replace(
-        CALIBRATION, quality={"whole tumor": {"coefficients": [1.5, 2]}}, input_checks={"T1": {"limit": 3.0}}
+        CALIBRATION,
+        quality={"whole tumor": {"regressions": {"0": regression}, "scores": {"T1": {"0": [-0.1, 0.2]}}}},
+        input_checks={
+            "spreads": {"T2": {"unlike": {"T1": {"": spread}}}},
+            "weights": {"": {"T1": {"T2": [1.5]}}},
+            "classes": {"T1": {"means": {"T1": [0.0]}, "precision": [[1.0]]}},
+        },
     )
     found = Calibration.read(full.write(tmp_path))
     assert (found.quality, found.input_checks) == (full.quality, full.input_checks)

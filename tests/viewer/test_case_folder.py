@@ -55,6 +55,31 @@ class TestView:
         probability = next(entry for entry in overlays if entry.kind == "probability" and entry.name == "tumor core")
         assert (probability.picture.data > 0.5).sum() == ball(5).sum()
 
+    def test_the_predicted_dice_is_shown_and_sorts_the_list(self, files):
+        (files.output / "quality.csv").write_text(
+            "case,modalities,region,dice,dice_low,level,cases,look,note\n"
+            "a,T1,whole tumor,0.91,0.82,0.9,30,no,\na,T1,tumor core,0.4,,0.9,3,yes,too few patients\n"
+        )
+        view = folder(files).view("a")
+        assert view.facts["Predicted Dice, 0 to 1"] == [
+            ("whole tumor", "0.91 (90% sure: at least 0.82)"),
+            ("tumor core", "0.4"),
+        ]
+        assert folder(files).numbers_of("a")["whole tumor, predicted Dice"] == 0.91
+
+    def test_a_suspicious_input_is_a_warning(self, files):
+        (files.output / "checks.csv").write_text(
+            "case,modalities,modality,check,looks,likeness,likeness_limit\n"
+            "a,T1+T2,T1,ok,,1.2,0.4\na,T1+T2,T2,suspicious,looks like FLAIR,0.1,0.5\nb,T1,T1,suspicious,odd,,\n"
+        )
+        assert folder(files).view("a").warnings == ["T2 looks like FLAIR: the input may be wrong."]
+
+    def test_a_note_on_missing_intervals_does_no_harm(self, files):
+        (files.output / "volumes.csv").write_text(
+            "case,modalities,whole_tumor_ml,whole_tumor_ml_low,interval_note\na,T1,10,,3 patient(s) with T1\n"
+        )
+        assert folder(files).numbers_of("a")["whole tumor, ml"] == 10
+
     def test_intervals_are_shown_if_there_are_some(self, files):
         (files.output / "volumes.csv").write_text(
             "case,whole_tumor_ml,whole_tumor_ml_low,whole_tumor_ml_high,interval_level,tumor_core_ml\na,10,8,13,0.9,4\n"

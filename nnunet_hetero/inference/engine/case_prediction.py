@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,12 +14,14 @@ from torch import Tensor
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions, Statement
 from nnunet_hetero.inference.engine.effort import Effort, with_memory_at_hand
+from nnunet_hetero.inference.engine.input_look import check_inputs
 from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_entropy, draws_of
 from nnunet_hetero.inference.engine.model import LoadedModel, Weights
 from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.extent import voxel_size
 from nnunet_hetero.nnunet.regions import RegionDecoder
+from nnunet_hetero.reliability.input_verdict import InputVerdict, warning
 from nnunet_hetero.reliability.temperature import scaled
 
 
@@ -178,4 +181,27 @@ def predict_case(model: LoadedModel, data: Tensor, properties: dict, case: str) 
         properties: Those of the preprocessed case.
         case: Its name; with the seed it settles the draws.
     """
-    return predict_preprocessed(model, data, case, voxel_volume=preprocessed_voxel_size(properties, data.shape[1:]))
+    inputs = checked_inputs(model, data, case)
+    voxel_volume = preprocessed_voxel_size(properties, data.shape[1:])
+    return replace(predict_preprocessed(model, data, case, voxel_volume=voxel_volume), inputs=inputs)
+
+
+def checked_inputs(model: LoadedModel, data: Tensor, case: str) -> tuple[InputVerdict, ...]:
+    """What the checks say of each image of a case; empty without a calibration that holds such checks.
+
+    Args:
+        model: The model.
+        data: As in `predict_preprocessed`.
+        case: Its name.
+
+    Raises:
+        DataError: If an image is suspicious, and the user wants such cases to fail.
+    """
+    checks = None if model.calibration is None else model.calibration.calibration.input_checks
+    if checks is None:
+        return ()
+    found = tuple(check_inputs(model, checks, data))
+    doubt = warning(case, found)
+    if doubt and model.demands.refuse_suspicious:
+        raise DataError(f"{doubt} Mend or leave out these images, or predict without --refuse_suspicious.")
+    return found

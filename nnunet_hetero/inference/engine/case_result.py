@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.reliability.calibration_file import Calibration
+from nnunet_hetero.reliability.input_verdict import InputVerdict
 
 COMPLETED_CHOICES = ("missing", "all")
 
@@ -44,6 +46,47 @@ class SamplingOptions:
 
 
 @dataclass(frozen=True)
+class Demands:
+    """What a prediction has to come up to; needs a calibrated model.
+
+    Args:
+        min_dice: Dice that a region should have at least: cases whose lower bound is below it are to be looked at. None
+            for no such wish.
+        refuse_suspicious: Whether a case fails whose images do not look like what their names say.
+
+    Raises:
+        SettingsError: If the Dice is none.
+    """
+
+    min_dice: float | None = None
+    refuse_suspicious: bool = False
+
+    def __post_init__(self) -> None:
+        if self.min_dice is not None and not 0 < self.min_dice <= 1:
+            raise SettingsError(f"--min_dice is {self.min_dice}; it must be above 0 and at most 1, e.g. 0.7.")
+
+    @property
+    def flags(self) -> list[str]:
+        """Those that the user gave."""
+        given = {"--min_dice": self.min_dice is not None, "--refuse_suspicious": self.refuse_suspicious}
+        return [flag for flag, is_given in given.items() if is_given]
+
+    def require(self, calibration: Calibration) -> None:
+        """Refuse demands that a calibration cannot serve.
+
+        Raises:
+            SettingsError: If the calibration cases were too few for what is demanded.
+        """
+        known = {"--min_dice": calibration.quality, "--refuse_suspicious": calibration.input_checks}
+        for flag in self.flags:
+            if not known[flag]:
+                raise SettingsError(
+                    f"{flag}: the model's calibration knows nothing about it, since it rests on {calibration.patients} "
+                    "patient(s) or is of an earlier version. Calibrate again on more cases, or leave the flag out."
+                )
+
+
+@dataclass(frozen=True)
 class Statement:
     """What one fold, or all of them together, says of each region of a case, on the preprocessed grid.
 
@@ -76,6 +119,7 @@ class CasePrediction:
             a pixel; None without draws.
         statement: What all folds say together; None without draws.
         of_folds: What each fold says alone; empty without draws.
+        inputs: What the checks of the input say of each image; empty without a calibration that holds such checks.
     """
 
     used: tuple[int, ...]
@@ -88,6 +132,7 @@ class CasePrediction:
     volumes: np.ndarray | None = None
     statement: Statement | None = None
     of_folds: tuple[Statement, ...] = ()
+    inputs: tuple[InputVerdict, ...] = ()
 
     @property
     def disagreement(self) -> np.ndarray | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nnunet_hetero.cases.intensity_scale import IntensityScale, Moments, intensity_scales
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.inference.engine.case_result import Demands, SamplingOptions
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.nnunet.regions import Region, regions_of
@@ -60,6 +60,7 @@ class LoadedModel:
         intensity: Mean and standard deviation of the training images by modality; None if they are not known.
         calibration: Makes intervals of volumes, and calibrated probabilities; None if there is none.
         uncalibrated: Why there is none, a sentence.
+        demands: What a prediction has to come up to.
     """
 
     network: HeteroNetwork
@@ -74,6 +75,7 @@ class LoadedModel:
     intensity: Moments | None = None
     calibration: CalibrationInUse | None = None
     uncalibrated: str = ""
+    demands: Demands = field(default_factory=Demands)
 
     @property
     def modalities(self) -> Modalities:

@@ -36,7 +36,7 @@ class CaseEntry:
     name: str
     failure: Failure | None = None
     record: dict | None = None
-    rows: Mapping[str, Row] = field(default_factory=dict)
+    rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     run: dict | None = None
     measured: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,13 +57,13 @@ def write_entries(entries: Sequence[CaseEntry]) -> None:
 
 def _write_into(folder: Path, entries: Sequence[CaseEntry]) -> None:
     done = [entry for entry in entries if entry.failure is None]
-    tables: dict[str, dict[str, tuple[Sequence[str], Row]]] = {}
+    tables: dict[str, dict[str, tuple[Sequence[str], Sequence[Row]]]] = {}
     for entry in done:
         used = entry.record["used"] if entry.record is not None else ()
-        for table, row in entry.rows.items():
-            tables.setdefault(table, {})[entry.name] = (used, row)
-    for table, rows in tables.items():
-        write_rows(folder / table, rows)
+        for table, rows in entry.rows.items():
+            tables.setdefault(table, {})[entry.name] = (used, rows)
+    for table, of_cases in tables.items():
+        write_rows(folder / table, of_cases)
     records = {entry.name: entry.record for entry in done if entry.record is not None}
     if records:
         write_records(folder, records)

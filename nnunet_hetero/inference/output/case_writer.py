@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,14 @@ from nnunet_hetero.cases.label_maps.written_image import require_written, write_
 from nnunet_hetero.cases.oriented_reader import as_stored, stored_properties
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.tissue import FOREGROUND, NOT_ZERO, unpacked
-from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions
+from nnunet_hetero.inference.engine.case_result import CasePrediction, Demands, SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel
+from nnunet_hetero.inference.output.checks_table import FILE_NAME as CHECKS_NAME
+from nnunet_hetero.inference.output.checks_table import checks_rows
 from nnunet_hetero.inference.output.completed_images import description, restored
+from nnunet_hetero.inference.output.quality_table import FILE_NAME as QUALITY_NAME
+from nnunet_hetero.inference.output.quality_table import predicted_quality, quality_rows
+from nnunet_hetero.inference.output.statements import at_temperatures, said_by, statements_of
 from nnunet_hetero.inference.output.uncertainty import FILE_NAME as UNCERTAINTY_NAME
 from nnunet_hetero.inference.output.uncertainty import uncertainty_row
 from nnunet_hetero.inference.output.volumes import FILE_NAME as VOLUMES_NAME
@@ -33,13 +38,13 @@ from nnunet_hetero.io.atomic_files import replace_json, require_whole
 from nnunet_hetero.nnunet.extent import VoxelSize, is_two_dimensional, voxel_size
 from nnunet_hetero.nnunet.regions import Region
 from nnunet_hetero.reliability.intervals import CalibrationInUse, Interval
-from nnunet_hetero.reliability.temperature import scaled
+from nnunet_hetero.reliability.quality import PredictedDice
 from nnunet_hetero.reliability.volume_scale import VolumeScale
 
 COMPLETED_FOLDER = "completed"
 UNCERTAINTY_FOLDER = "uncertainty"
 UNCERTAINTY_TABLE = f"{UNCERTAINTY_FOLDER}/{UNCERTAINTY_NAME}"
-TABLES = (VOLUMES_NAME, UNCERTAINTY_TABLE)
+TABLES = (VOLUMES_NAME, UNCERTAINTY_TABLE, QUALITY_NAME, CHECKS_NAME)
 NUMBERED_FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
 """Formats that hold numbers with decimals; images of other data sets are written as the first of them."""
 
@@ -58,6 +63,7 @@ class CaseWriter:
         scales: How completed images get the intensities of real ones, one per modality.
         save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
         calibration: Makes intervals of volumes, and calibrated probabilities; None without.
+        demands: What the prediction has to come up to.
     """
 
     preparation: Preparation
@@ -66,6 +72,7 @@ class CaseWriter:
     scales: tuple[IntensityScale, ...]
     save_probabilities: bool = False
     calibration: CalibrationInUse | None = None
+    demands: Demands = field(default_factory=Demands)
 
     @classmethod
     def of_model(cls, model: LoadedModel, save_probabilities: bool = False) -> CaseWriter:
@@ -76,7 +83,8 @@ class CaseWriter:
             save_probabilities: Whether to write nnU-Net's ``.npz`` and ``.pkl``.
         """
         preparation, calibration = model.preparation, model.calibration
-        return cls(preparation, model.regions, model.sampling, model.scales, save_probabilities, calibration)
+        what = model.regions, model.sampling, model.scales, save_probabilities
+        return cls(preparation, *what, calibration, model.demands)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -128,11 +136,18 @@ class CaseWriter:
         """Tables of all cases that every case has a row in, below the output folder."""
         if not self.sampling.num_samples:
             return []
-        return list(TABLES) if self.sampling.save_uncertainty else [VOLUMES_NAME]
+        known = None if self.calibration is None else self.calibration.calibration
+        kept = {
+            VOLUMES_NAME: True,
+            UNCERTAINTY_TABLE: self.sampling.save_uncertainty,
+            QUALITY_NAME: known is not None and known.quality,
+            CHECKS_NAME: known is not None and known.input_checks,
+        }
+        return [table for table, is_kept in kept.items() if is_kept]
 
     def write(
         self, prediction: CasePrediction, properties: dict, folder: str | os.PathLike, case: str
-    ) -> dict[str, Row]:
+    ) -> dict[str, list[Row]]:
         """Write all files of a case.
 
         Args:
@@ -173,7 +188,9 @@ class CaseWriter:
             label_map, probabilities = converted
             if self.sampling.calibrated and self.calibration is not None:
                 subset = self.preparation.modalities.label(prediction.used)
-                probabilities = self._calibrated(np.asarray(probabilities), self.calibration.temperatures(subset))
+                labels = None if self.preparation.label_manager.has_regions else list(self.regions.values())
+                temperatures = self.calibration.temperatures(subset)
+                probabilities = at_temperatures(np.asarray(probabilities), temperatures, labels)
             # nnU-Net's tools make label maps of them, on the grid of the pickle.
             np.savez_compressed(folder / f"{case}.npz", probabilities=as_stored(probabilities, properties))
             save_pickle(stored_properties(properties), str(folder / f"{case}.pkl"))
@@ -240,19 +257,36 @@ class CaseWriter:
         small = np.asarray(resample(cropped[None].astype(np.float32), preprocessed_shape, own, preprocessed))
         return self.on_case_grid(small, properties, resample)[0].clip(LEAST_SHARE, None)
 
-    def _rows(self, prediction: CasePrediction, properties: dict, label_map: np.ndarray) -> dict[str, Row]:
-        rows: dict[str, Row] = {}
+    def _rows(self, prediction: CasePrediction, properties: dict, label_map: np.ndarray) -> dict[str, list[Row]]:
+        rows: dict[str, list[Row]] = {}
         if prediction.volumes is None or prediction.statement is None:
             return rows
         voxel = voxel_size(properties)
         sizes = region_sizes(label_map, self.regions, voxel)
         intervals = self.intervals(prediction, voxel)
         level = None if self.calibration is None else self.calibration.calibration.level
-        rows[VOLUMES_NAME] = volumes_row(sizes, len(prediction.volumes), voxel.unit, intervals, level)
+        rows[VOLUMES_NAME] = [volumes_row(sizes, len(prediction.volumes), voxel.unit, intervals, level)]
         if self.sampling.save_uncertainty:
             spread = spread_row(self.regions, prediction.volumes, voxel.unit)
-            rows[UNCERTAINTY_TABLE] = {**uncertainty_row(self.regions, prediction.statement.disagreement), **spread}
+            rows[UNCERTAINTY_TABLE] = [{**uncertainty_row(self.regions, prediction.statement.disagreement), **spread}]
+        if level is not None and (quality := self.quality(prediction, voxel)):
+            rows[QUALITY_NAME] = quality_rows(quality, level, self.demands.min_dice)
+        if prediction.inputs:
+            rows[CHECKS_NAME] = checks_rows(prediction.inputs)
         return rows
+
+    def quality(self, prediction: CasePrediction, voxel: VoxelSize) -> dict[str, PredictedDice]:
+        """The Dice that each region is likely to have; empty without a calibration that predicts it.
+
+        Args:
+            prediction: With draws.
+            voxel: On the case's own grid.
+        """
+        if self.calibration is None or prediction.statement is None:
+            return {}
+        said = said_by(self.calibration, prediction)
+        scale = None if voxel.unit is None else VolumeScale(voxel.size, voxel.unit)
+        return predicted_quality(self.calibration, self.preparation.modalities, prediction.used, said, scale)
 
     def intervals(self, prediction: CasePrediction, voxel: VoxelSize) -> dict[str, Interval] | None:
         """Intervals of the regions' sizes; None without a calibration.
@@ -266,7 +300,7 @@ class CaseWriter:
         if voxel.unit is None:
             unknown = Interval(None, None, 0, "nobody knows how large a pixel is")
             return dict.fromkeys(self.regions, unknown)
-        said = (prediction.statement,) if self.calibration.together else prediction.of_folds
+        said = said_by(self.calibration, prediction)
         return self.calibration.intervals(
             self.preparation.modalities.label(prediction.used),
             np.stack([of_fold.sizes for of_fold in said]),
@@ -281,31 +315,8 @@ class CaseWriter:
             prediction: On the preprocessed grid.
             properties: Those of the preprocessed case.
 
-        Returns:
-            ``unit`` and ``voxel`` (its size on the case's own grid), ``folds``, and by region ``sizes`` and
-            ``disagreement``, a number for each of these folds.
         """
-        voxel = voxel_size(properties)
-        if self.calibration is None or prediction.statement is None or voxel.unit is None:
-            return None
-        said = (prediction.statement,) if self.calibration.together else prediction.of_folds
-        sizes, disagreement = [one.sizes.tolist() for one in said], [one.disagreement.tolist() for one in said]
-        return {
-            "unit": voxel.unit,
-            "voxel": voxel.size,
-            "folds": list(self.calibration.folds),
-            "sizes": dict(zip(self.regions, zip(*sizes, strict=True), strict=True)),
-            "disagreement": dict(zip(self.regions, zip(*disagreement, strict=True), strict=True)),
-        }
-
-    def _calibrated(self, probabilities: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
-        """Probabilities ``(K, *spatial)`` at the temperatures of the regions; those of labels add up to 1 again."""
-        result = probabilities.copy()
-        labels = None if self.preparation.label_manager.has_regions else list(self.regions.values())
-        for place, temperature in enumerate(temperatures):
-            channel = place if labels is None else labels[place]
-            result[channel] = scaled(probabilities[channel], float(temperature))
-        return result if labels is None else result / result.sum(axis=0)
+        return statements_of(self.calibration, self.regions, prediction, voxel_size(properties))
 
     def on_case_grid(
         self, images: np.ndarray, properties: dict, resample: Callable[..., np.ndarray] | None = None

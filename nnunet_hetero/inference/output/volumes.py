@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,7 @@ def _has_ratio(volumes: Mapping[str, float]) -> bool:
     return enhancing_ratio(dict.fromkeys(volumes, 1.0)) is not None
 
 
-def write_rows(file: str | os.PathLike, of_cases: Mapping[str, tuple[Sequence[str], Row]]) -> None:
+def write_rows(file: str | os.PathLike, of_cases: Mapping[str, tuple[Sequence[str], Sequence[Row]]]) -> None:
     """Put rows of cases into a CSV file with the columns ``case``, ``modalities`` and those of the rows.
 
     The file is replaced as a whole under the folder's lock: with ``-num_parts`` several processes write to it. Rows are
@@ -137,16 +138,17 @@ def write_rows(file: str | os.PathLike, of_cases: Mapping[str, tuple[Sequence[st
 
     Args:
         file: The table.
-        of_cases: Case → modalities that it was segmented from, and its row.
+        of_cases: Case → modalities that it was segmented from, and its rows.
     """
     file = Path(file)
     file.parent.mkdir(exist_ok=True)
     with locked(file.parent):
-        rows = {entry["case"]: entry for entry in TABLE.or_aside(file)}
-        new = {case: _cells(case, used, row) for case, (used, row) in of_cases.items()}
-        rows |= new
-        columns = list(dict.fromkeys(chain(*new.values(), *rows.values())))
-        _write(file, columns, [rows[name] for name in sorted(rows)])
+        every: list[dict[str, str]] = []
+        for case, (used, rows) in of_cases.items():
+            every += [_cells(case, used, row) for row in rows]
+        every += [entry for entry in TABLE.or_aside(file) if entry["case"] not in of_cases]
+        if every:
+            _write(file, list(dict.fromkeys(chain(*every))), sorted(every, key=itemgetter("case")))
 
 
 def drop_rows(file: str | os.PathLike, cases: Collection[str]) -> None:

@@ -11,7 +11,7 @@ RECORD = {"used": ["T1"], "absent": {"T2": "no file"}}
 
 
 def entry(folder, name: str, **more) -> CaseEntry:
-    return CaseEntry(str(folder), name, None, RECORD, {"volumes.csv": {"liver_ml": 1.5}}, {"flags": 1}, **more)
+    return CaseEntry(str(folder), name, None, RECORD, {"volumes.csv": [{"liver_ml": 1.5}]}, {"flags": 1}, **more)
 
 
 def contents(folder) -> dict[str, str]:

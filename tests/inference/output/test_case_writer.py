@@ -88,8 +88,8 @@ class TestWritten:
         entropy = read_array(tmp_path / "uncertainty" / "a_entropy_tumor_core.nii.gz")
         np.testing.assert_allclose(entropy[1:5, :4], prediction().entropy[1], rtol=1e-5)
         assert (entropy[0] == 0).all() and (entropy[:, 4] == 0).all()  # what nnU-Net cropped
-        assert rows["volumes.csv"]["whole_tumor_ml"] == pytest.approx(32 * 2 / 1000)
-        assert rows["uncertainty/uncertainty.csv"]["whole_tumor_disagreement"] == 0.25
+        assert rows["volumes.csv"][0]["whole_tumor_ml"] == pytest.approx(32 * 2 / 1000)
+        assert rows["uncertainty/uncertainty.csv"][0]["whole_tumor_disagreement"] == 0.25
         about = json.loads((tmp_path / "completed" / "a_0001.json").read_text())
         assert about["modality"] == "T1c" and about["from"] == ["T1", "T2", "FLAIR"]
 

@@ -99,18 +99,31 @@ class TestNumbers:
 class TestTable:
     def test_rows_are_replaced_sorted_and_keep_their_columns(self, tmp_path):
         file = tmp_path / "volumes.csv"
-        write_rows(file, {"b": (["T1", "T2"], {"liver_ml": 1.5})})
-        write_rows(file, {"a": (["T1"], {"liver_ml": 2.25, "draws": 10, "ratio": None})})
-        write_rows(file, {"b": (["T2"], {"liver_ml": 3.0})})
+        write_rows(file, {"b": (["T1", "T2"], [{"liver_ml": 1.5}])})
+        write_rows(file, {"a": (["T1"], [{"liver_ml": 2.25, "draws": 10, "ratio": None}])})
+        write_rows(file, {"b": (["T2"], [{"liver_ml": 3.0}])})
         rows = rows_of(file)
         assert list(rows) == ["a", "b"]
         assert rows["a"] == {"case": "a", "modalities": "T1", "liver_ml": "2.25", "draws": "10", "ratio": ""}
         assert rows["b"] == {"case": "b", "modalities": "T2", "liver_ml": "3", "draws": "", "ratio": ""}
 
+    def test_a_case_may_have_several_rows(self, tmp_path):
+        file = tmp_path / "checks.csv"
+        write_rows(file, {"b": (["T1"], [{"modality": "T1", "check": "ok"}])})
+        two = [{"modality": "T2", "check": "ok"}, {"modality": "T1", "check": "no"}]
+        write_rows(file, {"a": (["T2", "T1"], two)})
+        write_rows(file, {"b": (["T1"], [{"modality": "T1", "check": "no"}])})
+        assert [line.split(",") for line in file.read_text().splitlines()] == [
+            ["case", "modalities", "modality", "check"],
+            ["a", "T2+T1", "T2", "ok"],
+            ["a", "T2+T1", "T1", "no"],
+            ["b", "T1", "T1", "no"],
+        ]
+
     def test_many_at_once(self, tmp_path):
         file = tmp_path / "volumes.csv"
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda n: write_rows(file, {f"{n:02d}": (["T1"], {"liver_ml": float(n)})}), range(30)))
+            list(pool.map(lambda n: write_rows(file, {f"{n:02d}": (["T1"], [{"liver_ml": float(n)}])}), range(30)))
         assert [(name, row["liver_ml"]) for name, row in rows_of(file).items()] == [
             (f"{n:02d}", f"{n}") for n in range(30)
         ]

@@ -1,0 +1,87 @@
+"""``nnunet_hetero change``: whether the volumes of two scans decide for progression, response or stability."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = """\
+Compare the volumes of two scans of each patient, predicted with the same calibrated model, and say whether they decide:
+PD (progression), PR (partial response), stable, or undecided if the intervals of the volumes allow more than one of
+them. The two scans may have different modalities. Writes change.csv and change.png.
+
+The thresholds are those for volumes of RANO 2.0 (Wen et al., Journal of Clinical Oncology 2023) unless you give others.
+New lesions, steroids and the patient's state, which RANO asks for too, are yours to judge."""
+
+TABLE, FIGURE = "change.csv", "change.png"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("--before", required=True, metavar="OUT1", help="Output folder with the first scans.")
+    parser.add_argument("--after", required=True, metavar="OUT2", help="Output folder with the second scans.")
+    parser.add_argument("-o", required=True, metavar="OUTPUT", help="Folder for the results.")
+    parser.add_argument(
+        "--pairs",
+        metavar="FILE",
+        help="Table with the columns before and after, a row for each pair of scans. Default: scans of the same name.",
+    )
+    parser.add_argument(
+        "--level",
+        type=float,
+        help="Level of the ratio's interval; each volume's own is made at 1 - (1 - level) / 2. Default: that of the "
+        "calibration.",
+    )
+    parser.add_argument(
+        "--progression",
+        type=float,
+        default=0.40,
+        metavar="SHARE",
+        help="Increase of the volume from which on it is progression. Default: %(default)s, 40 %% more",
+    )
+    parser.add_argument(
+        "--response",
+        type=float,
+        default=0.65,
+        metavar="SHARE",
+        help="Decrease of the volume from which on it is a response. Default: %(default)s, 65 %% less",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, and print a line for each region of each pair."""
+    # Late, so that -h answers at once.
+    from nnunet_hetero.evaluation.change.changes import (
+        changes_of,
+        csv_text,
+        folder_for,
+        in_words,
+        require_comparable,
+    )
+    from nnunet_hetero.evaluation.change.decision import Thresholds
+    from nnunet_hetero.evaluation.change.figure import change_figure
+    from nnunet_hetero.evaluation.change.pairs import pairs_by_name, read_pairs
+    from nnunet_hetero.evaluation.change.scans import Scans
+    from nnunet_hetero.io.atomic_files import replace_text, replacing
+    from nnunet_hetero.reliability.conformal import require_level
+
+    thresholds = Thresholds(args.progression, args.response)
+    if args.level is not None:
+        require_level(args.level)
+    before, after = (Scans.read(Path(folder)) for folder in (args.before, args.after))
+    require_comparable(before, after)
+    if args.pairs is None:
+        pairs, alone = pairs_by_name(before.cases, after.cases)
+        if alone:
+            print(f"In one of the folders only, and left out: {', '.join(alone)}")
+    else:
+        pairs = read_pairs(Path(args.pairs), before.cases, after.cases)
+    level = before.calibration.level if args.level is None else args.level
+    changes = changes_of(before, after, pairs, thresholds, level)
+    folder = folder_for(Path(args.o), before, after)
+    replace_text(folder / TABLE, csv_text(changes))
+    with replacing(folder / FIGURE) as stream:
+        change_figure(changes, thresholds).savefig(stream, format="png", dpi=120)
+    print("\n".join(map(in_words, changes)))
+    print(f"Written to {folder}: {TABLE}, {FIGURE}")
+    return 0

@@ -1,0 +1,100 @@
+"""Whether the volumes of two scans decide for progression, response or stability.
+
+Each volume is known as an interval. With L1, H1 before and L2, H2 after, the ratio of the true volumes lies between
+L2 / H1 and H2 / L1 whenever both volumes lie in theirs. If each interval holds its volume with a probability of at
+least 1 - α/2, both do with at least 1 - α (Bonferroni), so the ratio's interval has the level 1 - α.
+
+The thresholds are those for volumes of RANO 2.0 (Wen et al., "RANO 2.0: update to the Response Assessment in
+Neuro-Oncology criteria for high- and low-grade gliomas in adults", Journal of Clinical Oncology 2023), which took them
+from the modified RANO criteria (Ellingson, Wen, Cloughesy, Neurotherapeutics 2017): as spheres, an increase of 25 % and
+a decrease of 50 % in the product of two diameters are about 40 % and 65 % in volume. A complete response, new lesions,
+steroids and the patient's state, which RANO looks at too, are nothing that a ratio of volumes could tell.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nnunet_hetero.errors import SettingsError
+
+PROGRESSION, RESPONSE = 0.40, 0.65
+"""RANO 2.0: increase of the volume from which on it is progression, decrease from which on it is a response."""
+
+PD, PR, STABLE, UNDECIDED = "PD", "PR", "stable", "undecided"
+
+
+class Interval(NamedTuple):
+    """Limits of a volume, or of a ratio of volumes; the upper one may be infinite."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which change on a decision is made.
+
+    Args:
+        progression: Increase of the volume, as a share of that before.
+        response: Decrease of the volume, as a share of that before.
+
+    Raises:
+        SettingsError: If one is no such share.
+    """
+
+    progression: float = PROGRESSION
+    response: float = RESPONSE
+
+    def __post_init__(self) -> None:
+        if not 0 < self.progression < math.inf:
+            raise SettingsError(f"--progression is {self.progression}; it must be above 0, e.g. 0.4 for 40 % more.")
+        if not 0 < self.response < 1:
+            raise SettingsError(f"--response is {self.response}; it must be between 0 and 1, e.g. 0.65 for 65 % less.")
+
+    def decision(self, ratio: Interval) -> str:
+        """``PD``, ``PR`` or ``stable`` if every ratio in the interval says the same, else ``undecided``.
+
+        Args:
+            ratio: Interval of the volume after divided by that before.
+
+        Examples:
+            >>> Thresholds().decision(Interval(1.5, 2.2)), Thresholds().decision(Interval(0.9, 1.5))
+            ('PD', 'undecided')
+        """
+        grown, shrunk = 1 + self.progression, 1 - self.response
+        if ratio.low >= grown:
+            return PD
+        if ratio.high <= shrunk:
+            return PR
+        if ratio.low > shrunk and ratio.high < grown:
+            return STABLE
+        return UNDECIDED
+
+
+def ratio_of(before: Interval, after: Interval) -> Interval | None:
+    """Interval of the volume after divided by that before; None if both may be nothing, which has no ratio.
+
+    Args:
+        before: Of the volume in the first scan.
+        after: Of the volume in the second one.
+
+    Examples:
+        >>> ratio_of(Interval(10.0, 20.0), Interval(30.0, 40.0))
+        Interval(low=1.5, high=4.0)
+    """
+    if before.low == 0 and after.low == 0:
+        return None
+    low = after.low / before.high if before.high > 0 else math.inf
+    high = after.high / before.low if before.low > 0 else math.inf
+    return Interval(low, high)
+
+
+def level_of_each(level: float) -> float:
+    """Level of the interval of each of two volumes, for a ratio at a level: 1 - α/2.
+
+    Args:
+        level: 1 - α.
+    """
+    return 1 - (1 - level) / 2

@@ -1,0 +1,61 @@
+"""``nnunet_hetero change`` from the command line."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+import pytest
+from helpers.two_scans import calibration_of, write_scans
+
+from nnunet_hetero.cli.main import main
+from nnunet_hetero.cli.results.change import add_arguments
+from nnunet_hetero.evaluation.change.decision import Thresholds
+
+
+@pytest.fixture
+def folders(tmp_path):
+    write_scans(tmp_path / "one", {"ann_1": {"modalities": ["T1"], "sizes": [20.0, 5.0]}})
+    write_scans(tmp_path / "two", {"ann_2": {"modalities": ["T1", "T2"], "sizes": [70.0, 5.0]}})
+    return tmp_path
+
+
+def change(folders, *more):
+    places = ["--before", str(folders / "one"), "--after", str(folders / "two"), "-o", str(folders / "out")]
+    return main(["change", *places, *more])
+
+
+def test_pairs_from_a_table(folders, capsys):
+    (folders / "pairs.csv").write_text("before,after\nann_1,ann_2\n")
+    assert change(folders, "--pairs", str(folders / "pairs.csv")) == 0
+    assert "ann_1 → ann_2: whole tumor PD" in capsys.readouterr().out
+    assert {file.name for file in (folders / "out").iterdir()} == {"change.csv", "change.png"}
+    assert change(folders, "--pairs", str(folders / "pairs.csv"), "--progression", "9") == 0
+    assert "whole tumor stable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "--pairs"),
+        (["--level", "1.5"], "--level"),
+        (["--progression", "0"], "--progression"),
+        (["--response", "65"], "--response"),
+    ],
+)
+def test_mistakes_are_said_and_nothing_is_written(folders, more, words, capsys):
+    assert change(folders, *more) == 1
+    assert words in capsys.readouterr().err
+    assert not (folders / "out").exists()
+
+
+def test_another_model_is_refused(folders, capsys):
+    write_scans(folders / "two", {"ann_1": {"modalities": ["T1"], "sizes": [20.0, 5.0]}}, calibration_of(weights="w1"))
+    assert change(folders) == 1
+    assert "different models" in capsys.readouterr().err
+
+
+def test_the_defaults_are_those_of_rano():
+    parser = ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args(["--before", "a", "--after", "b", "-o", "c"])
+    assert Thresholds(args.progression, args.response) == Thresholds()

@@ -1,0 +1,100 @@
+"""Pairs of scans compared."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from helpers.two_scans import calibration_of, write_scans
+
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.evaluation.change.changes import (
+    COLUMNS,
+    changes_of,
+    csv_text,
+    folder_for,
+    in_words,
+    require_comparable,
+)
+from nnunet_hetero.evaluation.change.decision import Interval, Thresholds
+from nnunet_hetero.evaluation.change.pairs import Pair
+from nnunet_hetero.evaluation.change.scans import Scans
+
+BEFORE = {"ann": {"modalities": ["T1", "T2"], "sizes": [20.0, 5.0]}}
+AFTER = {
+    "grown": {"modalities": ["T1"], "sizes": [60.0, 5.1]},
+    "gone": {"modalities": ["T1", "T2"], "sizes": [2.0, 0.0]},
+    "other": {"modalities": ["T2"], "sizes": [20.0, 5.0]},
+}
+
+
+@pytest.fixture
+def scans(tmp_path):
+    write_scans(tmp_path / "before", BEFORE)
+    write_scans(tmp_path / "after", AFTER)
+    return Scans.read(tmp_path / "before"), Scans.read(tmp_path / "after")
+
+
+@pytest.fixture
+def changes(scans):
+    pairs = [Pair("ann", name) for name in AFTER]
+    return {(change.pair.after, change.region): change for change in changes_of(*scans, pairs, Thresholds(), 0.9)}
+
+
+def test_decisions(changes):
+    assert {key: change.decision for key, change in changes.items()} == {
+        ("grown", "whole tumor"): "PD",
+        ("grown", "enhancing tumor"): "undecided",
+        ("gone", "whole tumor"): "PR",
+        ("gone", "enhancing tumor"): "PR",
+        ("other", "whole tumor"): "undecided",
+        ("other", "enhancing tumor"): "undecided",
+    }
+
+
+def test_the_ratio_is_that_of_intervals_at_half_the_error(scans, changes):
+    before, after = (
+        scans[0].volumes("ann", 0.95)["whole tumor"].interval,
+        scans[1].volumes("grown", 0.95)["whole tumor"].interval,
+    )
+    change = changes["grown", "whole tumor"]
+    assert change.ratio == Interval(before.low and after.low / before.high, after.high / before.low)
+    assert change.measured == pytest.approx(3)
+    assert change.subsets == ("T1+T2", "T1")
+
+
+def test_a_scan_without_an_interval_leaves_it_undecided_and_says_why(changes):
+    change = changes["other", "whole tumor"]
+    assert change.ratio is None
+    assert change.note.startswith("no interval after: 0 patient(s) with T2")
+
+
+def test_the_table_has_a_row_for_each_region_of_each_pair(changes):
+    rows = list(csv.DictReader(io.StringIO(csv_text(list(changes.values())))))
+    assert len(rows) == 6 and list(rows[0]) == list(COLUMNS)
+    assert rows[0]["decision"] == "PD" and float(rows[0]["ratio_low"]) > 1.4
+    assert rows[0]["unit"] == "ml" and rows[0]["volume_before"] == "20" and rows[0]["level"] == "0.9"
+    assert rows[4]["ratio_low"] == "" and "T2" in rows[4]["note"]
+
+
+def test_words_for_the_screen(changes):
+    assert in_words(changes["grown", "whole tumor"]).startswith("ann → grown: whole tumor PD, ")
+    assert "undecided, no interval after" in in_words(changes["other", "whole tumor"])
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [(calibration_of(weights="w1"), "different models"), (calibration_of(patients=25), "different calibrations")],
+)
+def test_other_models_or_calibrations_are_refused(tmp_path, scans, other, words):
+    write_scans(tmp_path / "other", AFTER, other)
+    with pytest.raises(SettingsError, match=words):
+        require_comparable(scans[0], Scans.read(tmp_path / "other"))
+    require_comparable(*scans)
+
+
+def test_the_results_do_not_go_into_the_folders_that_are_compared(tmp_path, scans):
+    with pytest.raises(SettingsError, match="--after"):
+        folder_for(tmp_path / "after", *scans)
+    assert folder_for(tmp_path / "new", *scans).is_dir()
