@@ -17,6 +17,8 @@ from helpers.tiny_model import write_tiny_model
 
 from nnunet_hetero.dataset_conversion.phantom import make_phantom
 
+pytest.importorskip("highdicom")  # no wheels for Python 3.14
+
 PAGE = Path(__file__).parents[2] / "docs/how-to/from-the-scanner.md"
 COMMANDS = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 

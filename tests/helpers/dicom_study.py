@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from highdicom.legacy import LegacyConvertedEnhancedMRImage
+import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Sequence_
 from pydicom.uid import (
@@ -217,11 +217,12 @@ def header(**elements: Any) -> Dataset:
 
 def as_enhanced(folder: Path, order: Sequence[int] | None = None) -> str:
     """Make one file of the slices of a series, in the order of their acquisition or another; returns its UID."""
+    legacy = pytest.importorskip("highdicom.legacy")  # no wheels for Python 3.14
     files = sorted(folder.iterdir())
     slices = [pydicom.dcmread(file) for file in files]
     slices = [slices[place] for place in order or range(len(slices))]
     uid = generate_uid()
-    made = LegacyConvertedEnhancedMRImage(
+    made = legacy.LegacyConvertedEnhancedMRImage(
         slices, series_instance_uid=uid, series_number=7, sop_instance_uid=generate_uid(), instance_number=1
     )
     made.SeriesDescription = slices[0].SeriesDescription

@@ -23,6 +23,8 @@ from nnunet_hetero.intake.finding import find_series
 from nnunet_hetero.intake.opening import opened
 from nnunet_hetero.modalities import Modalities
 
+pytest.importorskip("highdicom")  # no wheels for Python 3.14
+
 BRATS = Modalities(("T1", "T1c", "T2", "FLAIR"))
 REGIONS = {"background": 0, "whole_tumor": [1, 2, 4], "tumor_core": [1, 4], "enhancing_tumor": 4, "ignore": 5}
 
