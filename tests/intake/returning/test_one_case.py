@@ -12,7 +12,7 @@ from helpers.moved_case import REGIONS, brighter_half, dice, motion, moved_label
 
 from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.output.run_record import record_case
+from nnunet_hetero.inference.output.run_record import record_cases
 from nnunet_hetero.intake.cohort.records import case_record
 from nnunet_hetero.intake.cohort.run import proposed_series, take_in
 from nnunet_hetero.intake.options import IntakeOptions
@@ -84,7 +84,7 @@ def test_no_prediction(job, tmp_path):
 def test_a_prediction_of_other_images(job, tmp_path):
     image = tmp_path / "out" / "images" / f"{CASE}_0000.nii.gz"
     made_from = Provenance.of({"T1": image}, {})
-    record_case(tmp_path / "pred", CASE, {}, {"made_from": made_from.to_json()})
+    record_cases(tmp_path / "pred", [(CASE, {}, {"made_from": made_from.to_json()})])
     return_case(job(REFERENCE))
     image.touch()
     with pytest.raises(DataError, match=r"was predicted from another .* than the one that is there now"):
