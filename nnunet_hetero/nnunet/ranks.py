@@ -9,7 +9,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
@@ -84,7 +84,7 @@ def networks_wrapped_for(device: torch.device) -> Iterator[None]:
 
     def wrap(network: nn.Module, device_ids: object = None) -> DistributedDataParallel:
         devices = [device] if device.type == "cuda" else None
-        buffers = {"broadcast_buffers": False} if any(True for _ in network.buffers()) else {}
+        buffers: dict[str, Any] = {"broadcast_buffers": False} if any(True for _ in network.buffers()) else {}
         return DistributedDataParallel(network, device_ids=devices, **buffers)
 
     nnunet.DDP = wrap

@@ -51,7 +51,7 @@ class Launch:
         if not 0 <= local_rank <= rank < count:
             raise SettingsError(
                 f"This process is said to be number {rank} of {count}, and number {local_rank} on its node; they are "
-                f"counted from 0, and the first cannot be below the second. Start all by one command: {COMMAND}"
+                f"counted from 0, and below the number of all. Start all by one command: {COMMAND}"
             )
         if count == 1:
             return None
