@@ -143,17 +143,29 @@ class Work:
     def plain(self, what: str, output: Path, workers: int) -> list[list[str]]:
         """Commands that run at a time: one for each worker where a command has parts."""
         if what == "predict":
-            own = [*COMMAND, "predict", *self._flags(what, output), "-num_parts", str(workers)]
-            return [[*own, "-part_id", str(part), "-npp", "0", "-nps", "0"] for part in range(workers)]
+            return [
+                [*COMMAND, "predict", *self._flags(what, output, self._part(part, workers)), "-npp", "0", "-nps", "0"]
+                for part in range(workers)
+            ]
         if what == "convert":
             return [[*COMMAND, "convert", *self._flags(what, output), "-np", str(workers)]]
         return [[*COMMAND, "evaluate", *self._flags(what, output)]]
+
+    def _part(self, part: int, parts: int) -> Path:
+        """A folder with every so manieth case; nnU-Net's own parts need a background process each."""
+        folder = self.folder / f"images-{part}-of-{parts}"
+        if not folder.exists():
+            folder.mkdir()
+            for file in self.images.iterdir():
+                if int(file.name.split("_")[1]) % parts == part:
+                    (folder / file.name).symlink_to(file)
+        return folder
 
     def mapped(self, what: str, output: Path, workers: int) -> list[str]:
         """The command of ``map``."""
         return [*COMMAND, "map", what, "--cluster", "local", "--workers", str(workers), *self._flags(what, output)]
 
-    def _flags(self, what: str, output: Path) -> list[str]:
+    def _flags(self, what: str, output: Path, images: Path | None = None) -> list[str]:
         os.environ |= self.model.environment()
         if what == "convert":
             if not self.raw.exists():
@@ -165,9 +177,20 @@ class Work:
             output.mkdir(parents=True, exist_ok=True)
             os.environ[RAW] = str(output)
             return ["brats", "-i", str(self.raw), "-d", "502"]
-        images = ["-i", str(self.images), "-o", str(output), "-d", "501", "-c", "3d_fullres", "-device", "cpu"]
+        places = [
+            "-i",
+            str(images or self.images),
+            "-o",
+            str(output),
+            "-d",
+            "501",
+            "-c",
+            "3d_fullres",
+            "-device",
+            "cpu",
+        ]
         more = ["-l", str(self.labels), "--subsets", "T1+T2"] if what == "evaluate" else ["-f", "0"]
-        return [*images, "--disable_tta", "--num_samples", "0", *more]
+        return [*places, "--disable_tta", "--num_samples", "0", *more]
 
 
 def run(commands: Sequence[Sequence[str]], output: Path, what: str, number: int, kill: float | None = None) -> Measured:
@@ -255,7 +278,7 @@ def contents(folder: Path) -> dict[str, str]:
     for file in sorted(folder.rglob("*")):
         content = file.read_bytes() if file.is_file() else b""
         if file.name == "predict_from_raw_data_args.json":
-            continue  # it names the output folder and the parts
+            continue  # it names the folders
         if file.name == "run.json":
             run_of = json.loads(content)
             for case in run_of["cases"].values():

@@ -7,6 +7,7 @@ from itertools import product
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.nnunet_flags import flag_value, train_arguments
+from nnunet_hetero.integration.train_command import split_train_flags
 from nnunet_hetero.nnunet.arguments import fold
 
 COMMANDS = ("train", "predict", "evaluate")
@@ -57,9 +58,9 @@ def _trainings(argv: Sequence[str]) -> list[list[str]]:
     tasks = []
     for name, number in product([["-p", name] for name in plans] or [[]], map(_fold, folds)):
         own = [dataset, configuration, number, *name, *flags]
-        if train_arguments(own) is None:
+        if train_arguments(split_train_flags(own)[1]) is None:
             raise SettingsError(f"submit train: nnUNetv2_train does not know {' '.join(own)}")
-        tasks.append(["train", *own, *([] if "--c" in flags else ["--c"])])
+        tasks.append(["train", *own, *([] if {"--c", "--auto-continue"} & set(flags) else ["--auto-continue"])])
     return tasks
 
 

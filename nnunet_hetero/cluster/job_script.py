@@ -14,12 +14,10 @@ from collections.abc import Sequence
 
 from nnunet_hetero.cluster.job_environment import environment_lines
 from nnunet_hetero.cluster.resources import JobResources
+from nnunet_hetero.training.interruption.stop_signals import STOPPED
 
 WARNING = 5
 """Minutes between the warning and the end."""
-
-STOPPED = 75
-"""Exit code of a command that was asked to stop and can go on (``EX_TEMPFAIL``), and of our scripts."""
 
 TASK = {
     "slurm": "$SLURM_ARRAY_TASK_ID",

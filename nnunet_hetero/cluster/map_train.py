@@ -15,6 +15,7 @@ from tqdm import tqdm
 from nnunet_hetero.cluster.fan_out import FanOut
 from nnunet_hetero.cluster.workplace import Workplace, require_fit, require_fit_workers
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.integration.train_command import is_complete
 
 TETHERED = "nnunet_hetero.cli.cluster.tethered"
 """Module that runs a command of ours and ends when its parent does."""
@@ -36,8 +37,7 @@ class Training:
 
     def is_done(self) -> bool:
         """Whether it has ended, with its validation."""
-        folder = Path(self.folder)
-        return (folder / "checkpoint_final.pth").is_file() and (folder / "validation" / "summary.json").is_file()
+        return is_complete(Path(self.folder))
 
 
 def map_trainings(client: Client, trainings: Mapping[str, Training], workplace: Workplace) -> dict[str, str]:

@@ -11,7 +11,7 @@ from nnunet_hetero.errors import SettingsError
 def test_trainings_are_folds_times_plans():
     found = tasks_of("train", ["501", "3d_fullres", "0", "1", "-tr", "SubsetTrainer", "-p", "A", "B", "--npz"], None)
     assert found == [
-        ["train", "501", "3d_fullres", fold, "-p", plans, "-tr", "SubsetTrainer", "--npz", "--c"]
+        ["train", "501", "3d_fullres", fold, "-p", plans, "-tr", "SubsetTrainer", "--npz", "--auto-continue"]
         for plans in ("A", "B")
         for fold in ("0", "1")
     ]

@@ -16,6 +16,7 @@ from nnunet_hetero.cli.models import predict as predict_command
 from nnunet_hetero.cli.results import evaluate as evaluate_command
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.nnunet_flags import TRAIN_FLAGS, TRAIN_SWITCHES, flag_value, wants_help
+from nnunet_hetero.integration.train_command import split_train_flags
 from nnunet_hetero.nnunet.arguments import fold
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 from nnunet_hetero.nnunet.folders import model_folder, plans_file, require_variables
@@ -115,11 +116,13 @@ def train(client: Client, argv: Sequence[str]) -> int:
     from nnunet_hetero.cluster.map_train import Training, map_trainings
     from nnunet_hetero.cluster.workplace import Workplace, files_and_sizes, versions
 
-    parser = train_parser()
-    args = parser.parse_args(list(argv))
+    flags, rest = split_train_flags(argv)
+    args = train_parser().parse_args(rest)
     require_variables("nnUNet_preprocessed", RESULTS)
     trainings, files = {}, []
     more = [switch for switch in _SWITCHES if vars(args)[switch]]
+    more += [*(["--trust_checkpoint"] if flags.trust_checkpoint else []), "--auto-continue"]
+    more += [] if flags.max_time is None else ["--max_time", flags.max_time]
     for flag in _MORE:
         more += [] if vars(args)[flag] is None else [flag, vars(args)[flag]]
     for plans in args.p:
@@ -129,7 +132,7 @@ def train(client: Client, argv: Sequence[str]) -> int:
         files.append(file)
         folder = Path(model_folder(args.dataset, args.tr, plans, args.configuration)).absolute()
         for number in args.folds:
-            own = (args.dataset, args.configuration, number, "-tr", args.tr, "-p", plans, *more, "--c")
+            own = (args.dataset, args.configuration, number, "-tr", args.tr, "-p", plans, *more)
             trainings[f"fold {number}, {plans}"] = Training(own, str(folder / f"fold_{number}"))
     with probe_in(os.environ[RESULTS]) as probe:
         failed = map_trainings(client, trainings, Workplace(versions(), files_and_sizes(files), (), probe))

@@ -26,8 +26,8 @@ def test_trainings_are_folds_times_plans(nnunet_folders, monkeypatch, capsys):
     assert train(None, ["501", "3d_fullres", "0", "1", "-tr", "SubsetTrainer", "-device", "cpu", "--npz"]) == 1
     assert list(given) == ["fold 0, nnUNetPlans", "fold 1, nnUNetPlans"]
     training = given["fold 1, nnUNetPlans"]
-    assert training.arguments == (
-        *("501", "3d_fullres", "1", "-tr", "SubsetTrainer", "-p", "nnUNetPlans", "--npz", "-device", "cpu", "--c"),
+    assert " ".join(training.arguments) == (
+        "501 3d_fullres 1 -tr SubsetTrainer -p nnUNetPlans --npz --auto-continue -device cpu"
     )
     assert training.folder.endswith("Dataset501_Tiny/SubsetTrainer__nnUNetPlans__3d_fullres/fold_1")
     assert "error: fold 1, nnUNetPlans: it ended with code 1: no" in capsys.readouterr().out

@@ -15,7 +15,7 @@ def test_print_writes_nothing(tmp_path, monkeypatch, capsys):
     assert main(["submit", "--resources", "lsf.yaml", "--queue", "other", "--print", *TRAIN]) == 0
     printed = capsys.readouterr().out
     assert '#BSUB -J "nnunet_hetero_train[1-2]"' in printed and "#BSUB -q other" in printed
-    assert "#BSUB -W 02:00" in printed and "train 501 3d_fullres 1 --c ;;" in printed
+    assert "#BSUB -W 02:00" in printed and "train 501 3d_fullres 1 --auto-continue ;;" in printed
     assert [file.name for file in tmp_path.iterdir()] == ["lsf.yaml"]
 
 
