@@ -62,14 +62,18 @@ class BatchSystem:
 
 
 def sbatch(folder: str, arguments: list[str]) -> None:
-    """Start the tasks of a script."""
+    """Start the tasks of a script, of which it keeps a copy."""
     text = Path(arguments[-1]).read_text(encoding="utf-8")
+    script = Path(folder, "script.sh")
+    script.write_text(text, encoding="utf-8")
     array = re.search(r"^#SBATCH --array=(\d+)-(\d+)$", text, re.MULTILINE)
     first, last = map(int, array.groups()) if array else (0, 0)
     for task in range(first, last + 1):
-        program = f"from helpers.batch_system import run_task; run_task({folder!r}, {arguments[-1]!r}, {task})"
+        program = f"from helpers.batch_system import run_task; run_task({folder!r}, {str(script)!r}, {task})"
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        subprocess.Popen([sys.executable, "-c", program], env=environment, start_new_session=True)
+        # Whoever waits for the end of our output waits for us alone.
+        apart = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        subprocess.Popen([sys.executable, "-c", program], env=environment, **apart)
     print("Submitted batch job 7")
 
 
