@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dask
-from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed import Client, Nanny, Scheduler, SpecCluster, Status
 from distributed.security import Security
 
 from nnunet_hetero.cluster.batch_cluster import batch_cluster
@@ -73,9 +73,11 @@ def connected(request: ClusterRequest) -> Iterator[Client]:
         elif request.where == LOCAL:
             # Ctrl-C is for this process, which ends the others; a worker that heard it would only die noisily.
             with unheard_interrupts():
-                cluster = _local_cluster(request)
+                cluster, workers = _local_cluster(request)
                 client = stack.enter_context(Client(stack.enter_context(cluster)))
-            stack.enter_context(_replacing_lost_workers(cluster, len(cluster.worker_spec)))
+                cluster.worker_spec.update(workers)
+                cluster.scale(len(workers))  # not waited for: one that is killed as it starts is replaced
+            stack.enter_context(_replacing_lost_workers(cluster, len(workers)))
         elif request.where.lower().endswith((".yaml", ".yml")):
             resources = read_resources(Path(request.where))
             if request.workers is not None:
@@ -101,9 +103,15 @@ def _replacing_lost_workers(cluster: SpecCluster, number: int) -> Iterator[None]
     """
     over = threading.Event()
 
+    def renew() -> None:
+        for name, worker in list(cluster.workers.items()):
+            if worker.status in (Status.failed, Status.closed):
+                del cluster.workers[name]
+        cluster.scale(number)  # starts those that it has lost
+
     def watch() -> None:
         while not over.wait(SECONDS_TO_REPLACE):
-            cluster.scale(number)  # starts those that it has lost
+            cluster.loop.add_callback(renew)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -114,7 +122,8 @@ def _replacing_lost_workers(cluster: SpecCluster, number: int) -> Iterator[None]
         thread.join()
 
 
-def _local_cluster(request: ClusterRequest) -> SpecCluster:
+def _local_cluster(request: ClusterRequest) -> tuple[SpecCluster, dict[Any, Any]]:
+    """A cluster that has no workers yet, and those that it is to have."""
     gpus = _number_of_gpus()
     number = request.workers or max(1, gpus)
     security = Security.temporary()
@@ -136,7 +145,7 @@ def _local_cluster(request: ClusterRequest) -> SpecCluster:
         workers[place] = {"cls": Nanny, "options": {**common, **options}}
     dashboard = {"dashboard": True, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {"cls": Scheduler, "options": {**common, **dashboard}}
-    return SpecCluster(workers, scheduler, security=security, name="nnunet_hetero", silence_logs="CRITICAL")
+    return SpecCluster({}, scheduler, security=security, name="nnunet_hetero", silence_logs="CRITICAL"), workers
 
 
 def _number_of_gpus() -> int:
