@@ -102,6 +102,7 @@ def _replacing_lost_workers(cluster: SpecCluster, number: int) -> Iterator[None]
     starts, or starts slowly, is given up, and so is a job that has ended.
     """
     over = threading.Event()
+    loop: Any = cluster.loop  # there while the cluster is
 
     def renew() -> None:
         for name, worker in list(cluster.workers.items()):
@@ -111,7 +112,7 @@ def _replacing_lost_workers(cluster: SpecCluster, number: int) -> Iterator[None]
 
     def watch() -> None:
         while not over.wait(SECONDS_TO_REPLACE):
-            cluster.loop.add_callback(renew)
+            loop.add_callback(renew)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
