@@ -20,7 +20,7 @@ from nnunet_hetero.intake.images.grids import grid_of, resampled_image
 from nnunet_hetero.intake.images.masks import given_mask, masked
 from nnunet_hetero.intake.options import IntakeOptions
 from nnunet_hetero.intake.registration.plausible import REMEDY, gains, implausible
-from nnunet_hetero.intake.registration.register import Registration, register
+from nnunet_hetero.intake.registration.register import Registration, register, too_small
 from nnunet_hetero.intake.target import Target
 from nnunet_hetero.intake.way_back import WayBack
 
@@ -222,6 +222,11 @@ def _way(
         return SAME_GRID, sitk.Euler3DTransform(), None
     if not options.register:
         return RESAMPLED, sitk.Euler3DTransform(), None
+    small = too_small(fixed, image)
+    if small is not None and same_frame:
+        return RESAMPLED, sitk.Euler3DTransform(), None
+    if small is not None:
+        raise DataError(f"{what} cannot be registered to {reference}: {small}. {REMEDY}")
     found = register(fixed, image)
     problem = implausible(found)
     if problem is None:

@@ -104,6 +104,15 @@ def test_one_frame_of_reference(no_registration):
             prepare_images("a", moved_case(), target(), IntakeOptions(), others)
 
 
+def test_a_slab_too_thin_to_register():
+    images = moved_case()
+    images["FLAIR"] = images["FLAIR"][:, :, 10:13]
+    with pytest.raises(DataError, match=r"Case 'a': FLAIR cannot be registered to T1: an image of .* mm is too small"):
+        prepare_images("a", images, target(), IntakeOptions())
+    frames = {"T1": "1.2.3", "FLAIR": "1.2.3"}
+    assert prepare_images("a", images, target(), IntakeOptions(), frames).fates["FLAIR"].became == "resampled"
+
+
 def test_empty_images_are_absent(no_registration):
     images = {**moved_case(), "T2": phantom_images()["T2"] * 0}
     found = prepare_images("a", images, target(), IntakeOptions())

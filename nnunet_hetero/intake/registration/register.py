@@ -48,6 +48,9 @@ LEVELS = (Level(8.0, 1.0, 4.0, 0.1), Level(4.0, 0.5, 1.0, 0.02), Level(2.0, 0.15
 LEAST_EDGE = 0.6
 """A level whose voxels have a smaller share of the finer image's than this shows nothing more, and is left out."""
 
+FEWEST = 4
+"""Working voxels of the coarsest level along each axis: ITK's gradients need them."""
+
 MOST_STEPS = 80
 RELAXATION = 0.7
 """The step becomes that much shorter whenever the gradient turns back."""
@@ -113,6 +116,17 @@ def register(
         last.overlap(found),
         distance(found, _second_fit(found, swapped, last.centre), last.corners),
     )
+
+
+def too_small(*images: sitk.Image) -> str | None:
+    """Why images cannot be registered for their size, in words; None if they can."""
+    edge = LEVELS[0].edge
+    for image in images:
+        extents = np.array(image.GetSize()) * np.array(image.GetSpacing())
+        if np.ceil(extents / edge).min() < FEWEST:
+            found = " x ".join(f"{extent:.3g}" for extent in extents)
+            return f"an image of {found} mm is too small; expected are more than {(FEWEST - 1) * edge:g} mm each way"
+    return None
 
 
 def _useful(levels: tuple[Level, ...], *images: sitk.Image) -> tuple[Level, ...]:

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from helpers.moved_case import motion, moved, phantom_images
 
-from nnunet_hetero.intake.registration.register import LEVELS, register
+from nnunet_hetero.intake.registration.register import LEVELS, register, too_small
 from nnunet_hetero.intake.registration.rigid import box_corners, identity
 
 
@@ -71,3 +71,17 @@ def test_levels_finer_than_the_images_are_left_out(images, monkeypatch):
     monkeypatch.setattr(module, "working_image", lambda image, edge: (edges.append(edge), real(image, edge))[1])
     register(images["T1"], images["T2"], LEVELS)
     assert set(edges) == {8.0, 4.0}
+
+
+@pytest.mark.parametrize(("size", "small"), [((24, 24, 24), True), ((24, 24, 3), True), ((25, 26, 27), False)])
+def test_images_that_are_too_small(size, small):
+    """What counts as large enough does not end in an error of ITK's."""
+    image = sitk.GetImageFromArray(np.random.default_rng(0).random(size[::-1]).astype(np.float32))
+    other = sitk.Image(image)
+    other.SetOrigin((2, 1, 1))
+    reason = too_small(image, other)
+    assert (reason is not None) is small
+    if small:
+        assert "is too small; expected are more than 24 mm" in reason
+    else:
+        register(image, other)
