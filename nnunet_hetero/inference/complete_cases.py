@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -57,6 +58,7 @@ def complete_cases(
         SettingsError: If the output folder lies among the inputs, holds segmentations of these cases, or another
             process is at work in it.
     """
+    model = dataclasses.replace(model, calibration=None)  # images do not depend on it
     cases = find_cases(source, model.modalities, model.preparation.file_ending, model.kept)
     output = Path(output)
     writer = CaseWriter.of_model(model)

@@ -19,7 +19,12 @@ from nnunet_hetero.cases.oriented_reader import as_stored, stored_properties
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cases.tissue import warn_of_odd_backgrounds
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.engine.case_prediction import checked_inputs, predict_preprocessed, preprocessed_voxel_size
+from nnunet_hetero.inference.engine.case_prediction import (
+    checked_inputs,
+    predict_preprocessed,
+    preprocessed_voxel_size,
+    require_calibration,
+)
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.volumes import limits_of, region_sizes
@@ -132,9 +137,11 @@ def predict_images(
         affine: With arrays: where they lie.
 
     Raises:
-        SettingsError: If a modality is unknown, files and arrays are mixed, or spacing and affine do not do.
+        SettingsError: If a modality is unknown, files and arrays are mixed, spacing and affine do not do, or calibrated
+            probabilities are asked for of a model without a calibration.
         DataError: If an image cannot be used.
     """
+    require_calibration(model)
     modalities = model.modalities
     read = _read(model, images, spacing, case, affine)
     warn_of_odd_backgrounds(read, model.preparation)
@@ -151,6 +158,7 @@ def predict_images(
     found = predict_preprocessed(model, data, case, sampling, voxel_volume)
     segmentation, probabilities = model.to_segmentation(found.logits, properties, return_probabilities=True)
     writer = CaseWriter.of_model(model)
+    probabilities = writer.calibrated(np.asarray(probabilities), found)
     regions = writer.regions
 
     def by_region(maps: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -39,6 +39,16 @@ def require_image_decoders(network: HeteroNetwork, sampling: SamplingOptions) ->
         )
 
 
+def require_calibration(model: LoadedModel) -> None:
+    """Refuse calibrated probabilities of a model that has no calibration, or none that holds.
+
+    Raises:
+        SettingsError: If they are asked for.
+    """
+    if model.sampling.calibrated and model.calibration is None:
+        raise SettingsError(f"--calibrated: {model.uncalibrated or 'The model has no calibration.'}")
+
+
 def require_modalities(model: LoadedModel, available: Sequence[bool], case: str) -> None:
     """Refuse a case that lacks what the network cannot do without.
 

@@ -117,6 +117,8 @@ class TestPrediction:
             logits = [np.log(p[place][inside] / (1 - p[place][inside])) for p in (before, after)]
             np.testing.assert_allclose(logits[1], logits[0] / temperatures[region]["T1"], atol=1e-3)
             assert np.array_equal(before[place] > 0.5, after[place] > 0.5)
+        found = predictor_of(calibrated_model, 0, sampling).predict({"T1": tmp_path / "in" / "a_0000.nii.gz"}, case="a")
+        np.testing.assert_allclose(found.probabilities, after, atol=1e-5)
         names = [f"uncertainty/a_{what}_whole_tumor.nii.gz" for what in ("entropy", "mutual_information")]
         entropies, information = ([(out / name).read_bytes() for out in (plain, scaled)] for name in names)
         assert entropies[0] != entropies[1] and information[0] == information[1]
