@@ -27,6 +27,7 @@ from nnunet_hetero.inference.engine.case_prediction import (
 )
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import CaseWriter
+from nnunet_hetero.inference.output.statements import at_temperatures
 from nnunet_hetero.inference.output.volumes import limits_of, region_sizes
 from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES, voxel_size
 from nnunet_hetero.nnunet.regions import Region
@@ -158,7 +159,10 @@ def predict_images(
     found = predict_preprocessed(model, data, case, sampling, voxel_volume)
     segmentation, probabilities = model.to_segmentation(found.logits, properties, return_probabilities=True)
     writer = CaseWriter.of_model(model)
-    probabilities = writer.calibrated(np.asarray(probabilities), found)
+    if model.sampling.calibrated and model.calibration is not None:
+        labels = None if model.label_manager.has_regions else list(writer.regions.values())
+        temperatures = model.calibration.temperatures(model.modalities.label(found.used))
+        probabilities = at_temperatures(np.asarray(probabilities), temperatures, labels)
     regions = writer.regions
 
     def by_region(maps: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_hetero.cases.find import Case
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.earlier_run import EarlierRun, MadeFrom, files_of_cases, say_why_again
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import COMPLETED_FOLDER, UNCERTAINTY_FOLDER, CaseWriter

@@ -186,7 +186,11 @@ class CaseWriter:
         label_map = converted
         if self.save_probabilities:
             label_map, probabilities = converted
-            probabilities = self.calibrated(np.asarray(probabilities), prediction)
+            if self.sampling.calibrated and self.calibration is not None:
+                subset = self.preparation.modalities.label(prediction.used)
+                labels = None if self.preparation.label_manager.has_regions else list(self.regions.values())
+                temperatures = self.calibration.temperatures(subset)
+                probabilities = at_temperatures(np.asarray(probabilities), temperatures, labels)
             # nnU-Net's tools make label maps of them, on the grid of the pickle.
             np.savez_compressed(folder / f"{case}.npz", probabilities=as_stored(probabilities, properties))
             save_pickle(stored_properties(properties), str(folder / f"{case}.pkl"))
@@ -313,19 +317,6 @@ class CaseWriter:
 
         """
         return statements_of(self.calibration, self.regions, prediction, voxel_size(properties))
-
-    def calibrated(self, probabilities: np.ndarray, prediction: CasePrediction) -> np.ndarray:
-        """Probabilities at the temperatures of the calibration, if that is asked for; same shape.
-
-        Args:
-            probabilities: ``(K, *spatial)``.
-            prediction: What they are of.
-        """
-        if not self.sampling.calibrated or self.calibration is None:
-            return probabilities
-        subset = self.preparation.modalities.label(prediction.used)
-        labels = None if self.preparation.label_manager.has_regions else list(self.regions.values())
-        return at_temperatures(probabilities, self.calibration.temperatures(subset), labels)
 
     def on_case_grid(
         self, images: np.ndarray, properties: dict, resample: Callable[..., np.ndarray] | None = None
