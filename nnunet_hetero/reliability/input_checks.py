@@ -29,7 +29,7 @@ from nnunet_hetero.reliability.input_evidence import (
 from nnunet_hetero.reliability.posterior_classes import Classes, distances, fit_classes
 from nnunet_hetero.reliability.spread import NEEDED, Spread, limit_of, spread_of
 
-ALPHA = 0.02
+ALPHA = 0.01
 """Share of good cases in which something may seem wrong by chance; all statements about a case share it."""
 
 ALPHA_TO_LOOK_CLOSER = 0.1
@@ -123,8 +123,8 @@ def judge(checks: InputChecks, signs: InputSigns, names: Sequence[str], alpha: f
         checks: Of the model.
         signs: Of the case.
         names: Of all modalities, in channel order.
-        alpha: Share of good cases of which any margin is below its limit, at most (Bonferroni): each kind of statement
-            has an equal part of it.
+        alpha: Share of good cases of which any margin is below its limit, at most (Bonferroni): half of it for
+            exchanges, the mistake that is made most, and an equal part of the other half for each other kind.
     """
     known = [
         (source, statement, margin, spread)
@@ -134,7 +134,8 @@ def judge(checks: InputChecks, signs: InputSigns, names: Sequence[str], alpha: f
     of_kind = Counter(statement.kind for _, statement, _, _ in known)
     findings = []
     for source, statement, margin, spread in known:
-        limit = limit_of(spread, alpha / (len(of_kind) * of_kind[statement.kind]))
+        share = alpha / 2 if statement.kind == SWAPPED else alpha / 2 / len(of_kind.keys() - {SWAPPED})
+        limit = limit_of(spread, share / of_kind[statement.kind])
         limit = limit if statement.kind in (UNLIKE, ODD) else min(limit, 0.0)
         findings.append(Finding(statement, source, margin, limit, spread["deviation"]))
     return findings
