@@ -106,13 +106,13 @@ class TestMissing:
         """In a tile where a present modality is zero, the model still hears that it is present; mirrored tiles too."""
         predictor = predictors(use_mirroring=True)
         heard = []
-        encode = predictor.network.encode
+        encode = predictor.network.encode_each
 
         def spy(x, available):
             heard.append(available.tolist())
             return encode(x, available)
 
-        monkeypatch.setattr(predictor.network, "encode", spy)
+        monkeypatch.setattr(predictor.network, "encode_each", spy)
         data = torch.zeros(4, 40, 16, 16)
         data[0] = torch.randn(data.shape[1:], generator=torch.Generator().manual_seed(0))
         data[3, :4] = 1.0
