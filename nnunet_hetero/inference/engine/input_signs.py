@@ -87,8 +87,9 @@ class InputTile:
 
     @property
     def inside(self) -> Tensor:
-        """Where any image has a value, ``(*tile)`` bool."""
-        return (self.images != 0).any(dim=0)
+        """Where any image has a value, ``(*tile)`` bool; everywhere if none has."""
+        found = (self.images != 0).any(dim=0)
+        return found if found.any() else torch.ones_like(found)
 
     def completed(self, sources: Iterable[Subset]) -> dict[Subset, Tensor]:
         """The images of all modalities that each of some subsets makes, ``(M, *tile)`` each."""

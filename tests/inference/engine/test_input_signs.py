@@ -103,3 +103,21 @@ def test_absent_modalities_are_not_explained(network, images):
     given = images.clone()
     given[1] = 0
     assert set(tile_of(network, given, (0, 2, 3)).explained((2, 3))) == {0}
+
+
+def test_a_tile_without_any_value_gives_numbers(network):
+    tile = tile_of(network, torch.zeros(4, *TILE))
+    found = tile.explained((2, 3))[0]
+    assert found["completed"] == [0.0] * 4 and found["mirrored"] == [0.0] * 6
+    assert np.isfinite(list(found["moved"].values())).all()
+    assert tile.contrast(0, 1) == 0 and np.isfinite(tile.posterior(0)).all()
+
+
+def test_two_dimensions():
+    torch.manual_seed(0)
+    flat = HeteroModalVAE.from_plans(tiny_configuration(strides=[[1, 1], [2, 2], [2, 2]]), 4, 3, False).eval()
+    images = torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(1))
+    tile = InputTile.encoded_by(flat, images, (4.0, 4.0), (0, 1, 2, 3))
+    found = tile.explained((2, 3))[1]
+    assert len(found["completed"]) == 4 and len(found["mirrored"]) == len(VIEWS[3])
+    assert len(tile.posterior(1)) == 6
