@@ -215,7 +215,7 @@ def run(commands: Sequence[Sequence[str]], output: Path, what: str, number: int,
     half = len(times) // 2
     found.rate = (times[-1] - times[half]) / (len(times) - 1 - half)
     if len(times) != number:
-        raise SystemExit(f"{number} cases, {len(times)} results in {output}")
+        raise SystemExit(f"{number} cases, {len(times)} results in {output}, {found.killed} workers killed")
     return found
 
 

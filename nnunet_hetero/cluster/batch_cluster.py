@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 from distributed import SpecCluster
@@ -16,10 +17,14 @@ BEFORE_THE_END = 5
 """Minutes. A worker ends by itself that long before its job does, so that it finishes nothing by halves."""
 
 
-def batch_cluster(resources: JobResources) -> SpecCluster:
+def batch_cluster(resources: JobResources, preload: Sequence[str] = ()) -> SpecCluster:
     """A cluster whose workers are jobs.
 
     Its scheduler runs here and speaks TLS, with a certificate of this run that the jobs read from the log folder.
+
+    Args:
+        resources: Of each job.
+        preload: Modules that workers import before they take work.
 
     Raises:
         SettingsError: If the batch system is not there.
@@ -38,13 +43,16 @@ def batch_cluster(resources: JobResources) -> SpecCluster:
         "pbs": dask_jobqueue.PBSCluster,
     }
     os.makedirs(resources.log_directory, exist_ok=True)
-    cluster = classes[resources.scheduler](**jobqueue_arguments(resources))
+    cluster = classes[resources.scheduler](**jobqueue_arguments(resources, preload))
     cluster.scale(resources.workers)
     return cluster
 
 
-def jobqueue_arguments(resources: JobResources) -> dict[str, Any]:
-    """What dask-jobqueue is told: one worker in a job, which ends before the job does."""
+def jobqueue_arguments(resources: JobResources, preload: Sequence[str] = ()) -> dict[str, Any]:
+    """What dask-jobqueue is told: one worker in a job, which ends before the job does; see `batch_cluster`."""
+    preloads: list[str] = []
+    for module in preload:
+        preloads += ["--preload", module]
     limit = f"{resources.walltime // 60:02d}:{resources.walltime % 60:02d}"
     life = max(1, resources.walltime - BEFORE_THE_END)
     arguments: dict[str, Any] = {
@@ -65,6 +73,7 @@ def jobqueue_arguments(resources: JobResources) -> dict[str, Any]:
         "worker_extra_args": [
             *("--memory-limit", "0", "--no-dashboard"),  # the batch system has its own limit
             *("--lifetime", f"{life}m", "--lifetime-stagger", f"{min(2, life)}m"),
+            *preloads,
         ],
     }
     gpus = resources.gpus

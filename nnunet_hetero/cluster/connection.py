@@ -33,6 +33,9 @@ LOOPBACK = "127.0.0.1"
 SECONDS_TO_ANSWER = 10
 SECONDS_TO_REPLACE = 5
 
+PRELOAD = "nnunet_hetero.cluster.worker_model"
+"""Module that takes seconds to import: a worker that dies meanwhile has no case yet that its death counts against."""
+
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # deaths are counted, and forgiven, by `FanOut`
     "distributed.scheduler.worker-ttl": None,  # a worker that is busy is not lost; one that is dead hangs up
@@ -51,6 +54,7 @@ class ClusterRequest:
         tls: Files of the certificate authority, of our certificate and of its key, for a scheduler elsewhere; None are
             those of Dask's own configuration.
         trust_network: Whether to speak to a scheduler elsewhere without TLS.
+        loads_models: Whether new workers import what a model needs before they take work, see `PRELOAD`.
     """
 
     where: str = LOCAL
@@ -58,6 +62,7 @@ class ClusterRequest:
     cases_per_worker: int = 1
     tls: tuple[str, str, str] | None = None
     trust_network: bool = False
+    loads_models: bool = False
 
 
 @contextlib.contextmanager
@@ -82,7 +87,7 @@ def connected(request: ClusterRequest) -> Iterator[Client]:
             resources = read_resources(Path(request.where))
             if request.workers is not None:
                 resources = replace(resources, workers=request.workers)
-            cluster = batch_cluster(resources)
+            cluster = batch_cluster(resources, (PRELOAD,) if request.loads_models else ())
             client = stack.enter_context(Client(stack.enter_context(cluster)))
             stack.enter_context(_replacing_lost_workers(cluster, resources.workers))
         else:
@@ -140,6 +145,7 @@ def _local_cluster(request: ClusterRequest) -> tuple[SpecCluster, dict[Any, Any]
             "nthreads": request.cases_per_worker,
             "memory_limit": 0,  # of what a case needs, Dask can spill nothing
             "dashboard": False,
+            "preload": [PRELOAD] if request.loads_models else [],
             "silence_logs": logging.CRITICAL,
             "config": {**SETTINGS, "distributed.nanny.pre-spawn-environ": before},
         }

@@ -27,7 +27,7 @@ def test_a_job_is_one_worker_that_ends_before_the_job(scheduler, tmp_path, monke
     resources = JobResources(
         scheduler, "gpu", "chest", 90, 2048, 6, 2, ("module load x",), ("-x y",), log_directory=logs
     )
-    arguments = jobqueue_arguments(resources)
+    arguments = jobqueue_arguments(resources, ("a.module",))
     for name in ("security", "protocol", "shared_temp_directory", "scheduler_options"):  # of the cluster
         arguments.pop(name)
     job = {"slurm": jobqueue.slurm.SLURMJob, "lsf": jobqueue.lsf.LSFJob, "pbs": jobqueue.pbs.PBSJob}[scheduler]
@@ -36,7 +36,7 @@ def test_a_job_is_one_worker_that_ends_before_the_job(scheduler, tmp_path, monke
     lines = script.splitlines()
     assert not [line for line in DIRECTIVES[scheduler] if f"{prefix} {line}" not in lines]
     assert "export nnUNet_results='/with a blank'" in lines and "export OMP_NUM_THREADS=6" in lines
-    assert "module load x" in lines and "--nthreads 1 " in script
+    assert "module load x" in lines and "--preload a.module" in script and "--nthreads 1 " in script
     assert "--lifetime 85m --lifetime-stagger 2m" in script and script.index("--memory-limit 0") > script.index("GiB")
 
 

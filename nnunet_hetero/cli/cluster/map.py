@@ -99,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_hetero.cluster.connection import ClusterRequest, connected
 
     tls = None if found.tls is None else tuple(found.tls)
-    request = ClusterRequest(found.cluster, found.workers, found.cases_per_worker, tls, found.trust_network)
+    models = name in ("predict", "complete", "evaluate")
+    request = ClusterRequest(found.cluster, found.workers, found.cases_per_worker, tls, found.trust_network, models)
     with connected(request) as client:
         return COMMANDS[name][1](client, own)
