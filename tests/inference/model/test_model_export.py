@@ -52,8 +52,9 @@ class TestExport:
     def test_the_calibration_travels_and_holds_where_the_model_is_installed(self, calibrated_model, tmp_path, capsys):
         assert main(["export-model", "-m", str(calibrated_model.folder), "-o", str(tmp_path / "model.zip")]) == 0
         found = [name for name in members(tmp_path / "model.zip") if "calibration" in name]
-        pictures = [f"calibration/figures/{name}.png" for name in ("coverage", "reliability", "widths")]
-        assert found == ["calibration.json", *pictures, "calibration/rows.csv"]
+        names = ("coverage", "predicted_dice", "reliability", "risk_coverage", "widths")
+        pictures = [f"calibration/figures/{name}.png" for name in names]
+        assert found == ["calibration.json", *pictures, "calibration/quality.csv", "calibration/rows.csv"]
         (installed,) = install_model(tmp_path / "model.zip", tmp_path / "elsewhere")
         model = predictor_of(replace(calibrated_model, folder=installed)).model
         assert model.calibration is not None and model.calibration.folds == ("0", "1")
