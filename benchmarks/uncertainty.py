@@ -7,8 +7,8 @@
 The first takes the models that benchmarks/accuracy.py has trained; with flags of that benchmark it trains them before.
 The last takes any model folder, with nnU-Net's variables set, or labelled cases. The model is copied to OUT/model and
 calibrated there: each fold predicts its own validation cases from every subset of their modalities. Then the cases of
-each fold are checked against intervals from those of the others (with one fold, or labelled cases: random halves of the
-patients, 20 times). Printed, and written to OUT/table.md and OUT/summary.json, by region and number of modalities:
+each fold are checked against intervals from those of the others (with one fold, or labelled cases: each patient against
+all others). Printed, and written to OUT/table.md and OUT/summary.json, by region and number of modalities:
 
 * how many true volumes lie in their intervals, where 95 % of such shares lie (binomial), and in the worst subset;
 * the mean width, log(upper / lower), next to that of fixed widths, which do not follow the draws' disagreement;

@@ -1,7 +1,7 @@
 """How often intervals hold the true size, checked on patients that took no part in making them.
 
-With several folds, the patients of each are checked against intervals from those of the others. With one, random halves
-of the patients take these parts in turns.
+With several folds, the patients of each are checked against intervals from those of the others. With one, each patient
+is checked against intervals from all others.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from nnunet_hetero.calibration.fit import score_of
 from nnunet_hetero.calibration.records import Row
 from nnunet_hetero.reliability.conformal import rank_of
 from nnunet_hetero.reliability.volume_scale import stated_width
-
-HALVES = 20
-"""How often the patients of a single fold are divided."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +73,23 @@ class Coverage:
         return self.inside / self.checked if self.checked else float("nan")
 
 
-def held_out(rows: Sequence[Row], by_disagreement: bool, seed: int = 0) -> list[HeldOut]:
+def held_out(rows: Sequence[Row], by_disagreement: bool) -> list[HeldOut]:
     """What is checked, by region, subset and part.
 
     Args:
         rows: Of a calibration.
         by_disagreement: Whether widths follow the disagreement.
-        seed: Of random halves, where there is one fold only.
     """
-    cells: dict[tuple[str, str], list[Row]] = {}
+    cells: dict[tuple[str, str], list[tuple[Row, float]]] = {}
     for row in rows:
-        cells.setdefault((row["region"], row["subset"]), []).append(row)
+        cells.setdefault((row["region"], row["subset"]), []).append((row, score_of(row, by_disagreement)))
     found = []
-    for checked in _parts(rows, seed):
+    for checked in _parts(rows):
         for (region, subset), own in cells.items():
             largest: dict[str, float] = {}
             tested = []
-            for row in own:
-                score, patient = score_of(row, by_disagreement), row["patient"]
+            for row, score in own:
+                patient = row["patient"]
                 if patient in checked:
                     width = stated_width(np.array([row["disagreement"]]), by_disagreement)
                     tested.append((score, float(width[0])))
@@ -101,11 +97,11 @@ def held_out(rows: Sequence[Row], by_disagreement: bool, seed: int = 0) -> list[
                     largest[patient] = max(score, largest.get(patient, 0.0))
             scores, widths = np.array(tested, dtype=float).reshape(-1, 2).T
             calibration = np.sort(np.array(list(largest.values())))
-            found.append(HeldOut(region, subset, own[0]["n_modalities"], calibration, scores, widths))
+            found.append(HeldOut(region, subset, own[0][0]["n_modalities"], calibration, scores, widths))
     return found
 
 
-def _parts(rows: Sequence[Row], seed: int) -> Iterator[set[str]]:
+def _parts(rows: Sequence[Row]) -> Iterator[set[str]]:
     """The patients that are checked together."""
     folds: dict[str, set[str]] = {}
     for row in rows:
@@ -113,12 +109,8 @@ def _parts(rows: Sequence[Row], seed: int) -> Iterator[set[str]]:
     if len(folds) > 1:
         yield from folds.values()
         return
-    random = np.random.default_rng(seed)
-    patients = sorted(next(iter(folds.values()), set()))
-    for _ in range(HALVES):
-        shuffled = random.permutation(patients).tolist()
-        yield set(shuffled[: len(shuffled) // 2])
-        yield set(shuffled[len(shuffled) // 2 :])
+    for patient in sorted(next(iter(folds.values()), set())):
+        yield {patient}
 
 
 def coverage(found: Sequence[HeldOut], level: float) -> Coverage:
