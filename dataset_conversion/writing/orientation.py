@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
 from nnunet_hetero.cases.geometry import Geometry
-from nnunet_hetero.cases.orientation import axis_codes, turned, turned_grid
+from nnunet_hetero.cases.orientation import axis_codes, stored_orientation, turned, turned_grid
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.processes import threads
-from nnunet_hetero.reorient.listing import orientation_in_file
 
 from .cases import RawCase
 
@@ -31,7 +29,7 @@ def orientations_of_raw_cases(cases: Sequence[RawCase]) -> dict[str, str]:
 
 def _of_first_image(case: RawCase) -> str | None:
     try:
-        return next((orientation_in_file(file, SimpleITKIO) for file in case.images if file is not None), None)
+        return next((stored_orientation(file) for file in case.images if file is not None), None)
     except DataError:  # told when the case is converted
         return None
 

@@ -9,6 +9,7 @@ axes.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,8 @@ import numpy as np
 import SimpleITK as sitk
 from nibabel.orientations import io_orientation, ornt2axcodes
 
-from nnunet_hetero.cases.geometry import Geometry
+from nnunet_hetero.cases.geometry import Geometry, read_geometry
+from nnunet_hetero.cases.image_files import is_nifti, read_header
 from nnunet_hetero.errors import DataError, SettingsError
 
 SIDES = ("LR", "PA", "IS")
@@ -25,6 +27,9 @@ SIDES = ("LR", "PA", "IS")
 
 UNKNOWN = "unknown"
 """What stands for the orientation of a model's training images where a checkpoint of an earlier version tells none."""
+
+FORMS = ("sform", "qform")
+"""Where a NIfTI header may say how an image lies."""
 
 _TILT = 1e-4
 """Radians by which the patient is turned before the nearest axes are looked for. An image that lies just between two of
@@ -192,3 +197,27 @@ def _grid(image: sitk.Image) -> Geometry:
         raise DataError(f"The image has {image.GetDimension()} axes; only one of three has an orientation.")
     direction = np.reshape(image.GetDirection(), (3, 3))
     return Geometry(image.GetSize(), np.array(image.GetSpacing()), direction, np.array(image.GetOrigin()))
+
+
+def stored_orientation(file: str | os.PathLike) -> str | None:
+    """The orientation that ITK takes a file to have, without a look at the voxels.
+
+    Args:
+        file: An image or a label map.
+
+    Returns:
+        Three letters; None for a NIfTI file of fewer than three axes.
+
+    Raises:
+        DataError: If the header cannot be read.
+    """
+    if is_nifti(file):
+        header = read_header(file)
+        if header["dim"][0] < 3:
+            return None
+        forms = [getattr(header, f"get_{name}")() for name in FORMS if header[f"{name}_code"] > 0]
+        found = set(map(axis_codes, forms))
+        if len(found) == 1:
+            return found.pop()
+    # ITK chooses where there are two, or none.
+    return axis_codes(read_geometry(file).ras_affine)

@@ -12,9 +12,8 @@ from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
 from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
-from nnunet_hetero.cases.geometry import read_geometry
 from nnunet_hetero.cases.image_files import is_nifti, read_header
-from nnunet_hetero.cases.orientation import axis_codes, in_words, most_common
+from nnunet_hetero.cases.orientation import axis_codes, in_words, most_common, stored_orientation
 from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.fill_gaps.case_folder import CaseFolder
@@ -25,9 +24,6 @@ PLACING = ("SimpleITK", "Nibabel")
 
 TURNING = "WithReorient"
 """How the names of those end that turn every image themselves: orientations may differ, the network sees one."""
-
-FORMS = ("sform", "qform")
-"""Where a NIfTI header may say how an image lies."""
 
 AT_ONCE = 8
 
@@ -71,18 +67,10 @@ def orientation_in_file(file: str | os.PathLike, reader: type[BaseReaderWriter])
     """
     if not reader.__name__.startswith(PLACING) or reader.__name__.endswith(TURNING):
         return None
-    if is_nifti(file):
+    if is_nifti(file) and issubclass(reader, NibabelIO):
         header = read_header(file)
-        if header["dim"][0] < 3:
-            return None
-        if issubclass(reader, NibabelIO):
-            return axis_codes(header.get_best_affine())
-        forms = [getattr(header, f"get_{name}")() for name in FORMS if header[f"{name}_code"] > 0]
-        found = set(map(axis_codes, forms))
-        if len(found) == 1:
-            return found.pop()
-    # ITK chooses where there are two, or none.
-    return axis_codes(read_geometry(file).ras_affine)
+        return None if header["dim"][0] < 3 else axis_codes(header.get_best_affine())
+    return stored_orientation(file)
 
 
 def files_of_training_cases(folder: Path) -> dict[str, list[str]]:

@@ -14,10 +14,9 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from nnunet_hetero.cases.geometry import read_geometry
 from nnunet_hetero.cases.image_files import GZIP, HEADER_BYTES, is_nifti, read_nifti
 from nnunet_hetero.cases.label_maps.written_image import require_written
-from nnunet_hetero.cases.orientation import axis_codes, orientation_of, reoriented, turned
+from nnunet_hetero.cases.orientation import FORMS, axis_codes, orientation_of, reoriented, turned
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import replace_bytes, replacing_by_name
-from nnunet_hetero.reorient.listing import FORMS
 
 
 def header_of(file: str | os.PathLike) -> bytes:

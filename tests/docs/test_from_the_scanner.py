@@ -58,6 +58,8 @@ def followed(tmp_path_factory):
         for line in "".join(COMMANDS).splitlines():
             program, *words = line.replace("MODEL_FOLDER", str(model.folder)).split()
             if program != "nnunet_hetero":
+                if (program, words[0]) == ("python", "benchmarks/registration.py"):
+                    continue  # needs real cases, and takes hours
                 assert (program, words[0]) == ("pip", "install"), f"{line}: a command that this test does not know"
                 continue
             with contextlib.redirect_stdout(io.StringIO()) as printed:
