@@ -58,7 +58,7 @@ def followed(tmp_path_factory):
         for line in "".join(COMMANDS).splitlines():
             program, *words = line.replace("MODEL_FOLDER", str(model.folder)).split()
             if program != "nnunet_hetero":
-                if (program, words[0]) == ("python", "benchmarks/registration.py"):
+                if program == "python" and words[0].startswith("benchmarks/"):
                     continue  # needs real cases, and takes hours
                 assert (program, words[0]) == ("pip", "install"), f"{line}: a command that this test does not know"
                 continue
