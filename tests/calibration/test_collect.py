@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 import pytest
 from helpers.calibrated import calibrate
 
-from nnunet_hetero.calibration import collect
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.reliability.calibration_file import Calibration
 
@@ -16,22 +14,6 @@ from nnunet_hetero.reliability.calibration_file import Calibration
 @pytest.fixture(autouse=True)
 def _environment(nnunet_folders):
     pass
-
-
-@pytest.fixture
-def copied(calibrated_model, tmp_path):
-    folder = tmp_path / calibrated_model.folder.name
-    shutil.copytree(calibrated_model.folder, folder)
-    return replace(calibrated_model, folder=folder)
-
-
-@pytest.fixture
-def measured(monkeypatch):
-    """Names of the cases that are measured."""
-    found = []
-    measure = collect.measure_case
-    monkeypatch.setattr(collect, "measure_case", lambda *args: found.append(args[1].case.name) or measure(*args))
-    return found
 
 
 def test_what_is_there_is_not_measured_again(copied, measured):

@@ -9,7 +9,6 @@ import pytest
 from helpers.calibrated import calibrate, predictor_of
 from helpers.tiny_model import write_case
 
-from nnunet_hetero.calibration import collect
 from nnunet_hetero.calibration.fit import score_of
 from nnunet_hetero.calibration.run import without_interval
 from nnunet_hetero.errors import DataError
@@ -19,22 +18,6 @@ from nnunet_hetero.reliability.calibration_file import TOGETHER, Calibration
 @pytest.fixture(autouse=True)
 def _environment(nnunet_folders):
     pass
-
-
-@pytest.fixture
-def copied(calibrated_model, tmp_path):
-    folder = tmp_path / calibrated_model.folder.name
-    shutil.copytree(calibrated_model.folder, folder)
-    return replace(calibrated_model, folder=folder)
-
-
-@pytest.fixture
-def measured(monkeypatch):
-    """Names of the cases that are measured."""
-    found = []
-    measure = collect.measure_case
-    monkeypatch.setattr(collect, "measure_case", lambda *args: found.append(args[1].case.name) or measure(*args))
-    return found
 
 
 def test_what_is_written(calibrated_model):
