@@ -31,12 +31,27 @@ NODES = 2
 SETTINGS = {"num_epochs": 4, "num_iterations_per_epoch": 3, "num_val_iterations_per_epoch": 2, "seed": 5}
 PLANS = "nnUNetPlansMicro"
 TRAIN = ["train", "501", "3d_fullres", "0", "-p", PLANS, "-device", "cpu"]
+DRAWS = 5
+"""Steps after which a process is killed: in the second epoch, so that there is a checkpoint to go on from."""
+
+VICTIM = "TWO_NODES_VICTIM"
+"""The variable that names a file to a process that is to be killed: once the file is there, it has been."""
+
+LAST_LINES = 40
+"""Of each node's output, shown if something does not hold."""
+
 LONGEST = 900.0
 """Seconds after which a training is given up."""
 
 
-def start_nodes(results: Path, restarts: int) -> list[subprocess.Popen]:
-    """One torchrun per node, with the command of a rank; their output goes to ``node_N.log``."""
+def start_nodes(results: Path, restarts: int, victim: int | None = None) -> list[subprocess.Popen]:
+    """One torchrun per node, with the command of a rank; their output goes to ``node_N.log``.
+
+    Args:
+        results: A new folder, for models and notes.
+        restarts: How often torchrun may start all anew.
+        victim: The node whose process kills itself once.
+    """
     results.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -49,7 +64,8 @@ def start_nodes(results: Path, restarts: int) -> list[subprocess.Popen]:
     for number in range(NODES):
         with open(results / f"node_{number}.log", "wb") as log:
             run = [*command, str(Path(__file__).resolve()), "--as-rank", *TRAIN]
-            nodes.append(subprocess.Popen(run, env=environment, stdout=log, stderr=log))
+            own = {VICTIM: str(results / "killed")} if number == victim else {}
+            nodes.append(subprocess.Popen(run, env=environment | own, stdout=log, stderr=log))
     return nodes
 
 
@@ -62,19 +78,6 @@ def wait(nodes: Sequence[subprocess.Popen]) -> list[int]:
         except subprocess.TimeoutExpired:
             node.terminate()
     return [node.wait() for node in nodes]
-
-
-def kill_a_worker(results: Path, node: subprocess.Popen) -> bool:
-    """Kill a node's process as soon as there is a checkpoint to go on from; whether there was one."""
-    deadline = time.monotonic() + LONGEST
-    while time.monotonic() < deadline and node.poll() is None:
-        if any(results.rglob("checkpoint_latest.pth")):
-            children = Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text(encoding="ascii").split()
-            for child in children:
-                os.kill(int(child), signal.SIGKILL)
-            return bool(children)
-        time.sleep(0.02)
-    return False
 
 
 def act_as_rank(arguments: list[str]) -> int:
@@ -92,11 +95,15 @@ def act_as_rank(arguments: list[str]) -> int:
     LocalLogger.plot_progress_png = lambda *_: None
     History.draw = SampleCounts.draw = lambda *_: None
     drawn: list[list] = []
+    victim = os.environ.get(VICTIM)
     draw, end = SubsetSampler.draw, HeteroTrainer.on_train_end
 
     def noting_draw(sampler: SubsetSampler, present: Any) -> Any:
         found = draw(sampler, present)
         drawn.append(found.tolist())
+        if victim and len(drawn) == DRAWS and not Path(victim).exists():
+            Path(victim).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         return found
 
     def noting_end(trainer: HeteroTrainer) -> None:
@@ -122,9 +129,7 @@ def run(folder: Path) -> int:
     together, killed = folder / "together", folder / "killed"
     codes = wait(start_nodes(together, 0))
     notes = notes_of(together)
-    nodes = start_nodes(killed, 3)
-    was_killed = kill_a_worker(killed, nodes[1])
-    codes_killed, notes_killed = wait(nodes), notes_of(killed)
+    codes_killed, notes_killed = wait(start_nodes(killed, 3, victim=1)), notes_of(killed)
     weights = [note["weights"] for note in (*notes, *notes_killed)]
     finals = [list(results.rglob("checkpoint_final.pth")) for results in (together, killed)]
     logs = list(together.rglob("training_log*.txt"))
@@ -133,13 +138,18 @@ def run(folder: Path) -> int:
         "all ranks have the same weights": len(notes) == NODES and len({note["weights"] for note in notes}) == 1,
         "they drew different subsets": len({json.dumps(note["drawn"]) for note in notes}) == NODES,
         "there is one set of files": [len(files) for files in finals] == [1, 1] and len(logs) == 1,
-        "a process was killed with SIGKILL": was_killed,
+        "a process was killed with SIGKILL": (killed / "killed").exists(),
         "all went on by themselves, both nodes end with 0": codes_killed == [0] * NODES,
         "the weights are those of the undisturbed training": len(weights) == 2 * NODES and len(set(weights)) == 1,
     }
     for what, holds in found.items():
         print(f"{'yes' if holds else 'NO '}  {what}", flush=True)
-    return int(not all(found.values()))
+    if all(found.values()):
+        return 0
+    for log in sorted(folder.glob("*/node_*.log")):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print(f"\n{log}:", *lines[-LAST_LINES:], sep="\n", file=sys.stderr)
+    return 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:

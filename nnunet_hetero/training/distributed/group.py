@@ -8,10 +8,13 @@ from collections.abc import Iterator
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import default_pg_timeout
+from torch.distributed.rendezvous import rendezvous
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.training.distributed.launch import COMMAND, Launch
+from nnunet_hetero.training.distributed.meeting import store_of_attempt
 
 
 @contextlib.contextmanager
@@ -31,7 +34,10 @@ def joined(launch: Launch, device: str) -> Iterator[Ranks]:
     if device == "cuda":
         torch.cuda.set_device(_gpu(launch.local_rank))
     try:
-        distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+        shared, rank, count = next(iter(rendezvous("env://")))
+        store = store_of_attempt(shared, rank, count, default_pg_timeout)
+        backend = "nccl" if device == "cuda" else "gloo"
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
     except (RuntimeError, ValueError) as error:
         raise SettingsError(
             f"Rank {launch.rank} cannot join the {launch.count} processes at {launch.address}:{launch.port}: {error}. "

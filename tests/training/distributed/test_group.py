@@ -86,12 +86,12 @@ def test_other_devices_are_refused():
 
 
 def test_a_group_that_cannot_be_joined_is_said_in_words(gpus, monkeypatch):
-    def fail(backend):
+    def fail(url):
         raise RuntimeError("connection refused")
 
     for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.setenv(name, "")  # is put back after the test
-    monkeypatch.setattr("torch.distributed.init_process_group", fail)
+    monkeypatch.setattr("nnunet_hetero.training.distributed.group.rendezvous", fail)
     launch = Launch(1, 2, 0, "node1", 29500)
     with (
         pytest.raises(SettingsError, match=r"Rank 1 .* node1:29500: connection refused.*IFNAME"),
