@@ -4,8 +4,8 @@ A step is the trainer's own, on a real batch of its own loader: forward, backwar
 draws them, without the loading. The methods take turns, step by step, so that what else the machine does falls on all.
 Memory is the peak that torch holds in a step with all modalities, each in a fresh process.
 
-MODELS is a JSON file: ``{"dataset": ..., "configuration": ..., "fold": ..., "device": ..., "repeats": ..., "models":
-{NAME: {"trainer": ..., "plans": ...}}}``.
+MODELS is a JSON file: ``{"dataset": ..., "configuration": ..., "fold": ..., "device": ..., "precision": ...,
+"repeats": ..., "models": {NAME: {"trainer": ..., "plans": ...}}}``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from measuring import compare, in_fresh_process, peak_bytes
 from tqdm import tqdm
 
 from head_to_head.data import CONFIGURATION, DATASET
+from head_to_head.precision import train_in
 from head_to_head.records import COST_RECORD, COST_WORK
 from head_to_head.runs import TrainingRun
 from nnunet_hetero.demo.steps import Steps
@@ -49,6 +50,7 @@ def build(work: Mapping[str, Any], name: str):
             str(work["dataset"]), work["configuration"], work["fold"], model["trainer"], model["plans"], device=device
         )
         trainer.initialize()
+        train_in(work["precision"], trainer)
         trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
     trainer.network.train()
     return trainer
@@ -122,6 +124,7 @@ def measured_cost(out: Path, steps: Steps, runs: Sequence[TrainingRun], device: 
         "configuration": CONFIGURATION,
         "fold": 0,  # whose cases hardly matters
         "device": device,
+        "precision": one_each[0].precision,
         "repeats": repeats,
         "models": models,
     }

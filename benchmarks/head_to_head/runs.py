@@ -10,6 +10,7 @@ from typing import Any
 
 from head_to_head.data import CONFIGURATION, DATASET, NAME, preprocessed_folder, refuse_changes
 from head_to_head.methods import Method, settled
+from head_to_head.precision import FLOAT32
 from head_to_head.records import EVALUATED, TRAINING_RECORD
 from nnunet_hetero.demo.plans import write_derived_plans
 from nnunet_hetero.demo.steps import Steps
@@ -45,6 +46,7 @@ class TrainingRun:
         fold: Which cases are held out.
         settings: Those of ours, for the plans.
         changes: Of nnU-Net's plan.
+        precision: See `train_in`.
     """
 
     out: Path
@@ -53,6 +55,7 @@ class TrainingRun:
     fold: int
     settings: Mapping[str, Any]
     changes: PlanChanges
+    precision: str = FLOAT32
 
     @property
     def name(self) -> str:
@@ -102,6 +105,8 @@ class TrainingRun:
             "batch": configuration["batch_size"],
             **settled(self.method, self.settings),
         }
+        if self.precision != FLOAT32:
+            record["precision"] = self.precision
         if self.record:
             remedy = "Give the method another name (--variant NAME ...), or name another --out."
             refuse_changes(self.record, record, f"The run in {self.folder}", remedy)
@@ -143,8 +148,11 @@ class TrainingRun:
         """
         if not self.trained:
             training = [sys.executable, "-m", "head_to_head.training", str(DATASET), CONFIGURATION, str(self.fold)]
+            training += [self.method.trainer, self.plans, device, self.precision]
             show = r": Epoch \d+\s*$|Pseudo dice by|Continue|ERROR"
-            steps.run(f"train_{self.name}", [*training, self.method.trainer, self.plans, device], show=show)
+            steps.run(
+                f"train_{self.name}", [*training, self.method.trainer, self.plans, device, self.precision], show=show
+            )
         if not self.evaluated:
             model = ["-d", str(DATASET), "-c", CONFIGURATION, "-f", str(self.fold), "-tr", self.method.trainer]
             model += ["-p", self.plans, "-device", device]

@@ -69,8 +69,8 @@ def models(tiny_dataset):
 def test_cost_of_every_method(tiny_dataset, models, tmp_path, monkeypatch):
     tiny_dataset.use(monkeypatch, tmp_path)
     monkeypatch.setattr(cost, "in_fresh_process", lambda function, *arguments: function(*arguments))
-    work = {"dataset": 501, "configuration": "3d_fullres", "fold": 0, "device": "cpu", "repeats": 1, "models": models}
-    found = cost.measure(work)
+    work = {"dataset": 501, "configuration": "3d_fullres", "fold": 0, "device": "cpu", "precision": "float32"}
+    found = cost.measure({**work, "repeats": 1, "models": models})
     assert list(found) == list(TRAINERS)
     assert all(entry["seconds"] > 0 and entry["cpu_seconds"] > 0 for entry in found.values())
     # The same network, with channels dropped before it.
@@ -93,6 +93,27 @@ def test_training_alone_ends_and_is_not_repeated(tiny_dataset, models, tmp_path,
     training.train(*arguments)
     again = torch.load(fold / "checkpoint_final.pth", weights_only=False)["network_weights"]
     assert all(torch.equal(value, again[name]) for name, value in checkpoint["network_weights"].items())
+
+
+@pytest.mark.parametrize("name", ["ours", "dropout"])
+def test_training_in_bfloat16(tiny_dataset, models, tmp_path, monkeypatch, name):
+    tiny_dataset.use(monkeypatch, tmp_path)
+    threads_for_processes(monkeypatch)
+    work = {"dataset": 501, "configuration": "3d_fullres", "fold": 0, "device": "cpu", "precision": "bfloat16"}
+    trainer = cost.build({**work, "models": models}, name)
+    convolved, lost = set(), set()
+    for module in trainer.network.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.register_forward_hook(lambda module, inputs, output: convolved.add(output.dtype))
+    of_level = trainer.loss.loss.loss
+    of_level.register_forward_pre_hook(lambda module, inputs: lost.add(inputs[0].dtype))
+    before = [parameter.detach().clone() for parameter in trainer.network.parameters()]
+    terms = cost.step_of(trainer, all_modalities=True)()
+    assert convolved == {torch.bfloat16} and lost == {torch.float32}
+    assert np.isfinite(terms["loss"])
+    after = list(trainer.network.parameters())
+    assert {parameter.dtype for parameter in after} == {torch.float32}
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
 def images_of(name: str, data: np.ndarray, spacing: float = 1.0) -> CaseImages:
