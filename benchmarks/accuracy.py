@@ -3,6 +3,7 @@
     python benchmarks/accuracy.py --data phantom --features 16 32 64 96 --patch 32 32 32 --steps 400
     python benchmarks/accuracy.py --data BRATS --spacing 4 --features 16 32 64 96 --steps 1500 --jobs 2
     python benchmarks/accuracy.py --data BRATS --steps 250000                # full resolution, nnU-Net's plan, a GPU
+    python benchmarks/accuracy.py ... --unlabelled 20 --methods ours --variant labelled_alone unlabelled_share=0
     python benchmarks/accuracy.py ... --methods ours dropout --variant no_kl ours kl_weight=0 --seeds 0 1
 
 The data (a raw BraTS folder, or phantoms) is converted, divided into folds, planned and preprocessed once. Each method
@@ -67,6 +68,14 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--batch", type=int, help="samples in a step (nnU-Net's)")
     found.add_argument("--cases", type=int, default=Setup.cases, help="number of phantoms (%(default)s)")
     found.add_argument("--size", type=int, default=Setup.size, help="edge of a phantom in voxels (%(default)s)")
+    found.add_argument(
+        "--unlabelled",
+        type=int,
+        default=Setup.unlabelled,
+        metavar="N",
+        help="cases without their segmentation, in the training of every fold (%(default)s); those who cannot learn "
+        "from them leave them out, and so does a variant with unlabelled_share=0",
+    )
     found.add_argument("--metrics", nargs="+", choices=("all", *all_metrics()), default=["dice"], metavar="METRIC")
     found.add_argument("--repeats", type=int, default=40, help="timed steps of each method (%(default)s)")
     found.add_argument(
@@ -97,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """Prepare, measure, train, evaluate, report; several calls share the trainings of one output folder."""
     _require_possible(args)
-    setup = Setup(args.data, args.spacing, args.folds, args.cases, args.size)
+    setup = Setup(args.data, args.spacing, args.folds, args.cases, args.size, args.unlabelled)
     methods = choose_methods(args.methods, args.variant, args.set)
     against = _reference(args.against, [method.name for method in methods])
     out = claim(args.out, setup)

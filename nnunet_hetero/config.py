@@ -18,6 +18,7 @@ from nnunet_hetero.setting_rules import (
     NULL,
     NUMBER,
     SEED,
+    SHARE,
     STRICTLY_WHOLE,
     SWITCH,
     TABLE,
@@ -28,7 +29,6 @@ from nnunet_hetero.setting_rules import (
     number_above,
     number_from,
     one_of,
-    share,
     whole_from,
 )
 
@@ -109,7 +109,7 @@ class HeteroModalConfig:
         balance_modalities: Instead of that, whether cases with rare modalities are sampled more often, see
             `nnunet_hetero.training.data.training_cases`.
         unlabelled_share: How often a sample is a case without a segmentation, see
-            `nnunet_hetero.training.data.unlabelled`; None is as often as there are such cases.
+            `nnunet_hetero.training.data.unlabelled`; None is as often as there are such cases, 0 leaves them out.
         completion_first: Share of the epochs, the first ones, in which images are completed and nothing is segmented.
         histogram_standardisation: Whether MR images are standardised to the histogram landmarks of the training images,
             see `nnunet_hetero.cases.histogram`; the paper does, nnU-Net does not.
@@ -153,8 +153,8 @@ class HeteroModalConfig:
     presence: dict[str, float] | None = setting(None, NULL | TABLE, hashed=False)
     balance_subsets: bool = setting(True, SWITCH)
     balance_modalities: bool = setting(False, SWITCH)
-    unlabelled_share: float | None = setting(None, NULL | share(zero=False))
-    completion_first: float = setting(0.0, share(zero=True))
+    unlabelled_share: float | None = setting(None, NULL | SHARE)
+    completion_first: float = setting(0.0, SHARE)
     histogram_standardisation: bool = setting(False, SWITCH)
     num_epochs: int = setting(1000, whole_from(1))
     num_iterations_per_epoch: int = setting(250, whole_from(1))

@@ -45,13 +45,8 @@ def number_from(bound: float) -> Rule:
     return Rule(lambda value: _is_number(value) and value >= bound, f"a number, {bound:g} or more")
 
 
-def share(*, zero: bool) -> Rule:
-    """A number below 1, above 0 or, if ``zero``, 0 as well."""
-    words = "a number from 0 to less than 1" if zero else "a number above 0 and below 1"
-    return Rule(lambda value: _is_number(value) and (0 < value < 1 or (zero and value == 0)), words)
-
-
 NUMBER = Rule(_is_number, "a number")
+SHARE = Rule(lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to less than 1")
 SWITCH = Rule(lambda value: isinstance(value, bool), "true or false")
 NULL = Rule(lambda value: value is None, "null")
 TABLE = Rule(lambda value: isinstance(value, Mapping), "a table of names and numbers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import random
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Setup:
         folds: K, number of folds.
         cases: Number of phantoms.
         size: Edge of a phantom in voxels.
+        unlabelled: How many cases are trained on without their segmentation, and never tested on.
     """
 
     data: str
@@ -37,6 +39,7 @@ class Setup:
     folds: int = 5
     cases: int = 42
     size: int = 48
+    unlabelled: int = 0
 
     def __post_init__(self) -> None:
         if self.folds < 2:
@@ -48,11 +51,16 @@ class Setup:
         if self.data == PHANTOM and self.cases < 2 * self.folds:
             raise SettingsError(f"--cases is {self.cases}; {self.folds} folds need {2 * self.folds} phantoms or more.")
 
+        if self.unlabelled < 0:
+            raise SettingsError(f"--unlabelled is {self.unlabelled}; it must be 0 or more.")
+
     def described(self) -> dict[str, Any]:
         """As JSON; a folder by its whole path, and for real data nothing of phantoms."""
         if self.data == PHANTOM:
-            return dataclasses.asdict(self)
-        return {"data": str(Path(self.data).resolve()), "spacing": self.spacing, "folds": self.folds}
+            found = dataclasses.asdict(self)
+        else:
+            found = {"data": str(Path(self.data).resolve()), "spacing": self.spacing, "folds": self.folds}
+        return found | {"unlabelled": self.unlabelled}
 
 
 def claim(out: Path, setup: Setup) -> Path:
@@ -126,7 +134,11 @@ def prepare(out: Path, setup: Setup, steps: Steps, processes: int) -> None:
         raw = str(out / "cohort")
         cohort = ["--cases", str(setup.cases), "--size", str(setup.size), "--seed", "1"]
         steps.run("phantom", ["nnunet_hetero", "convert", "phantom", "-o", raw, *cohort])
-    steps.run("convert", ["nnunet_hetero", "convert", "brats", "-i", raw, "-d", number, "--name", NAME, "-np", workers])
+    convert = ["-d", number, "--name", NAME, "-np", workers]
+    if setup.unlabelled:
+        raw = str(_without_labels(Path(raw), out / "partly_labelled", setup.unlabelled, setup.folds))
+        convert += ["--unlabelled", "train"]
+    steps.run("convert", ["nnunet_hetero", "convert", "brats", "-i", raw, *convert])
     folds = ["--scheme", "kfold", "--folds", str(setup.folds), "--seed", "0"]
     steps.run("splits", ["nnunet_hetero", "splits", "-d", number, *folds])
     plan = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", CONFIGURATION, "-npfp", workers, "-np", workers]
@@ -134,6 +146,30 @@ def prepare(out: Path, setup: Setup, steps: Steps, processes: int) -> None:
         plan += ["-overwrite_target_spacing", *[f"{setup.spacing:g}"] * 3]
     steps.run("plan", [*plan, "--verify_dataset_integrity"])
     replace_json(out / DONE, setup.described())
+
+
+def _without_labels(raw: Path, target: Path, number: int, folds: int) -> Path:
+    """A copy of a raw BraTS folder, by links, in which some cases, drawn by chance, have no segmentation.
+
+    Raises:
+        SettingsError: If fewer than two cases a fold would keep theirs.
+    """
+    segmentations = sorted(raw.resolve().rglob("*seg.nii*"))
+    if len(segmentations) - number < 2 * folds:
+        raise SettingsError(
+            f"--unlabelled {number}: of {len(segmentations)} cases with a segmentation {2 * folds} or more must keep "
+            f"it, for {folds} folds."
+        )
+    left_out = {str(path) for path in random.Random(0).sample(segmentations, number)}
+    shutil.rmtree(target, ignore_errors=True)
+    return Path(
+        shutil.copytree(
+            raw.resolve(),
+            target,
+            copy_function=os.symlink,
+            ignore=lambda folder, names: {name for name in names if os.path.join(folder, name) in left_out},
+        )
+    )
 
 
 def preprocessed_folder(out: Path) -> Path:

@@ -90,6 +90,7 @@ class TestClaim:
             ({"folds": 1}, SettingsError, "--folds is 1"),
             ({"spacing": 0}, SettingsError, "--spacing is 0"),
             ({"cases": 5}, SettingsError, "5 folds need 10"),
+            ({"unlabelled": -1}, SettingsError, "--unlabelled is -1"),
             ({"data": "no/such/folder"}, DataError, "is no folder"),
         ],
     )
@@ -117,6 +118,22 @@ class TestPrepare:
         half.mkdir()
         prepare(out, Setup("phantom"), Recorder(), 1)
         assert not half.exists()
+
+    def test_some_cases_lose_their_segmentation(self, out, tmp_path):
+        raw, steps = tmp_path / "raw", Recorder()
+        for case in "abcdefg":
+            (raw / case).mkdir(parents=True)
+            for image in ("t1", "seg"):
+                (raw / case / f"{case}_{image}.nii.gz").touch()
+        prepare(out, Setup(str(raw), folds=2, unlabelled=3), steps, 1)
+        convert = steps.commands[0]
+        assert convert[-2:] == ["--unlabelled", "train"]
+        copy = Path(convert[convert.index("-i") + 1])
+        assert len(list(copy.rglob("*_t1.nii.gz"))) == 7 and len(list(copy.rglob("*_seg.nii.gz"))) == 4
+        assert len(list(raw.rglob("*_seg.nii.gz"))) == 7
+        with pytest.raises(SettingsError, match=r"--unlabelled 4: of 7 cases .* 4 or more must keep it, for 2 folds"):
+            (out / "prepared.json").unlink()
+            prepare(out, Setup(str(raw), folds=2, unlabelled=4), steps, 1)
 
     def test_native_spacing_is_left_to_nnunet(self, out, tmp_path):
         steps = Recorder()

@@ -58,6 +58,13 @@ def test_a_training_with_its_validation(make, dataset, tmp_path):
     assert len(summary["metric_per_case"]) == 2 and np.isfinite(summary["foreground_mean"]["Dice"])
 
 
+def test_a_share_of_nothing_leaves_them_out(make, dataset):
+    trainer = initialised(make(HeteroModalVAETrainer, unlabelled_share=0))
+    trainer.prepare_inputs()
+    training, _ = trainer.get_tr_and_val_datasets()
+    assert dataset[1] not in training.identifiers and len(training.identifiers) == 2
+
+
 def test_a_batch_without_any_segmentation(make, dataset):
     trainer = initialised(make(HeteroModalVAETrainer))
     trainer.prepare_inputs()

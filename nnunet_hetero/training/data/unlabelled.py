@@ -124,7 +124,7 @@ def arrange_unlabelled(
     if learns:
         trainer.print_to_log_file(f"{number}: they count for images alone.")
         return found
-    trainer.print_to_log_file(f"{number}: left out, since this trainer learns from segmentations alone.")
+    trainer.print_to_log_file(f"{number}: left out, to learn from segmentations alone.")
     training.identifiers = labelled
     return {}
 
