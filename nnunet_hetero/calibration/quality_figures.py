@@ -54,7 +54,7 @@ def risk_coverage_curves(predicted: Mapping[str, Predicted]) -> Figure:
             axes.plot(curve.coverage, curve.risk, color=colour, label=f"{name}: area {curve.area:.3f}")
         axes.axhline(float((1 - one.true).mean()), color=GREY, linestyle=":")
         axes.set(title=region, xlabel="share of cases kept", ylabel="mean risk, 1 - Dice", xlim=(0, 1), ylim=(0, None))
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(fontsize=7, frameon=False, loc="upper left")
     return figure
 
 

@@ -14,6 +14,7 @@ from nnunet_hetero.calibration.quality_figures import quality_figures
 from nnunet_hetero.calibration.quality_scores import Predicted
 from nnunet_hetero.calibration.records import NEAR, CaseRecord, Row, counts_of
 from nnunet_hetero.evaluation.report.figures import method_bars
+from nnunet_hetero.evaluation.report.figures.common import own_style
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
 from nnunet_hetero.modalities import Modalities, by_size, mask_of
 from nnunet_hetero.reliability.calibration_file import ALL_SUBSETS, Calibration
@@ -37,6 +38,7 @@ OWN_REGION = "Each region's intervals hold by themselves; those of several regio
 ALL_REGIONS = "The intervals of all regions hold simultaneously."
 
 
+@own_style()
 def write_calibration_report(
     folder: Path,
     calibration: Calibration,
@@ -59,7 +61,9 @@ def write_calibration_report(
     found = held_out(rows, calibration.by_disagreement)
     counts = {region: _pooled(records, region, "near") for region in calibration.regions}
     figures = [*_figures(calibration, rows, found, counts), *quality_figures(predicted or {})]
-    write_figures(folder / "figures", figures)
+    written = write_figures(folder / "figures", figures)
+    for earlier in set((folder / "figures").glob("*.png")) - set(written):
+        earlier.unlink()
     level, size = calibration.level, {one.n_modalities for one in found}
     headlines = [("patients", str(calibration.patients)), ("level", f"{100 * level:g} %")]
     for number in sorted({min(size), max(size)}, reverse=True):
@@ -100,19 +104,28 @@ def _figures(
         own = [one for one in found if one.region == region]
         curves[region] = [coverage(own, float(level)).share for level in LEVELS]
     temperatures = {region: of_subsets[ALL_SUBSETS] for region, of_subsets in calibration.temperatures.items()}
+    figures: list[NamedFigure] = []
+    if np.isfinite(list(values.values())).any():
+        figures.append(
+            (
+                "widths",
+                f"What a missing modality costs in certainty: mean width of the {100 * calibration.level:g} % "
+                "intervals by subset, as the logarithm of upper over lower limit (0.7 is a factor of 2). Blank: too "
+                "few patients.",
+                method_bars(calibration.modalities, available, list(widths), values, "log (upper / lower)"),
+            )
+        )
+    if np.isfinite(list(curves.values())).any():
+        figures.append(
+            (
+                "coverage",
+                "Do they hold? Patients that took no part in making the intervals: the share of true volumes inside, "
+                "against the level, over all subsets.",
+                coverage_curves(LEVELS.tolist(), curves, calibration.level),
+            )
+        )
     return [
-        (
-            "widths",
-            f"What a missing modality costs in certainty: mean width of the {100 * calibration.level:g} % intervals by "
-            "subset, as the logarithm of upper over lower limit (0.7 is a factor of 2). Blank: too few patients.",
-            method_bars(calibration.modalities, available, list(widths), values, "log (upper / lower)"),
-        ),
-        (
-            "coverage",
-            "Do they hold? Patients that took no part in making the intervals: the share of true volumes inside, "
-            "against the level, over all subsets.",
-            coverage_curves(LEVELS.tolist(), curves, calibration.level),
-        ),
+        *figures,
         (
             "reliability",
             f"Probabilities of voxels within {NEAR:g} mm of a region or of its prediction, each case with equal "
@@ -137,13 +150,13 @@ def _coverage_table(calibration: Calibration, rows: Sequence[Row], found: Sequen
                 low, high = binomial_band(calibration.level, of_size.checked)
                 band = f"{100 * low:.0f} to {100 * high:.0f} %"
             lowest = min(_shares_by_subset(own, calibration.level).values(), default=math.nan)
-            share, draws = _percent(of_size.share), _percent(of_draws.share)
+            share, draws = _percent(of_size.share), _percent(of_draws.share) if calibration.model.num_samples else "–"
             cells = [share, str(of_size.checked), band, _percent(lowest), _factor(of_size.log_width), draws]
             lines.append([region, str(number), *cells])
     note = (
         "Share of true volumes inside of intervals that other patients made; where 95 % of such shares lie if the "
         "level is right and rows are independent; the mean factor of upper over lower limit. Last, for comparison, how "
-        "many lie between the 2.5th and 97.5th percentile of the draws. A dash: too few patients."
+        "many lie between the 2.5th and 97.5th percentile of the draws. A dash: too few patients, or no draws."
     )
     return "Do the intervals hold?", lines, note
 

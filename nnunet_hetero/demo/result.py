@@ -15,6 +15,7 @@ from nnunet_hetero.demo.sections import REGIONS, DemoFiles, completion, gaps, lo
 from nnunet_hetero.demo.settings import BARS, DATASET, NAME, DemoSettings
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.evaluation.report.figures import heat_map, overlay_panel
+from nnunet_hetero.evaluation.report.figures.common import own_style
 from nnunet_hetero.evaluation.report.page import write_report
 from nnunet_hetero.evaluation.scores.overlap import dice_per_region
 from nnunet_hetero.evaluation.sweep.summary import as_number, read_summary
@@ -23,6 +24,7 @@ from nnunet_hetero.io.atomic_files import replacing
 SHOWN = ("T1+T1c+T2+FLAIR", "T1+T2+FLAIR", "T1c", "FLAIR")
 
 
+@own_style()
 def write_result(out: Path, test: Path, arriving: Path, steps: Steps, settings: DemoSettings, seconds: float) -> Path:
     """Print the main numbers and write ``report.html`` and the figures as PNG.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from calibration.test_fit import row
+from matplotlib import rc_context
 from reliability.test_calibration_file import CALIBRATION
 
 from nnunet_hetero.calibration.fit import fitted_scores, fitted_temperatures
@@ -50,6 +51,22 @@ def test_the_page(tmp_path):
         "reliability.png",
         "widths.png",
     ]
-    few = [one for one in rows if one["case"] in ("case_0", "case_1")]
-    page = write_calibration_report(tmp_path, replace(calibration, joint=True, by_disagreement=False), few, made[:2])
-    assert "–" in page.read_text(encoding="utf-8") and "simultaneously" in page.read_text(encoding="utf-8")
+
+
+def test_too_few_patients_leave_no_empty_picture(tmp_path):
+    made = records()[:2]
+    rows = [one for record in made for one in record.rows]
+    calibration = replace(
+        CALIBRATION,
+        joint=True,
+        by_disagreement=False,
+        scores=fitted_scores(rows, ["core"], False, True),
+        temperatures=fitted_temperatures(made, ["core"]),
+        patients=2,
+    )
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "widths.png").write_bytes(b"of an earlier calibration")
+    with rc_context({"font.size": 30}):  # as nnU-Net's figure of a training leaves it; axes would have no room
+        page = write_calibration_report(tmp_path, calibration, rows, made).read_text(encoding="utf-8")
+    assert "–" in page and "simultaneously" in page
+    assert not (tmp_path / "figures" / "widths.png").exists()

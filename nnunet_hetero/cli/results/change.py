@@ -57,11 +57,13 @@ def run(args: argparse.Namespace) -> int:
         folder_for,
         in_words,
         require_comparable,
+        require_two_scans,
     )
     from nnunet_hetero.evaluation.change.decision import Thresholds
     from nnunet_hetero.evaluation.change.figure import change_figure
     from nnunet_hetero.evaluation.change.pairs import pairs_by_name, read_pairs
     from nnunet_hetero.evaluation.change.scans import Scans
+    from nnunet_hetero.evaluation.report.figures.common import own_style
     from nnunet_hetero.io.atomic_files import replace_text, replacing
     from nnunet_hetero.reliability.conformal import require_level
 
@@ -76,11 +78,12 @@ def run(args: argparse.Namespace) -> int:
             print(f"In one of the folders only, and left out: {', '.join(alone)}")
     else:
         pairs = read_pairs(Path(args.pairs), before.cases, after.cases)
+    require_two_scans(before, after, pairs)
     level = before.calibration.level if args.level is None else args.level
     changes = changes_of(before, after, pairs, thresholds, level)
     folder = folder_for(Path(args.o), before, after)
     replace_text(folder / TABLE, csv_text(changes))
-    with replacing(folder / FIGURE) as stream:
+    with own_style(), replacing(folder / FIGURE) as stream:
         change_figure(changes, thresholds).savefig(stream, format="png", dpi=120)
     print("\n".join(map(in_words, changes)))
     print(f"Written to {folder}: {TABLE}, {FIGURE}")

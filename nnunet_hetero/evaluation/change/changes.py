@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Change:
         ratio: Interval of the volume after divided by that before; None if there is none.
         level: Of the ratio's interval.
         decision: ``PD``, ``PR``, ``stable`` or ``undecided``.
-        note: Why there is no ratio; "" if there is one.
+        note: Why there is no ratio, and what speaks against relying on one.
     """
 
     pair: Pair
@@ -93,6 +93,23 @@ def require_comparable(before: Scans, after: Scans) -> None:
     )
 
 
+def require_two_scans(before: Scans, after: Scans, pairs: Iterable[Pair]) -> None:
+    """Refuse to compare a scan with itself.
+
+    Raises:
+        SettingsError: If a pair is one scan of one folder.
+    """
+    if before.folder.resolve() != after.folder.resolve():
+        return
+    for pair in pairs:
+        if pair.before == pair.after:
+            raise SettingsError(
+                f"--before and --after are the same folder, {before.folder}, so '{pair.before}' would be compared with "
+                "itself. Give the folder of the second scans as --after, or name two different scans in each row of "
+                "--pairs."
+            )
+
+
 def changes_of(
     before: Scans, after: Scans, pairs: Sequence[Pair], thresholds: Thresholds, level: float
 ) -> list[Change]:
@@ -108,18 +125,33 @@ def changes_of(
     found = []
     for pair in pairs:
         subsets = before.subset(pair.before), after.subset(pair.after)
-        unit = before.unit(pair.before) or after.unit(pair.after)
+        units = before.unit(pair.before), after.unit(pair.after)
         first = before.volumes(pair.before, level_of_each(level))
         second = after.volumes(pair.after, level_of_each(level))
+        doubts = _doubts(before, after, pair)
         for region in before.calibration.regions:
             volumes = first[region], second[region]
-            ratio, note = _ratio(volumes)
+            ratio, why_none = _ratio(volumes, units)
             decision = UNDECIDED if ratio is None else thresholds.decision(ratio)
-            found.append(Change(pair, region, subsets, unit, volumes, ratio, level, decision, note))
+            note = "; ".join(filter(None, (why_none, *doubts)))
+            found.append(Change(pair, region, subsets, units[0] or units[1], volumes, ratio, level, decision, note))
     return found
 
 
-def _ratio(volumes: tuple[Volume, Volume]) -> tuple[Interval | None, str]:
+def _doubts(before: Scans, after: Scans, pair: Pair) -> list[str]:
+    """What speaks against relying on the comparison of a pair."""
+    found = []
+    for when, scans, case in (("before", before, pair.before), ("after", after, pair.after)):
+        if suspects := scans.suspects(case):
+            found.append(f"the images {when} may not be what their names say: {', '.join(suspects)}")
+    folds = before.folds(pair.before), after.folds(pair.after)
+    if folds[0] and folds[1] and set(folds[0]) != set(folds[1]):
+        one, two = (", ".join(names) for names in folds)
+        found.append(f"folds {one} predicted before, {two} after, so a difference may be one of the folds")
+    return found
+
+
+def _ratio(volumes: tuple[Volume, Volume], units: tuple[str, str]) -> tuple[Interval | None, str]:
     before, after = volumes
     reasons = [
         f"no interval {when}: {volume.reason}"
@@ -128,6 +160,8 @@ def _ratio(volumes: tuple[Volume, Volume]) -> tuple[Interval | None, str]:
     ]
     if before.interval is None or after.interval is None:
         return None, "; ".join(reasons)
+    if units[0] != units[1]:
+        return None, f"{units[0]} cannot be compared with {units[1]}"
     ratio = ratio_of(before.interval, after.interval)
     return ratio, "" if ratio is not None else "the region may be absent in both scans, so there is no ratio"
 
@@ -143,10 +177,12 @@ def csv_text(changes: Sequence[Change]) -> str:
 
 def in_words(change: Change) -> str:
     """One line for the screen, e.g. ``ann: whole tumor PD, 1.62 to 2.40 times the volume``."""
+    said = f"{change.pair.name}: {change.region} {change.decision}"
     if change.ratio is None:
-        return f"{change.pair.name}: {change.region} {change.decision}, {change.note}"
+        return f"{said}, {change.note}"
     low, high = change.ratio
-    return f"{change.pair.name}: {change.region} {change.decision}, {low:.2f} to {high:.2f} times the volume"
+    doubt = f"; {change.note}" if change.note else ""
+    return f"{said}, {low:.2f} to {high:.2f} times the volume{doubt}"
 
 
 def folder_for(output: Path, before: Scans, after: Scans) -> Path:

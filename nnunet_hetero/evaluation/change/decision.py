@@ -5,10 +5,17 @@ L2 / H1 and H2 / L1 whenever both volumes lie in theirs. If each interval holds 
 least 1 - α/2, both do with at least 1 - α (Bonferroni), so the ratio's interval has the level 1 - α.
 
 The thresholds are those for volumes of RANO 2.0 (Wen et al., "RANO 2.0: update to the Response Assessment in
-Neuro-Oncology criteria for high- and low-grade gliomas in adults", Journal of Clinical Oncology 2023), which took them
-from the modified RANO criteria (Ellingson, Wen, Cloughesy, Neurotherapeutics 2017): as spheres, an increase of 25 % and
-a decrease of 50 % in the product of two diameters are about 40 % and 65 % in volume. A complete response, new lesions,
-steroids and the patient's state, which RANO looks at too, are nothing that a ratio of volumes could tell.
+Neuro-Oncology criteria for high- and low-grade gliomas in adults", Journal of Clinical Oncology 41, 2023, 5187-5199):
+progression from an increase of 40 % on, partial response from a decrease of 65 % on, stable strictly between. They are
+Macdonald's and RANO's 25 % and 50 % of the product of two diameters, for spheres: 1.25^1.5 = 1.40 and 0.5^1.5 = 0.35.
+An increase counts from the smallest volume since the baseline (the nadir), a decrease from the baseline; which scan is
+which is the user's choice. The article itself could not be read when this was written. The thresholds are quoted from
+it, with these inequalities, in the paper of the data set CFB-GBM v2.0 (Leclercq et al.) and in the 3D Slicer extension
+RANO2.0-assist, and derived, with baseline and nadir, in a table of the American Journal of Neuroradiology on criteria
+extrapolated from Macdonald's.
+
+A complete response, new lesions, steroids, the patient's state, and the least size that counts as measurable, which
+RANO looks at too, are nothing that a ratio of volumes could tell.
 """
 
 from __future__ import annotations
@@ -20,7 +27,8 @@ from typing import NamedTuple
 from nnunet_hetero.errors import SettingsError
 
 PROGRESSION, RESPONSE = 0.40, 0.65
-"""RANO 2.0: increase of the volume from which on it is progression, decrease from which on it is a response."""
+"""RANO 2.0: increase of the volume from which on (40 % included) it is progression, decrease from which on it is a
+response."""
 
 PD, PR, STABLE, UNDECIDED = "PD", "PR", "stable", "undecided"
 

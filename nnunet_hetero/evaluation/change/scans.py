@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.change.decision import Interval
+from nnunet_hetero.inference.output.checks_table import FILE_NAME as CHECKS_NAME
 from nnunet_hetero.inference.output.run_record import RUN_NAME
 from nnunet_hetero.inference.output.volumes import FILE_NAME as VOLUMES_NAME
 from nnunet_hetero.inference.output.volumes import limits_of, plain_name
@@ -20,6 +21,7 @@ from nnunet_hetero.io.documents import CsvDocument, Document
 from nnunet_hetero.io.provenance import Provenance
 from nnunet_hetero.reliability.calibration_file import FILE_NAME as CALIBRATION_NAME
 from nnunet_hetero.reliability.calibration_file import Calibration
+from nnunet_hetero.reliability.input_verdict import SUSPICIOUS
 from nnunet_hetero.reliability.intervals import CalibrationInUse
 from nnunet_hetero.reliability.volume_scale import VolumeScale
 
@@ -47,6 +49,7 @@ class _Runs(TypedDict):
 
 RUNS = Document(_Runs, "the record of what predicted each case", _AGAIN)
 VOLUMES = CsvDocument({"case": str, "modalities": str}, "the volumes of the predicted cases", _AGAIN)
+CHECKS = CsvDocument({"case": str, "modality": str, "check": str, "looks": str}, "the checks of the images", _AGAIN)
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,14 @@ class Scans:
         calibration: That of the model that predicted.
         cases: What ``run.json`` says of each.
         sizes: The row of each in ``volumes.csv``.
+        checks: The rows of ``checks.csv``; none if it is not there.
     """
 
     folder: Path
     calibration: Calibration
     cases: Mapping[str, _Case]
     sizes: Mapping[str, Mapping[str, str]]
+    checks: Sequence[Mapping[str, str]] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Scans:
@@ -97,7 +102,8 @@ class Scans:
                 )
         rows = {row["case"]: row for row in VOLUMES.read(folder / VOLUMES_NAME)}
         calibration = Calibration.read(folder / CALIBRATION_NAME)
-        return cls(folder, calibration, RUNS.read(folder / RUN_NAME)["cases"], rows)
+        checks = CHECKS.read(folder / CHECKS_NAME) if (folder / CHECKS_NAME).is_file() else ()
+        return cls(folder, calibration, RUNS.read(folder / RUN_NAME)["cases"], rows, checks)
 
     def subset(self, case: str) -> str:
         """Label of the modalities that a case was predicted from."""
@@ -107,6 +113,16 @@ class Scans:
         """Unit of the case's volumes, ``ml`` or ``mm2``; "" if it is not known."""
         entry = self.cases[case]
         return entry["statements"]["unit"] if "statements" in entry else ""
+
+    def folds(self, case: str) -> list[str]:
+        """The folds that predicted a case; empty if that is not known."""
+        entry = self.cases[case]
+        return entry["statements"]["folds"] if "statements" in entry else []
+
+    def suspects(self, case: str) -> list[str]:
+        """What the images of a case look like that are not what their names say, e.g. ``T1 looks like T1c``."""
+        found = [row for row in self.checks if row["case"] == case and row["check"] == SUSPICIOUS]
+        return [f"{row['modality']} {row['looks']}" for row in found]
 
     def volumes(self, case: str, level: float) -> dict[str, Volume]:
         """The volumes of a case by region.

@@ -32,6 +32,7 @@ from nnunet_hetero.evaluation.compare.table import (
 )
 from nnunet_hetero.evaluation.report.case_pages import HEADING, page_links
 from nnunet_hetero.evaluation.report.figures import difference_map, method_bars
+from nnunet_hetero.evaluation.report.figures.common import own_style
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
 from nnunet_hetero.evaluation.report.run_report import conventions_of
 from nnunet_hetero.evaluation.scores.score import Score
@@ -78,6 +79,7 @@ def _require_free(folder: Path, comparison: Comparison) -> None:
         )
 
 
+@own_style()
 def _write(folder: Path, comparison: Comparison, published: Sequence[PublishedMethod], paper: bool, plots: bool) -> str:
     table = lay_out(comparison, published)
     notes = [*notes_on(comparison), *([f"Columns '(paper)': {SOURCE}; other cases, no test."] if paper else [])]

@@ -16,6 +16,7 @@ from nnunet_hetero.evaluation.compare.gains import modality_gains
 from nnunet_hetero.evaluation.compare.statistics import known_mean
 from nnunet_hetero.evaluation.report.case_pages import HEADING, page_links
 from nnunet_hetero.evaluation.report.figures import OverlayRow, gain_bars, heat_map, overlay_grid
+from nnunet_hetero.evaluation.report.figures.common import own_style
 from nnunet_hetero.evaluation.report.model_files import MODEL_PLANS, configuration_of, read_or_leave_out
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_report
 from nnunet_hetero.evaluation.report.ranked_cases import ranked_overlays, region_labels
@@ -35,6 +36,7 @@ COMPLETION = CsvDocument(
 _PLANS = ("spacing", "patch_size", "batch_size", "normalization_schemes")
 
 
+@own_style()
 def write_run_report(folder: str | os.PathLike) -> Path:
     """Write ``report.html`` into the folder of a finished evaluation.
 
@@ -66,6 +68,7 @@ def write_run_report(folder: str | os.PathLike) -> Path:
         )
 
 
+@own_style()
 def write_run_figures(folder: str | os.PathLike) -> list[Path]:
     """Write the plots of the report as PNG files, into ``figures`` in the evaluation's folder."""
     run = read_run(folder)

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 
 import pytest
 from helpers.two_scans import calibration_of, write_scans
+from matplotlib import rc_context
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.cli.results.change import add_arguments
@@ -26,7 +27,8 @@ def change(folders, *more):
 
 def test_pairs_from_a_table(folders, capsys):
     (folders / "pairs.csv").write_text("before,after\nann_1,ann_2\n")
-    assert change(folders, "--pairs", str(folders / "pairs.csv")) == 0
+    with rc_context({"font.size": 40}):  # as nnU-Net's figure of a training leaves it; axes would have no room
+        assert change(folders, "--pairs", str(folders / "pairs.csv")) == 0
     assert "ann_1 → ann_2: whole tumor PD" in capsys.readouterr().out
     assert {file.name for file in (folders / "out").iterdir()} == {"change.csv", "change.png"}
     assert change(folders, "--pairs", str(folders / "pairs.csv"), "--progression", "9") == 0
@@ -45,6 +47,14 @@ def test_pairs_from_a_table(folders, capsys):
 def test_mistakes_are_said_and_nothing_is_written(folders, more, words, capsys):
     assert change(folders, *more) == 1
     assert words in capsys.readouterr().err
+    assert not (folders / "out").exists()
+
+
+def test_a_folder_is_not_compared_with_itself(folders, capsys):
+    (folders / "pairs.csv").write_text("before,after\nann_1,ann_1\n")
+    for more in ([], ["--pairs", str(folders / "pairs.csv")]):
+        assert change(folders, "--after", str(folders / "one"), *more) == 1
+        assert "'ann_1' would be compared with itself" in capsys.readouterr().err
     assert not (folders / "out").exists()
 
 

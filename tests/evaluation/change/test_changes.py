@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 from helpers.two_scans import calibration_of, write_scans
@@ -16,6 +17,7 @@ from nnunet_hetero.evaluation.change.changes import (
     folder_for,
     in_words,
     require_comparable,
+    require_two_scans,
 )
 from nnunet_hetero.evaluation.change.decision import Interval, Thresholds
 from nnunet_hetero.evaluation.change.pairs import Pair
@@ -92,6 +94,47 @@ def test_other_models_or_calibrations_are_refused(tmp_path, scans, other, words)
     with pytest.raises(SettingsError, match=words):
         require_comparable(scans[0], Scans.read(tmp_path / "other"))
     require_comparable(*scans)
+
+
+class TestNothingIsSilent:
+    """What speaks against relying on a comparison stands in its note."""
+
+    @pytest.fixture
+    def compared(self, tmp_path, scans):
+        def compare(**changed):
+            content = json.loads((tmp_path / "after" / "run.json").read_text())
+            content["cases"]["grown"]["statements"].update(changed)
+            (tmp_path / "after" / "run.json").write_text(json.dumps(content))
+            after = Scans.read(tmp_path / "after")
+            return changes_of(scans[0], after, [Pair("ann", "grown")], Thresholds(), 0.9)[0]
+
+        return compare
+
+    def test_images_that_are_not_what_their_names_say(self, tmp_path, compared):
+        (tmp_path / "after" / "checks.csv").write_text(
+            "case,modalities,modality,check,looks,likeness,likeness_limit\n"
+            "grown,T1,T1,suspicious,looks like T2,0.1,0.4\nother,T2,T2,suspicious,looks moved,0.1,0.4\n"
+        )
+        change = compared()
+        assert change.note == "the images after may not be what their names say: T1 looks like T2"
+        assert "PD" in in_words(change) and "T1 looks like T2" in in_words(change)
+
+    def test_other_folds(self, compared):
+        more = {region: [size, size] for region, size in (("whole tumor", 60.0), ("enhancing tumor", 5.1))}
+        doubt = {key: [0.1, 0.1] for key in more}
+        change = compared(folds=["0", "1"], sizes=more, disagreement=doubt)
+        assert change.decision == "PD"
+        assert change.note == "folds 0 predicted before, 0, 1 after, so a difference may be one of the folds"
+
+    def test_other_units(self, compared):
+        change = compared(unit="mm2")
+        assert change.decision == "undecided" and change.note == "ml cannot be compared with mm2"
+
+
+def test_a_scan_is_not_compared_with_itself(scans):
+    require_two_scans(*scans, [Pair("ann", "ann")])
+    with pytest.raises(SettingsError, match="'gone' would be compared with itself"):
+        require_two_scans(scans[1], scans[1], [Pair("gone", "other"), Pair("gone", "gone")])
 
 
 def test_the_results_do_not_go_into_the_folders_that_are_compared(tmp_path, scans):

@@ -29,6 +29,12 @@ def test_all_ratios_of_the_interval_must_agree(low, high, decision):
     assert Thresholds().decision(Interval(low, high)) == decision
 
 
+def test_the_thresholds_are_those_of_two_diameters_for_spheres():
+    """25 % more and 50 % less of an area, as RANO has them, to the power of 3/2."""
+    assert 1 + Thresholds().progression == pytest.approx(1.25**1.5, abs=0.005)
+    assert 1 - Thresholds().response == pytest.approx(0.5**1.5, abs=0.005)
+
+
 def test_the_user_sets_the_thresholds():
     assert Thresholds(progression=0.2, response=0.3).decision(Interval(1.25, 1.35)) == "PD"
     assert Thresholds(progression=0.2, response=0.3).decision(Interval(0.5, 0.69)) == "PR"

@@ -1,10 +1,12 @@
-"""What the figures share: colours, dots for subsets, slices with regions."""
+"""What the figures share: style, colours, dots for subsets, slices with regions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -16,6 +18,16 @@ from nnunet_hetero.nnunet.regions import Region
 REGION_COLOURS = ("#56B4E9", "#F0E442", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00")
 METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 DARK = "#1f2933"
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Matplotlib's defaults while figures are made and written, whatever the process has set; also as a decorator.
+
+    nnU-Net's figure of a training leaves seaborn's style behind, with letters so large that no axes have room.
+    """
+    with matplotlib.style.context("default"):
+        yield
 
 
 def draw_dots(axes: Axes, modalities: Sequence[str], available: Sequence[Sequence[bool]]) -> None:
