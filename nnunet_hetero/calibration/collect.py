@@ -60,7 +60,7 @@ def collect(request: CalibrationRequest) -> Collection:
         request: Which model, and which cases.
 
     Raises:
-        SettingsError: If the model or a fold does not exist, has seen the cases, or has no draws.
+        SettingsError: If the model or a fold does not exist, or has seen the cases.
         DataError: If there are no cases, or a label map is missing.
     """
     folds = checked_folds(Path(request.model_folder), request.folds, request.checkpoint_name)
@@ -72,8 +72,6 @@ def collect(request: CalibrationRequest) -> Collection:
     groups = request.sweep.groups(folds)
     predictor = predictor_of(request.sweep)
     load_folds(predictor, request.sweep, groups[0])
-    if not predictor.sampling.num_samples:
-        raise SettingsError("The model has no latents to draw, so nothing says how sure it is: it has no calibration.")
     _refuse_training_images(request, predictor)
     cases = cases_of(request.sweep, predictor, groups)
     return _Collector(request, predictor, cases).collect(cases)

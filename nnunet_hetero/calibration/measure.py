@@ -104,9 +104,10 @@ def _add(
     true_sizes = region_sizes(truth, model.regions, voxel)
     dice = dice_per_region(label_map, truth, model.regions)
     said, label = prediction.statement, model.modalities.label(subset)
-    if said is None or prediction.volumes is None or voxel.unit is None:
-        raise ValueError("Without draws and the size of a voxel there is nothing to measure.")
-    low, high = np.percentile(prediction.volumes, PERCENTILES, axis=0)
+    if said is None or voxel.unit is None:
+        raise ValueError("Without the size of a voxel there is nothing to measure.")
+    drawn = said.sizes[None] if prediction.volumes is None else prediction.volumes
+    low, high = np.percentile(drawn, PERCENTILES, axis=0)
     for place, (name, region) in enumerate(model.regions.items()):
         row: Row = {
             "case": images.name,

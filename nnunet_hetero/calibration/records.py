@@ -29,7 +29,8 @@ class Row(TypedDict):
 
     The fold is its number, or `calibration_file.TOGETHER`. ``true_size`` and ``size`` are in ``unit``, the latter that
     of the segmentation on the network's grid; ``voxel`` is the size of one on the case's own. ``draws_low`` and
-    ``draws_high`` are percentiles of the sizes of single draws, which are no interval to rely on. What ``disagreement``
+    ``draws_high`` are percentiles of the sizes of single draws, which are no interval to rely on; ``size`` of a model
+    that draws nothing. What ``disagreement``
     and ``entropy`` are says `case_result.Statement`. The Dice is None where region and prediction are empty.
     """
 

@@ -35,7 +35,8 @@ class CalibrationRequest:
         labels: Folder of label maps.
         level: Of the intervals.
         joint: Whether the intervals of all regions are to hold simultaneously.
-        by_disagreement: Whether an interval is wider where the model disagrees with itself.
+        by_disagreement: Whether an interval is wider where the model disagrees with itself; no effect for a model
+            without latents.
         device: Default CUDA if there is one, else the CPU.
         mirroring: Test-time augmentation, as in prediction.
         step_size: Of the sliding window, in tiles, as in prediction.

@@ -58,7 +58,7 @@ def calibrate_model(request: CalibrationRequest) -> CalibrationResult:
         request: Which model, and which cases.
 
     Raises:
-        SettingsError: If the model or a fold does not exist, has seen the cases, or has no draws.
+        SettingsError: If the model or a fold does not exist, or has seen the cases.
         DataError: If there are no cases, a label map is missing, or no case could be used.
     """
     request.folder.mkdir(parents=True, exist_ok=True)
@@ -76,16 +76,18 @@ def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationR
     rows = _rows(records)
     observed = observations(rows, collection.modalities)
     quality = fit_quality(observed)
+    # Without latents nothing says in which cases the model is less sure.
+    by_disagreement = request.by_disagreement and collection.model.num_samples > 0
     calibration = Calibration(
         version=__version__,
         model=collection.model,
         together=collection.together,
         level=request.level,
         joint=request.joint,
-        by_disagreement=request.by_disagreement,
+        by_disagreement=by_disagreement,
         modalities=collection.modalities,
         patients=len({row["patient"] for row in rows}),
-        scores=fitted_scores(rows, collection.regions, request.by_disagreement, request.joint),
+        scores=fitted_scores(rows, collection.regions, by_disagreement, request.joint),
         temperatures=fitted_temperatures(records, collection.regions),
         quality=quality or None,
         input_checks=fitted_input_checks(records, collection.modalities),

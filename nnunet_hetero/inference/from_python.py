@@ -152,7 +152,7 @@ def predict_images(
         model.sampling, save_completed=model.sampling.save_completed or completes, save_uncertainty=True
     )
     properties, data = prepared.properties, torch.from_numpy(prepared.data)
-    voxel_volume = preprocessed_voxel_size(properties, data.shape[1:])
+    voxel_volume = preprocessed_voxel_size(properties, data.shape[1:]) if model.measures_regions else None
     inputs = checked_inputs(model, data, case)
     if doubt := warning(case, inputs):
         print(f"WARNING: {doubt}", flush=True)

@@ -108,7 +108,7 @@ def tell_of_calibration(model: LoadedModel, folder: str) -> None:
     file = Path(folder, CALIBRATION_NAME)
     if model.calibration is not None:
         model.calibration.calibration.write(Path(folder))
-    elif model.sampling.num_samples:
+    else:
         file.unlink(missing_ok=True)
         print(f"There are no intervals of volumes. {model.uncalibrated}", flush=True)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
+import SimpleITK as sitk
 from helpers.calibrated import calibrate
+from helpers.tiny_model import write_case
 
+from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.reliability.calibration_file import Calibration
 
@@ -23,6 +27,27 @@ def test_what_is_there_is_not_measured_again(copied, measured):
     found = calibrate(copied.folder, level=0.6)
     assert measured == ["case_05", "case_01"]
     assert replace(found.calibration, level=0.5, sha256=before.sha256) == before
+
+
+@pytest.mark.parametrize("of_training", [True, False], ids=["imagesTr", "a labelled folder"])
+def test_a_case_that_is_stored_in_another_orientation_is_the_same_case(copied, tmp_path, monkeypatch, of_training):
+    where = {}
+    if of_training:
+        shutil.copytree(copied.raw, tmp_path / "raw")
+        monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+        images, labels = (tmp_path / "raw" / copied.dataset / name for name in ("imagesTr", "labelsTr"))
+    else:
+        where = {"images": tmp_path / "images", "labels": tmp_path / "labels"}
+        write_case(where["images"], "case_05", seed=3, labels=where["labels"])
+        images, labels = where.values()
+    as_trained = calibrate(copied.folder, folds=0, **where)
+    for file in (*images.glob("case_05_*"), labels / "case_05.nii.gz"):
+        sitk.WriteImage(reoriented(sitk.ReadImage(str(file)), "SAR"), str(file))
+    turned = calibrate(copied.folder, folds=0, **where)
+    assert not turned.failed and len(turned.rows) == len(as_trained.rows)
+    for one, other in zip(as_trained.rows, turned.rows, strict=True):
+        assert one == pytest.approx(other)
+    assert [record.voxels for record in as_trained.records] == [record.voxels for record in turned.records]
 
 
 class TestRefused:

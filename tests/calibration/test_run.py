@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers.calibrated import calibrate, predictor_of
-from helpers.tiny_model import write_case
+from helpers.tiny_model import write_case, write_tiny_model
 
 from nnunet_hetero.calibration.fit import score_of
 from nnunet_hetero.calibration.run import without_interval
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.reliability.calibration_file import TOGETHER, Calibration
 
 
@@ -53,6 +57,36 @@ def test_a_labelled_folder(copied, tmp_path, measured):
     )
     assert predictor_of(copied).model.calibration.folds == (TOGETHER,)
     assert "folds 0, 1 together" in predictor_of(copied, 1).model.uncalibrated
+
+
+@pytest.mark.parametrize(
+    ("trainer", "settings", "subsets"), [("ModalityDropoutTrainer", {}, 15), ("SubsetTrainer", {"subset": [0, 3]}, 1)]
+)
+def test_a_model_without_latents_has_intervals_of_fixed_width(tmp_path, monkeypatch, trainer, settings, subsets):
+    model = write_tiny_model(tmp_path, trainer=trainer, cases=list("abcdefghijk"), settings=settings)
+    for name, value in model.environment().items():
+        monkeypatch.setenv(name, value)
+    found = calibrate(model.folder, sampling=SamplingOptions(), level=0.6)
+    calibration = found.calibration
+    assert not calibration.by_disagreement and calibration.model.num_samples == 0 and calibration.patients == 3
+    assert len(calibration.scores["tumor core"]) == subsets
+    assert {row["disagreement"] for row in found.rows} == {0.0}
+    write_case(tmp_path / "in", "new", present=(0, 3), seed=20)
+    predictor = predictor_of(model, 0, SamplingOptions(save_uncertainty=True))
+    predictor.predict_from_files_sequential(str(tmp_path / "in"), str(tmp_path / "out"))
+    with (tmp_path / "out" / "volumes.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["draws"], row["interval_cases"], row["interval_note"]) == ("0", "3", "")
+    said = json.loads((tmp_path / "out" / "run.json").read_text())["cases"]["new"]["statements"]
+    place = np.log(said["sizes"]["tumor core"][0] + 0.1)
+    (score,) = calibration.scores["tumor core"]["T1+FLAIR"]["0"][2:]  # ⌈0.6 (3 + 1)⌉ is the third
+    volume = float(row["tumor_core_ml"])
+    assert float(row["tumor_core_ml_low"]) == pytest.approx(
+        max(0, min(np.exp(place - score) - 0.1, volume)), rel=1e-4, abs=1e-6
+    )
+    assert float(row["tumor_core_ml_high"]) == pytest.approx(max(np.exp(place + score) - 0.1, volume), rel=1e-4)
+    assert (tmp_path / "out" / "quality.csv").is_file()
+    assert not (tmp_path / "out" / "uncertainty" / "uncertainty.csv").exists()
 
 
 class TestRefused:

@@ -49,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--widths",
         choices=("disagreement", "fixed"),
         default="disagreement" if BY_DISAGREEMENT else "fixed",
-        help="Whether an interval is wider where the draws of the model disagree. Default: %(default)s",
+        help="Whether an interval is wider where the draws of the model disagree; always fixed for a model without "
+        "latents. Default: %(default)s",
     )
     parser.add_argument("-device", "--device", default="cuda", choices=DEVICES, help="Default: %(default)s")
     parser.add_argument("--disable_tta", action="store_true", help="No mirroring; then predict without it, too.")
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
             f"WARNING: {len(result.left_out)} patient(s) do not count, e.g. {shown}: several folds have cases of them, "
             "so each of these folds has seen the patient. 'nnunet_hetero splits' keeps patients together."
         )
+    if request.by_disagreement and not calibration.by_disagreement:
+        print("The model has no latents to draw, so all intervals of a region and subset have one width (fixed).")
     too_few = without_interval(calibration)
     if too_few:
         shown = ", ".join(f"{subset}: {number}" for subset, number in islice(too_few.items(), SHOWN))

@@ -111,7 +111,7 @@ def predict_preprocessed(
         data: ``(M, *spatial)``; the modalities whose channel is not identically zero are available, in every tile.
         case: Name of the case; with the seed it settles the draws.
         sampling: Number of draws, what to complete, whether to keep uncertainty; default the model's.
-        voxel_volume: Of a voxel, see `preprocessed_voxel_size`; None leaves volumes and disagreement out.
+        voxel_volume: Of a voxel, see `preprocessed_voxel_size`; None leaves out what is said of each region's size.
         segment: Whether to segment at all; completion alone is faster. Without, the logits have no channel.
 
     Raises:
@@ -120,7 +120,7 @@ def predict_preprocessed(
     sampling = sampling or model.sampling
     regions = RegionDecoder(model.label_manager)
     uncertain = sampling.save_uncertainty and segment
-    decide = voxel_volume is not None and sampling.num_samples > 0 and segment
+    decide = voxel_volume is not None and segment
     available = (data != 0).flatten(1).any(dim=1)
     require_modalities(model, available.tolist(), case)
     completed = channels_to_complete(sampling, available.tolist())
@@ -176,7 +176,7 @@ def predict_preprocessed(
             calibrated = scaled(maps, temperatures.reshape(-1, *[1] * (maps.ndim - 1))).astype(np.float32)
             prediction["entropy"] = binary_entropy(torch.from_numpy(calibrated)).numpy()
     if decide and voxel_volume is not None:
-        prediction["volumes"] = total.voxels().numpy() * voxel_volume
+        prediction["volumes"] = total.voxels().numpy() * voxel_volume if sampling.num_samples else None
         prediction["of_folds"] = tuple(of_folds)
         prediction["statement"] = of_folds[0] if len(of_folds) == 1 else total.statement(voxel_volume)
     return CasePrediction(logits=regions.logits(mean).numpy(), **prediction)
@@ -192,7 +192,7 @@ def predict_case(model: LoadedModel, data: Tensor, properties: dict, case: str) 
         case: Its name; with the seed it settles the draws.
     """
     inputs = checked_inputs(model, data, case)
-    voxel_volume = preprocessed_voxel_size(properties, data.shape[1:])
+    voxel_volume = preprocessed_voxel_size(properties, data.shape[1:]) if model.measures_regions else None
     return replace(predict_preprocessed(model, data, case, voxel_volume=voxel_volume), inputs=inputs)
 
 

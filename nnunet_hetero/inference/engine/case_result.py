@@ -92,7 +92,8 @@ class Statement:
 
     Args:
         sizes: Of the segmentation, ``(R,)``, millilitres, of a 2D image mm²; NaN if nobody knows the size of a pixel.
-        disagreement: ``(R,)``, 1 - Dice between the draws and the segmentation of their mean.
+        disagreement: ``(R,)``, 1 - Dice between the draws (without draws: the mirrored views) and the segmentation of
+            their mean.
         entropy: ``(R,)``, mean predictive entropy inside the segmentation, in nats; 0 where that is empty.
     """
 
@@ -117,8 +118,8 @@ class CasePrediction:
             None if not asked for, or without draws.
         volumes: ``(draws, R)``, millilitres per draw and region, of a 2D image mm², or NaN if nobody knows the size of
             a pixel; None without draws.
-        statement: What all folds say together; None without draws.
-        of_folds: What each fold says alone; empty without draws.
+        statement: What all folds say together; None if nobody asked for it.
+        of_folds: What each fold says alone; empty likewise.
         inputs: What the checks of the input say of each image; empty without a calibration that holds such checks.
     """
 
@@ -137,4 +138,4 @@ class CasePrediction:
     @property
     def disagreement(self) -> np.ndarray | None:
         """``(R,)``, 1 - Dice between the draws and the segmentation of their mean; None without draws."""
-        return None if self.statement is None else self.statement.disagreement
+        return None if self.statement is None or not self.draws else self.statement.disagreement

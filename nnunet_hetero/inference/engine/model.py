@@ -89,6 +89,11 @@ class LoadedModel:
         return self.preparation.orientation
 
     @property
+    def measures_regions(self) -> bool:
+        """Whether it says how large each region is, and how sure it is: with draws, and without if it is calibrated."""
+        return self.sampling.num_samples > 0 or self.calibration is not None
+
+    @property
     def label_manager(self) -> LabelManager:
         """nnU-Net's, of the dataset."""
         return self.preparation.label_manager

@@ -1,4 +1,4 @@
-"""One preprocessed case from several subsets of its modalities, with what the draws of each say of the regions.
+"""One preprocessed case from several subsets of its modalities, with what is said of the regions from each.
 
 What `subset_prediction` adds up over draws is kept apart here, for a decision per draw; that takes more memory.
 """
@@ -45,7 +45,7 @@ def draw_subsets(
         data: ``(M, *spatial)``, with the modalities of all subsets, none of them zero everywhere.
         case: Name of the case; with the seed it settles the draws.
         subsets: Channels of each.
-        sampling: Number of draws, at least 1.
+        sampling: Number of draws; 0 for the posterior's mean, and for a model without latents.
         voxel_size: Of a voxel, see `preprocessed_voxel_size`.
         on_progress: Called with the share of all tiles that has been done since the last call.
     """
@@ -70,9 +70,9 @@ def draw_subsets(
         for subset, (total, of_folds) in zip(group, found, strict=True):
             yield CasePrediction(
                 used=subset,
-                draws=total.number,
+                draws=total.number if sampling.num_samples else 0,
                 logits=regions.logits(total.mean_probability()).numpy(),
-                volumes=total.voxels().numpy() * voxel_size,
+                volumes=total.voxels().numpy() * voxel_size if sampling.num_samples else None,
                 statement=of_folds[0] if len(of_folds) == 1 else total.statement(voxel_size),
                 of_folds=tuple(of_folds),
             )

@@ -134,12 +134,11 @@ class CaseWriter:
 
     def tables(self) -> list[str]:
         """Tables of all cases that every case has a row in, below the output folder."""
-        if not self.sampling.num_samples:
-            return []
+        drawn = self.sampling.num_samples > 0
         known = None if self.calibration is None else self.calibration.calibration
         kept = {
-            VOLUMES_NAME: True,
-            UNCERTAINTY_TABLE: self.sampling.save_uncertainty,
+            VOLUMES_NAME: drawn or known is not None,
+            UNCERTAINTY_TABLE: drawn and self.sampling.save_uncertainty,
             QUALITY_NAME: known is not None and known.quality,
             CHECKS_NAME: known is not None and known.input_checks,
         }
@@ -259,14 +258,14 @@ class CaseWriter:
 
     def _rows(self, prediction: CasePrediction, properties: dict, label_map: np.ndarray) -> dict[str, list[Row]]:
         rows: dict[str, list[Row]] = {}
-        if prediction.volumes is None or prediction.statement is None:
+        if prediction.statement is None:
             return rows
         voxel = voxel_size(properties)
         sizes = region_sizes(label_map, self.regions, voxel)
         intervals = self.intervals(prediction, voxel)
         level = None if self.calibration is None else self.calibration.calibration.level
-        rows[VOLUMES_NAME] = [volumes_row(sizes, len(prediction.volumes), voxel.unit, intervals, level)]
-        if self.sampling.save_uncertainty:
+        rows[VOLUMES_NAME] = [volumes_row(sizes, prediction.draws, voxel.unit, intervals, level)]
+        if self.sampling.save_uncertainty and prediction.volumes is not None:
             spread = spread_row(self.regions, prediction.volumes, voxel.unit)
             rows[UNCERTAINTY_TABLE] = [{**uncertainty_row(self.regions, prediction.statement.disagreement), **spread}]
         if level is not None and (quality := self.quality(prediction, voxel)):
@@ -279,7 +278,7 @@ class CaseWriter:
         """The Dice that each region is likely to have; empty without a calibration that predicts it.
 
         Args:
-            prediction: With draws.
+            prediction: On the preprocessed grid.
             voxel: On the case's own grid.
         """
         if self.calibration is None or prediction.statement is None:
@@ -292,7 +291,7 @@ class CaseWriter:
         """Intervals of the regions' sizes; None without a calibration.
 
         Args:
-            prediction: With draws.
+            prediction: On the preprocessed grid.
             voxel: On the case's own grid.
         """
         if self.calibration is None or prediction.statement is None:

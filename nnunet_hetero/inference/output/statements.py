@@ -18,7 +18,7 @@ def said_by(use: CalibrationInUse, prediction: CasePrediction) -> Sequence[State
 
     Args:
         use: The calibration, and which of its folds predict.
-        prediction: With draws.
+        prediction: Of the case.
     """
     if use.together:
         return () if prediction.statement is None else (prediction.statement,)
@@ -28,7 +28,7 @@ def said_by(use: CalibrationInUse, prediction: CasePrediction) -> Sequence[State
 def statements_of(
     use: CalibrationInUse | None, regions: Iterable[str], prediction: CasePrediction, voxel: VoxelSize
 ) -> dict[str, Any] | None:
-    """What the intervals of a case rest on, JSON types; None without draws, a calibration or a known voxel.
+    """What the intervals of a case rest on, JSON types; None without a calibration or a known voxel.
 
     Args:
         use: The calibration, and which of its folds predict.
