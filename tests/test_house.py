@@ -117,7 +117,6 @@ WITHOUT_MIRROR = {
     "nnunet_hetero/demo/sections.py": "the end of the demo, which demo/test_chain.py runs whole",
     "nnunet_hetero/errors.py": "classes without a body",
     "nnunet_hetero/evaluation/report/comparison_report.py": "cli/results/test_compare.py runs it whole",
-    "nnunet_hetero/evaluation/report/figures/common.py": "what the pictures share; each of them is tested",
     "nnunet_hetero/nnunet/protocols.py": "classes without a body",
     "nnunet_hetero/training/memory.py": "against what a step takes, benchmarks/test_memory_estimate.py",
 }
