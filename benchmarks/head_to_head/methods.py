@@ -48,6 +48,7 @@ _SHORT = {
     "UHeMISTrainer": "uhemis",
     "UHVEDPaperTrainer": "paper",
     "MVAESamplingTrainer": "mvae",
+    "DirectCompletionTrainer": "direct",
     "ModDropPlusTrainer": "moddrop_plus",
     "DeMoSegTrainer": "demoseg",
     "RFNetTrainer": "rfnet",

@@ -14,6 +14,7 @@ DEFAULT_TRAINER = "HeteroModalVAETrainer"
 OUR_TRAINERS = {
     DEFAULT_TRAINER: "nnunet_hetero.training.vae_trainer:HeteroModalVAETrainer",
     "DeMoSegTrainer": "nnunet_hetero.training.published.demoseg:DeMoSegTrainer",
+    "DirectCompletionTrainer": "nnunet_hetero.training.comparators:DirectCompletionTrainer",
     "FeatureFusionTrainer": "nnunet_hetero.training.comparators:FeatureFusionTrainer",
     "HeMISTrainer": "nnunet_hetero.training.comparators:HeMISTrainer",
     "M3AETrainer": "nnunet_hetero.training.published.m3ae:M3AETrainer",

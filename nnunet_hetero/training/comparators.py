@@ -12,6 +12,8 @@ from nnunet_hetero.modalities import mask_of
 from nnunet_hetero.network.early_fusion import EarlyFusionUNet
 from nnunet_hetero.network.feature_fusion import FeatureFusionUNet, UHeMIS
 from nnunet_hetero.network.hemis import HeMIS
+from nnunet_hetero.network.published.direct_completion import DirectCompletionUNet
+from nnunet_hetero.network.variational import HeteroModalOutput
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
@@ -75,6 +77,24 @@ class HeMISTrainer(HeteroTrainer):
     def default_settings(cls) -> dict[str, Any]:
         """A small learning rate, which a network without normalisation bears."""
         return {"optimizer": "Adam", "initial_lr": 1e-3}
+
+
+class DirectCompletionTrainer(HeteroModalVAETrainer):
+    """Trains `DirectCompletionUNet`: nnU-Net's loss, and the squared error of the images, without latents."""
+
+    network_class = DirectCompletionUNet
+
+    @classmethod
+    def default_settings(cls) -> dict[str, Any]:
+        """Our network's, but images that weigh as much as the segmentation: both come from the same layers."""
+        return {**super().default_settings(), "reconstruction_weight": 1.0}
+
+    def loss_of(
+        self, output: HeteroModalOutput, data: Tensor, target: Tensor | list[Tensor], present: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum itself is optimised; see `HeteroModalVAETrainer`."""
+        _, terms = super().loss_of(output, data, target, present)
+        return terms["total"], terms
 
 
 class MVAESamplingTrainer(HeteroModalVAETrainer):

@@ -56,6 +56,7 @@ VARIANTS = {
     "DeMoSegTrainer": Variant(),
     "RFNetTrainer": Variant(),
     "M3AETrainer": Variant({"num_epochs": 4, "num_iterations_per_epoch": 1}),
+    "DirectCompletionTrainer": Variant(completes=True),
     "MVAESamplingTrainer": Variant({"random_subsets": 2}, stochastic=True, completes=True),
 }
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 from nnunet_hetero.modalities import Subset
 from nnunet_hetero.network.early_fusion import EarlyFusionUNet
 from nnunet_hetero.network.hetero_network import EncodedModality, Level
+from nnunet_hetero.network.published.direct_completion import ImageOutputs
 from nnunet_hetero.network.published.filter_scaling import Seen
 
 
@@ -36,13 +37,7 @@ class MaskedUNet(EarlyFusionUNet):
     ):
         super().__init__(unet, num_modalities, subset)
         self.substitute = nn.Parameter(torch.zeros(1, num_modalities, *patch))
-        finest = self.unet.decoder.seg_layers[-1]
-        self.num_outputs = finest.out_channels
-        wider = type(finest)(finest.in_channels, self.num_outputs + num_modalities, 1, bias=finest.bias is not None)
-        nn.init.kaiming_normal_(wider.weight, a=1e-2)
-        if wider.bias is not None:
-            nn.init.zeros_(wider.bias)
-        self.unet.decoder.seg_layers[-1] = wider
+        self.outputs = ImageOutputs(self.unet, num_modalities)
 
     @classmethod
     def from_plans(
@@ -74,7 +69,7 @@ class MaskedUNet(EarlyFusionUNet):
 
     def decode(self, levels: Sequence[Tensor]) -> Tensor | list[Tensor]:
         """The U-Net on the images; its first K outputs."""
-        return self._segmentation(super().decode(levels))
+        return self.outputs.segmentation(super().decode(levels))
 
     def forward(self, x: Tensor, available: Tensor | None = None, *, visible: Tensor | None = None) -> Any:
         """Segment, reconstruct in the pretraining, or segment from several subsets.
@@ -89,7 +84,7 @@ class MaskedUNet(EarlyFusionUNet):
             output = self.unet(self._substituted(x, visible))
             levels = output if isinstance(output, list) else [output]
             # A distributed training waits for a gradient of the coarser outputs too.
-            return levels[0][:, self.num_outputs :] + sum(0.0 * level.sum() for level in levels[1:])
+            return self.outputs.images(output) + sum(0.0 * level.sum() for level in levels[1:])
         if available is None or available.ndim == 2:
             return super().forward(x, available)
         return [self._seen(x, subset) for subset in available]
@@ -100,9 +95,4 @@ class MaskedUNet(EarlyFusionUNet):
     def _seen(self, x: Tensor, available: Tensor) -> Seen:
         (images,), _ = self.fused(x, available)
         skips = self.unet.encoder(images)
-        return Seen(self._segmentation(self.unet.decoder(skips)), skips[-1])
-
-    def _segmentation(self, output: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-        if isinstance(output, list):
-            return [output[0][:, : self.num_outputs], *output[1:]]
-        return output[:, : self.num_outputs]
+        return Seen(self.outputs.segmentation(self.unet.decoder(skips)), skips[-1])
