@@ -59,6 +59,8 @@ class HeteroNetwork(nn.Module, ABC):
         required: The only modalities that the network uses, and all of which it needs; None if it takes any subset.
         segmentation_output: Names of the weights that belong to the labels of a dataset.
         modality_names: Set by the trainer, which knows them.
+        pretrained_orientation: Of the images that the weights were trained on which a new training starts from; None if
+            there are none, or nobody knows.
         touch_absent_encoders: Set by the trainer if training is distributed: DDP waits for a gradient of every
             parameter.
     """
@@ -74,6 +76,7 @@ class HeteroNetwork(nn.Module, ABC):
         self.num_modalities = num_modalities
         self.image_decoder: nn.Module | None = None
         self.modality_names: tuple[str, ...] = ()
+        self.pretrained_orientation: str | None = None
         self.touch_absent_encoders = False
 
     @classmethod

@@ -45,7 +45,7 @@ from nnunet_hetero.training.dead_ends import look_ahead
 from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 from nnunet_hetero.training.optimization.schedule import StepDecay
 from nnunet_hetero.training.optimization.step import take_step
-from nnunet_hetero.training.pretrained_weights import load_pretrained
+from nnunet_hetero.training.pretrained_weights import load_pretrained, other_orientation
 from nnunet_hetero.training.random_streams import seed_everything, seed_of_training
 from nnunet_hetero.training.record.loggers import add_loggers
 from nnunet_hetero.training.record.sample_counts import RunningCounts
@@ -231,6 +231,9 @@ class HeteroTrainer(ContinuableTrainer):
         """Start nnU-Net's training on inputs that are prepared."""
         self.prepare_inputs()
         super().on_train_start()
+        turned = other_orientation(self.unwrapped_network, self.orientation)
+        if turned:
+            self.print_to_log_file(f"WARNING: {turned}")
         if self.landmarks is not None and self.ranks.is_first:
             replace_json(os.path.join(self.output_folder, "landmarks.json"), self.landmarks)
 

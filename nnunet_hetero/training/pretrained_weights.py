@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from nnunet_hetero.cases.orientation import UNKNOWN
+from nnunet_hetero.config import KEY
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
 from nnunet_hetero.modalities import Modalities
@@ -37,9 +39,36 @@ def load_pretrained(network: HeteroNetwork, file: str) -> None:
     for name, value in wanted.items():
         _require_same_shape(name, value, weights.get(name), content, file)
     network.load_state_dict({**own, **{name: weights[name] for name in wanted}})
+    network.pretrained_orientation = _orientation(content)
     print(f"{len(wanted)} of {len(own)} weights start from {file}; the output layers of the segmentation start anew.")
     if difference:
         print(f"WARNING: {difference}")
+
+
+def other_orientation(network: HeteroNetwork, orientation: str | None) -> str:
+    """What is to be said of a training whose images lie another way round than those that its weights come from.
+
+    Args:
+        network: That has perhaps started from `load_pretrained`.
+        orientation: Of the images that it is going to see.
+
+    Returns:
+        Words; empty if both are the same, there is no such start, or one of the two is not known.
+    """
+    before = network.pretrained_orientation
+    if before is None or orientation in (None, UNKNOWN, before):
+        return ""
+    return (
+        f"the weights that it starts from were trained on images in the orientation {before}, and these have "
+        f"{orientation}, so it first has to unlearn which way round a head lies. To start from images like those, turn "
+        f"them (nnunet_hetero reorient --to {before}) and preprocess again."
+    )
+
+
+def _orientation(content: Mapping[str, Any]) -> str | None:
+    ours = content.get(KEY)
+    known = ours.get("orientation") if isinstance(ours, Mapping) else None
+    return known if isinstance(known, str) and known != UNKNOWN else None
 
 
 def _difference_of_modalities(content: Mapping[str, Any], file: str, network: HeteroNetwork) -> str:

@@ -11,10 +11,12 @@ import torch
 from helpers.trainers import initialised
 from nnunetv2.run.run_training import maybe_load_checkpoint
 
+from nnunet_hetero.cases.orientation import UNKNOWN
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.checkpoints import TRUST_VARIABLE
 from nnunet_hetero.training.comparators import HeMISTrainer, ModalityDropoutTrainer, UHeMISTrainer
 from nnunet_hetero.training.paper_trainer import UHVEDPaperTrainer
+from nnunet_hetero.training.pretrained_weights import other_orientation
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 
@@ -148,3 +150,30 @@ def test_plans_that_name_code_are_refused_before_anything_is_built(make_trainer,
     monkeypatch.setattr(type(tiny_dataset), "plans", property(lambda _: plans))
     with pytest.raises(SettingsError, match=r"'module_of_the_user\.Norm' as norm_op"):
         make_trainer()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "warned"),
+    [("RAS", "LPS", True), ("LPS", "LPS", False), (None, "LPS", False), ("RAS", None, False)],
+)
+def test_another_orientation_is_pointed_out(make_trainer, checkpoint, before, now, warned):
+    trainer = make_trainer()
+    start_from(trainer, checkpoint(hetero_modal={"orientation": before}))
+    words = other_orientation(trainer.network, now)
+    assert ("in the orientation RAS, and these have LPS" in words) is warned
+
+
+@pytest.mark.parametrize("ours", [{}, {"orientation": UNKNOWN}, None])
+def test_a_checkpoint_without_an_orientation(make_trainer, checkpoint, ours):
+    trainer = make_trainer()
+    start_from(trainer, checkpoint(hetero_modal=ours))
+    assert other_orientation(trainer.network, "LPS") == ""
+
+
+def test_a_training_says_so_when_it_begins(make_trainer, checkpoint, capsys):
+    """The images of the tiny data set are LPS."""
+    trainer = make_trainer(num_epochs=1)
+    start_from(trainer, checkpoint(hetero_modal={"orientation": "RAS"}))
+    trainer.on_train_start()
+    printed = capsys.readouterr().out.replace("\n", " ")
+    assert "WARNING: the weights that it starts from were trained on images in the orientation RAS" in printed
