@@ -9,7 +9,10 @@ from nnunet_hetero.nnunet.arguments import whole_number
 
 HELP = """Bring results of cases that 'nnunet_hetero intake' prepared back to their original images: label maps,
 completed images and maps of uncertainty, by the inverse transforms. BACK/CASE/segmentation_on_T1c.nii.gz lies on the
-T1c as it came from the scanner. BACK/volumes.csv compares the volumes there with those before."""
+T1c as it came from the scanner. BACK/volumes.csv compares the volumes there with those before.
+
+A run that was stopped continues when the command is repeated: what is there, and was made from what is there now, is
+kept."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
     # Late, so that -h answers at once.
     from nnunet_hetero.intake.returning.run import return_cases
 
-    done, failed = return_cases(args.intake, args.predictions, args.o, args.to, args.np, args.dicom_seg)
-    print(f"{len(done)} case(s) in {args.o}; their volumes are in {args.o / 'volumes.csv'}.")
-    if failed:
-        print(f"{len(failed)} case(s) failed, see {args.o / 'failed.json'}.")
-    return 1 if failed else 0
+    result = return_cases(args.intake, args.predictions, args.o, args.to, args.np, args.dicom_seg)
+    kept = f", {len(result.kept)} of them from an earlier run" if result.kept else ""
+    print(f"{len(result.done)} case(s) in {args.o}{kept}; their volumes are in {args.o / 'volumes.csv'}.")
+    if result.failed:
+        print(f"{len(result.failed)} case(s) failed, see {args.o / 'failed.json'}.")
+    return 1 if result.failed else 0

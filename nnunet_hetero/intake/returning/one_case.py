@@ -14,16 +14,17 @@ from nnunet_hetero.cases.label_maps.written_image import require_written
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import RUN_NAME, RUNS
 from nnunet_hetero.inference.output.volumes import plain_name, region_sizes
-from nnunet_hetero.intake.cohort.records import CaseRecord, transform_file
+from nnunet_hetero.intake.cohort.records import CASES, CaseRecord, transform_file
 from nnunet_hetero.intake.dicom.scan import is_series
 from nnunet_hetero.intake.dicom_seg import write_segmentation
 from nnunet_hetero.intake.images.grids import grid_from, grid_of, voxel_millilitres
 from nnunet_hetero.intake.proposal.verdict import GIVEN
+from nnunet_hetero.intake.returning.record import RECORD_NAME, Volumes, write_record
 from nnunet_hetero.intake.returning.results import Results
 from nnunet_hetero.intake.series import Series
 from nnunet_hetero.intake.way_back import WayBack
 from nnunet_hetero.io.atomic_files import Unfinished
-from nnunet_hetero.io.provenance import stamp
+from nnunet_hetero.io.provenance import Provenance, stamp
 from nnunet_hetero.nnunet.extent import MILLILITRES, VoxelSize
 from nnunet_hetero.nnunet.regions import Region
 
@@ -65,15 +66,45 @@ class ReturnJob:
         """Its name."""
         return self.record["case"]
 
+    def made_from(self) -> Provenance:
+        """What its files depend on.
 
-@dataclass(frozen=True)
-class Volumes:
-    """Volumes of a region on the prepared grid and on that of an image, millilitres."""
+        Raises:
+            SettingsError: If the case has no such image.
+        """
+        targets = self.targets()
+        sources: dict[str, Path | None] = {"label map": self.results.label_map, **self.results.maps}
+        sources["record"] = self.intake / CASES / f"{self.case}.json"
+        for name in targets:
+            sources[f"transform {name}"] = self.intake / transform_file(self.case, name)
+        if self.dicom_seg:
+            sources |= {f"series {name}": self.folder / self.series(name).place for name in targets}
+        settings = {"to": targets, "regions": _labels(self.regions), "dicom_seg": self.dicom_seg}
+        return Provenance.of(sources, settings)
 
-    to: str
-    region: str
-    before: float
-    after: float
+    def targets(self) -> list[str]:
+        """The modalities whose images are meant.
+
+        Raises:
+            SettingsError: If the case has no such image.
+        """
+        there = [name for name, image in self.record["images"].items() if image["grid"] is not None]
+        if self.to == ALL:
+            return there
+        name = self.record["reference"] if self.to == REFERENCE else self.to
+        if name not in there:
+            raise SettingsError(
+                f"Case '{self.case}' has no image of {name}; it has {', '.join(there)}. Choose with --to."
+            )
+        return [name]
+
+    def series(self, name: str) -> Series:
+        """Where the image of a modality came from."""
+        return Series(self.case, self.record["images"][name]["source"], name, GIVEN, "")
+
+    def is_dicom(self, name: str) -> bool:
+        """Whether that is a DICOM series."""
+        return is_series(self.series(name).place, self.series(name).inner, self.folder)
 
 
 def return_case(job: ReturnJob) -> list[Volumes]:
@@ -85,10 +116,11 @@ def return_case(job: ReturnJob) -> list[Volumes]:
         OSError: If the disk does not take it.
     """
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    (job.back / job.case / RECORD_NAME).unlink(missing_ok=True)
     for ending in (ENDING, DICOM_ENDING):
         for file in (job.back / job.case).glob(f"*{ON}*{ending}"):  # of an earlier run, perhaps on other images
             file.unlink()
-    way, to = _way_back(job), _targets(job)
+    way, to, made_from = _way_back(job), job.targets(), job.made_from()
     if job.results.label_map is None:
         raise DataError(f"Case '{job.case}' has no label map in {job.predictions}. Predict it first.")
     _require_of_these_images(job)
@@ -103,13 +135,14 @@ def return_case(job: ReturnJob) -> list[Volumes]:
         for name in to:
             returned = way.labels(label_map, name)
             _write(returned, folder / file_name(SEGMENTATION, name))
-            if job.dicom_seg and (job.to != ALL or _is_dicom(job, name)):
+            if job.dicom_seg and (job.to != ALL or job.is_dicom(name)):
                 target = folder / file_name(SEGMENTATION, name, DICOM_ENDING)
-                write_segmentation(returned, _labels(job.regions), _series(job, name), job.folder, target)
+                write_segmentation(returned, _labels(job.regions), job.series(name), job.folder, target)
             volumes += _volumes(label_map, returned, name, job.regions)
             for what, image in maps.items():
                 _write(way.map(image, name), folder / file_name(what, name))
-        unfinished.publish(f"{job.case}/{file_name(SEGMENTATION, to[0])}")
+        write_record(folder, volumes, made_from)
+        unfinished.publish(f"{job.case}/{RECORD_NAME}")
     finally:
         unfinished.drop()
     return volumes
@@ -120,27 +153,8 @@ def file_name(what: str, to: str, ending: str = ENDING) -> str:
     return f"{plain_name(what)}{ON}{plain_name(to)}{ending}"
 
 
-def _series(job: ReturnJob, name: str) -> Series:
-    return Series(job.case, job.record["images"][name]["source"], name, GIVEN, "")
-
-
-def _is_dicom(job: ReturnJob, name: str) -> bool:
-    series = _series(job, name)
-    return is_series(series.place, series.inner, job.folder)
-
-
 def _labels(regions: Mapping[str, Region]) -> dict[str, int | list[int]]:
     return {name: value if isinstance(value, int) else list(value) for name, value in regions.items()}
-
-
-def _targets(job: ReturnJob) -> list[str]:
-    there = [name for name, image in job.record["images"].items() if image["grid"] is not None]
-    if job.to == ALL:
-        return there
-    name = job.record["reference"] if job.to == REFERENCE else job.to
-    if name not in there:
-        raise SettingsError(f"Case '{job.case}' has no image of {name}; it has {', '.join(there)}. Choose with --to.")
-    return [name]
 
 
 def _way_back(job: ReturnJob) -> WayBack:

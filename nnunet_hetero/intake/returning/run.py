@@ -1,17 +1,23 @@
-"""``nnunet_hetero return``: the results of all cases, and how much their volumes have changed on the way."""
+"""``nnunet_hetero return``: the results of all cases, and how much their volumes have changed on the way.
+
+A stopped run continues where it was: a case that is there as a whole, and would be made from the same files in the same
+way, is kept.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_hetero.cases.prepare import Failure
-from nnunet_hetero.errors import DataError
+from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import FAILED_NAME, record_failures
 from nnunet_hetero.intake.cohort.records import CASES, INTAKE, INTAKE_NAME, CaseRecord, case_record
-from nnunet_hetero.intake.returning.one_case import ALL, REFERENCE, ReturnJob, Volumes, return_case
+from nnunet_hetero.intake.returning.one_case import ALL, REFERENCE, ReturnJob, return_case
+from nnunet_hetero.intake.returning.record import Volumes, volumes_of_before
 from nnunet_hetero.intake.returning.results import find_results, other_label_maps
 from nnunet_hetero.io.atomic_files import alone_in, clear_drafts, replace_text
 from nnunet_hetero.io.places import require_apart, require_no_model_or_data_set
@@ -28,9 +34,29 @@ TOLD_SHARE, TOLD_MILLILITRES = 0.05, 0.5
 """A volume that has changed by more than both is told of."""
 
 
+@dataclass(frozen=True)
+class Returned:
+    """What a return did.
+
+    Args:
+        volumes: Of the cases that are in place, those of earlier runs included, by region and image.
+        kept: Those of them that an earlier run has done.
+        failed: Why cases failed.
+    """
+
+    volumes: dict[str, list[Volumes]] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> list[str]:
+        """The cases that are in place."""
+        return sorted(self.volumes)
+
+
 def return_cases(
     intake: Path, predictions: Path, back: Path, to: str, num_processes: int = 0, dicom_seg: bool = False
-) -> tuple[list[ReturnJob], dict[str, str]]:
+) -> Returned:
     """Bring the results of all cases back.
 
     Args:
@@ -40,9 +66,6 @@ def return_cases(
         to: Modality, ``all`` or ``reference``.
         num_processes: Background processes; 0 works in this one.
         dicom_seg: Whether to write DICOM Segmentations too, for the images that were DICOM series.
-
-    Returns:
-        What was done, and why other cases failed.
 
     Raises:
         DataError: If a folder is not what it must be.
@@ -70,24 +93,38 @@ def return_cases(
     back.mkdir(parents=True, exist_ok=True)
     with alone_in(back):
         clear_drafts(back)
-        failed = {
-            case: f"Case '{case}' has a label map in {predictions}, but {intake} knows no such case."
-            for case in other_label_maps(predictions, list(records), ending)
-        }
-        volumes: dict[str, list[Volumes]] = {}
-        with Workers(min(num_processes, len(jobs))) as workers:
-            for job in jobs:
-                workers.submit(job, return_case, job)
-                if len(workers) > 2 * workers.num_processes:
-                    _settle_oldest(workers, volumes, failed)
-            while workers:
-                _settle_oldest(workers, volumes, failed)
+        result = Returned()
+        for case in other_label_maps(predictions, list(records), ending):
+            result.failed[case] = f"Case '{case}' has a label map in {predictions}, but {intake} knows no such case."
+        _return_all(jobs, result, num_processes)
         (back / FAILED_NAME).unlink(missing_ok=True)
-        for case, reason in failed.items():
+        for case, reason in result.failed.items():
             print(f"Left out: {reason}", flush=True)
             record_failures(back, {case: Failure(STEP, reason)})
-        _write_volumes(back / VOLUMES_NAME, volumes)
-    return [job for job in jobs if job.case in volumes], failed
+        _write_volumes(back / VOLUMES_NAME, result.volumes)
+    return result
+
+
+def _return_all(jobs: Sequence[ReturnJob], result: Returned, num_processes: int) -> None:
+    with Workers(min(num_processes, len(jobs))) as workers:
+        for job in jobs:
+            before = _of_before(job)
+            if before is None:
+                workers.submit(job, return_case, job)
+            else:
+                result.volumes[job.case] = before
+                result.kept.append(job.case)
+            if len(workers) > 2 * workers.num_processes:
+                _settle_oldest(workers, result)
+        while workers:
+            _settle_oldest(workers, result)
+
+
+def _of_before(job: ReturnJob) -> list[Volumes] | None:
+    try:
+        return volumes_of_before(job.back / job.case, job.made_from())
+    except SettingsError:  # the case has no such image, which doing it says
+        return None
 
 
 def _records(intake: Path) -> dict[str, CaseRecord]:
@@ -99,12 +136,12 @@ def _records(intake: Path) -> dict[str, CaseRecord]:
     return found
 
 
-def _settle_oldest(workers: Workers, volumes: dict[str, list[Volumes]], failed: dict[str, str]) -> None:
+def _settle_oldest(workers: Workers, result: Returned) -> None:
     job, outcome = workers.pop()
     if outcome.error is not None:
-        failed[job.case] = outcome.error
+        result.failed[job.case] = outcome.error
         return
-    volumes[job.case] = outcome.result
+    result.volumes[job.case] = outcome.result
     print(f"{job.case}: on {', '.join(dict.fromkeys(one.to for one in outcome.result))}", flush=True)
     for one in outcome.result:
         change = one.after - one.before

@@ -23,3 +23,5 @@ def test_there_and_back(tmp_path, capsys):
     assert "a: on FLAIR" in printed and "Left out: Case 'b' has no label map" in printed
     found = sitk.ReadImage(str(tmp_path / "back" / "a" / "segmentation_on_FLAIR.nii.gz"))
     assert found.GetSize() == moved_case()["FLAIR"].GetSize()
+    assert main([*command, "-o", str(tmp_path / "back"), "--to", "FLAIR"]) == 1
+    assert "1 case(s) in" in (printed := capsys.readouterr().out) and "1 of them from an earlier run" in printed

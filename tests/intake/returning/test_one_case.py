@@ -51,7 +51,7 @@ def test_on_all_images(job, tmp_path):
     names = [
         f"{what}_on_{name}.nii.gz" for name in ("FLAIR", "T1", "T1c", "T2") for what in ("entropy_core", "segmentation")
     ]
-    assert sorted(file.name for file in folder.iterdir()) == sorted(names)
+    assert sorted(file.name for file in folder.iterdir()) == sorted([*names, "return.json"])
     on_reference = _read(folder / "segmentation_on_T1.nii.gz")
     assert np.array_equal(sitk.GetArrayFromImage(on_reference), sitk.GetArrayFromImage(phantom_images()["seg"]))
     truth = moved_labels(phantom_images()["seg"], motion(phantom_images()["FLAIR"]))
@@ -69,7 +69,7 @@ def test_on_one_image(job, tmp_path):
     assert {one.to for one in return_case(job("FLAIR"))} == {"FLAIR"}
     # Only what was asked for last is there.
     names = sorted(file.name for file in (tmp_path / "back" / CASE).iterdir())
-    assert names == ["entropy_core_on_FLAIR.nii.gz", "segmentation_on_FLAIR.nii.gz"]
+    assert names == ["entropy_core_on_FLAIR.nii.gz", "return.json", "segmentation_on_FLAIR.nii.gz"]
     with pytest.raises(SettingsError, match="has no image of PET; it has T1, T1c, T2, FLAIR"):
         return_case(job("PET"))
 
