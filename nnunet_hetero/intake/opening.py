@@ -10,12 +10,11 @@ import SimpleITK as sitk
 from nnunet_hetero.cases.geometry import alone, header_doubts, read_geometry
 from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole, with_decimals
 from nnunet_hetero.cases.image_values import require_usable
-from nnunet_hetero.cases.naming.names import split_ending
 from nnunet_hetero.cases.naming.neighbours import refuse_mixture
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.convert import convert
 from nnunet_hetero.intake.dicom.scan import headers_of, is_series, tree_of
-from nnunet_hetero.intake.files.tree import unpack
+from nnunet_hetero.intake.files.tree import unpack_image
 from nnunet_hetero.intake.series import Series
 
 
@@ -65,11 +64,7 @@ def _file(series: Series, folder: Path, scratch: Path) -> Path:
     tree = tree_of(series.place, folder)
     if series.inner not in tree.names:
         raise DataError("it is not in the zip any more.")
-    stem = split_ending(series.inner)[0]
-    for name in tree.names:  # voxels may stand in a file beside the header
-        if split_ending(name)[0] == stem or name.rpartition(".")[0] == stem:
-            unpack(tree, name, scratch)
-    return unpack(tree, series.inner, scratch)
+    return unpack_image(tree, series.inner, scratch)
 
 
 def _read(file: Path, what: str, scratch: Path) -> sitk.Image:

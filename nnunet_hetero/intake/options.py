@@ -22,7 +22,7 @@ class IntakeOptions:
             the image with the finest voxels.
         register: Whether images on other grids are registered; otherwise the headers are believed.
         strip: Program that takes off the skull; None for none.
-        mask: Path of a mask, or the name of one in each case's folder; None for none.
+        mask: Path of a mask, or the name of one in each case's folder or zip; None for none.
         n4: Whether bias fields are corrected.
         keep_background: Whether images with another background than the model's training images are meant so.
         several_patients: Whether images of different patients may stand in one case.
@@ -37,6 +37,8 @@ class IntakeOptions:
     several_patients: bool = False
 
     def __post_init__(self) -> None:
+        if self.mask is not None and not self.mask.strip():
+            raise SettingsError("--mask is empty. Give the path of a mask, or the name of one in each case.")
         if self.strip is not None and self.mask is not None:
             raise SettingsError("--strip and --mask exclude each other. Leave one out.")
 

@@ -32,6 +32,11 @@ def test_two_masks():
         IntakeOptions(strip=StripProgram(("a", "{input}", "{output}")), mask="m.nii")
 
 
+def test_an_empty_name_of_a_mask():
+    with pytest.raises(SettingsError, match="--mask is empty"):
+        IntakeOptions(mask=" ")
+
+
 def test_for_the_books():
     program = StripProgram(("a", "{input}", "{output}"))
     stored = json.loads(json.dumps(IntakeOptions(("T1",), strip=program).to_json()))

@@ -12,9 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image
 
-from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.cases.label_maps.written_image import require_written
-from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.cohort.records import (
     CASES,
     IMAGES,
@@ -26,7 +24,7 @@ from nnunet_hetero.intake.cohort.records import (
     transform_file,
 )
 from nnunet_hetero.intake.images.grids import stored_grid
-from nnunet_hetero.intake.images.masks import find_mask
+from nnunet_hetero.intake.images.mask_files import MaskFile, find_mask
 from nnunet_hetero.intake.judging import require_decided, require_one_patient
 from nnunet_hetero.intake.one_case import ABSENT, REGISTERED, RESAMPLED, Fate, PreparedCase, prepare_images
 from nnunet_hetero.intake.opening import frame_of_reference, opened
@@ -76,10 +74,21 @@ class CaseJob:
             "sources": {row.modality: row.source for row in self.used},
         }
         sources: dict[str, Path] = {row.modality: self.folder / row.place for row in self.used}
-        if self.options.mask is not None:
-            mask = find_mask(self.options.mask, self.folder / self.case)
-            sources["mask"] = mask
+        mask = self.mask_file()
+        if mask is not None:
+            sources["mask"] = mask.place
         return Provenance.of(sources, settings)
+
+    def mask_file(self) -> MaskFile | None:
+        """Where its mask lies; None if none is wanted.
+
+        Raises:
+            DataError: If there is no such file.
+        """
+        if self.options.mask is None:
+            return None
+        entries = dict.fromkeys(self.folder / row.place.partition("/")[0] for row in self.series)
+        return find_mask(self.options.mask, self.case, list(entries))
 
 
 def write_case(job: CaseJob) -> CaseRecord:
@@ -137,15 +146,11 @@ def _read(job: CaseJob) -> tuple[dict[str, sitk.Image], dict[str, str | None]]:
 
 
 def _mask(job: CaseJob) -> sitk.Image | None:
-    if job.options.mask is None:
+    file = job.mask_file()
+    if file is None:
         return None
-    file = find_mask(job.options.mask, job.folder / job.case)
-    try:
-        mask = sitk.ReadImage(str(file))
-    except RuntimeError as error:
-        raise DataError(f"Case '{job.case}': the mask {file} cannot be read as an image. Copy it again.") from error
-    require_usable(sitk.GetArrayViewFromImage(mask), f"Case '{job.case}': the mask {file}", reverse=True)
-    return mask
+    with tempfile.TemporaryDirectory() as scratch:
+        return file.read(job.case, Path(scratch))
 
 
 def _image_record(job: CaseJob, row: Series, prepared: PreparedCase, frames: dict[str, str | None]) -> ImageRecord:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn, Protocol
 
-from nnunet_hetero.cases.naming.names import not_here
+from nnunet_hetero.cases.naming.names import not_here, split_ending
 from nnunet_hetero.errors import DataError
 
 READING_ERRORS = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
@@ -189,3 +189,16 @@ def unpack(tree: Tree, name: str, scratch: Path) -> Path:
         raise DataError(
             f"{name} in {tree.root} cannot be unpacked ({error}). Copy or download the zip again."
         ) from error
+
+
+def unpack_image(tree: Tree, name: str, scratch: Path) -> Path:
+    """See `Tree.on_disk`; of formats whose voxels stand in a file beside the header, with that file.
+
+    Raises:
+        DataError: If it cannot be unpacked.
+    """
+    stem = split_ending(name)[0]
+    for other in tree.names:
+        if split_ending(other)[0] == stem or other.rpartition(".")[0] == stem:
+            unpack(tree, other, scratch)
+    return unpack(tree, name, scratch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -117,23 +116,6 @@ def masked(image: sitk.Image, mask: sitk.Image) -> sitk.Image:
     result = sitk.GetImageFromArray(array)
     result.CopyInformation(image)
     return result
-
-
-def find_mask(name: str | os.PathLike, case_folder: Path) -> Path:
-    """The file of ``--mask`` for a case: a path, or the name of a file in the case's folder.
-
-    Raises:
-        DataError: If there is none, or several.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    found = sorted(file for file in case_folder.rglob(str(name)) if file.is_file()) if case_folder.is_dir() else []
-    if len(found) != 1:
-        raise DataError(
-            f"Case '{case_folder.name}': {len(found)} file(s) named {name} in {case_folder}; --mask needs one in each "
-            "case."
-        )
-    return found[0]
 
 
 def _as_mask(found: sitk.Image, image: sitk.Image, what: str) -> sitk.Image:

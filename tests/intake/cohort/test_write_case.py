@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,3 +85,21 @@ def test_masks_of_the_case(job, moved_input, tmp_path):
     mask.write_text("no image")
     with pytest.raises(DataError, match="cannot be read as an image"):
         write_case(masked)
+
+
+def test_a_case_in_a_zip_with_its_mask(tmp_path, monkeypatch):
+    """Its name in the table may be another one than that of the zip."""
+    monkeypatch.setattr(module, "mosaic", lambda *_: np.zeros((2, 2, 3), np.uint8))
+    (tmp_path / "in").mkdir()
+    images = {"t1.nii.gz": phantom_images()["T1"], "brain_mask.nii.gz": brighter_half(phantom_images()["T1"])}
+    with zipfile.ZipFile(tmp_path / "in/a.zip", "w") as archive:
+        for name, image in images.items():
+            sitk.WriteImage(image, str(tmp_path / name))
+            archive.write(tmp_path / name, f"köpfe/{name}")
+    rows = [replace(row, case="other") for row in find_series(tmp_path / "in", target().modalities)]
+    options = IntakeOptions(mask="brain_mask.nii.gz")
+    job = CaseJob("other", tuple(rows), tmp_path / "in", tmp_path / "out", target(), options)
+    write_case(job)
+    found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out/images/other_0000.nii.gz")))
+    assert (found > 0).sum() == sitk.GetArrayFromImage(images["brain_mask.nii.gz"]).sum() > 1000
+    assert job.made_from().sources["mask"]["path"] == str(tmp_path / "in/a.zip")

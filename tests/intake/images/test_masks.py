@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from helpers.moved_case import brighter_half, phantom_images
 
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.intake.images.masks import StripProgram, find_mask, given_mask, masked
+from nnunet_hetero.intake.images.masks import StripProgram, given_mask, masked
 
 PROGRAM = """
 import sys
@@ -88,16 +88,3 @@ def test_masking_keeps_type_and_voxels(image):
     values, before = sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(image)
     assert found.GetPixelID() == image.GetPixelID()
     assert np.array_equal(values[inside], before[inside]) and not values[~inside].any()
-
-
-def test_finding_a_mask(tmp_path, image):
-    (tmp_path / "case" / "deep").mkdir(parents=True)
-    file = tmp_path / "case" / "deep" / "brain.nii.gz"
-    file.touch()
-    assert find_mask("brain.nii.gz", tmp_path / "case") == file
-    assert find_mask(file, tmp_path) == file
-    with pytest.raises(DataError, match=r"Case 'case': 0 file\(s\) named other"):
-        find_mask("other.nii", tmp_path / "case")
-    (tmp_path / "case" / "brain.nii.gz").touch()
-    with pytest.raises(DataError, match=r"2 file\(s\)"):
-        find_mask("brain.nii.gz", tmp_path / "case")
