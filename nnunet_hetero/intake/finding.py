@@ -1,7 +1,8 @@
 """Which image in a folder is which modality of which case: a proposal with reasons, for the user to look at.
 
 A case is a folder, or a zip, in the input folder. Nothing is left out: every image and every DICOM series has a row,
-and whatever could be one of the model's modalities without being surely that one is ``doubtful``.
+and so has a case that holds none; whatever could be one of the model's modalities without being surely that one is
+``doubtful``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from nnunet_hetero.intake.dicom.finding import find_dicom
 from nnunet_hetero.intake.files.tree import Tree, folder_tree, zip_tree
 from nnunet_hetero.intake.proposal.candidates import Candidate, compared
 from nnunet_hetero.intake.proposal.names import verdict_of_name
-from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, Verdict, Vocabulary
+from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, SURE, Verdict, Vocabulary
 from nnunet_hetero.intake.series import Series
 from nnunet_hetero.modalities import Modalities
 
@@ -23,6 +24,8 @@ READABLE = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 """Endings of the files that are read as they are."""
 
 ZIP = ".zip"
+
+_EXPECTED = f"no DICOM series, and no file that ends in {', '.join(READABLE)}"
 
 
 def find_series(folder: Path, modalities: Modalities) -> list[Series]:
@@ -40,14 +43,15 @@ def find_series(folder: Path, modalities: Modalities) -> list[Series]:
         raise DataError(f"The input folder {folder} does not exist. Give a folder with a folder per case.")
     vocabulary = Vocabulary(modalities)
     found: list[Series] = []
+    empty: list[Series] = []
     for case, entries in sorted(_cases(folder).items()):
-        found += _of_case(case, entries, folder, vocabulary)
+        rows = _of_case(case, entries, folder, vocabulary)
+        found += rows
+        if not rows:
+            empty.append(Series(case, _below(entries[0], folder), "", SURE, f"it holds no image: {_EXPECTED}"))
     if not found:
-        raise DataError(
-            f"{folder} holds no image: no DICOM series, and no file that ends in {', '.join(READABLE)}. Expected is a "
-            "folder per case with its images."
-        )
-    return found
+        raise DataError(f"{folder} holds no image: {_EXPECTED}. Expected is a folder per case with its images.")
+    return sorted(found + empty, key=lambda row: row.case)
 
 
 def _cases(folder: Path) -> dict[str, list[Path]]:

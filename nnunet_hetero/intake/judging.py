@@ -7,8 +7,12 @@ from pathlib import Path
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.scan import headers_of
-from nnunet_hetero.intake.series import Series
+from nnunet_hetero.intake.proposal.verdict import GIVEN
+from nnunet_hetero.intake.series import Series, by_case
 from nnunet_hetero.modalities import Modalities
+
+SHOWN = 3
+"""Images that a message names."""
 
 
 def require_decided(series: Sequence[Series], modalities: Modalities) -> None:
@@ -23,7 +27,7 @@ def require_decided(series: Sequence[Series], modalities: Modalities) -> None:
     """
     used = {row.modality for row in series}
     for name in modalities.names:
-        possible = [row for row in series if name in row.may_be]
+        possible = [row for row in series if name in row.may_be and row.confidence != GIVEN]
         if name in used or not possible:
             continue
         more = f" ({len(possible) - 1} more may be it)" if len(possible) > 1 else ""
@@ -33,10 +37,29 @@ def require_decided(series: Sequence[Series], modalities: Modalities) -> None:
             "back with --series."
         )
     if not any(row.is_used for row in series):
+        found = "; ".join(f"{row.source} ({row.why})" for row in series[:SHOWN])
+        more = f"; and {len(series) - SHOWN} more" if len(series) > SHOWN else ""
         raise DataError(
-            f"Case '{series[0].case}' has no image that is one of the modalities {', '.join(modalities.names)}. If one "
-            "of its images is, write the modality into series.csv, and give the table back with --series."
+            f"Case '{series[0].case}' has no image that is one of the modalities {', '.join(modalities.names)}. Found: "
+            f"{found}{more}. If one of them is, write the modality into series.csv, and give the table back with "
+            "--series; if it is no case at all, move it away."
         )
+
+
+def passed_over(series: Sequence[Series]) -> list[tuple[Series, list[str]]]:
+    """Images that the user's table leaves empty although they could be what their case lacks, with what that is.
+
+    Args:
+        series: All rows, of any case; those that no user has decided do not count, see `require_decided`.
+    """
+    found = []
+    for rows in by_case(series).values():
+        used = {row.modality for row in rows}
+        for row in rows:
+            lacking = [name for name in row.may_be if name not in used]
+            if row.confidence == GIVEN and lacking:
+                found.append((row, lacking))
+    return found
 
 
 def require_one_patient(series: Sequence[Series], folder: Path) -> None:

@@ -17,7 +17,7 @@ class Series:
         modality: Name of the model's modality; empty if it is not used.
         confidence: How sure that is: ``sure``, ``likely``, ``doubtful``, or ``given`` by the user.
         why: In words.
-        may_be: Of a doubtful one: modalities that it could be.
+        may_be: Of one that is not used: modalities that it could be.
     """
 
     case: str

@@ -35,6 +35,8 @@ def write_series(file: Path, series: Sequence[Series]) -> None:
 def read_series(file: Path, folder: Path, modalities: Modalities) -> list[Series]:
     """Read a table that the user has looked at; every row is ``given``, whatever it said before.
 
+    What he leaves empty is not used. What it could be stays known, so that he can be told.
+
     Args:
         file: As `write_series` wrote it, perhaps changed; with commas or semicolons. Needed are the columns ``case``,
             ``source`` and ``modality``; an empty modality means that the image is not used.
@@ -82,7 +84,8 @@ def _checked(
         modality = modalities.names[modalities.index(row["modality"])] if row["modality"] else ""
     except SettingsError as error:
         raise DataError(f"{where}: {error}") from error
-    return Series(case, source, modality, GIVEN, f"given; proposed was: {found[source].why}")
+    may_be = () if modality else found[source].may_be
+    return Series(case, source, modality, GIVEN, f"given; proposed was: {found[source].why}", may_be)
 
 
 def _require_one_each(file: Path, series: Sequence[Series]) -> None:

@@ -130,3 +130,15 @@ def test_a_folder_without_cases(tmp_path):
     touch(tmp_path, "t1.nii.gz")
     with pytest.raises(DataError, match=r"1 image\(s\) beside the folders of its cases, e\.g\. t1\.nii\.gz"):
         find_series(tmp_path, BRATS)
+
+
+def test_a_case_without_images_is_not_passed_over(tmp_path):
+    touch(tmp_path, "b/t1.nii.gz", "a/notes.txt")
+    (tmp_path / "c").mkdir()
+    rows = find_series(tmp_path, BRATS)
+    assert [(row.case, row.source, row.modality) for row in rows] == [
+        ("a", "a", ""),
+        ("b", "b/t1.nii.gz", "T1"),
+        ("c", "c", ""),
+    ]
+    assert "it holds no image: no DICOM series, and no file that ends in .nii, " in rows[0].why and not rows[0].may_be

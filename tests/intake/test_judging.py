@@ -7,7 +7,7 @@ from helpers.dicom_study import edit, write_study
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.finding import find_series
-from nnunet_hetero.intake.judging import require_decided, require_one_patient
+from nnunet_hetero.intake.judging import passed_over, require_decided, require_one_patient
 from nnunet_hetero.intake.series import Series
 from nnunet_hetero.modalities import Modalities
 
@@ -20,12 +20,24 @@ def test_a_doubt_counts_where_a_modality_lacks():
     with pytest.raises(DataError, match=r"Case 'a' has no T2, but a/x\.nii could be it: unclear\. Say what it is"):
         require_decided([USED, doubtful], BRATS)
     require_decided([USED, Series("a", "a/x.nii", "", "doubtful", "unclear", ("T1",))], BRATS)
-    require_decided([USED, Series("a", "a/x.nii", "", "given", "given")], BRATS)
+    require_decided([USED, Series("a", "a/x.nii", "", "given", "given", ("T2",))], BRATS)
+
+
+def test_what_a_table_passes_over():
+    """Only where the case lacks it, and only what a user has decided."""
+    empty = Series("a", "a/x.nii", "", "given", "given", ("T1", "T2"))
+    given = Series("a", "a/t1.nii", "T1", "given", "given")
+    assert passed_over([given, empty, Series("b", "b/x.nii", "T2", "given", "given")]) == [(empty, ["T2"])]
+    assert passed_over([given, empty, Series("a", "a/t2.nii", "T2", "given", "given")]) == []
+    assert passed_over([given, Series("a", "a/x.nii", "", "doubtful", "unclear", ("T2",))]) == []
 
 
 def test_a_case_without_any_modality():
-    with pytest.raises(DataError, match="has no image that is one of the modalities T1, T1c, T2, FLAIR"):
-        require_decided([Series("a", "a/x.nii", "", "sure", "a mask")], BRATS)
+    rows = [Series("a", f"a/{name}.nii", "", "sure", "a mask") for name in "xyzw"]
+    with pytest.raises(
+        DataError, match=r"of the modalities T1, T1c, T2, FLAIR\. Found: a/x\.nii \(a mask\); .*; and 1 more"
+    ):
+        require_decided(rows, BRATS)
 
 
 def test_patients_of_a_case(tmp_path):

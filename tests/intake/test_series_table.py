@@ -48,6 +48,7 @@ def test_as_a_spreadsheet_saves_it(cohort):
     )
     rows = read_series(cohort / "out/series.csv", cohort / "in", BRATS)
     assert [(row.case, row.modality) for row in rows] == [("x", "T1"), ("x", ""), ("b", "")]
+    assert [row.may_be for row in rows] == [(), BRATS.names, ()]
 
 
 @pytest.mark.parametrize(

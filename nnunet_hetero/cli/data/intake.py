@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='Takes the skull off the reference, and its mask off all: "hd-bet -i {input} -o {output}". What it writes '
         "is a mask, or the image without skull",
     )
-    parser.add_argument("--mask", metavar="FILE|NAME", help="A mask that is there, or the name of one in each folder.")
+    parser.add_argument("--mask", metavar="FILE|NAME", help="A mask that is there, or the name of one in each case.")
     parser.add_argument("--n4", action="store_true", help="Correct bias fields (N4).")
     parser.add_argument(
         "--keep-background",
@@ -88,13 +88,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_proposal(series, args: argparse.Namespace) -> None:
+    from nnunet_hetero.intake.judging import passed_over
+
     cases = {row.case for row in series}
     used = sum(row.is_used for row in series)
     where = args.series or args.o / "series.csv"
     print(f"{len(cases)} case(s), {len(series)} image(s), {used} of them used: {where}")
-    for row in series:
-        if row.may_be and not row.is_used:
+    for row in series if args.series is None else ():
+        if row.may_be:
             print(f"  {row.case}: {row.source} is not used, but may be {' or '.join(row.may_be)}: {row.why}")
+    for row, lacking in passed_over(series):
+        print(
+            f"  {row.case}: {row.source} is not used, as the table says, but may be {' or '.join(lacking)}, which the "
+            "case lacks."
+        )
 
 
 def _tell_what_is_unknown(target) -> None:

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-
 import pytest
 import SimpleITK as sitk
 from helpers.moved_case import FILES, phantom_images
 
 from nnunet_hetero.cli.main import main
-
-
-@pytest.fixture
-def model(tiny_model, tmp_path):
-    """The tiny model's files without weights, of training images as large as the phantom."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    shutil.copy(tiny_model.folder / "dataset.json", folder)
-    plans = json.loads((tiny_model.folder / "plans.json").read_text())
-    plans |= {"original_median_shape_after_transp": [26] * 3, "original_median_spacing_after_transp": [6.0] * 3}
-    (folder / "plans.json").write_text(json.dumps(plans))
-    return folder
 
 
 @pytest.fixture
@@ -49,7 +34,11 @@ def test_a_proposal_its_correction_and_the_images(folder, model, capsys):
     table.write_text(text.replace("a/scan.nii.gz,,", "a/scan.nii.gz,t2,"))
     assert _run(folder, model, "--series", str(table)) == 0
     assert sorted(file.name for file in (out / "images").iterdir()) == [f"a_{n:04d}.nii.gz" for n in (0, 2, 3)]
-    assert "a: T1 reference, T2 same grid, FLAIR same grid" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "a: T1 reference, T2 same grid, FLAIR same grid" in printed and "as the table says" not in printed
+    assert _run(folder, model, "--series", str(out / "series.csv")) == 0  # as it was proposed
+    words = "a: a/scan.nii.gz is not used, as the table says, but may be T1c or T2, which the case lacks."
+    assert words in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
