@@ -19,7 +19,7 @@ from nnunet_hetero.intake.images.bias import without_bias
 from nnunet_hetero.intake.images.grids import grid_of, resampled_image
 from nnunet_hetero.intake.images.masks import given_mask, masked
 from nnunet_hetero.intake.options import IntakeOptions
-from nnunet_hetero.intake.registration.plausible import REMEDY, gains, implausible
+from nnunet_hetero.intake.registration.plausible import REMEDY, doubtful, gains, implausible
 from nnunet_hetero.intake.registration.register import Registration, register, too_small
 from nnunet_hetero.intake.target import Target
 from nnunet_hetero.intake.way_back import WayBack
@@ -40,11 +40,13 @@ class Fate:
         became: One of `REFERENCE`, `SAME_GRID`, `RESAMPLED`, `REGISTERED` and `ABSENT`.
         registration: What was found, also if the headers were believed in the end; None if nothing was looked for.
         notes: What is worth a word.
+        doubt: Why its registration is to be looked at; empty if nothing speaks against it.
     """
 
     became: str
     registration: Registration | None = None
     notes: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,8 @@ def prepare_images(
         transforms[name] = transform
         untouched = became in (REFERENCE, SAME_GRID)
         prepared[name] = _with_grid(image, fixed) if untouched else resampled_image(image, grid, transform)
-        fates[name] = Fate(became, found, _notes(name, images, same_frame, became))
+        doubt = doubtful(found) if found is not None and became == REGISTERED else ""
+        fates[name] = Fate(became, found, _notes(name, images, same_frame, became), doubt)
     result = PreparedCase(
         case,
         prepared,

@@ -18,7 +18,7 @@ from nnunet_hetero.intake.one_case import prepare_images
 from nnunet_hetero.intake.options import IntakeOptions
 from nnunet_hetero.intake.registration.register import Registration
 
-FOUND = Registration(sitk.Euler3DTransform(), 0.9, 0.905, 0.2, 0.2, 0.99, 0.1)
+FOUND = Registration(sitk.Euler3DTransform(), 0.9, 0.905, 0.2, 0.2, 0.99, 0.1, 0.1)
 
 
 @pytest.fixture
@@ -102,6 +102,16 @@ def test_one_frame_of_reference(no_registration):
     for others in ({"T1": "1.2.3", "FLAIR": "1.2.4"}, {}, {"T1": None, "FLAIR": None}):
         with pytest.raises(DataError, match=r"Case 'a': FLAIR cannot be registered to T1: .* 9.0 mm apart"):
             prepare_images("a", moved_case(), target(), IntakeOptions(), others)
+
+
+def test_a_registration_that_is_doubtful(no_registration):
+    """Only where it counts: an image that stays where its header places it has none."""
+    no_registration(after=2.0, inside=2.0)
+    fates = prepare_images("a", moved_case(), target(), IntakeOptions()).fates
+    assert "by the inside of the head alone" in fates["FLAIR"].doubt and fates["FLAIR"].became == "registered"
+    assert not any(fate.doubt for name, fate in fates.items() if name != "FLAIR")
+    no_registration(inside=2.0)
+    assert prepare_images("a", moved_case(), target(), IntakeOptions()).fates["FLAIR"].doubt == ""
 
 
 def test_a_slab_too_thin_to_register():

@@ -82,6 +82,11 @@ def run(args: argparse.Namespace) -> int:
     _tell_what_is_unknown(target)
     result = take_in(series, args.i, args.o, target, options, args.np)
     print(f"{len(result.done)} case(s) in {args.o / 'images'}, {len(result.kept)} of them from an earlier run.")
+    if result.doubtful:
+        print(
+            f"{len(result.doubtful)} case(s) have an image whose registration is doubtful, e.g. {result.doubtful[0]}: "
+            f"look at their pictures in {args.o / 'qc'}; why stands in the column doubt of {args.o / 'intake.csv'}."
+        )
     if result.failed:
         print(f"{len(result.failed)} case(s) failed, see {args.o / 'failed.json'}.")
     return 1 if result.failed else 0

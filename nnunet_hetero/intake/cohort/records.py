@@ -34,6 +34,7 @@ class FoundRegistration(TypedDict):
     degrees: float
     overlap: float
     disagreement_mm: float
+    inside_mm: float
 
 
 class ImageRecord(TypedDict):
@@ -45,6 +46,7 @@ class ImageRecord(TypedDict):
     grid: StoredGrid | None
     frame_of_reference: str | None
     registration: FoundRegistration | None
+    doubt: str
     notes: list[str]
 
 
@@ -73,7 +75,7 @@ INTAKE = Document(IntakeRecord, "the record that nnunet_hetero intake wrote", _A
 
 COLUMNS = (
     *("case", "source", "modality", "became", "file", "metric_before", "metric_after", "shift_mm", "degrees"),
-    *("overlap", "disagreement_mm", "why"),
+    *("overlap", "disagreement_mm", "inside_mm", "doubt", "why"),
 )
 
 
@@ -88,6 +90,7 @@ def found_registration(registration: Registration | None) -> FoundRegistration |
         "degrees": registration.degrees,
         "overlap": registration.overlap,
         "disagreement_mm": registration.disagreement,
+        "inside_mm": registration.inside,
     }
 
 
@@ -163,6 +166,7 @@ def _row(series: Series, record: CaseRecord | None, failure: str | None) -> dict
         **row,
         "became": image["became"],
         "file": image["file"] or "",
+        "doubt": image["doubt"],
         "why": "; ".join([series.why, *image["notes"]]),
         **numbers,
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import record_failures
-from nnunet_hetero.intake.cohort.records import CASES, SERIES_NAME, case_record, settle, write_table
+from nnunet_hetero.intake.cohort.records import CASES, SERIES_NAME, CaseRecord, case_record, settle, write_table
 from nnunet_hetero.intake.cohort.write_case import CaseJob, in_words, remove_case, write_case
 from nnunet_hetero.intake.finding import find_series
 from nnunet_hetero.intake.options import IntakeOptions
@@ -35,12 +35,14 @@ class Intake:
         kept: Those of them that an earlier run has done.
         failed: Why cases failed.
         left_out: Cases of which the user's table uses nothing.
+        doubtful: Cases that are in place with an image whose registration is to be looked at.
     """
 
     done: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
 
 
 def proposed_series(folder: Path, out: Path, target: Target, table: Path | None) -> list[Series]:
@@ -128,9 +130,9 @@ def _take_all(jobs: Sequence[CaseJob], result: Intake, num_processes: int) -> No
                 remove_case(job.out, job.case, job.target)
                 record_failures(job.out, {job.case: None})
                 result.left_out.append(job.case)
-            elif _is_done(job):
+            elif (record := _done_before(job)) is not None:
                 record_failures(job.out, {job.case: None})
-                result.done.append(job.case)
+                _note_done(job.case, record, result)
                 result.kept.append(job.case)
             else:
                 workers.submit(job, write_case, job)
@@ -144,11 +146,11 @@ def _settle_oldest(workers: Workers, result: Intake, total: int) -> None:
     job, outcome = workers.pop()
     number = len(result.done) + len(result.failed) + len(result.left_out) + 1
     if outcome.error is None:
-        result.done.append(job.case)
+        _note_done(job.case, outcome.result, result)
         words = in_words(outcome.result, job.target.modalities.names)
         print(f"[{number}/{total}] {words}", flush=True)
         for name, image in outcome.result["images"].items():
-            for note in image["notes"]:
+            for note in [*([f"DOUBTFUL: {image['doubt']}"] if image["doubt"] else []), *image["notes"]]:
                 print(f"  {name}: {note}", flush=True)
     else:
         result.failed[job.case] = outcome.error
@@ -157,17 +159,25 @@ def _settle_oldest(workers: Workers, result: Intake, total: int) -> None:
     record_failures(job.out, {job.case: None if outcome.error is None else Failure(STEP, outcome.error)})
 
 
-def _is_done(job: CaseJob) -> bool:
+def _note_done(case: str, record: CaseRecord, result: Intake) -> None:
+    result.done.append(case)
+    if any(image["doubt"] for image in record["images"].values()):
+        result.doubtful.append(case)
+
+
+def _done_before(job: CaseJob) -> CaseRecord | None:
+    """The record of a case that an earlier run has done and that would become the same now."""
     record = case_record(job.out, job.case)
     if record is None:
-        return False
+        return None
     files = [image["file"] for image in record["images"].values() if image["file"]]
     if not all((job.out / file).is_file() for file in files):
-        return False
+        return None
     try:
-        return job.made_from().difference(Provenance.from_json(record["made_from"])) is None
+        difference = job.made_from().difference(Provenance.from_json(record["made_from"]))
     except DataError:  # a mask that is gone
-        return False
+        return None
+    return record if difference is None else None
 
 
 def _tell_others(out: Path, cases: set[str]) -> None:

@@ -165,6 +165,7 @@ def _image_record(job: CaseJob, row: Series, prepared: PreparedCase, frames: dic
         "grid": None if absent else stored_grid(prepared.grids[name]),
         "frame_of_reference": frames[name],
         "registration": found_registration(fate.registration),
+        "doubt": fate.doubt,
         "notes": notes,
     }
 

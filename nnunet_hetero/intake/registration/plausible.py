@@ -1,4 +1,4 @@
-"""Whether a registration is to be believed: stated limits, and what to do with what lies beyond them."""
+"""Whether a registration is to be believed: stated limits, what to do beyond them, and what is doubtful."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ LEAST_INFORMATION = 0.1
 
 MOST_DISAGREEMENT = 1.5
 """mm between two fits from other starts. Images that belong together have 0.1 to 0.6, those of two heads 0.5 to 18."""
+
+DOUBTFUL_DISAGREEMENT = 1.0
+"""mm between those two fits from which on a registration that is believed is to be looked at."""
+
+DOUBTFUL_INSIDE = 1.5
+"""The same for a fit to the inside of the head alone: its outline and its inside say different things."""
 
 LEAST_GAIN = 0.02
 """Share of the mutual information that registration must add to be better than the headers: less is rounding."""
@@ -66,3 +72,18 @@ def implausible(registration: Registration) -> str | None:
             f"{registration.after:.3f} nats)"
         )
     return None
+
+
+def doubtful(registration: Registration) -> str:
+    """What speaks against a registration that is believed all the same, in words; empty if nothing does."""
+    if registration.disagreement > DOUBTFUL_DISAGREEMENT:
+        return (
+            f"two fits from other starts place it {registration.disagreement:.1f} mm apart (usual is less than "
+            f"{DOUBTFUL_DISAGREEMENT:g} mm)"
+        )
+    if registration.inside > DOUBTFUL_INSIDE:
+        return (
+            f"by the inside of the head alone it would lie {registration.inside:.1f} mm from where the outline puts it "
+            f"(usual is less than {DOUBTFUL_INSIDE:g} mm)"
+        )
+    return ""

@@ -6,6 +6,7 @@ of different contrast are compared, so nothing but the statistics of both togeth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +15,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_hetero.intake.registration.rigid import box_corners, degrees, distance, identity, inverse, shift, shifted
-from nnunet_hetero.intake.registration.working import around_tissue, tissue_mask, working_image
+from nnunet_hetero.intake.registration.working import around_tissue, inside_of_tissue, tissue_mask, working_image
 
 BINS = 32
 MARGIN = 8.0
 """mm around the tissue that take part."""
+
+RIM = 4.0
+"""mm of the tissue's edge that the fit of the inside alone does not see."""
 
 PERTURBED = np.array([0.06, -0.05, 0.07, 5.0, -4.0, 3.0])
 """Where the second fit starts, away from the result of the first: three angles in radian, three shifts in mm."""
@@ -69,6 +73,8 @@ class Registration:
         overlap: Share of the smaller one's tissue that lies on tissue of the other one.
         disagreement: How far apart the reference's corners are put by a second fit, of the reference to the image and
             from another start; the mean in mm.
+        inside: How far apart they are put by a fit to the inside of the tissue alone, without its outline; the mean in
+            mm. Both are one for images that fit each other.
     """
 
     transform: sitk.Euler3DTransform
@@ -78,6 +84,7 @@ class Registration:
     degrees: float
     overlap: float
     disagreement: float
+    inside: float
 
 
 def register(
@@ -115,6 +122,7 @@ def register(
         degrees(found),
         last.overlap(found),
         distance(found, _second_fit(found, swapped, last.centre), last.corners),
+        _by_inside(found, last),
     )
 
 
@@ -154,6 +162,14 @@ def _second_fit(first: sitk.Euler3DTransform, pairs: Iterable[_Pair], centre: np
     return first if found is None else inverse(found, centre)
 
 
+def _by_inside(found: sitk.Euler3DTransform, pair: _Pair) -> float:
+    """`Registration.inside`; infinite if the inside of the one lies nowhere on the other image."""
+    try:
+        return distance(found, pair.fit(found, inside_of_tissue(pair.tissue, RIM)), pair.corners)
+    except RuntimeError:  # ITK's word for no common voxel
+        return math.inf
+
+
 class _Pair:
     """Both working images of one level."""
 
@@ -190,9 +206,16 @@ class _Pair:
         # Without a common voxel there is nothing to compare.
         return [start for start in starts if self.overlap(start) > 0] or starts[-1:]
 
-    def fit(self, start: sitk.Euler3DTransform) -> sitk.Euler3DTransform:
-        """The best transform near another one."""
+    def fit(self, start: sitk.Euler3DTransform, region: sitk.Image | None = None) -> sitk.Euler3DTransform:
+        """The best transform near another one.
+
+        Args:
+            start: The other one.
+            region: Mask of the voxels that take part; None for the tissue and what is around it.
+        """
         method = self._method(self.level.share)
+        if region is not None:
+            method.SetMetricFixedMask(region)
         found = sitk.Euler3DTransform(start)
         method.SetInitialTransform(found, True)
         method.SetOptimizerAsRegularStepGradientDescent(

@@ -19,6 +19,9 @@ LEAST_SMOOTHING = 0.25
 TISSUE = 0.02
 """What is brighter than this share of the range counts as tissue."""
 
+LEAST_INSIDE = 0.1
+"""Share of the tissue that must lie inside, or all of it counts as inside: a phantom of a few voxels, a thin rim."""
+
 
 def working_image(image: sitk.Image, edge: float) -> sitk.Image:
     """An image on cubic voxels that span the same box, float32.
@@ -72,3 +75,15 @@ def around_tissue(mask: sitk.Image, margin: float) -> sitk.Image:
         margin: mm.
     """
     return sitk.BinaryDilate(mask, [max(1, round(margin / mask.GetSpacing()[0]))] * 3)
+
+
+def inside_of_tissue(mask: sitk.Image, depth: float) -> sitk.Image:
+    """A mask of `tissue_mask` without its rim: where the head's outline does not tell where it is.
+
+    Args:
+        mask: On cubic voxels.
+        depth: Of the rim, mm.
+    """
+    eroded = sitk.BinaryErode(mask, [max(1, round(depth / mask.GetSpacing()[0]))] * 3)
+    left, whole = (np.count_nonzero(sitk.GetArrayViewFromImage(one)) for one in (eroded, mask))
+    return eroded if left >= LEAST_INSIDE * whole else mask

@@ -37,6 +37,7 @@ def test_what_became_of_every_file(taken_in):
     assert flair["file"] == "images/Fall ä_0003.nii.gz" and flair["source"] == "Fall ä/Fall ä_flair.nii.gz"
     assert float(flair["metric_after"]) > float(flair["metric_before"])
     assert float(flair["shift_mm"]) == pytest.approx(9, abs=2) and float(flair["degrees"]) == pytest.approx(8, abs=1)
+    assert float(flair["inside_mm"]) >= 0 and {row["doubt"] for row in rows.values()} == {""}
     assert rows["T1"]["metric_before"] == "" and rows["T1"]["why"].startswith("named 't1'")
 
 

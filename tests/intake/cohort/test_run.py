@@ -81,6 +81,18 @@ def test_going_on(folder, tmp_path, done):
     assert done == ["a", "b", "c"]
 
 
+def test_doubtful_cases_are_told_of_as_long_as_they_are_there(folder, tmp_path):
+    out = tmp_path / "out"
+    assert _take(folder, out).doubtful == []
+    file = out / "cases" / "c.json"
+    record = json.loads(file.read_text())
+    record["images"]["FLAIR"]["doubt"] = "two fits"
+    file.write_text(json.dumps(record))
+    result = _take(folder, out)
+    assert result.kept == ["a", "c"] and result.doubtful == ["c"]
+    assert ",two fits," in (out / "intake.csv").read_text()
+
+
 def test_an_error_of_one_step_leaves_no_result_of_before(folder, tmp_path):
     out = tmp_path / "out"
     _take(folder, out)

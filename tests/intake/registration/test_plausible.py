@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import SimpleITK as sitk
 
-from nnunet_hetero.intake.registration.plausible import confirms_headers, gains, implausible
+from nnunet_hetero.intake.registration.plausible import confirms_headers, doubtful, gains, implausible
 from nnunet_hetero.intake.registration.register import Registration
 
-GOOD = Registration(sitk.Euler3DTransform(), 0.4, 0.9, 12.0, 8.0, 0.98, 0.2)
+GOOD = Registration(sitk.Euler3DTransform(), 0.4, 0.9, 12.0, 8.0, 0.98, 0.2, 0.3)
 
 
 def test_a_good_one():
@@ -35,3 +35,13 @@ def test_headers_that_were_right():
 )
 def test_what_is_refused(change, words):
     assert words in implausible(replace(GOOD, **change))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"disagreement": 1.2}, "place it 1.2 mm apart"), ({"inside": 2.1}, "by the inside of the head alone"), ({}, "")],
+)
+def test_what_is_believed_with_a_doubt(change, words):
+    found = replace(GOOD, **change)
+    assert implausible(found) is None
+    assert words in doubtful(found) and bool(doubtful(found)) is bool(words)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_hetero.intake.registration.working import around_tissue, tissue_mask, working_image
+from nnunet_hetero.intake.registration.working import around_tissue, inside_of_tissue, tissue_mask, working_image
 
 
 @pytest.fixture
@@ -50,6 +50,14 @@ def test_tissue_and_its_surroundings(blob):
     around = sitk.GetArrayFromImage(around_tissue(tissue_mask(image), 4.0)) > 0
     assert 0.05 < tissue.mean() < 0.6
     assert around[tissue].all() and around.sum() > 1.3 * tissue.sum()
+
+
+def test_the_inside(blob):
+    """Without its rim; a thin one has no inside, and counts as a whole."""
+    mask = tissue_mask(working_image(blob, 2.0))
+    tissue, inside = (sitk.GetArrayFromImage(one) > 0 for one in (mask, inside_of_tissue(mask, 4.0)))
+    assert tissue[inside].all() and 0.1 * tissue.sum() < inside.sum() < 0.8 * tissue.sum()
+    assert np.array_equal(sitk.GetArrayFromImage(inside_of_tissue(mask, 40.0)) > 0, tissue)
 
 
 def test_an_image_of_few_slices_and_an_empty_one():
