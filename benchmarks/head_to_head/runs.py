@@ -150,9 +150,7 @@ class TrainingRun:
             training = [sys.executable, "-m", "head_to_head.training", str(DATASET), CONFIGURATION, str(self.fold)]
             training += [self.method.trainer, self.plans, device, self.precision]
             show = r": Epoch \d+\s*$|Pseudo dice by|Continue|ERROR"
-            steps.run(
-                f"train_{self.name}", [*training, self.method.trainer, self.plans, device, self.precision], show=show
-            )
+            steps.run(f"train_{self.name}", training, show=show)
         if not self.evaluated:
             model = ["-d", str(DATASET), "-c", CONFIGURATION, "-f", str(self.fold), "-tr", self.method.trainer]
             model += ["-p", self.plans, "-device", device]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import shlex
 from pathlib import Path
 
 import accuracy
 import pytest
+from head_to_head import training
 from head_to_head.data import Setup, claim, prepare, preprocessed_folder, set_variables
 from head_to_head.methods import choose_methods, training_length
 from head_to_head.runs import PlanChanges, TrainingRun
@@ -172,6 +174,16 @@ class TestTrainingRun:
         steps = Recorder()
         run.run(steps, "cpu", ["dice"])
         assert steps.names == ["evaluate"]
+
+    def test_training_takes_what_it_is_given(self, out):
+        run = make_run(out)
+        run.begin()
+        steps = Recorder(results_of(run))
+        run.run(steps, "cpu", ["dice"])
+        module = steps.commands[0].index("head_to_head.training")
+        bound = inspect.signature(training.train).bind(*steps.commands[0][module + 1 :])
+        assert (bound.arguments["trainer_name"], bound.arguments["device"]) == (run.method.trainer, "cpu")
+        assert bound.arguments["precision"] == "float32"
 
     def test_evaluation_takes_the_flags_it_is_given(self, out):
         run = make_run(out)

@@ -46,7 +46,8 @@ class LossOfLabelled(nn.Module):
             return self.loss(output, target)
         levels = output if isinstance(output, list) else [output]
         if not self.rows:
-            return sum((0.0 * level.sum() for level in levels[1:]), 0.0 * levels[0].sum())
+            # In half precision a sum of all logits could be infinite, and 0 times that is no number.
+            return sum(0.0 * level.float().sum() for level in levels)
         if len(self.rows) == len(levels[0]):
             return self.loss(output, target)
         if isinstance(output, list):

@@ -126,6 +126,15 @@ class TestLoss:
         found.backward()
         assert all(output.grad is not None and not output.grad.any() for output in outputs)
 
+    def test_of_none_is_zero_in_half_precision_too(self):
+        wrapped = LossOfLabelled(self.loss)
+        wrapped.rows = []
+        output = torch.full((4, 1000), 100.0, dtype=torch.float16, requires_grad=True)
+        found = wrapped(output, None)
+        assert found == 0 and found.dtype == torch.float32
+        found.backward()
+        assert not output.grad.any()
+
     def test_of_levels(self):
         def two(outputs, targets):
             return sum(map(self.loss, outputs, targets))
