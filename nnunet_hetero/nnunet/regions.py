@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -41,26 +41,38 @@ class RegionDecoder:
         """Names of the regions, in the order of dataset.json."""
         return tuple(regions_of(self.label_manager))
 
-    def probabilities(self, probabilities: Tensor) -> Tensor:
-        """Probability of each region, one against the rest: ``(K, *spatial)`` to ``(R, *spatial)``."""
+    @property
+    def channels(self) -> list[int]:
+        """The output that holds each region's probability, one against the rest."""
+        regions = regions_of(self.label_manager)
         if self.label_manager.has_regions:
-            return probabilities
+            return list(range(len(regions)))
         # Without regions there is one output per label, in their order.
-        return probabilities[list(regions_of(self.label_manager).values())]
+        return [label for label in regions.values() if isinstance(label, int)]
 
-    def masks(self, probabilities: Tensor) -> Tensor:
-        """Which voxels belong to each region after nnU-Net's decision for one label, ``(R, *spatial)`` bool."""
+    def probabilities(self, probabilities: Tensor) -> Tensor:
+        """Probability of each region: ``(K, *spatial)`` to ``(R, *spatial)``."""
+        return probabilities if self.label_manager.has_regions else probabilities[self.channels]
+
+    def masks(self, probabilities: Tensor) -> Iterator[Tensor]:
+        """Which voxels belong to each region after nnU-Net's decision for one label: R times ``(*spatial)`` bool.
+
+        One after the other, since all of them would take as much memory as the probabilities.
+        """
         if self.label_manager.has_regions:
             label_map = self.label_manager.convert_probabilities_to_segmentation(probabilities)
         else:
             label_map = probabilities.argmax(0)
-        return torch.stack([mask_of_region(label_map, region) for region in regions_of(self.label_manager).values()])
+        for region in regions_of(self.label_manager).values():
+            yield mask_of_region(label_map, region)
 
-    def logits(self, probabilities: Tensor) -> Tensor:
-        """What nnU-Net's nonlinearity turns into these probabilities again, ``(K, *spatial)``, finite."""
-        # Of one part in ten million nothing is left in float32.
-        clamped = probabilities.clamp(1e-7, 1 - 1e-7)
-        return torch.logit(clamped) if self.label_manager.has_regions else torch.log(clamped)
+    def into_logits(self, probabilities: Tensor) -> Tensor:
+        """What nnU-Net's nonlinearity turns into these probabilities again, ``(K, *spatial)``, finite; in place."""
+        for channel in probabilities:
+            # Of one part in ten million nothing is left in float32.
+            clamped = channel.float().clamp(1e-7, 1 - 1e-7)
+            channel.copy_(torch.logit(clamped) if self.label_manager.has_regions else torch.log(clamped))
+        return probabilities
 
 
 def mask_of_region(label_map: Tensor, region: Region) -> Tensor:

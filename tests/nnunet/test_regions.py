@@ -42,6 +42,6 @@ class TestRegions:
         decoder = regions(labels)
         one = random_probabilities(1, 3, softmax=labels is not None)[0]
         one[:, 0, 0, 0] = torch.tensor([1.0, 0.0, 0.0])
-        logits = decoder.logits(one)
+        logits = decoder.into_logits(one.clone())
         assert torch.isfinite(logits).all()
         torch.testing.assert_close(decoder.label_manager.apply_inference_nonlin(logits), one, atol=1e-6, rtol=1e-5)

@@ -15,7 +15,7 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions, Statement
 from nnunet_hetero.inference.engine.effort import Effort, with_memory_at_hand
 from nnunet_hetero.inference.engine.input_look import check_inputs
-from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_entropy, draws_of
+from nnunet_hetero.inference.engine.latent_draws import DrawStatistics, binary_entropy, draws_of, region_entropies
 from nnunet_hetero.inference.engine.model import LoadedModel, Weights
 from nnunet_hetero.inference.engine.tiling import padded_to_tile, threads_of_nnunet, window_of
 from nnunet_hetero.network.hetero_network import HeteroNetwork
@@ -86,7 +86,7 @@ def preprocessed_voxel_size(properties: dict, spatial: Sequence[int]) -> float:
 
 
 def _require_finite(output: Tensor, case: str) -> None:
-    if not output.isfinite().all():
+    if not all(bool(channel.isfinite().all()) for channel in output):
         raise DataError(
             f"Case '{case}': the network's output is NaN or infinite, which would look like an empty segmentation. Its "
             "images have values unlike those of the training, or the training has diverged: choose another checkpoint "
@@ -166,20 +166,20 @@ def predict_preprocessed(
     mean = total.mean_probability()
     _require_finite(mean, case)
     if sampling.save_uncertainty:
-        entropy = binary_entropy(regions.probabilities(mean))
+        entropy = region_entropies(regions, mean)
         prediction["entropy"] = entropy.numpy()
         if sampling.num_samples:
             prediction["mutual_information"] = total.mutual_information(entropy).numpy()
         if sampling.calibrated and model.calibration is not None:
             temperatures = model.calibration.temperatures(model.modalities.label(prediction["used"]))
-            maps = regions.probabilities(mean).numpy()
-            calibrated = scaled(maps, temperatures.reshape(-1, *[1] * (maps.ndim - 1))).astype(np.float32)
-            prediction["entropy"] = binary_entropy(torch.from_numpy(calibrated)).numpy()
+            for place, channel in enumerate(regions.channels):
+                calibrated = scaled(mean[channel].float().numpy(), temperatures[place]).astype(np.float32)
+                entropy[place] = binary_entropy(torch.from_numpy(calibrated))
     if decide and voxel_volume is not None:
         prediction["volumes"] = total.voxels().numpy() * voxel_volume if sampling.num_samples else None
         prediction["of_folds"] = tuple(of_folds)
         prediction["statement"] = of_folds[0] if len(of_folds) == 1 else total.statement(voxel_volume)
-    return CasePrediction(logits=regions.logits(mean).numpy(), **prediction)
+    return CasePrediction(logits=regions.into_logits(mean).numpy(), **prediction)
 
 
 def predict_case(model: LoadedModel, data: Tensor, properties: dict, case: str) -> CasePrediction:

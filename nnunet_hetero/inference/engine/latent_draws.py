@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations, product
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,13 +67,29 @@ def binary_entropy(probability: Tensor) -> Tensor:
     return -(torch.xlogy(probability, probability) + torch.xlogy(1 - probability, 1 - probability))
 
 
+def region_entropies(regions: RegionDecoder, probabilities: Tensor) -> Tensor:
+    """Entropy of each region against the rest, ``(R, *spatial)`` float32, in nats.
+
+    Args:
+        regions: How regions follow from the network's outputs.
+        probabilities: ``(K, *spatial)``.
+    """
+    channels = regions.channels
+    found = torch.empty((len(channels), *probabilities.shape[1:]), device=probabilities.device)
+    for entropy, channel in zip(found, channels, strict=True):
+        entropy.copy_(binary_entropy(probabilities[channel].float()))
+    return found
+
+
 class DrawStatistics:
-    """Sums over draws, so that no draw has to be kept.
+    """Means over draws, so that no draw has to be kept.
+
+    What is made of a map is made region by region: of many labels nothing has room beside the means.
 
     Args:
         regions: How regions follow from the network's outputs.
         decide: Whether to make a decision per draw, for volumes and disagreement.
-        entropies: Whether to sum the entropies of the draws, for the mutual information.
+        entropies: Whether to average the entropies of the draws, for the mutual information.
     """
 
     def __init__(self, regions: RegionDecoder, decide: bool, entropies: bool):
@@ -82,38 +99,52 @@ class DrawStatistics:
         self.number = 0
         self._probability: Tensor | None = None
         self._entropy: Tensor | None = None
-        self._hits: Tensor | None = None
+        self._hits: Tensor | None = None  # in how many draws a voxel was in each region
         self._voxels: list[Tensor] = []
 
     def add(self, probabilities: Tensor) -> None:
         """Take in one draw, ``(K, *spatial)``; the tensor may be overwritten afterwards."""
         self.number += 1
-        self._probability = _plus(self._probability, probabilities)
+        share = 1 / self.number
+        self._probability = _mean(self._probability, probabilities, share)
         if self.entropies:
-            self._entropy = _plus(self._entropy, binary_entropy(self.regions.probabilities(probabilities)))
+            if self._entropy is None:
+                self._entropy = self._maps_of_regions(probabilities, probabilities.dtype)
+            for mean, channel in zip(self._entropy, self.regions.channels, strict=True):
+                mean.lerp_(binary_entropy(probabilities[channel].float()).to(mean.dtype), share)
         if self.decide:
-            masks = self.regions.masks(probabilities)
-            self._hits = _plus(self._hits, masks.to(torch.int16))
-            self._voxels.append(masks.flatten(1).sum(dim=1).cpu())
+            if self._hits is None:
+                self._hits = self._maps_of_regions(probabilities, torch.uint8)
+            self._hits = _with_room(self._hits, self.number)
+            sizes = []
+            for hits, mask in zip(self._hits, self.regions.masks(probabilities), strict=True):
+                hits += mask
+                sizes.append(mask.sum())
+            self._voxels.append(torch.stack(sizes).cpu())
+
+    def _maps_of_regions(self, like: Tensor, dtype: torch.dtype) -> Tensor:
+        return torch.zeros((len(self.regions.channels), *like.shape[1:]), dtype=dtype, device=like.device)
 
     def merge(self, other: DrawStatistics) -> None:
         """Take in the draws of another fold."""
         self.number += other.number
-        self._probability = _plus(self._probability, other._probability)
-        self._entropy = _plus(self._entropy, other._entropy)
-        self._hits = _plus(self._hits, other._hits)
+        share = other.number / self.number
+        self._probability = _mean(self._probability, other._probability, share)
+        self._entropy = _mean(self._entropy, other._entropy, share)
+        if self._hits is not None and other._hits is not None:
+            self._hits = _with_room(self._hits, self.number).add_(other._hits)
         self._voxels += other._voxels
 
     def cpu(self) -> DrawStatistics:
-        """Move all sums to the CPU."""
+        """Move all means to the CPU."""
         for name in ("_probability", "_entropy", "_hits"):
             value = getattr(self, name)
             setattr(self, name, None if value is None else value.cpu())
         return self
 
     def mean_probability(self) -> Tensor:
-        """Mean over the draws, ``(K, *spatial)``."""
-        return _there(self._probability) / self.number
+        """Mean over the draws, ``(K, *spatial)``; the one that is kept."""
+        return _there(self._probability)
 
     def mutual_information(self, entropy: Tensor) -> Tensor:
         """What the draws disagree about, ``(R, *spatial)``, in nats.
@@ -121,8 +152,11 @@ class DrawStatistics:
         Args:
             entropy: Predictive entropy, that of the mean probability.
         """
-        # Entropy is concave, so what falls outside of these bounds is rounding.
-        return torch.minimum((entropy - _there(self._entropy) / self.number).clamp(min=0), entropy)
+        found = torch.empty_like(entropy)
+        for information, whole, mean in zip(found, entropy, _there(self._entropy), strict=True):
+            # Entropy is concave, so what falls outside of these bounds is rounding.
+            torch.minimum((whole - mean).clamp_(min=0), whole, out=information)
+        return found
 
     def voxels(self) -> Tensor:
         """Voxels per draw and region, ``(draws, R)``."""
@@ -138,23 +172,28 @@ class DrawStatistics:
             voxel_size: Of a voxel, in the unit of the sizes.
         """
         mean = self.mean_probability()
-        decided = self.regions.masks(mean).flatten(1)
-        hits = _there(self._hits).flatten(1)
-        size = decided.sum(dim=1)
-        overlap = 2.0 * (hits * decided).sum(dim=1)
-        total = hits.sum(dim=1) + self.number * size
-        disagreement = torch.where(total > 0, 1 - overlap / total.clamp(min=1), 0.0)
-        inside = zip(self.regions.probabilities(mean).flatten(1), decided, strict=True)
-        entropy = torch.stack([binary_entropy(region[mask]).sum() for region, mask in inside]) / size.clamp(min=1)
-        return Statement(
-            (size * voxel_size).numpy(force=True), disagreement.numpy(force=True), entropy.numpy(force=True)
-        )
+        rows = []
+        for channel, hits, decided in zip(
+            self.regions.channels, _there(self._hits), self.regions.masks(mean), strict=True
+        ):
+            size = int(decided.sum())
+            total = int(hits.sum()) + self.number * size
+            disagreement = 1 - 2 * int(hits[decided].sum()) / total if total else 0.0
+            entropy = float(binary_entropy(mean[channel][decided].float()).sum()) / max(1, size)
+            rows.append((size * voxel_size, disagreement, entropy))
+        return Statement(*np.array(rows, dtype=np.float32).T)
 
 
-def _plus(total: Tensor | None, term: Tensor | None) -> Tensor | None:
-    if total is None or term is None:
-        return total if term is None else term.clone()
-    return total.add_(term)
+def _mean(mean: Tensor | None, term: Tensor | None, share: float) -> Tensor | None:
+    """The mean with another term in it that has this share, in place."""
+    if mean is None or term is None:
+        return mean if term is None else term.clone()
+    return mean.lerp_(term, share)
+
+
+def _with_room(counts: Tensor, number: int) -> Tensor:
+    """Counts in a type that holds the number; a byte for each voxel as long as that is enough."""
+    return counts.to(torch.int16) if counts.dtype == torch.uint8 and number > 255 else counts
 
 
 def _there(total: Tensor | None) -> Tensor:

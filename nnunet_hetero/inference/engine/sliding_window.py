@@ -215,15 +215,16 @@ class CaseRun:
         size = max(1, self.num_outputs * self.data[0].numel() * torch.float32.itemsize)
         # Maps of means add up in place.
         shared = self.draws[0].number is None
-        at_once = len(self.draws) if shared else max(1, ACCUMULATOR_BYTES // size)
-        passes = [self.draws[start : start + at_once] for start in range(0, len(self.draws), at_once)]
+        groups = [self.draws] if shared else [[draw] for draw in self.draws]
+        at_once = max(1, ACCUMULATOR_BYTES // size)
+        passes = [groups[start : start + at_once] for start in range(0, len(groups), at_once)]
+        sums = [self._zeros(self.num_outputs) for _ in passes[0]]
         tiles = len(self.window.slicers)
         with tqdm(total=len(passes) * tiles, disable=not self.window.progress) as bar:
-            for draws in passes:
-                groups = [draws] if shared else [[draw] for draw in draws]
+            for of_pass in passes:
                 maps = [
-                    Maps(self.available, of_one, self._zeros(self.num_outputs), self.completed, self._completion)
-                    for of_one in groups
+                    Maps(self.available, draws, total.zero_(), self.completed, self._completion)
+                    for draws, total in zip(of_pass, sums, strict=False)
                 ]
                 self.window.add(self.data, maps, lambda share: bar.update(share * tiles))
                 for one in maps:

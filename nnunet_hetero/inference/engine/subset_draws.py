@@ -68,12 +68,13 @@ def draw_subsets(
             found = with_memory_at_hand(model, predict)
         regions = RegionDecoder(model.label_manager)
         for subset, (total, of_folds) in zip(group, found, strict=True):
+            statement = of_folds[0] if len(of_folds) == 1 else total.statement(voxel_size)
             yield CasePrediction(
                 used=subset,
                 draws=total.number if sampling.num_samples else 0,
-                logits=regions.logits(total.mean_probability()).numpy(),
+                logits=regions.into_logits(total.mean_probability()).numpy(),
                 volumes=total.voxels().numpy() * voxel_size if sampling.num_samples else None,
-                statement=of_folds[0] if len(of_folds) == 1 else total.statement(voxel_size),
+                statement=statement,
                 of_folds=tuple(of_folds),
             )
 

@@ -66,12 +66,12 @@ def predict_subsets(
         while maps:
             one = maps.pop(0)
             weight = coverage[crop[1:]] * len(one.draws) * folds
-            mean = (one.segmentation[crop] / weight).cpu()
+            mean = one.segmentation[crop].div_(weight).cpu().contiguous()
             completion = (one.completion[crop] / weight).cpu().numpy() if one.completed else None
             yield CasePrediction(
                 used=tuple(one.subset.nonzero().flatten().tolist()),
                 draws=len(one.draws) * folds if sampling.num_samples else 0,
-                logits=regions.logits(mean).numpy(),
+                logits=regions.into_logits(mean).numpy(),
                 completion=completion,
                 completed=one.completed,
             )
