@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 Value = TypeVar("Value")
+
+STILL_AT_IT = 10.0
+"""Seconds between two words of the first rank to those that wait for it. NCCL gives a call up after ten minutes."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +65,43 @@ class Ranks:
         distributed.all_reduce(found, op=distributed.ReduceOp.MAX)
         return bool(found.item())
 
-    @contextlib.contextmanager
-    def first_before_others(self) -> Iterator[None]:
-        """Let the first rank go through the block before the others begin; every rank must come by."""
-        if self.count > 1 and not self.is_first:
-            distributed.barrier()
-        try:
-            yield
-        finally:
-            if self.count > 1 and self.is_first:
-                distributed.barrier()
+    def first_before_others(self, work: Callable[[], Value]) -> Value:
+        """Let the first rank do some work before the others do it; every rank must call it.
+
+        The first may take hours: a single collective call, in which the others wait, would be given up by NCCL.
+
+        Args:
+            work: Of the host alone; the first does it in another thread. If it fails there, the others go on.
+        """
+        if self.count == 1:
+            return work()
+        if not self.is_first:
+            while self.any(False):
+                pass
+            return work()
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(work)
+            while self.any(not _is_done(running)):
+                pass
+        return running.result()
+
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Give all ranks the first one's values, in place; every rank must call it.
+
+        Args:
+            tensors: As many on each rank, none of which requires a gradient.
+        """
+        if self.count > 1:
+            for tensor in tensors:
+                dense = tensor.contiguous()  # NCCL takes nothing else
+                distributed.broadcast(dense, src=0)
+                if dense is not tensor:
+                    tensor.copy_(dense)
+
+
+def _is_done(work: Future) -> bool:
+    """Whether it is, or will be within `STILL_AT_IT`."""
+    return bool(wait([work], timeout=STILL_AT_IT).done)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,14 @@
-"""nnU-Net's own predictor must not load our models: it knows nothing of absent modalities."""
+"""nnU-Net's own predictor must not load our models, nor validate them: it knows nothing of absent modalities."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
+from torch import Tensor
 
 from nnunet_hetero.errors import SettingsError
 
@@ -42,3 +48,24 @@ def refuse_stock_predictor(trainer: str) -> None:
     if any(name in COMMANDS for name in names):
         raise SystemExit(f"error: {problem}")
     raise SettingsError(problem)
+
+
+@contextlib.contextmanager
+def predicting_by(predict: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Let nnU-Net's trainer, in its validation meanwhile, predict by this instead of nnU-Net's predictor.
+
+    Args:
+        predict: From a preprocessed case ``(M, *spatial)`` to logits ``(K, *spatial)``.
+    """
+
+    def make(*arguments: object, **keywords: object) -> SimpleNamespace:
+        return SimpleNamespace(
+            manual_initialization=lambda *arguments: None, predict_sliding_window_return_logits=predict
+        )
+
+    original = nnunet.nnUNetPredictor
+    nnunet.nnUNetPredictor = make
+    try:
+        yield
+    finally:
+        nnunet.nnUNetPredictor = original

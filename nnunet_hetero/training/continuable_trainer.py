@@ -89,8 +89,7 @@ class ContinuableTrainer(nnUNetTrainer):
         with alone, self.stop.heard():
             try:
                 if self.ranks.count > 1:
-                    with self.ranks.first_before_others():
-                        self.do_split()  # which writes the split if there is none
+                    self.ranks.first_before_others(self.do_split)  # which writes the split if there is none
                 self.on_train_start()
                 self.begin_random_streams()
                 run_epochs(self, self.progress, self.stop, self.ranks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from nnunet_hetero.nnunet.loaders import loaders_of_training
 from nnunet_hetero.nnunet.model_gate import require_plain_plans
 from nnunet_hetero.nnunet.pretrained_weights import load_through
 from nnunet_hetero.nnunet.ranks import networks_wrapped_for
-from nnunet_hetero.nnunet.stock_predictor import refuse_stock_predictor
+from nnunet_hetero.nnunet.stock_predictor import predicting_by, refuse_stock_predictor
 from nnunet_hetero.subset_sampling import BalancedDraw, SubsetSampler, read_draw
 from nnunet_hetero.training.continuable_trainer import ContinuableTrainer
 from nnunet_hetero.training.data.augmentation import KeepAbsentZero, repeatable
@@ -42,6 +43,7 @@ from nnunet_hetero.training.data.unlabelled import (
     with_share,
 )
 from nnunet_hetero.training.dead_ends import look_ahead
+from nnunet_hetero.training.final_validation import predict_loaded
 from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 from nnunet_hetero.training.optimization.schedule import StepDecay
 from nnunet_hetero.training.optimization.step import take_step
@@ -51,7 +53,7 @@ from nnunet_hetero.training.record.loggers import add_loggers
 from nnunet_hetero.training.record.sample_counts import RunningCounts
 from nnunet_hetero.training.record.soundness import watch
 from nnunet_hetero.training.settings import require_subset, settle
-from nnunet_hetero.training.validation import ValidationCycle, never_compiled_whole, seen_through
+from nnunet_hetero.training.validation import ValidationCycle, seen_through
 
 
 class HeteroTrainer(ContinuableTrainer):
@@ -310,7 +312,9 @@ class HeteroTrainer(ContinuableTrainer):
         return data, target.to(self.device, non_blocking=True)
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
-        """Log the loss terms of the epoch, the mean over steps and ranks."""
+        """Log the loss terms of the epoch, the mean over steps and ranks, which go on from the same weights."""
+        # Their gradients are the same; what unlike cards make of them, by Muon's products, differs in the last bits.
+        self.ranks.share(parameter.detach() for parameter in self.unwrapped_network.parameters())
         super().on_train_epoch_end(train_outputs)
         self.counts.end_epoch()
         means = {}
@@ -335,7 +339,8 @@ class HeteroTrainer(ContinuableTrainer):
         """nnU-Net's validation of a batch, seen through the next of the epoch's subsets."""
         if self.unlabelled:
             self.loss.rows = None
-        data = seen_through(batch["data"], self.validation_cycle.next_subset())
+        # On the device: a copy of the loader's pinned memory would not be pinned, and the host would wait for it.
+        data = seen_through(batch["data"].to(self.device, non_blocking=True), self.validation_cycle.next_subset())
         return super().validation_step({**batch, "data": data})
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
@@ -359,9 +364,9 @@ class HeteroTrainer(ContinuableTrainer):
             self.counts.total.write(self.output_folder, self.cohort.subset_counts())
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-        """nnU-Net's validation after training."""
+        """nnU-Net's validation after training, see `nnunet_hetero.training.final_validation`."""
         self.prepare_inputs()
-        with never_compiled_whole():
+        with predicting_by(partial(predict_loaded, self)):
             super().perform_actual_validation(save_probabilities)
 
     def stream_to_save(self) -> dict[str, Any]:

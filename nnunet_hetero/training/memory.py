@@ -16,6 +16,9 @@ convolution's output, what norm and nonlinearity make of it, what comes and goes
 in either case. Counted on fake tensors (benchmarks/counted.py) for the full-size plan and 1 to 8 modalities: 8.0 to 8.2
 and 4.3 to 4.5 for nnU-Net's default plan, 7.4 to 8.0 and 4.9 to 5.1 for its ResEnc plan."""
 
+ROOM = 0.85
+"""Of the free memory of a GPU, the part that tensors may take; the rest is for what comes on top of them."""
+
 PARAMETER_BYTES = 16
 """Weight, gradient, and the two moments of Adam and AdamW; Muon and SGD keep one."""
 
@@ -67,7 +70,7 @@ def describe_peak(network: Measured, patch_size: Sequence[int], batch_size: int,
         return f"{text}."
     free, total = (size / 2**30 for size in torch.cuda.mem_get_info(device))
     text += f"; {free:.1f} of {total:.1f} GiB of {device} are free."
-    if peak > 0.85 * free:
+    if peak > ROOM * free:
         text += (
             " WARNING: with what convolutions take besides, that may not be enough. It shows at the first batch that "
             "has everything. Plan for less: nnunet_hetero plan -gpu_memory_target."

@@ -45,6 +45,10 @@ class HeteroModalVAETrainer(HeteroTrainer):
     def on_train_start(self) -> None:
         """Measure the intensities of the training images, then start."""
         super().on_train_start()
+        # The others must not wait for it in their first step, see `Ranks.first_before_others`.
+        self.ranks.first_before_others(self._measure_intensity)
+
+    def _measure_intensity(self) -> None:
         if self.ranks.is_first:
             self.intensity = training_moments(self) or self.intensity
             replace_json(os.path.join(self.output_folder, "intensity.json"), self.intensity)

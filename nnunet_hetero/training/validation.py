@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from unittest.mock import patch
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -125,19 +122,9 @@ def seen_through(data: Tensor, subset: Subset) -> Tensor:
         subset: Channels.
     """
     present = (data != 0).flatten(2).any(dim=2)
-    available = present & torch.from_numpy(mask_of(subset, data.shape[1]))
+    available = present & torch.from_numpy(mask_of(subset, data.shape[1])).to(data.device, non_blocking=True)
     available = torch.where(available.any(dim=1, keepdim=True), available, present)
     return data * available.view(*available.shape, *[1] * (data.ndim - 2)).to(data.dtype)
-
-
-@contextmanager
-def never_compiled_whole() -> Iterator[None]:
-    """Within, nnU-Net's predictor does not compile the network it is given, whatever ``nnUNet_compile`` says.
-
-    It would compile the whole of it, anew for every subset of the modalities.
-    """
-    with patch.dict(os.environ, {"nnUNet_compile": "f"}):
-        yield
 
 
 def pseudo_dice_by_size(counts: Iterable[Counts], num_modalities: int) -> dict[int, float]:

@@ -138,6 +138,27 @@ class TestCompile:
         assert len(graphs) <= seen + 12
         assert all(torch.isfinite(p.grad).all() for p in network.encoders.parameters())
 
+    def test_any_number_of_rows_in_two_dimensions(self, as_written):
+        """A 2D batch has up to fifty samples, and each modality as many rows as have it."""
+        graphs = []
+
+        def backend(graph, inputs):
+            graphs.append(graph)
+            return graph.forward
+
+        size = 50
+        network = tiny_network(deep_supervision=True, features=(4, 4), strides=[[1, 1], [2, 2]])
+        x, seen = random_images(size, shape=(4, 4)), 0
+        torch._dynamo.reset()
+        network.compile_parts(backend=backend)
+        with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            for rows in (50, 1, 2, *range(3, size)):
+                available = torch.zeros(size, 4, dtype=torch.bool)
+                available[:rows, 0] = available[size - rows :, 1] = available[:, 2] = available[::rows, 3] = True
+                train_on(network, x, available)
+                seen = len(graphs) if rows <= 5 else seen
+        assert len(graphs) == seen, "later numbers of rows compile nothing"
+
 
 class TestSeveralSubsetsAtOnce:
     def test_as_one_after_the_other(self):

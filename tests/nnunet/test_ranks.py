@@ -17,8 +17,35 @@ def test_a_process_that_is_in_no_group_is_alone():
     assert ranks == Ranks(0, 1) and ranks.is_first
     values = [1, 2]
     assert ranks.gather(values) is values
-    with ranks.first_before_others():
-        pass
+    assert ranks.first_before_others(lambda: 3) == 3
+    ranks.share(iter([torch.ones(2)]))
+
+
+class Told(Ranks):
+    """Ranks whose first says so many times that it is still at it, and what this one has said."""
+
+    def any(self, value):
+        self.__dict__.setdefault("said", []).append(value)
+        return value if self.is_first else len(self.said) < 4
+
+
+def test_the_first_says_again_and_again_that_it_is_at_work(monkeypatch):
+    """So no call, in which the others wait, takes longer than a moment."""
+    monkeypatch.setattr("nnunet_hetero.nnunet.ranks.STILL_AT_IT", 0.001)
+    ranks = Told(0, 2)
+
+    def work():
+        while len(ranks.__dict__.get("said", [])) < 3:
+            pass
+        return "done"
+
+    assert ranks.first_before_others(work) == "done"
+    assert len(ranks.said) > 3 and all(ranks.said[:-1]) and ranks.said[-1] is False
+
+
+def test_the_others_begin_when_it_is_done():
+    ranks = Told(1, 2)
+    assert ranks.first_before_others(lambda: len(ranks.said)) == 4
 
 
 def rank(number: int, port: int, folder: Path) -> None:
@@ -26,15 +53,23 @@ def rank(number: int, port: int, folder: Path) -> None:
     distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=number, world_size=2)
     ranks = Ranks.of_this_process()
     found = {"ranks": (ranks.number, ranks.count), "first": ranks.is_first, "gathered": ranks.gather([number] * 2)}
-    with ranks.first_before_others():
-        found["others_came_before"] = (folder / "been").exists()
+
+    def come_by() -> bool:
+        been = (folder / "been").exists()
         (folder / "been").touch()
+        return been
+
+    def fail_first() -> None:
+        if ranks.is_first:
+            raise OSError("no file")
+
+    found["others_came_before"] = ranks.first_before_others(come_by)
     try:
-        with ranks.first_before_others():
-            if ranks.is_first:
-                raise OSError("no file")
+        ranks.first_before_others(fail_first)
     except OSError:
         found["failed"] = True
+    found["shared"] = torch.full((3,), float(number + 5))
+    ranks.share([found["shared"]])
     torch.save(found, folder / f"{number}.pth")
     distributed.destroy_process_group()
 
@@ -53,6 +88,7 @@ def test_numbers_and_values_of_all(found):
     assert [entry["ranks"] for entry in found] == [(0, 2), (1, 2)]
     assert [entry["first"] for entry in found] == [True, False]
     assert [entry["gathered"] for entry in found] == [[0, 0, 1, 1]] * 2
+    assert all(torch.equal(entry["shared"], torch.full((3,), 5.0)) for entry in found)
 
 
 def test_the_first_goes_before_the_others_and_they_go_on_if_it_fails(found):

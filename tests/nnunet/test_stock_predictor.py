@@ -13,6 +13,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.nnunet.stock_predictor import predicting_by
 
 
 def test_from_python(nnunet_folders):
@@ -40,3 +41,16 @@ def test_by_nnunets_command_without_activation(nnunet_folders, tmp_path):
     assert "error: nnU-Net's own predictor cannot predict with a model of HeteroModalVAETrainer" in done.stderr
     assert "nnunet_hetero predict" in done.stderr and "Traceback" not in done.stderr
     assert not list((tmp_path / "out").glob("*.nii.gz"))
+
+
+def test_in_a_validation_another_function_predicts():
+    """As nnU-Net's trainer asks its predictor; afterwards it is nnU-Net's again."""
+    from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
+
+    original = nnunet.nnUNetPredictor
+    with pytest.raises(ZeroDivisionError), predicting_by(lambda data: 1 / data):
+        predictor = nnunet.nnUNetPredictor(tile_step_size=0.5, device=torch.device("cpu"))
+        predictor.manual_initialization("network", "plans", "configuration", None, {}, "trainer", (0, 1))
+        assert predictor.predict_sliding_window_return_logits(4) == 0.25
+        predictor.predict_sliding_window_return_logits(0)
+    assert nnunet.nnUNetPredictor is original

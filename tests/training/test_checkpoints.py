@@ -7,7 +7,8 @@ import io
 import numpy as np
 import pytest
 import torch
-from helpers.trainers import assert_same_state, initialised, load
+from helpers.tiny_network import masks
+from helpers.trainers import assert_same_state, batch_for, initialised, load
 from nnunetv2.run.run_training import maybe_load_checkpoint
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -121,6 +122,39 @@ class TestCheckpoint:
         second = make_trainer(seed=2)
         second.load_checkpoint(str(tmp_path / "c.pth"))
         assert (second.sampler.draw(present) == first.sampler.draw(present)).all()
+
+    def test_of_a_gpu_goes_on_without_one(self, make_trainer, tmp_path):
+        """What a training on a GPU has besides: the state of its loss scale and of its random stream."""
+        first = initialised(make_trainer())
+        first.train_step(batch_for(first, masks((0, 1, 2, 3), (0,))))
+        first.save_checkpoint(str(tmp_path / "c.pth"))
+        checkpoint = load(tmp_path / "c.pth")
+        checkpoint["grad_scaler_state"] = torch.amp.GradScaler("cpu").state_dict()
+        checkpoint["hetero_modal"]["streams"][0]["cuda"] = torch.zeros(16, dtype=torch.uint8)
+        torch.save(checkpoint, tmp_path / "gpu.pth")
+        second = make_trainer()
+        second.load_checkpoint(str(tmp_path / "gpu.pth"))
+        second.begin_random_streams()
+        assert second.grad_scaler is None
+        second.train_step(batch_for(second, masks((0, 1, 2, 3), (0,))))
+
+    def test_without_a_gpu_goes_on_under_mixed_precision(self, make_trainer, tmp_path):
+        first = initialised(make_trainer())
+        first.save_checkpoint(str(tmp_path / "c.pth"))
+        second = make_trainer()
+        second.grad_scaler = torch.amp.GradScaler("cpu")
+        second.load_checkpoint(str(tmp_path / "c.pth"))
+        second.begin_random_streams()
+        assert second.grad_scaler.get_scale() == 2.0**16
+        second.train_step(batch_for(second, masks((0, 1, 2, 3), (0,))))
+
+    def test_tensors_are_written_as_those_of_the_host(self, make_trainer, tmp_path, monkeypatch):
+        """Whatever device they were trained on: a machine without a GPU reads the file."""
+        places = []
+        read = torch.load
+        monkeypatch.setattr(torch, "load", lambda *a, **k: places.append(k.get("map_location")) or read(*a, **k))
+        initialised(make_trainer()).save_checkpoint(str(tmp_path / "c.pth"))
+        assert places == ["cpu"]
 
     def test_disabled(self, make_trainer, tmp_path):
         trainer = initialised(make_trainer())

@@ -44,6 +44,13 @@ def _train(rank: int, plans: dict, dataset_json: dict) -> dict:
 
         device = property(lambda self: torch.device("cpu"), lambda self, device: None)
 
+        def train_step(self, batch: dict) -> dict:
+            """On the second rank as if its card rounded otherwise."""
+            found = super().train_step(batch)
+            for parameter in self.network.parameters():
+                parameter.data.mul_(1 + 1e-5 * self.ranks.number)
+            return found
+
     nnunet.DDP = lambda network, device_ids: DistributedDataParallel(network)
     LocalLogger.plot_progress_png = lambda *_: None
     trainer = OnProcessors(plans, "3d_fullres", 0, dataset_json)

@@ -122,6 +122,20 @@ class TestValidation:
         for subset, shown in zip(subsets, seen, strict=True):
             assert torch.equal(shown[:2], masks(subset & {0, 3} or (0, 3), (1,)))
 
+    def test_images_go_to_the_device_as_the_loader_pinned_them(self, make_trainer, monkeypatch):
+        """What is made of them on the host is not pinned, and its copy would be waited for."""
+        trainer = initialised(make_trainer())
+        shown = []
+        monkeypatch.setattr(nnUNetTrainer, "validation_step", lambda self, batch: shown.append(batch["data"]))
+        trainer.device = torch.device("meta")
+        monkeypatch.setattr(
+            "nnunet_hetero.training.hetero_trainer.seen_through", lambda data, subset: seen.append(data.device) or data
+        )
+        seen = []
+        trainer.on_validation_epoch_start()
+        trainer.validation_step(batch_for(trainer, masks((0, 1, 2, 3))))
+        assert seen == [trainer.device] and shown[0].device == trainer.device
+
     def test_pseudo_dice_by_number_of_modalities(self, make_trainer, monkeypatch):
         """1 to 4 modalities: hits 1 to 4 of 4, in both classes; nothing of three modalities."""
 

@@ -33,6 +33,13 @@ def test_streams_go_on_from_a_state():
     assert draws() == first
 
 
+def test_a_state_of_a_training_on_a_gpu_goes_on_without_one():
+    state = random_state()
+    first = draws()
+    set_random_state({**state, "cuda": torch.zeros(16, dtype=torch.uint8)})
+    assert draws() == first
+
+
 def test_the_wanted_seed_is_taken_and_others_differ():
     assert seed_of_training(5, Ranks()) == 5 and seed_of_training(0, Ranks()) == 0
     assert len({seed_of_training(None, Ranks()) for _ in range(20)}) > 15

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import numpy as np
@@ -13,7 +12,6 @@ from nnunet_hetero.modalities import all_subsets
 from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.training.validation import (
     ValidationCycle,
-    never_compiled_whole,
     pseudo_dice_by_size,
     seen_through,
     steps_by_size,
@@ -21,7 +19,6 @@ from nnunet_hetero.training.validation import (
 )
 
 NNUNETS_STEPS = 50
-COMPILE = "nnUNet_compile"
 
 
 def sizes(subsets) -> Counter:
@@ -100,6 +97,11 @@ def test_a_sample_without_the_subset_is_shown_with_what_it_has():
     assert shown.tolist() == [[True, False, False], [False, True, True]]
 
 
+def test_images_are_masked_where_they_are():
+    data = torch.zeros(2, 4, 8, 8, device="meta")
+    assert seen_through(data, (1, 2)).device == data.device
+
+
 def test_pseudo_dice():
     """Two classes; one modality: hits 1 of 2 and none, two modalities: a class that is nowhere counts for nothing."""
     rows = [
@@ -134,15 +136,3 @@ class TestCycle:
         sizes = [len(cycle.next_subset()) for _ in range(2)]
         outputs = [{"tp_hard": np.array([size]), "fp_hard": np.array([0]), "fn_hard": np.array([2])} for size in sizes]
         assert cycle.pseudo_dice(outputs) == pytest.approx({1: 0.5, 2: 4 / 6})
-
-
-@pytest.mark.parametrize("before", ["t", None])
-def test_final_validation_compiles_no_whole_network(monkeypatch, before):
-    """nnU-Net's predictor reads the variable when it is handed the network; afterwards it is as it was."""
-    if before is None:
-        monkeypatch.delenv(COMPILE, raising=False)
-    else:
-        monkeypatch.setenv(COMPILE, before)
-    with never_compiled_whole():
-        assert os.environ[COMPILE] == "f"
-    assert os.environ.get(COMPILE) == before

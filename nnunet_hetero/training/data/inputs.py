@@ -138,6 +138,7 @@ class PreparedDataset(nnUNetBaseDataset):
         constant: Of the cases that were loaded so far, the channels whose images were constant, but not zero. They are
             absent, as in prediction.
         locations: By case, what takes the place of nnU-Net's ``class_locations``, around which patches are taken.
+        loaded: The case that was loaded last.
     """
 
     def __init__(self, dataset: nnUNetBaseDataset, rules: InputRules):
@@ -148,6 +149,7 @@ class PreparedDataset(nnUNetBaseDataset):
         self.identifiers = dataset.identifiers
         self.constant: dict[str, tuple[int, ...]] = {}
         self.locations: Mapping[str, dict[Any, Any]] = {}
+        self.loaded = ""
         self._absent: dict[str, tuple[int, ...]] = {}
 
     def load_case(self, identifier: str) -> tuple:
@@ -156,6 +158,7 @@ class PreparedDataset(nnUNetBaseDataset):
         Raises:
             SettingsError: If nnU-Net's pickle of the case could run code.
         """
+        self.loaded = identifier
         if identifier not in self._absent:
             require_plain_pickle(Path(self.source_folder) / f"{identifier}.pkl", trusted_by_environment())
         images, segmentation, previous, properties = self.dataset.load_case(identifier)
@@ -194,7 +197,14 @@ class PreparedDatasets:
         self.rules = rules
         self.get_identifiers = dataset_class.get_identifiers
         self.unpack_dataset = dataset_class.unpack_dataset
+        self._latest: PreparedDataset | None = None
 
     def __call__(self, *arguments, **keywords) -> PreparedDataset:
         """Make the dataset of a folder; arguments as of nnU-Net's class."""
-        return PreparedDataset(self.dataset_class(*arguments, **keywords), self.rules)
+        self._latest = PreparedDataset(self.dataset_class(*arguments, **keywords), self.rules)
+        return self._latest
+
+    @property
+    def loaded(self) -> str:
+        """The case that was loaded last from the dataset that was made last."""
+        return self._latest.loaded if self._latest else ""

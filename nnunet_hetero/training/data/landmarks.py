@@ -81,8 +81,9 @@ def _statistics(trainer: TrainerOfFold, cases: list[str], ranks: Ranks) -> dict[
     raw = RawImages.of_trainer(trainer)
     try:
         # The first rank reads the images, the others what it has kept of them.
-        with ranks.first_before_others():
-            statistics = case_statistics(raw, cases, cache_of(trainer), progress=ranks.is_first)
+        statistics = ranks.first_before_others(
+            lambda: case_statistics(raw, cases, cache_of(trainer), progress=ranks.is_first)
+        )
         absent = [case for case in cases if case not in statistics]
         if absent:
             raise OSError(f"no images of case '{absent[0]}'")
