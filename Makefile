@@ -35,7 +35,7 @@ test: $(READY)  ## all tests, in parallel
 
 # All are run; the exit code says whether one missed a limit.
 bench: $(READY)  ## time and memory of training, prediction, and the evaluation of all subsets; counted for a GPU
-	@missed=; for script in "counted.py --compiled" step.py prediction.py sweep.py; do \
+	@missed=; for script in "counted.py --compiled --plans plain ResEnc --modalities 1 4 8" step.py prediction.py sweep.py; do \
 		$(BIN)/python benchmarks/$$script || missed="$$missed $${script%% *}"; done; \
 	if [ -n "$$missed" ]; then echo "Limits missed or no result:$$missed"; exit 1; fi
 

@@ -1,12 +1,13 @@
 """Memory, bytes moved, arithmetic and kernels of a full-size training step, counted without a GPU, next to nnU-Net's.
 
-    python benchmarks/counted.py [--plans plain ResEnc] [--modalities 1 4 8] [--compiled]
+    python benchmarks/counted.py [--plans plain ResEnc] [--modalities 1 4 8] [--compiled] [--parts]
 
 Counted on fake tensors, see `counting`: 6 levels of 32 to 320 features, patch 128×160×112, batch 2, autocast in
 float16, every sample with all modalities, losses and optimiser included. ``estimate`` is what `nnunet_hetero plan`
 says. With ``--compiled`` the arithmetic of the fusion counts as the kernels that torch.compile makes of it, as in a
 training on a GPU with nnU-Net's default settings; all else, nnU-Net's network too, as it is written. A limit that is
 missed is exit code 1; the last line is the same as JSON.
+With ``--parts`` the bytes moved are told by part of the network, forward and backward together.
 ``tile`` is the peak of the segmentation of one tile of a case, from all modalities and without gradients.
 """
 
@@ -29,6 +30,7 @@ from full_size import (
     nnunets_network,
     our_network,
 )
+from parts import PARTS, PartsCounter
 
 from nnunet_hetero.training.memory import training_bytes
 
@@ -46,9 +48,9 @@ def measure(kind: str, modalities: int, compiled: bool) -> dict[str, float]:
         networks.append(our_network(modalities, plan))
         return networks[0]
 
-    base = count_step(lambda: nnunets_network(kind, modalities, plan), modalities)
+    base = count_step(lambda: nnunets_network(kind, modalities, plan), modalities, counter_of=PartsCounter)
     with counted_as_kernels() if compiled else nullcontext():
-        ours = count_step(build, modalities)
+        ours = count_step(build, modalities, counter_of=PartsCounter)
     estimate = training_bytes(networks[0], PATCH, BATCH, autocast=True)
     base_tile = count_prediction(lambda: nnunets_network(kind, modalities, plan), modalities)
     tile = count_prediction(lambda: our_network(modalities, plan), modalities)
@@ -62,7 +64,17 @@ def measure(kind: str, modalities: int, compiled: bool) -> dict[str, float]:
         "estimate off": round(estimate / ours.peak_bytes - 1, 3),
         "tile GiB": round(tile.peak_bytes / 2**30, 2),
         "tile ratio": round(tile.peak_bytes / base_tile.peak_bytes, 3),
+        **{f"moved GB, {part}": round(ours.by_phase[part] / 1e9, 1) for part in PARTS},
+        **{f"nnU-Net moved GB, {part}": round(base.by_phase[part] / 1e9, 1) for part in PARTS},
     }
+
+
+def describe_parts(found: dict[str, float]) -> list[str]:
+    """A line for each part: what it moves, next to what that of nnU-Net's network moves."""
+    return [
+        f"{'':6}{part:48}{found[f'moved GB, {part}']:8.1f} GB{found[f'nnU-Net moved GB, {part}']:8.1f} GB"
+        for part in PARTS
+    ]
 
 
 def numbers(counts: Counts) -> dict[str, float]:
@@ -100,6 +112,7 @@ def main() -> int:
     parser.add_argument("--plans", nargs="+", choices=(PLAIN, RESIDUAL), default=[PLAIN])
     parser.add_argument("--modalities", nargs="+", type=int, default=[4, 8])
     parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--parts", action="store_true", help="print the bytes moved by part, ours and nnU-Net's")
     args = parser.parse_args()
     result, lines = {}, []
     print(f"{'':14}{'peak GiB':>18}{'moved GB':>18}{'TFLOP':>16}{'kernels':>16}{'estimate':>10}{'tile GiB':>14}")
@@ -113,6 +126,8 @@ def main() -> int:
                 f"{found['estimate off']:>+10.1%}{found['tile GiB']:>7g} ({found['tile ratio']:.2f})",
                 flush=True,
             )
+            if args.parts:
+                print("\n".join(describe_parts(found)))
             lines += missed(kind, modalities, found)
     print("In brackets: next to nnU-Net's network of the same plan.")
     for line in lines:

@@ -111,7 +111,8 @@ class Counter(TorchDispatchMode):
         Args:
             arguments: What the kernel reads; what it writes into among them is counted twice.
         """
-        before, versions = replace(self.counts), [one._version for one in _tensors(arguments)]
+        before = replace(self.counts, by_phase=defaultdict(int, self.counts.by_phase))
+        versions = [one._version for one in _tensors(arguments)]
 
         def tell(result):
             written = [one for one, old in zip(_tensors(arguments), versions, strict=True) if one._version != old]

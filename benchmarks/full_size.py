@@ -159,6 +159,7 @@ def count_step(
     batch: int = BATCH,
     autocast: torch.dtype | None = torch.float16,
     subsets: Tensor | None = None,
+    counter_of: Callable[[nn.Module, list[Tensor]], Counter] = lambda network, standing: Counter(standing),
 ) -> Counts:
     """What a training step takes.
 
@@ -169,6 +170,7 @@ def count_step(
         batch: B.
         autocast: Type of mixed precision; None counts in float32.
         subsets: What each sample is shown, ``(B, M)`` bool; default everything.
+        counter_of: Makes the counter for a network and what is there before the step.
     """
     available = torch.ones(batch, modalities, dtype=torch.bool) if subsets is None else subsets
     with as_on_a_gpu():
@@ -176,7 +178,7 @@ def count_step(
         data = torch.randn(batch, modalities, *patch)
         levels = level_shapes(patch, strides(patch, len(network.decoder.stages)))
         targets = [torch.zeros(batch, OUTPUTS, *shape) for shape in levels]
-        counter = Counter([*network.parameters(), data, *targets])
+        counter = counter_of(network, [*network.parameters(), data, *targets])
         step = training_step(network, data, targets, available, autocast)
         with counter:
             step()  # the first makes the optimiser's state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,13 +30,25 @@ class _QuickExtractor(DatasetFingerprintExtractor):
         self.num_foreground_voxels_for_intensitystats = 1e4
 
 
-def write_micro_dataset(folder: Path, settings: Mapping[str, Any], batch: int = 2) -> None:
-    """Write five phantoms, plan and preprocess them, and point nnU-Net's variables there.
+def write_micro_dataset(
+    folder: Path,
+    settings: Mapping[str, Any],
+    batch: int = 2,
+    cases: int = 5,
+    size: int = 24,
+    features: Sequence[int] = (4,),
+    edge: int = 8,
+) -> None:
+    """Write phantoms, plan and preprocess them, and point nnU-Net's variables there.
 
     Args:
         folder: Of ``nnUNet_raw`` and so on; what it has already stays.
         settings: Ours, into the plans `PLANS`.
         batch: Samples in a training step.
+        cases: How many phantoms; nnU-Net's folds need five.
+        size: Their edge, voxels.
+        features: Of every level of the network, finest first; deeper levels take the last.
+        edge: Of a training patch, voxels.
     """
     os.environ |= {variable: str(folder / variable) for variable in VARIABLES}
     for variable in VARIABLES:
@@ -45,12 +57,12 @@ def write_micro_dataset(folder: Path, settings: Mapping[str, Any], batch: int = 
     os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1"}
     dataset = folder / "nnUNet_preprocessed" / NAME
     if not (dataset / f"nnUNetPlans_{CONFIGURATION}").is_dir():
-        write_cohort(folder / "cohort", cases=5, size=24, progress=False)
+        write_cohort(folder / "cohort", cases=cases, size=size, progress=False)
         convert_brats(folder / "cohort", DATASET, processes=1, progress=False)
         threads = SimpleNamespace(Pool=ThreadPool)  # a new process would import torch for seconds
         with patch.object(multiprocessing, "get_context", lambda _: threads):
             nnunet.extract_fingerprint_dataset(DATASET, _QuickExtractor, 1, True, show_progress_bar=False)
             nnunet.plan_experiments([DATASET])
             nnunet.preprocess([DATASET], configurations=[CONFIGURATION], num_processes=[1], show_progress_bar=False)
-    write_derived_plans(dataset, PLANS, CONFIGURATION, settings, features=[4], patch=[8, 8, 8], batch=batch)
+    write_derived_plans(dataset, PLANS, CONFIGURATION, settings, features=features, patch=[edge] * 3, batch=batch)
     os.environ |= {"nnUNet_n_proc_DA": "0"}  # augmentation in the training's own process: its order is fixed

@@ -5,7 +5,7 @@
 All predict the same case of two tiles with mirroring along all axes (8 views), through the whole sliding window. They
 take turns, so that what else the machine does falls on all. Printed are medians and the ratios that have a limit; the
 processor time is what other programs disturb least. Memory is the peak that torch holds, next to that of a training
-step.
+step. With completion the samples that go through the image decoder are counted, next to draws times tiles.
 """
 
 from __future__ import annotations
@@ -88,6 +88,17 @@ LIMITS = {
 }
 
 
+def image_decoder_passes(args: argparse.Namespace) -> dict[str, float]:
+    """Samples that the image decoder is given for all images of a case, next to draws (2 for each view) × tiles."""
+    predictor, case, samples = predictor_of("hetero", args), case_of(args), []
+    decoder = predictor.network.image_decoder
+    hook = decoder.register_forward_pre_hook(lambda module, arguments: samples.append(len(arguments[0][0])))
+    predict_preprocessed(predictor.model, case, "case", SamplingOptions(10, save_completed="all"))
+    hook.remove()
+    draws, tiles = 16, 2
+    return {"ratio": sum(samples) / (draws * tiles), "limit": 1.0}
+
+
 def prediction_memory(args: argparse.Namespace) -> int:
     """Peak bytes that torch holds in the dearest prediction."""
     return peak_bytes(calls_of(args)["S=10, 4, completes 4"], build("hetero", args), args.device)
@@ -120,6 +131,8 @@ def main() -> int:
         print(f"{name:34}{wall:10.2f}{cpu:10.2f}{limit:10.2f}")
 
     memory = {"prediction": prediction_memory(args), "training step": measure_memory("hetero", args)}
+    passes = ratios["image decoder / draws × tiles"] = image_decoder_passes(args)
+    print(f"{'image decoder / draws × tiles':34}{passes['ratio']:20.2f}{passes['limit']:10.2f}")
     ratios["memory"] = {"ratio": round(memory["prediction"] / memory["training step"], 3), "limit": 1.0}
     mebibytes = ", ".join(f"{name} {value / 2**20:.0f} MiB" for name, value in memory.items())
     print(f"\npeak memory: {mebibytes}, ratio {ratios['memory']['ratio']:.2f} (limit 1)")

@@ -49,11 +49,12 @@ class Check:
     mend: str = ""
 
 
-def all_checks(dataset: str | None = None) -> Iterator[Check]:
+def all_checks(dataset: str | None = None, plans: str = "nnUNetPlans") -> Iterator[Check]:
     """All checks, in the order in which their problems are to be mended.
 
     Args:
         dataset: Name or ID of a data set to look at besides.
+        plans: Identifier of its plans.
     """
     yield python()
     yield from packages()
@@ -72,6 +73,7 @@ def all_checks(dataset: str | None = None) -> Iterator[Check]:
     yield disk()
     if dataset is not None:
         yield orientation(dataset)
+        yield memory(dataset, plans, probe["device"])
 
 
 def python() -> Check:
@@ -284,3 +286,40 @@ def orientation(dataset: str) -> Check:
     if mixture:
         return Check(name, FAIL, f"training images have different ones: {mixture}", mending(dataset))
     return Check(name, OK, "all training images have the same")
+
+
+def memory(dataset: str, plans: str, outcome: dict[str, Any]) -> Check:
+    """What a training step of our default trainer will take, next to what the device has free.
+
+    Args:
+        dataset: Name or ID.
+        plans: Identifier of the plans.
+        outcome: What was found of the device.
+    """
+    name = f"memory of {plans}"
+    try:
+        # Late, as in `orientation`.
+        from nnunet_hetero.planning.step_memory import step_memory
+        from nnunet_hetero.training.memory import ROOM
+
+        steps = step_memory(dataset_folders(dataset)[1], plans)
+    except (HeteroError, ImportError, RuntimeError, OSError) as error:
+        return Check(name, WARN, str(error), "Mend that to be told what a training step takes.")
+    on_gpu, free = outcome.get("kind") != "cpu", outcome.get("free")
+    lines, scarce = [], []
+    for step in steps:
+        needed = step.mixed if on_gpu else step.single
+        patch = "×".join(map(str, step.patch))
+        lines.append(f"{step.configuration} (patch {patch}, batch {step.batch}) {needed / GIGABYTE:.1f} GB")
+        if free is not None and needed > ROOM * free:
+            scarce.append(step.configuration)
+    found = f"tensors of a training step with all modalities: {', '.join(lines)}"
+    if scarce:
+        return Check(
+            name,
+            WARN,
+            f"{found}. With what convolutions take besides, {', '.join(scarce)} may not fit into "
+            f"{free / GIGABYTE:.1f} GB",
+            f"Plan for less: nnunet_hetero plan -d {dataset} -gpu_memory_target GB",
+        )
+    return Check(name, OK, found)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
-from helpers.tiny_model import tiny_dataset_json, write_case, write_json
+from helpers.tiny_model import tiny_dataset_json, tiny_plans, write_case, write_json
 
 from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.integration import checks
 from nnunet_hetero.nnunet.environment import EXT_TRAINER, trainer_folder
+from nnunet_hetero.planning.step_memory import step_memory
 
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 HEALTHY = {
@@ -194,3 +195,35 @@ class TestDataSet:
     def test_no_such_data_set(self, healthy):
         check = checks.orientation("502")
         assert check.status == "fail" and "502" in check.found
+
+
+class TestMemory:
+    """What ``doctor -d`` says of a training step."""
+
+    @pytest.fixture
+    def planned(self, healthy):
+        folder = healthy / "nnUNet_preprocessed" / "Dataset501_X"
+        (healthy / "nnUNet_raw" / "Dataset501_X").mkdir()
+        write_json(folder / "nnUNetPlans.json", tiny_plans())
+        write_json(folder / "dataset.json", tiny_dataset_json())
+        return folder
+
+    def test_by_configuration(self, planned):
+        check = checks.memory("501", "nnUNetPlans", HEALTHY["device"])
+        assert check.status == "ok" and "3d_fullres (patch 16×16×16, batch 2) 0.0 GB" in check.found
+
+    @pytest.mark.parametrize(("kind", "free", "fits"), [("cuda", 1.0, True), ("cuda", 0.9, False), ("cpu", 1.0, False)])
+    def test_next_to_what_is_free(self, planned, kind, free, fits):
+        """On a CPU the step is in float32; 15 % are left to convolutions."""
+        (step,) = step_memory(planned, "nnUNetPlans")
+        found = checks.memory("501", "nnUNetPlans", {"kind": kind, "free": free * 1.01 * step.mixed / 0.85})
+        assert (found.status == "ok") == fits
+        assert fits or ("3d_fullres may not fit" in found.found and "-gpu_memory_target" in found.mend)
+
+    def test_is_in_the_report(self, planned, capsys):
+        main(["doctor", "-d", "501"])
+        assert "ok    memory of nnUNetPlans: tensors of a training step" in capsys.readouterr().out
+
+    def test_no_such_plans(self, planned):
+        check = checks.memory("501", "nnUNetPlansX", HEALTHY["device"])
+        assert check.status == "warn" and "There are: nnUNetPlans." in check.found

@@ -17,6 +17,12 @@ Exit code 1 if training could not work, 0 otherwise (warnings included)."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("-d", metavar="ID", help="Look at this data set in nnUNet_raw besides.")
+    parser.add_argument(
+        "-p",
+        metavar="PLANS",
+        default="nnUNetPlans",
+        help="with -d: say what a training step of these plans takes. Default: nnUNetPlans",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts and for bug reports")
 
 
@@ -25,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_hetero.integration.checks import FAIL, OK, all_checks
 
     checks = []
-    for check in all_checks(args.d):
+    for check in all_checks(args.d, args.p):
         checks.append(check)
         if not args.json:
             print(f"{check.status:<4}  {check.name}: {check.found}", flush=True)
