@@ -6,8 +6,8 @@ The training is `nnunet_hetero train`'s, with the default settings but for its l
 one thread. Every epoch measures what its log holds under ``soundness/`` (`training/record/soundness.py`). Printed are
 ten rows, each the worst of a tenth of the training: the largest |log σ²| of a modality, the share of them beyond the
 clamp, the largest activation of any convolution, the norm of the weights that no norm follows (at the end of the
-tenth), and the means of the losses. Exit code 1 if something ends at a bound or goes on growing, see `drifted`; the last
-line is the same as JSON.
+tenth), and the means of the losses. Exit code 1 if something ends at a bound or goes on growing, see `drifted`; the
+last line is the same as JSON.
 """
 
 from __future__ import annotations
