@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
@@ -51,7 +52,7 @@ def likeness_elsewhere(image: Tensor, other: Tensor, inside: Tensor, spacing: Se
     coarse = [edge * step for edge, step in zip(spacing, steps, strict=True)]
     one, two = (_pooled(_centred(values, inside), steps) for values in (image, other))
     reach = [int(FARTHEST // edge) for edge in coarse]
-    shape = [size + span for size, span in zip(one.shape, reach, strict=True)]
+    shape = [next_fast_len(size + span) for size, span in zip(one.shape, reach, strict=True)]
     products = torch.fft.irfftn(torch.fft.rfftn(one, shape).conj() * torch.fft.rfftn(two, shape), shape)
     places = [_places(size, span) for size, span in zip(shape, reach, strict=True)]
     for axis, place in enumerate(places):
@@ -70,7 +71,7 @@ def likeness_elsewhere(image: Tensor, other: Tensor, inside: Tensor, spacing: Se
 
 def _centred(values: Tensor, inside: Tensor) -> Tensor:
     values = values.float()
-    return torch.where(inside, values - values[inside].mean(), 0.0)
+    return torch.where(inside, values - torch.where(inside, values, 0.0).sum() / inside.sum(), 0.0)
 
 
 def _pooled(values: Tensor, steps: Sequence[int]) -> Tensor:

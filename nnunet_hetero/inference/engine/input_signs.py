@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -85,11 +86,25 @@ class InputTile:
             images[channel] = self.images[other]
         return InputTile.encoded_by(self.network, images, self.spacing, self.present)
 
-    @property
+    @cached_property
     def inside(self) -> Tensor:
         """Where any image has a value, ``(*tile)`` bool; everywhere if none has."""
         found = (self.images != 0).any(dim=0)
         return found if found.any() else torch.ones_like(found)
+
+    @cached_property
+    def _voxels(self) -> Tensor:
+        """Numbers of the voxels inside, ``(n,)``."""
+        return self.inside.flatten().nonzero().squeeze(1)
+
+    def _values(self, image: Tensor) -> Tensor:
+        """Those of an image ``(*tile)`` inside, ``(n,)``."""
+        return image.flatten().index_select(0, self._voxels)
+
+    @cached_property
+    def _standardised(self) -> dict[int, Tensor]:
+        """Values of each image that is there, of mean 0 and variance 1 inside, ``(n,)``."""
+        return {channel: _standard(self._values(self.images[channel])) for channel in self.present}
 
     def completed(self, sources: Iterable[Subset]) -> dict[Subset, Tensor]:
         """The images of all modalities that each of some subsets makes, ``(M, *tile)`` each."""
@@ -117,12 +132,12 @@ class InputTile:
         return {channel: self._explained(self.images[channel], completed, channel) for channel in others}
 
     def _explained(self, image: Tensor, completed: Tensor, channel: int) -> Explained:
-        inside, own = self.inside, completed[channel]
-        views = [image.flip(axes)[inside] for axes in mirrorings(image.ndim)]
+        own, of_each = completed[channel], torch.stack([self._values(one) for one in completed])
+        views = [self._values(image.flip(axes)) for axes in mirrorings(image.ndim)]
         return {
-            "completed": likeness(image[inside], completed[:, inside]).tolist(),
-            "mirrored": likeness(own[inside], torch.stack(views)).tolist(),
-            "moved": likeness_elsewhere(image, own, inside, self.spacing),
+            "completed": likeness(self._values(image), of_each).tolist(),
+            "mirrored": likeness(of_each[channel], torch.stack(views)).tolist(),
+            "moved": likeness_elsewhere(image, own, self.inside, self.spacing),
         }
 
     def contrast(self, one: int, two: int) -> float:
@@ -132,9 +147,7 @@ class InputTile:
             one: Channel.
             two: Channel.
         """
-        inside = self.inside
-        first, second = (_standard(self.images[channel][inside]) for channel in (one, two))
-        return _standard(first - second).pow(3).mean().item()
+        return _standard(self._standardised[one] - self._standardised[two]).pow(3).mean().item()
 
     def posterior(self, channel: int) -> list[float]:
         """What a modality's own posterior is like: of each level the means of log σ² and of μ².
