@@ -27,7 +27,8 @@ def quality_figures(predicted: Mapping[str, Predicted]) -> list[NamedFigure]:
         (
             "risk_coverage",
             "Mean risk (1 - Dice) among the cases that are kept when those with the lowest predicted Dice are set "
-            "aside; below, the best possible order. All subsets; each patient is predicted without himself.",
+            "aside; below, the best possible order; dotted, all cases. All subsets; each patient is predicted without "
+            "himself.",
             risk_coverage_curves(predicted),
         ),
         (
@@ -54,7 +55,7 @@ def risk_coverage_curves(predicted: Mapping[str, Predicted]) -> Figure:
             axes.plot(curve.coverage, curve.risk, color=colour, label=f"{name}: area {curve.area:.3f}")
         axes.axhline(float((1 - one.true).mean()), color=GREY, linestyle=":")
         axes.set(title=region, xlabel="share of cases kept", ylabel="mean risk, 1 - Dice", xlim=(0, 1), ylim=(0, None))
-        axes.legend(fontsize=7, frameon=False, loc="upper left")
+        axes.legend(fontsize=7, frameon=False, loc="lower right")
     return figure
 
 
