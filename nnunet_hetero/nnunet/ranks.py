@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from nnunetv2.training.logging.nnunet_logger import MetaLogger
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -123,3 +124,17 @@ def networks_wrapped_for(device: torch.device) -> Iterator[None]:
         yield
     finally:
         nnunet.DDP = original
+
+
+@contextlib.contextmanager
+def logged_by_first(ranks: Ranks) -> Iterator[None]:
+    """Let nnU-Net's trainer, meanwhile, begin a run of Weights & Biases on the first rank alone.
+
+    nnU-Net begins one on each rank, and a rank that comes later removes the folder of those before.
+    """
+    original = MetaLogger._is_logger_enabled
+    MetaLogger._is_logger_enabled = lambda logger, variable: original(logger, variable) and ranks.is_first
+    try:
+        yield
+    finally:
+        MetaLogger._is_logger_enabled = original

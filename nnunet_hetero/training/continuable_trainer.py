@@ -15,7 +15,7 @@ from nnunet_hetero.io.atomic_files import alone_in
 from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
 from nnunet_hetero.nnunet.exports import whole_exports
 from nnunet_hetero.nnunet.loaders import stop_loaders
-from nnunet_hetero.nnunet.ranks import Ranks
+from nnunet_hetero.nnunet.ranks import Ranks, logged_by_first
 from nnunet_hetero.training.checkpoints import best_score_of_epoch, require_continuable, save_with
 from nnunet_hetero.training.distributed.group import device_of_rank, refuse_strangers, share_cores
 from nnunet_hetero.training.interruption.epoch_progress import EpochProgress, StopHereError, run_epochs
@@ -56,8 +56,9 @@ class ContinuableTrainer(nnUNetTrainer):
     ):
         refuse_strangers()
         self.stop = StopSignals.of_environment()
-        super().__init__(plans, configuration, fold, dataset_json, device)
         self.ranks = Ranks.of_this_process()
+        with logged_by_first(self.ranks):
+            super().__init__(plans, configuration, fold, dataset_json, device)
         if self.is_ddp:
             self._take_part(device)
         self.progress = EpochProgress()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from nnunetv2.training.logging import nnunet_logger
 from torch import distributed, multiprocessing
 
-from nnunet_hetero.nnunet.ranks import Ranks
+from nnunet_hetero.nnunet.ranks import Ranks, logged_by_first
 
 
 def test_a_process_that_is_in_no_group_is_alone():
@@ -94,3 +96,24 @@ def test_numbers_and_values_of_all(found):
 def test_the_first_goes_before_the_others_and_they_go_on_if_it_fails(found):
     assert [entry["others_came_before"] for entry in found] == [False, True]
     assert "failed" in found[0] and "failed" not in found[1]
+
+
+def test_one_run_of_weights_and_biases_for_all_ranks(tmp_path, monkeypatch):
+    begun = []
+
+    def init(**_):
+        begun.append((tmp_path / "wandb").mkdir())
+        return SimpleNamespace(config={}, step=0)
+
+    monkeypatch.setattr(nnunet_logger, "wandb", SimpleNamespace(init=init))
+    monkeypatch.setenv("nnUNet_wandb_enabled", "1")
+    for number in range(3):
+        with logged_by_first(Ranks(number, 3)):
+            logger = nnunet_logger.MetaLogger(str(tmp_path), False)
+        assert len(logger.loggers) == (number == 0)
+    assert len(begun) == 1 and (tmp_path / "wandb").is_dir()
+    with logged_by_first(Ranks(1, 2)), pytest.raises(RuntimeError, match="wrong value"):
+        monkeypatch.setenv("nnUNet_wandb_enabled", "yes")
+        nnunet_logger.MetaLogger(str(tmp_path), False)
+    monkeypatch.setenv("nnUNet_wandb_enabled", "1")
+    assert len(nnunet_logger.MetaLogger(str(tmp_path), False).loggers) == 1  # as ever

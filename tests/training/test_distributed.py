@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ def _train_network(rank: int, touch: bool) -> dict:
 
 def _train(rank: int, plans: dict, dataset_json: dict) -> dict:
     """A short training by the trainer, on this rank."""
-    from nnunetv2.training.logging.nnunet_logger import LocalLogger
+    from nnunetv2.training.logging import nnunet_logger
     from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
 
     from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
@@ -52,13 +53,17 @@ def _train(rank: int, plans: dict, dataset_json: dict) -> dict:
             return found
 
     nnunet.DDP = lambda network, device_ids: DistributedDataParallel(network)
-    LocalLogger.plot_progress_png = lambda *_: None
+    nnunet_logger.LocalLogger.plot_progress_png = lambda *_: None
+    logged: list[str] = []  # in runs of Weights & Biases
+    run = SimpleNamespace(config={}, summary={}, step=0, log=lambda values, step: logged.extend(values))
+    nnunet_logger.wandb = SimpleNamespace(init=lambda **_: run)
     trainer = OnProcessors(plans, "3d_fullres", 0, dataset_json)
     trainer.run_training()
     return {
         "weights": trainer.network.module.state_dict(),
         "history": trainer.history.state_dict(),
         "tally": trainer.counts.total.state_dict(),
+        "logged": logged,
     }
 
 
@@ -93,6 +98,7 @@ def ranks(folder, tiny_dataset) -> list[dict]:
     plans["configurations"]["3d_fullres"]["hetero_modal"].update(seed=3, num_iterations_per_epoch=4)
     with pytest.MonkeyPatch.context() as monkeypatch:
         tiny_dataset.use(monkeypatch, folder / "results")
+        monkeypatch.setenv("nnUNet_wandb_enabled", "1")
         multiprocessing.spawn(_rank, args=(port, folder, plans, tiny_dataset.dataset_json), nprocs=2)
     return [torch.load(folder / f"{rank}.pth", weights_only=True) for rank in range(2)]
 
@@ -125,6 +131,10 @@ class TestTrainer:
         for key in ("loss/total", "loss/kl", "pseudo_dice/1"):
             assert first[key] == pytest.approx(second[key], nan_ok=True)
             assert list(first[key]) == [0, 1]
+
+    def test_weights_and_biases_are_told_once(self, ranks):
+        first, second = (results["trainer"]["logged"] for results in ranks)
+        assert {"loss/kl", "pseudo_dice/1", "train_losses"} <= set(first) and second == []
 
     def test_modalities_are_counted_over_all_ranks(self, ranks):
         first, second = (results["trainer"]["tally"] for results in ranks)
