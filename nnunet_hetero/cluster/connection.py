@@ -198,6 +198,6 @@ def _require_trusted(address: str, trust_network: bool) -> None:
 def _is_this_machine(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None)
-    except OSError:
+    except (OSError, UnicodeError):
         return False  # whoever connects says so
     return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)

@@ -29,6 +29,21 @@ def test_a_network_without_tls_is_not_trusted():
     assert "whoever can reach the network can run code" in refusal(ClusterRequest("tcp://192.0.2.1:8786"))
 
 
+@pytest.mark.parametrize("host", ["nowhere", "a..b", "x" * 70])
+def test_a_host_that_there_is_not(monkeypatch, host):
+    find = socket.getaddrinfo
+
+    def getaddrinfo(name, *arguments, **keywords):
+        if name == "nowhere":
+            raise socket.gaierror(-2, "Name or service not known")
+        return find(name, *arguments, **keywords)
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 1)
+    assert "without TLS" in refusal(ClusterRequest(f"tcp://{host}:8786"))
+    assert "no scheduler answers there" in refusal(ClusterRequest(f"tls://{host}:8786"))
+
+
 def test_a_scheduler_that_does_not_answer(monkeypatch):
     monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 1)
     with socket.socket() as taken:  # bound, and nobody listens

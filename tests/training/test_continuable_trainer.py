@@ -13,6 +13,8 @@ import torch
 from helpers.trainers import assert_same_state, initialised, load
 from nnunetv2.run.run_training import maybe_load_checkpoint
 
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.training.checkpoints import best_score_of_epoch
 from nnunet_hetero.training.interruption.stop_signals import StoppedError
 
@@ -98,6 +100,13 @@ def test_a_checkpoint_without_progress_goes_on_at_an_epoch(make_trainer):
     torch.save(old, file)
     trainer = resumed(make_trainer, "results")
     assert (trainer.current_epoch, trainer.progress.training) == (1, [])
+
+
+def test_more_processes_than_a_batch_has_samples(make_trainer):
+    trainer = make_trainer(**SETTINGS)
+    trainer.ranks = Ranks(0, 3)
+    with pytest.raises(SettingsError, match=r"A batch has 2 sample\(s\), and 3 processes .* Start at most 2, or plan"):
+        trainer._take_part(torch.device("cpu"))
 
 
 def test_time_is_up_before_the_first_step(make_trainer, monkeypatch, no_figures):

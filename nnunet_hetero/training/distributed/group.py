@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 
 import torch
@@ -30,6 +31,7 @@ def joined(launch: Launch, device: str) -> Iterator[Ranks]:
     """
     if device not in ("cuda", "cpu"):
         raise SettingsError(f"-device {device}: several processes train together on cuda or cpu only.")
+    _require_known(launch.address)
     launch.export()
     if device == "cuda":
         torch.cuda.set_device(_gpu(launch.local_rank))
@@ -87,6 +89,17 @@ def refuse_strangers() -> None:
             f"This process is number {launch.rank} of {launch.count} that were started together, and nnUNetv2_train "
             f"does not join them: {launch.count} trainings would write into one folder. Run: {COMMAND}"
         )
+
+
+def _require_known(address: str) -> None:
+    """Torch would go on looking until the timeout of process groups, many minutes."""
+    try:
+        socket.getaddrinfo(address, None)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(
+            f"MASTER_ADDR is '{address}', and {socket.gethostname()} finds no host of that name ({error}). Give the "
+            "name, or the address, that the first node has for all others."
+        ) from error
 
 
 def _gpu(local_rank: int) -> int:

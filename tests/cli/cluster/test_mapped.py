@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from nnunet_hetero.cli.cluster.mapped import train, train_parser
@@ -46,6 +48,17 @@ def test_trainings_are_folds_times_plans(nnunet_folders, monkeypatch, capsys):
 def test_what_is_refused(argv, said, capsys):
     assert main(["map", *argv]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_shared_folder_that_may_not_be_written_to(nnunet_folders, monkeypatch, capsys):
+    def refuse(file, *_, **__):
+        raise OSError(30, "Read-only file system", str(file))
+
+    monkeypatch.setattr("nnunet_hetero.cluster.connection.connected", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    assert main(["map", "train", "501", "3d_fullres", "0"]) == 1
+    said = capsys.readouterr().err
+    assert "Read-only file system" in said and str(nnunet_folders.results) in said
 
 
 def test_without_dask_it_is_told(monkeypatch, capsys):

@@ -94,6 +94,28 @@ def test_a_signal_before_the_training_is_the_exit_code_to_go_on(called_with, mon
     assert end.value.code == 75
 
 
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"RANK": "0"}, "WORLD_SIZE (a number) is not set"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "LOCAL_RANK (a number) is not set"),
+        ({"WORLD_SIZE": "2", "RANK": "2", "LOCAL_RANK": "0"}, "number 2 of 2"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, "MASTER_ADDR"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "a..b", "MASTER_PORT": "1"},
+            "finds no host of that name",
+        ),
+    ],
+)
+def test_a_launch_that_cannot_be_is_refused(called_with, monkeypatch, capsys, variables, said):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["train", "501", "3d_fullres", "0", "-device", "cpu"]) == 1
+    assert called_with == [] and said in capsys.readouterr().err
+
+
 def test_help_is_that_of_nnunet_and_names_our_default(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
     monkeypatch.setenv(EXT_TRAINER, "/mine")

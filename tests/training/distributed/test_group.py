@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 import torch
 
@@ -16,7 +19,7 @@ CUDA = torch.device("cuda")
 @pytest.fixture
 def gpus(monkeypatch):
     """Function that sets how many GPUs there are; and no launcher."""
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
 
     def set_count(count: int) -> None:
@@ -92,9 +95,23 @@ def test_a_group_that_cannot_be_joined_is_said_in_words(gpus, monkeypatch):
     for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.setenv(name, "")  # is put back after the test
     monkeypatch.setattr("nnunet_hetero.training.distributed.group.rendezvous", fail)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [])
     launch = Launch(1, 2, 0, "node1", 29500)
     with (
         pytest.raises(SettingsError, match=r"Rank 1 .* node1:29500: connection refused.*IFNAME"),
         joined(launch, "cpu"),
     ):
         pass
+
+
+@pytest.mark.parametrize("address", ["nowhere", "a..b", "x" * 70])
+def test_a_first_node_that_there_is_not_is_said_at_once(gpus, monkeypatch, address):
+    if address == "nowhere":
+
+        def fail(*_):
+            raise socket.gaierror(-2, "Name or service not known")
+
+        monkeypatch.setattr("socket.getaddrinfo", fail)
+    with pytest.raises(SettingsError, match="finds no host of that name"), joined(Launch(1, 2, 0, address, 1), "cpu"):
+        pass
+    assert "MASTER_ADDR" not in os.environ
