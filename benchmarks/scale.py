@@ -1,13 +1,16 @@
 """What many cases cost: prediction, conversion and evaluation of tiny cases, here and on the workers of a cluster.
 
     python benchmarks/scale.py [--cases 20 200] [--workers 1 2] [--what predict evaluate convert] [--kill SECONDS]
+    python benchmarks/scale.py --cases 2000 --workers 2 --no_plain       memory alone
 
-Work is done by a plain run (the command with as many parts as there are workers) and by ``nnunet_hetero map`` with that
-many workers. Printed for each number of cases: seconds by case without those of the start (the second half of the
-cases, from the times at which their files appeared), the difference to the plain run by case and in per cent, the peak
-memory of a worker, and how much the memory of client and scheduler, which are one process, grew after its first 200
-cases. With ``--kill`` a worker is killed every so many seconds. At the end: whether the predictions are those of the
-plain run, byte for byte but for timings. One thread by process.
+Work is done by a plain run, of as many processes as there are workers (``predict`` and ``evaluate``: a command for each
+part of the cases; ``convert``: ``-np``), and by ``nnunet_hetero map`` with that many workers. Every process has one
+thread, on both sides; nnU-Net's command would take all cores in each. Printed for each number of cases: seconds by case
+without those of the start (the second half of the cases, from the times at which their files appeared), processor
+seconds by case (of all processes, their start included), the difference to the plain run by case and in per cent, the
+peak memory of the largest process, and how much the memory of client and scheduler, which are one process, grew after
+its first 200 cases. With ``--kill`` a worker is killed every so many seconds. At the end: whether the predictions are
+those of the plain run, byte for byte but for timings.
 """
 
 from __future__ import annotations
@@ -36,6 +39,13 @@ from helpers.tiny_model import TinyModel, write_case, write_tiny_model
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 
 COMMAND = (sys.executable, "-m", "nnunet_hetero.cli.main")
+_ONE_CORE = (
+    "import multiprocessing, sys; multiprocessing.cpu_count = lambda: 1; "
+    "from nnunet_hetero.cli.main import main; sys.exit(main())"
+)
+PLAIN = (sys.executable, "-c", _ONE_CORE)
+"""The same command, which believes that the machine has one core."""
+
 TIMINGS = ("seconds", "peak_memory_bytes")
 RAW = "nnUNet_raw"
 KINDS = 20  # different images; the others are copies
@@ -49,12 +59,14 @@ class Measured:
     Args:
         seconds: From the begin to the end.
         rate: Seconds by case over the second half of the cases.
+        processor: Seconds of all processes.
         memory: Bytes of the command and of its processes, by the number of cases that were done: (done, own, largest).
         killed: Workers that were killed.
     """
 
     seconds: float = 0.0
     rate: float = 0.0
+    processor: float = 0.0
     memory: list[tuple[int, int, int]] = field(default_factory=list)
     killed: int = 0
 
@@ -75,6 +87,7 @@ def main() -> None:
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--what", nargs="+", choices=("predict", "evaluate", "convert"), default=["predict"])
     parser.add_argument("--kill", type=float, metavar="SECONDS", help="Kill a worker of 'map predict' that often.")
+    parser.add_argument("--no_plain", action="store_true", help="Only 'map'.")
     parser.add_argument("--folder", type=Path, help="Where to work; it stays. Default: a temporary one.")
     args = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "nnUNet_def_n_proc": "2"}
@@ -85,35 +98,49 @@ def main() -> None:
             work = Work(place / str(number), number)
             for what in args.what:
                 for workers in args.workers:
-                    report(work, what, workers, args.kill)
+                    report(work, what, workers, args.kill, not args.no_plain)
     finally:
         if args.folder is None:
             shutil.rmtree(place)
 
 
-def report(work: Work, what: str, workers: int, kill: float | None) -> None:
-    """Do one piece of work both ways, and print a line for each."""
+def report(work: Work, what: str, workers: int, kill: float | None, with_plain: bool) -> None:
+    """Do one piece of work both ways, or by ``map`` alone, and print a line for each."""
     here, there = work.folder / f"{what}-{workers}-plain", work.folder / f"{what}-{workers}-map"
-    plain = run(work.plain(what, here, workers), here, what, work.number)
+    print(f"\n{what}, {work.number} cases, {workers} process(es)", flush=True)
+    plain = run(work.plain(what, here, workers), here, what, work.number) if with_plain else None
+    if plain is not None:
+        tell("plain", plain, work.number)
     mapped = run([work.mapped(what, there, workers)], there, what, work.number, kill)
-    difference = mapped.rate - plain.rate
-    print(f"\n{what}, {work.number} cases, {workers} process(es)")
-    for name, found in (("plain", plain), ("map", mapped)):
-        growth = found.growth()
-        grown = "" if growth is None else f", the command's own grows by {100 * growth:.1f} % after {SETTLED} cases"
+    tell("map", mapped, work.number)
+    if kill:
+        print(f"  {mapped.killed} workers killed")
+    if plain is not None:
+        difference = mapped.rate - plain.rate
         print(
-            f"  {name:<6}{found.seconds:8.1f} s in all {found.rate:8.3f} s by case   largest process "
-            f"{found.largest():6.0f} MB{grown}"
+            f"  map costs {difference:+.3f} s by case, {100 * difference / plain.rate:+.1f} % (bar: 5 % + 0.1 s = "
+            f"{0.05 * plain.rate + 0.1:.3f} s)"
         )
-    print(
-        f"  map costs {difference:+.3f} s by case, {100 * difference / plain.rate:+.1f} % (bar: 5 % + 0.1 s = "
-        f"{0.05 * plain.rate + 0.1:.3f} s)" + (f"; {mapped.killed} workers killed" if kill else "")
-    )
-    if what == "predict":
-        one, other = contents(here), contents(there)
-        differing = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
-        print(f"  files: {len(one)} and {len(other)}, differing: {', '.join(differing[:5]) or 'none'}")
+        if what == "predict":
+            compare(contents(here), contents(there))
     sys.stdout.flush()
+
+
+def tell(name: str, found: Measured, cases: int) -> None:
+    """Print what one run cost."""
+    growth = found.growth()
+    grown = "" if growth is None else f", the command's own grows by {100 * growth:.1f} % after {SETTLED} cases"
+    print(
+        f"  {name:<6}{found.seconds:8.1f} s in all {found.rate:8.3f} s by case {found.processor / cases:8.3f} "
+        f"processor s by case   largest process {found.largest():6.0f} MB{grown}",
+        flush=True,
+    )
+
+
+def compare(one: dict[str, str], other: dict[str, str]) -> None:
+    """Print which files of two folders differ."""
+    differing = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    print(f"  files: {len(one)} and {len(other)}, differing: {', '.join(differing[:5]) or 'none'}")
 
 
 class Work:
@@ -142,14 +169,13 @@ class Work:
 
     def plain(self, what: str, output: Path, workers: int) -> list[list[str]]:
         """Commands that run at a time: one for each worker where a command has parts."""
-        if what == "predict":
-            return [
-                [*COMMAND, "predict", *self._flags(what, output, self._part(part, workers)), "-npp", "0", "-nps", "0"]
-                for part in range(workers)
-            ]
         if what == "convert":
-            return [[*COMMAND, "convert", *self._flags(what, output), "-np", str(workers)]]
-        return [[*COMMAND, "evaluate", *self._flags(what, output)]]
+            return [[*PLAIN, "convert", *self._flags(what, output), "-np", str(workers)]]
+        parts = [self._part(part, workers) for part in range(workers)]
+        if what == "predict":
+            return [[*PLAIN, "predict", *self._flags(what, output, part), "-npp", "0", "-nps", "0"] for part in parts]
+        # Two evaluations may not write into one folder.
+        return [[*PLAIN, "evaluate", *self._flags(what, output / part.name, part)] for part in parts]
 
     def _part(self, part: int, parts: int) -> Path:
         """A folder with every so manieth case; nnU-Net's own parts need a background process each."""
@@ -177,25 +203,15 @@ class Work:
             output.mkdir(parents=True, exist_ok=True)
             os.environ[RAW] = str(output)
             return ["brats", "-i", str(self.raw), "-d", "502"]
-        places = [
-            "-i",
-            str(images or self.images),
-            "-o",
-            str(output),
-            "-d",
-            "501",
-            "-c",
-            "3d_fullres",
-            "-device",
-            "cpu",
-        ]
+        places = ["-i", str(images or self.images), "-o", str(output)]
+        places += ["-d", "501", "-c", "3d_fullres", "-device", "cpu"]
         more = ["-l", str(self.labels), "--subsets", "T1+T2"] if what == "evaluate" else ["-f", "0"]
         return [*places, "--disable_tta", "--num_samples", "0", *more]
 
 
 def run(commands: Sequence[Sequence[str]], output: Path, what: str, number: int, kill: float | None = None) -> Measured:
     """Run commands at a time, and watch them."""
-    found, start = Measured(), time.monotonic()
+    found, start, before = Measured(), time.monotonic(), os.times()
     processes = [subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for words in commands]
     ended = threading.Event()
     threads = [threading.Thread(target=_watch, args=(found, processes, output, what, ended))]
@@ -204,7 +220,8 @@ def run(commands: Sequence[Sequence[str]], output: Path, what: str, number: int,
     for thread in threads:
         thread.start()
     said = [process.communicate()[1] for process in processes]
-    found.seconds = time.monotonic() - start
+    found.seconds, after = time.monotonic() - start, os.times()
+    found.processor = sum(after[2:4]) - sum(before[2:4])  # of processes that were waited for
     ended.set()
     for thread in threads:
         thread.join()
@@ -221,7 +238,7 @@ def run(commands: Sequence[Sequence[str]], output: Path, what: str, number: int,
 
 def files_of_cases(output: Path, what: str) -> list[Path]:
     """A file for each case that is done."""
-    pattern = {"predict": "case_*.nii.gz", "evaluate": "snapshots/*.npz", "convert": "*/labelsTr/*.nii.gz"}[what]
+    pattern = {"predict": "case_*.nii.gz", "evaluate": "**/snapshots/*.npz", "convert": "*/labelsTr/*.nii.gz"}[what]
     return list(output.glob(pattern))
 
 
