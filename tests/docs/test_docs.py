@@ -7,12 +7,12 @@ import dataclasses
 import importlib
 import json
 import re
-import shlex
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from helpers.pages import FENCE, ROOT, code_blocks, commands_in
 
 from nnunet_hetero.cli.cluster.map import parser_of_cluster
 from nnunet_hetero.cli.cluster.mapped import train_parser
@@ -30,39 +30,17 @@ from nnunet_hetero.integration.train_command import split_train_flags
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.subset_sampling import read_draw
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def code_blocks(page: Path, language: str) -> list[str]:
-    return [body for found, body in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
-
-
 every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 # -- commands ---------------------------------------------------------------------------------------------------------
-
-
-def commands_in(text: str) -> list[list[str]]:
-    """The commands of a shell block, each as its words, without comments and variables set in front."""
-    found = []
-    for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.shlex(line, posix=True, punctuation_chars="|&;")
-        words.whitespace_split = True
-        command: list[str] = []
-        for word in [*words, ";"]:
-            if set(word) <= set("|&;"):
-                found.append(command)
-                command = []
-            elif command or not re.fullmatch(r"\w+=.*", word):
-                command.append(word)
-    return [command for command in found if command]
 
 
 class _ParserFound(Exception):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -84,6 +86,16 @@ def brighter_half(image: sitk.Image) -> sitk.Image:
 def target(**changes) -> Target:
     """What a model of these modalities wants."""
     return Target(**{"modalities": Modalities(tuple(FILES)), "orientation": "RAS", "regions": REGIONS, **changes})
+
+
+def write_model_of_phantoms(tiny_model: Path, folder: Path) -> Path:
+    """The tiny model's files without weights, of training images as large as the phantom."""
+    folder.mkdir()
+    shutil.copy(tiny_model / "dataset.json", folder)
+    plans = json.loads((tiny_model / "plans.json").read_text())
+    plans |= {"original_median_shape_after_transp": [26] * 3, "original_median_spacing_after_transp": [6.0] * 3}
+    (folder / "plans.json").write_text(json.dumps(plans))
+    return folder
 
 
 def dice(one: sitk.Image, other: sitk.Image) -> float:
