@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,3 +44,28 @@ def run_command(environment: dict[str, str], *arguments: object) -> subprocess.C
     """``nnunet_hetero ...`` in that environment."""
     command = [sys.executable, "-m", "nnunet_hetero.cli.main", *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+_MARK = "---- the next command"
+_SESSION = f"""
+import json, sys
+from nnunet_hetero.cli.main import main
+for arguments in json.loads(sys.argv.pop()):
+    print({_MARK!r}, flush=True)
+    code = main(arguments)
+    if code:
+        sys.exit(f"{{arguments}} ended with {{code}}")
+"""
+
+
+def session(environment: dict[str, str], *commands: Sequence[object]) -> str:
+    """Commands one after the other in one process of that environment, which imports torch once.
+
+    Returns:
+        What the last one printed.
+    """
+    words = [[str(word) for word in command] for command in commands]
+    command = [sys.executable, "-c", _SESSION, json.dumps(words)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.rpartition(_MARK)[2]
