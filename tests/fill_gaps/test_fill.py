@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from helpers.gaps import MISSING, files_of, fill, snapshot
 from helpers.tiny_model import SHAPE, read_array, tiny_dataset_json, write_case, write_image, write_json
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
@@ -19,42 +19,6 @@ from nnunet_hetero.fill_gaps.case_folder import CaseFolder
 from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
 from nnunet_hetero.fill_gaps.record import RECORD_NAME
 from nnunet_hetero.fill_gaps.table import gaps_in_words
-
-GAPS = {"a": (1,), "c": (0, 3)}
-MISSING = {"a": ["T1c"], "c": ["T1", "FLAIR"]}
-DIRECTION = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-
-
-def write_dataset(folder: Path, gaps=None, cases="abcdef") -> Path:
-    """Six cases of four modalities, `gaps` left out."""
-    gaps = GAPS if gaps is None else gaps
-    for seed, case in enumerate(cases):
-        present = [channel for channel in range(4) if channel not in gaps.get(case, ())]
-        write_case(folder / "imagesTr", case, present, seed, labels=folder / "labelsTr")
-    write_json(folder / "dataset.json", tiny_dataset_json(num_training=len(cases)))
-    return folder
-
-
-@pytest.fixture
-def dataset(tmp_path):
-    return write_dataset(tmp_path / "Dataset501_Gaps")
-
-
-def fill(folder: Path, **arguments):
-    return fill_gaps(CaseFolder.of_dataset(folder), progress=False, **arguments)
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Content of all files, dataset.json as it is read."""
-    found = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
-    return {
-        name: json.loads(file.read_text()) if file.name == "dataset.json" else file.read_bytes()
-        for name, file in found.items()
-    }
-
-
-def files_of(folder: Path, case: str) -> list[Path]:
-    return [folder / "imagesTr" / f"{case}_{channel:04d}.nii.gz" for channel in range(4)]
 
 
 class TestFilling:

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from helpers.gaps import DIRECTION, fill, snapshot
 from helpers.tiny_model import write_image, write_json
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from skimage import io
 
 from nnunet_hetero.fill_gaps.case_folder import CaseFolder
-from nnunet_hetero.fill_gaps.fill import fill_gaps, undo
+from nnunet_hetero.fill_gaps.fill import undo
 from nnunet_hetero.fill_gaps.record import RECORD_NAME
-
-DIRECTION = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-
-
-def fill(folder: Path, **arguments):
-    return fill_gaps(CaseFolder.of_dataset(folder), progress=False, **arguments)
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Content of all files, dataset.json as it is read."""
-    found = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
-    return {
-        name: json.loads(file.read_text()) if file.name == "dataset.json" else file.read_bytes()
-        for name, file in found.items()
-    }
 
 
 def _write_itk(file: Path, array: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.kept import KEPT
+from helpers.predicted import label_maps, make_predictor, modalities_json, predict, probabilities
 from helpers.tiny_model import (
     read_array,
     write_case,
@@ -16,9 +17,6 @@ from helpers.tiny_model import (
 )
 
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.inference.engine.case_result import SamplingOptions
-from nnunet_hetero.inference.options import PredictionOptions
-from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 
 @pytest.fixture(autouse=True)
@@ -38,33 +36,6 @@ def predictors(tiny_model):
         return made[key]
 
     return get
-
-
-def make_predictor(folder, folds=(0,), checkpoint="checkpoint_final.pth", **arguments) -> HeteroModalPredictor:
-    sampling = SamplingOptions(arguments.pop("num_samples", 2))
-    options = PredictionOptions(tuple(arguments.pop("missing", ())), tuple(arguments.pop("available", ())), sampling)
-    arguments = {"use_mirroring": False, "allow_tqdm": False, "device": torch.device("cpu"), **arguments}
-    predictor = HeteroModalPredictor(options=options, **arguments)
-    predictor.initialize_from_trained_model_folder(str(folder), folds, checkpoint)
-    return predictor
-
-
-def predict(predictor, images, output, **arguments) -> dict[str, np.ndarray]:
-    """Predict in this process; label maps by case."""
-    predictor.predict_from_files_sequential(str(images), str(output), **arguments)
-    return label_maps(output)
-
-
-def label_maps(output) -> dict[str, np.ndarray]:
-    return {file.name.removesuffix(".nii.gz"): read_array(file) for file in sorted(output.glob("*.nii.gz"))}
-
-
-def probabilities(output, case="a") -> np.ndarray:
-    return np.load(output / f"{case}.npz")["probabilities"]
-
-
-def modalities_json(output) -> dict:
-    return json.loads((output / "modalities.json").read_text())
 
 
 class TestMissing:

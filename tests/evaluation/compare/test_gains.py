@@ -5,24 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.invented_evaluation import random_scores, write_evaluation
+from helpers.invented_evaluation import additive, random_scores, write_additive, write_evaluation
 
 from nnunet_hetero.evaluation.compare.gains import modality_gains
 from nnunet_hetero.evaluation.sweep.run import read_run
 
 
-def additive(case, subset, region):
-    """T1 brings 1, CT 20 percentage points, and 5 more for cases with an odd number; one case has no core."""
-    if region == "core" and case == 2:
-        return None
-    return 0.3 + 0.01 * (0 in subset) + (0.2 + 0.05 * (case % 2)) * (1 in subset) + case / 1000
-
-
 @pytest.fixture
 def folder(tmp_path):
-    return write_evaluation(
-        tmp_path / "model" / "fold_0" / "evaluation", additive, ("T1", "CT"), ("whole", "core"), cases=4, pictures=True
-    )
+    return write_additive(tmp_path)
 
 
 class TestGains:

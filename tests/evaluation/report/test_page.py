@@ -2,50 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
-
-import numpy as np
-import pytest
 
 from nnunet_hetero.evaluation.report.figures import heat_map
 from nnunet_hetero.evaluation.report.page import write_report
-from nnunet_hetero.evaluation.sweep.means import summarise
-from nnunet_hetero.modalities import Modalities, all_subsets
-
-MODALITIES = Modalities(("T1", "T1c", "FLAIR"))
-REGIONS = {"whole tumor": (1, 2), "tumor core": 2}
-
-
-@pytest.fixture
-def summary():
-    rows = [
-        {
-            "case": "a",
-            "subset": MODALITIES.label(subset),
-            "n_modalities": len(subset),
-            "region": region,
-            "dice": 0.2 * len(subset) + 0.1 * number if subset != (1,) else math.nan,
-        }
-        for subset in all_subsets(3)
-        for number, region in enumerate(REGIONS)
-    ]
-    return summarise(rows, MODALITIES, list(REGIONS))
-
-
-@pytest.fixture
-def case():
-    images = {name: np.zeros((4, 12, 10)) for name in MODALITIES.names}
-    for number, image in enumerate(images.values()):
-        image[:, 2:10, 1:9] = np.random.default_rng(number).uniform(1, 2, (4, 8, 8))
-    truth = np.zeros((4, 12, 10), np.uint8)
-    truth[2, 4:8, 3:7] = 1
-    truth[2, 5:7, 4:6] = 2
-    return images, truth
-
-
-def texts(figure):
-    return [text.get_text() for axes in figure.axes for text in (*axes.texts, axes.title, axes.yaxis.label)]
 
 
 class TestReport:

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_model import tiny_dataset_json, tiny_plans
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from helpers.regions import LABELS, random_probabilities, regions
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
@@ -21,22 +20,6 @@ from nnunet_hetero.inference.engine.latent_draws import (
 )
 from nnunet_hetero.inference.engine.network_steps import latents
 from nnunet_hetero.network.fusion import Gaussian
-from nnunet_hetero.nnunet.regions import RegionDecoder
-
-LABELS = {"background": 0, "edema": 1, "core": 2}
-
-
-def regions(labels=None) -> RegionDecoder:
-    dataset_json = tiny_dataset_json()
-    if labels:
-        dataset_json["labels"] = labels
-        del dataset_json["regions_class_order"]
-    return RegionDecoder(PlansManager(tiny_plans()).get_label_manager(dataset_json))
-
-
-def random_probabilities(draws: int, heads: int, seed: int = 0, softmax: bool = False) -> torch.Tensor:
-    logits = 3 * torch.randn(draws, heads, 6, 7, 8, generator=torch.Generator().manual_seed(seed))
-    return logits.softmax(1) if softmax else logits.sigmoid()
 
 
 class TestDraws:

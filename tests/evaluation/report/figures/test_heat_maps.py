@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
 from nnunet_hetero.evaluation.report.figures import heat_map
 from nnunet_hetero.evaluation.report.figures.heat_maps import difference_map
-from nnunet_hetero.evaluation.sweep.means import summarise
-from nnunet_hetero.modalities import Modalities, all_subsets
 
 
 @pytest.mark.parametrize(("higher", "blue"), [(True, 0), (False, 1)])
@@ -19,26 +15,6 @@ def test_better_is_blue(higher, blue):
     image = figure.axes[1].images[0]
     colours = image.cmap(image.norm(image.get_array()))[:, 0]
     assert colours[blue, 2] > colours[blue, 0] and colours[1 - blue, 0] > colours[1 - blue, 2]
-
-
-MODALITIES = Modalities(("T1", "T1c", "FLAIR"))
-REGIONS = {"whole tumor": (1, 2), "tumor core": 2}
-
-
-@pytest.fixture
-def summary():
-    rows = [
-        {
-            "case": "a",
-            "subset": MODALITIES.label(subset),
-            "n_modalities": len(subset),
-            "region": region,
-            "dice": 0.2 * len(subset) + 0.1 * number if subset != (1,) else math.nan,
-        }
-        for subset in all_subsets(3)
-        for number, region in enumerate(REGIONS)
-    ]
-    return summarise(rows, MODALITIES, list(REGIONS))
 
 
 def test_heat_map_has_every_value(summary):

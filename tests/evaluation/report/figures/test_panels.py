@@ -3,28 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from helpers.pictured import REGIONS, texts
 
 from nnunet_hetero.evaluation.report.figures import completion_panel, overlay_panel, uncertainty_panel
-from nnunet_hetero.modalities import Modalities
-
-MODALITIES = Modalities(("T1", "T1c", "FLAIR"))
-REGIONS = {"whole tumor": (1, 2), "tumor core": 2}
-
-
-@pytest.fixture
-def case():
-    images = {name: np.zeros((4, 12, 10)) for name in MODALITIES.names}
-    for number, image in enumerate(images.values()):
-        image[:, 2:10, 1:9] = np.random.default_rng(number).uniform(1, 2, (4, 8, 8))
-    truth = np.zeros((4, 12, 10), np.uint8)
-    truth[2, 4:8, 3:7] = 1
-    truth[2, 5:7, 4:6] = 2
-    return images, truth
-
-
-def texts(figure):
-    return [text.get_text() for axes in figure.axes for text in (*axes.texts, axes.title, axes.yaxis.label)]
 
 
 def test_panel_greys_out_what_was_not_given(case):
