@@ -70,7 +70,7 @@ def test_workers_never_hear_an_interrupt(client):
 
 def test_a_scheduler_elsewhere_by_tls(tmp_path, monkeypatch):
     """With files as an administrator makes them; without them it is out of reach."""
-    monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 3)
+    monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 60)
     temporary = Security.temporary()
     files = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem"
     texts = temporary.tls_ca_file, temporary.tls_client_cert, temporary.tls_client_key
@@ -81,5 +81,6 @@ def test_a_scheduler_elsewhere_by_tls(tmp_path, monkeypatch):
         address = cluster.scheduler_address
         with connected(ClusterRequest(address, tls=tuple(map(str, files)))) as client:
             assert client.scheduler_info()["workers"] == {}
+        monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 3)
         assert "--tls CA CERTIFICATE KEY" in refusal(ClusterRequest(address))
     assert "is not there" in refusal(ClusterRequest("tls://127.0.0.1:1", tls=("no.pem", "no.pem", "no.pem")))
