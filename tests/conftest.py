@@ -7,6 +7,7 @@ import sys
 
 # Before torch is imported. Tiny networks gain nothing from threads, and on a busy machine lose a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # of nnU-Net's commands, which take all cores whatever is said
 os.environ.setdefault("nnUNet_def_n_proc", "2")
 
 import pytest
@@ -19,6 +20,14 @@ def trainer_folder():
     """nnU-Net finds our trainers in every test, whether or not the environment is activated."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv(EXT_TRAINER, ext_trainer_value(os.environ.get(EXT_TRAINER)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_core():
+    """nnU-Net's commands take one thread, where they run in the process of a test."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("multiprocessing.cpu_count", lambda: 1)
         yield
 
 

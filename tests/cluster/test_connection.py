@@ -29,7 +29,7 @@ def test_a_network_without_tls_is_not_trusted():
     assert "whoever can reach the network can run code" in refusal(ClusterRequest("tcp://192.0.2.1:8786"))
 
 
-@pytest.mark.parametrize("host", ["nowhere", "a..b", "x" * 70])
+@pytest.mark.parametrize("host", ["nowhere", "a..b", "x" * 70], ids=["unknown", "empty", "long"])
 def test_a_host_that_there_is_not(monkeypatch, host):
     find = socket.getaddrinfo
 

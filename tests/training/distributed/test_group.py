@@ -104,7 +104,7 @@ def test_a_group_that_cannot_be_joined_is_said_in_words(gpus, monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("address", ["nowhere", "a..b", "x" * 70])
+@pytest.mark.parametrize("address", ["nowhere", "a..b", "x" * 70], ids=["unknown", "empty", "long"])
 def test_a_first_node_that_there_is_not_is_said_at_once(gpus, monkeypatch, address):
     if address == "nowhere":
 
