@@ -72,6 +72,20 @@ def connected(request: ClusterRequest) -> Iterator[Client]:
     Raises:
         SettingsError: If the cluster cannot be reached or must not be trusted, or the file is not what it must be.
     """
+    over = False
+    try:
+        with _client(request) as client:
+            print(f"Dashboard: {client.dashboard_link}", flush=True)
+            yield client
+            over = True
+    except TimeoutError:
+        if not over:
+            raise
+        # All is done. Workers that are too busy to take their leave end with this process.
+
+
+@contextlib.contextmanager
+def _client(request: ClusterRequest) -> Iterator[Client]:
     with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
         if "://" in request.where:
             client = stack.enter_context(_client_of_address(request))
@@ -95,7 +109,6 @@ def connected(request: ClusterRequest) -> Iterator[Client]:
                 f"--cluster {request.where}: choose '{LOCAL}', the address of a scheduler such as tls://HOST:8786, or "
                 "a file such as slurm.yaml."
             )
-        print(f"Dashboard: {client.dashboard_link}", flush=True)
         yield client
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 
@@ -84,3 +85,18 @@ def test_a_scheduler_elsewhere_by_tls(tmp_path, monkeypatch):
         monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 3)
         assert "--tls CA CERTIFICATE KEY" in refusal(ClusterRequest(address))
     assert "is not there" in refusal(ClusterRequest("tls://127.0.0.1:1", tls=("no.pem", "no.pem", "no.pem")))
+
+
+def test_workers_that_are_too_busy_to_take_their_leave(monkeypatch):
+    class Busy(contextlib.AbstractContextManager):
+        dashboard_link = ""
+
+        def __exit__(self, *_):
+            raise TimeoutError
+
+    monkeypatch.setattr("nnunet_hetero.cluster.connection._client_of_address", lambda _: Busy())
+    request = ClusterRequest("tcp://127.0.0.1:1")
+    with connected(request):
+        pass
+    with pytest.raises(TimeoutError), connected(request):
+        raise TimeoutError("of the work itself")
