@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from helpers.example_package import install, run_command
+from helpers.example_package import install, session
 
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, EXT_TRAINER
 
@@ -20,34 +20,30 @@ def package(tmp_path_factory):
     return install(Path("how-to/add-a-method.md"), tmp_path_factory.mktemp("package"))
 
 
-def must(environment, *arguments) -> str:
-    done = run_command(environment, *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_it_trains_predicts_is_swept_and_compared(tiny_dataset, package, tmp_path, monkeypatch):
     tiny_dataset.use(monkeypatch, tmp_path / "results")
     names = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "nnUNet_n_proc_DA", EXT_TRAINER)
-    environment = {**package, **{name: os.environ[name] for name in names}}
-    swept = []
-    for trainer in ("LateFusionTrainer", DEFAULT_TRAINER):
-        must(environment, "train", 501, "3d_fullres", 0, "-tr", trainer, "-device", "cpu")
+    environment = {**package, **{name: os.environ[name] for name in names}, "nnUNet_def_n_proc": "1"}
+    case = tiny_dataset.validation_cases[0]
+    images = tmp_path / "images"
+    images.mkdir()
+    for file in (tiny_dataset.root / "raw" / "Dataset501_BraTS" / "imagesTr").glob(f"{case}_*"):
+        (images / file.name).symlink_to(file)
+    commands, swept = [], [tmp_path / "late", tmp_path / "ours"]
+    for trainer, output in zip(("LateFusionTrainer", DEFAULT_TRAINER), swept, strict=True):
         model = ["-d", 501, "-c", "3d_fullres", "-f", 0, "-tr", trainer, "-device", "cpu"]
-        output = tmp_path / trainer
-        must(environment, "evaluate", *model, "--disable_tta", "--disable_progress_bar", "-o", output)
+        commands.append(["train", 501, "3d_fullres", 0, "-tr", trainer, "-device", "cpu"])
+        commands.append(["evaluate", *model, "--disable_tta", "--disable_progress_bar", "-o", output])
+        if trainer == "LateFusionTrainer":
+            images_to = ["-i", images, "-o", tmp_path / "out"]
+            commands.append(["predict", *images_to, *model, "--missing", "T1c", "-npp", 0, "-nps", 0])
+    commands.append(["compare", *swept, "--names", "late", "ours", "-o", tmp_path / "compared"])
+    printed = session(environment, *commands)
+
+    (plans,) = (tmp_path / "results").rglob("*LateFusionTrainer*/plans.json")
+    assert json.loads(plans.read_text())["configurations"]["3d_fullres"]["hetero_modal"]["optimizer"] == "sign"
+    assert (tmp_path / "out" / f"{case}.nii.gz").exists()
+    for output in swept:
         with (output / "metrics.csv").open(newline="", encoding="utf-8") as stream:
             assert len({row["subset"] for row in csv.DictReader(stream)}) == 15
-        swept.append(output)
-        if trainer == "LateFusionTrainer":
-            (plans,) = (tmp_path / "results").rglob("plans.json")
-            assert json.loads(plans.read_text())["configurations"]["3d_fullres"]["hetero_modal"]["optimizer"] == "sign"
-            images = tmp_path / "images"
-            images.mkdir()
-            case = tiny_dataset.validation_cases[0]
-            for file in (tiny_dataset.root / "raw" / "Dataset501_BraTS" / "imagesTr").glob(f"{case}_*"):
-                (images / file.name).symlink_to(file)
-            must(environment, "predict", "-i", images, "-o", tmp_path / "out", *model, "--missing", "T1c")
-            assert (tmp_path / "out" / f"{case}.nii.gz").exists()
-    printed = must(environment, "compare", *swept, "--names", "late", "ours", "-o", tmp_path / "compared")
     assert "late" in printed and (tmp_path / "compared" / "report.html").exists()
