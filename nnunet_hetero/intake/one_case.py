@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from nnunet_hetero.cases.orientation import obliqueness, orientation_of, reorien
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.images.background import not_like_training
 from nnunet_hetero.intake.images.bias import without_bias
+from nnunet_hetero.intake.images.common_brain import brain_of, cut_to
 from nnunet_hetero.intake.images.grids import grid_of, resampled_image
 from nnunet_hetero.intake.images.masks import given_mask, masked
 from nnunet_hetero.intake.options import IntakeOptions
@@ -175,8 +176,11 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
             mask = options.strip.mask(images[prepared.reference], case, Path(scratch))
     elif mask is not None:
         mask = _mask_on_reference(prepared, mask)
+    fates = prepared.fates
     if mask is not None:
         images = {name: masked(image, mask) for name, image in images.items()}
+    elif target.zero_background is not False and not options.keep_background:
+        images, fates = _with_one_brain(prepared)
     skulls = {}
     if target.zero_background:
         reasons = {name: not_like_training(image, target.litres) for name, image in images.items()}
@@ -190,7 +194,21 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
         )
     if options.n4:
         images = {name: without_bias(image) for name, image in images.items()}
-    return PreparedCase(case, images, prepared.reference, prepared.transforms, prepared.grids, prepared.fates, skulls)
+    return PreparedCase(case, images, prepared.reference, prepared.transforms, prepared.grids, fates, skulls)
+
+
+def _with_one_brain(prepared: PreparedCase) -> tuple[dict[str, sitk.Image], dict[str, Fate]]:
+    """Images and fates; those resampled are cut to the reference's brain, unless one is not zero around the head."""
+    images, fates = dict(prepared.images), dict(prepared.fates)
+    resampled = [name for name in images if fates[name].became in (RESAMPLED, REGISTERED)]
+    if not resampled or any(not_like_training(image, None) for image in images.values()):
+        return images, fates
+    brain = brain_of(images[prepared.reference])
+    for name in resampled:
+        images[name], note = cut_to(images[name], brain)
+        if note:
+            fates[name] = replace(fates[name], notes=(*fates[name].notes, note))
+    return images, fates
 
 
 def _reference(case: str, images: Mapping[str, sitk.Image], options: IntakeOptions) -> str:

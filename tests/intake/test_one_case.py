@@ -165,6 +165,33 @@ class TestSkulls:
         assert all(not array[outside].any() and array.any() for array in found.arrays.values())
 
 
+class TestOneBrain:
+    """A rim that resampled images have beyond the reference's brain changes how nnU-Net normalises all of them."""
+
+    def rimmed(self) -> dict[str, sitk.Image]:
+        """A case whose FLAIR has a rim, on another grid."""
+        found = {name: phantom_images()[name] for name in ("T1", "FLAIR")}
+        flair = sitk.Cast(found["FLAIR"], sitk.sitkFloat32)
+        rim = sitk.BinaryDilate(found["T1"] > 0, (1, 0, 0)) - (found["T1"] > 0)
+        flair = sitk.Maximum(flair, sitk.Cast(rim, sitk.sitkFloat32))
+        flair.SetOrigin([place + 0.5 for place in flair.GetOrigin()])
+        return found | {"FLAIR": flair}
+
+    @pytest.mark.parametrize(("known", "cut"), [(None, True), (True, True), (False, False)])
+    def test_is_the_references(self, known, cut, no_registration):
+        found = prepare_images("a", self.rimmed(), target(zero_background=known), IntakeOptions())
+        beyond = (found.arrays["FLAIR"] != 0) & (found.arrays["T1"] == 0)
+        assert found.fates["FLAIR"].became in ("resampled", "registered")
+        assert (not beyond.any()) is cut
+        assert any("cut to the reference's brain" in note for note in found.fates["FLAIR"].notes) is cut
+        assert np.array_equal(found.arrays["T1"], _array(reoriented(phantom_images()["T1"], "RAS")))
+
+    def test_not_where_skulls_are_meant(self, no_registration):
+        options = IntakeOptions(keep_background=True)
+        found = prepare_images("a", self.rimmed(), target(zero_background=True), options)
+        assert ((found.arrays["FLAIR"] != 0) & (found.arrays["T1"] == 0)).any()
+
+
 class TestMask:
     """`--mask`, drawn on any of the images."""
 
