@@ -107,14 +107,14 @@ MUTANTS = (
     Mutant(
         "entropies of other folds are lost",
         ENGINE + "latent_draws.py",
-        "self._entropy = _plus(self._entropy, other._entropy)",
+        "self._entropy = _mean(self._entropy, other._entropy, share)",
         "pass",
         STATISTICS,
     ),
     Mutant(
         "decisions of other folds are lost",
         ENGINE + "latent_draws.py",
-        "self._hits = _plus(self._hits, other._hits)",
+        "self._hits = _with_room(self._hits, self.number).add_(other._hits)",
         "pass",
         STATISTICS,
     ),

@@ -144,7 +144,7 @@ def test_prediction_that_is_interrupted_and_goes_on_elsewhere(nnunet_folders, tm
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nnunet_hetero.cluster.workplace.SECONDS_TO_COME", 300)
     monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 60)
-    names = [f"case_{number:02d}" for number in range(16)]
+    names = [f"case_{number:02d}" for number in range(40)]  # many, so that most are left when Ctrl-C comes
     for number, name in enumerate(names):
         write_case(tmp_path / "IN", name, seed=number)
     flags = ["-device", "cpu", "--num_samples", "2"]
