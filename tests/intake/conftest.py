@@ -11,6 +11,24 @@ from nnunet_hetero.intake.one_case import prepare_images
 from nnunet_hetero.intake.options import IntakeOptions
 
 
+@pytest.fixture
+def cases_of(monkeypatch):
+    """Function that lets the cases be noted which a module's function, called with a job for each, really does."""
+
+    def cases_of(module, function: str) -> list[str]:
+        names: list[str] = []
+        real = getattr(module, function)
+
+        def noting(job):
+            names.append(job.case)
+            return real(job)
+
+        monkeypatch.setattr(module, function, noting)
+        return names
+
+    return cases_of
+
+
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
     """An input folder with one case, ``Fall 1``: T1c, T2 and FLAIR, a localizer, a map. Copy it to change it."""

@@ -37,17 +37,9 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def done(monkeypatch):
+def done(cases_of):
     """The cases that are really done, in their order."""
-    names = []
-    real = module.write_case
-
-    def write(job):
-        names.append(job.case)
-        return real(job)
-
-    monkeypatch.setattr(module, "write_case", write)
-    return names
+    return cases_of(module, "write_case")
 
 
 def _take(folder, out, table=None, options=OPTIONS, **changes):

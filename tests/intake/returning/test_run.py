@@ -47,17 +47,9 @@ def test_cases_without_results_and_results_without_cases(taken_in, predictions, 
 
 
 @pytest.fixture
-def done(monkeypatch):
+def done(cases_of):
     """The cases that are really done, in their order."""
-    names = []
-    real = module.return_case
-
-    def spy(job):
-        names.append(job.case)
-        return real(job)
-
-    monkeypatch.setattr(module, "return_case", spy)
-    return names
+    return cases_of(module, "return_case")
 
 
 def test_going_on(taken_in, predictions, tmp_path, done):
