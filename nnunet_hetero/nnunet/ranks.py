@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from nnunetv2.training.logging.nnunet_logger import MetaLogger
+from nnunetv2.training.logging import nnunet_logger
+from nnunetv2.training.logging.nnunet_logger import MetaLogger, WandbLogger
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from nnunet_hetero.errors import SettingsError
 
 Value = TypeVar("Value")
 
@@ -127,14 +131,31 @@ def networks_wrapped_for(device: torch.device) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def logged_by_first(ranks: Ranks) -> Iterator[None]:
+def logged_by_first(ranks: Ranks, run: type[WandbLogger] = WandbLogger) -> Iterator[None]:
     """Let nnU-Net's trainer, meanwhile, begin a run of Weights & Biases on the first rank alone.
 
     nnU-Net begins one on each rank, and a rank that comes later removes the folder of those before.
+
+    Args:
+        ranks: All processes.
+        run: What begins it.
+
+    Raises:
+        SettingsError: Within, if nnU-Net's variable is neither 0 nor 1.
     """
-    original = MetaLogger._is_logger_enabled
-    MetaLogger._is_logger_enabled = lambda logger, variable: original(logger, variable) and ranks.is_first
+    is_enabled, original = MetaLogger._is_logger_enabled, nnunet_logger.WandbLogger
+
+    def is_wanted(logger: MetaLogger, variable: str) -> bool:
+        try:
+            return is_enabled(logger, variable) and ranks.is_first
+        except RuntimeError as error:
+            raise SettingsError(
+                f"The environment variable {variable} is '{os.environ.get(variable)}'. Set it to 1 (on) or 0 (off)."
+            ) from error
+
+    MetaLogger._is_logger_enabled = is_wanted
+    nnunet_logger.WandbLogger = run
     try:
         yield
     finally:
-        MetaLogger._is_logger_enabled = original
+        MetaLogger._is_logger_enabled, nnunet_logger.WandbLogger = is_enabled, original

@@ -23,6 +23,7 @@ from nnunet_hetero.training.interruption.stop_signals import StoppedError, StopS
 from nnunet_hetero.training.interruption.validation_progress import ValidationProgress
 from nnunet_hetero.training.optimization.schedule import PlateauReachedError, require_progress
 from nnunet_hetero.training.random_streams import random_state, seed_everything, set_random_state
+from nnunet_hetero.training.record.wandb_run import WandbRun
 
 
 class ContinuableTrainer(nnUNetTrainer):
@@ -57,7 +58,7 @@ class ContinuableTrainer(nnUNetTrainer):
         refuse_strangers()
         self.stop = StopSignals.of_environment()
         self.ranks = Ranks.of_this_process()
-        with logged_by_first(self.ranks):
+        with logged_by_first(self.ranks, WandbRun):
             super().__init__(plans, configuration, fold, dataset_json, device)
         if self.is_ddp:
             self._take_part(device)

@@ -11,6 +11,7 @@ import torch
 from nnunetv2.training.logging import nnunet_logger
 from torch import distributed, multiprocessing
 
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.nnunet.ranks import Ranks, logged_by_first
 
 
@@ -112,7 +113,7 @@ def test_one_run_of_weights_and_biases_for_all_ranks(tmp_path, monkeypatch):
             logger = nnunet_logger.MetaLogger(str(tmp_path), False)
         assert len(logger.loggers) == (number == 0)
     assert len(begun) == 1 and (tmp_path / "wandb").is_dir()
-    with logged_by_first(Ranks(1, 2)), pytest.raises(RuntimeError, match="wrong value"):
+    with logged_by_first(Ranks(1, 2)), pytest.raises(SettingsError, match="nnUNet_wandb_enabled is 'yes'"):
         monkeypatch.setenv("nnUNet_wandb_enabled", "yes")
         nnunet_logger.MetaLogger(str(tmp_path), False)
     monkeypatch.setenv("nnUNet_wandb_enabled", "1")

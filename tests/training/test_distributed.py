@@ -55,7 +55,8 @@ def _train(rank: int, plans: dict, dataset_json: dict) -> dict:
     nnunet.DDP = lambda network, device_ids: DistributedDataParallel(network)
     nnunet_logger.LocalLogger.plot_progress_png = lambda *_: None
     logged: list[str] = []  # in runs of Weights & Biases
-    run = SimpleNamespace(config={}, summary={}, step=0, log=lambda values, step: logged.extend(values))
+    config = SimpleNamespace(update=lambda values, allow_val_change: None)
+    run = SimpleNamespace(id="1", config=config, summary={}, step=0, log=lambda values, step: logged.extend(values))
     nnunet_logger.wandb = SimpleNamespace(init=lambda **_: run)
     trainer = OnProcessors(plans, "3d_fullres", 0, dataset_json)
     trainer.run_training()

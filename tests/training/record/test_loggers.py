@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
 
 import pytest
-from nnunetv2.training.logging import nnunet_logger
 from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
 from nnunet_hetero.errors import SettingsError
@@ -21,24 +19,6 @@ def epoch(logger: MetaLogger, terms, number: int) -> None:
     terms.log("pseudo_dice/1", 0.4, number)
     logger.log("lrs", 0.01, number)
     logger.log("epoch_end_timestamps", 3.0, number)
-
-
-class TestWeightsAndBiases:
-    """nnU-Net's own logger, on a package that only remembers what it is told."""
-
-    def test_it_is_told_our_terms_by_the_same_call(self, tmp_path, monkeypatch):
-        told, summary = [], {}
-        run = SimpleNamespace(
-            config={}, summary=summary, step=0, log=lambda values, step: told.append((step, *values.items()))
-        )
-        monkeypatch.setattr(nnunet_logger, "wandb", SimpleNamespace(init=lambda **_: run))
-        monkeypatch.setenv("nnUNet_wandb_enabled", "1")
-        logger = MetaLogger(str(tmp_path), False)
-        history, terms = add_loggers(logger, True)
-        epoch(logger, terms, 0)
-        assert (0, ("loss/kl", 1.5)) in told and (0, ("train_losses", 0.5)) in told and (0, ("lrs", 0.01)) in told
-        assert (0, ("pseudo_dice/1", 0.4)) in told and len(told) == len(set(told)) == len(history.values) == 7
-        assert history.values["loss/kl"] == {0: 1.5}
 
 
 class TestTensorBoard:
