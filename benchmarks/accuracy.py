@@ -120,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from head_to_head.cost import measured_cost
     from head_to_head.gather import gather
+    from head_to_head.precision import require_fast
     from head_to_head.report import new_folder, write_report
     from head_to_head.runs import PlanChanges, TrainingRun
     from head_to_head.side_by_side import expected, run_all
@@ -127,6 +128,7 @@ def run(args: argparse.Namespace) -> int:
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("There is no CUDA device that torch can use; choose --device cpu.")
+    require_fast(args.precision, device)
     if device == "cpu":
         # More loaders than that take the cores from the training.
         os.environ.setdefault("nnUNet_n_proc_DA", "1")

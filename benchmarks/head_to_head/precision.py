@@ -9,7 +9,26 @@ import torch
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 
+from nnunet_hetero.errors import SettingsError
+
 BFLOAT16, FLOAT32 = "bfloat16", "float32"
+
+
+def require_fast(precision: str, device: str) -> None:
+    """Refuse what would take ten times as long: bfloat16 on a processor that has to imitate it.
+
+    Args:
+        precision: `BFLOAT16` or `FLOAT32`.
+        device: Where it is trained, ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        SettingsError: If the processor multiplies no bfloat16.
+    """
+    if precision == BFLOAT16 and device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise SettingsError(
+            "--precision bfloat16: this processor has no instructions for it (AVX512-BF16, on ARM BF16), and a step "
+            "would take about ten times that of float32. Leave --precision out."
+        )
 
 
 class _InFloat32(nn.Module):

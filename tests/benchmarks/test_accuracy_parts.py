@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
-from head_to_head import completion, cost, training
+from head_to_head import completion, cost, precision, training
 from helpers.tiny_dataset import DATASET, threads_for_processes
 from helpers.tiny_model import tiny_plans, write_json
 from measuring import compare, in_fresh_process, peak_bytes
@@ -15,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.config import KEY
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.modalities import Modalities
@@ -51,6 +53,21 @@ class TestMeasuring:
     def test_a_process_that_fails_is_told(self):
         with pytest.raises(RuntimeError, match="float ended without a result"):
             in_fresh_process(float, "no number")
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "has_it", "taken"),
+    [
+        ("bfloat16", "cpu", False, False),
+        ("bfloat16", "cpu", True, True),
+        ("float32", "cpu", False, True),
+        ("bfloat16", "cuda", False, True),
+    ],
+)
+def test_bfloat16_is_not_imitated(monkeypatch, name, device, has_it, taken):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_it)
+    with nullcontext() if taken else pytest.raises(SettingsError, match="no instructions"):
+        precision.require_fast(name, device)
 
 
 @pytest.fixture(scope="module")
