@@ -31,6 +31,7 @@ def prepare_case(
     n4: bool = False,
     keep_background: bool = False,
     case: str = "",
+    common_brain: bool = False,
 ) -> PreparedCase:
     """Bring the images of a case to one grid and to what a model wants, as ``nnunet_hetero intake`` does.
 
@@ -44,6 +45,7 @@ def prepare_case(
         n4: Whether bias fields are corrected.
         keep_background: Whether whole heads are meant, although the model was trained without skulls.
         case: Its name, for errors.
+        common_brain: Whether images without skull are cut to the brain that all share.
 
     Raises:
         SettingsError: If a modality is unknown, the model's folder is none, or flags exclude each other.
@@ -70,8 +72,9 @@ def prepare_case(
         register,
         None if strip is None else StripProgram.parse(strip),
         None if mask is None else "given",
-        n4,
-        keep_background,
+        n4=n4,
+        keep_background=keep_background,
+        common_brain=common_brain,
     )
     return prepare_images(case, read, target, options, mask=None if mask is None else _read(mask, "mask", case))
 

@@ -16,7 +16,7 @@ from nnunet_hetero.cases.orientation import obliqueness, orientation_of, reorien
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.images.background import not_like_training
 from nnunet_hetero.intake.images.bias import without_bias
-from nnunet_hetero.intake.images.common_brain import brain_of, cut_to
+from nnunet_hetero.intake.images.common_brain import in_one_brain, told_zeros
 from nnunet_hetero.intake.images.grids import grid_of, resampled_image
 from nnunet_hetero.intake.images.masks import given_mask, masked
 from nnunet_hetero.intake.options import IntakeOptions
@@ -176,11 +176,11 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
             mask = options.strip.mask(images[prepared.reference], case, Path(scratch))
     elif mask is not None:
         mask = _mask_on_reference(prepared, mask)
-    fates = prepared.fates
     if mask is not None:
         images = {name: masked(image, mask) for name, image in images.items()}
-    elif target.zero_background is not False and not options.keep_background:
-        images, fates = _with_one_brain(prepared)
+    fates = prepared.fates
+    if options.common_brain or (target.zero_background is not False and not options.keep_background):
+        images, fates = _in_one_brain(replace(prepared, images=images), options, mask is not None)
     skulls = {}
     if target.zero_background:
         reasons = {name: not_like_training(image, target.litres) for name, image in images.items()}
@@ -197,18 +197,34 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
     return PreparedCase(case, images, prepared.reference, prepared.transforms, prepared.grids, fates, skulls)
 
 
-def _with_one_brain(prepared: PreparedCase) -> tuple[dict[str, sitk.Image], dict[str, Fate]]:
-    """Images and fates; those resampled are cut to the reference's brain, unless one is not zero around the head."""
-    images, fates = dict(prepared.images), dict(prepared.fates)
-    resampled = [name for name in images if fates[name].became in (RESAMPLED, REGISTERED)]
-    if not resampled or any(not_like_training(image, None) for image in images.values()):
+def _in_one_brain(
+    prepared: PreparedCase, options: IntakeOptions, is_masked: bool
+) -> tuple[dict[str, sitk.Image], dict[str, Fate]]:
+    """Images and fates; one mask for all has made one brain already, if no image is smaller."""
+    images, fates = prepared.images, prepared.fates
+    whole_heads = {name: reason for name, image in images.items() if (reason := not_like_training(image, None))}
+    if whole_heads and options.common_brain:
+        name, reason = next(iter(whole_heads.items()))
+        raise DataError(
+            f"Case '{prepared.case}': {name}: {reason}, but --common-brain takes images that are zero around the head, "
+            "as they are without skull. Leave the flag out, or take the skull off with --strip PROGRAM."
+        )
+    if whole_heads:
         return images, fates
-    brain = brain_of(images[prepared.reference])
-    for name in resampled:
-        images[name], note = cut_to(images[name], brain)
+    if not is_masked:
+        resampled = [name for name in images if fates[name].became in (RESAMPLED, REGISTERED)]
+        images, done = in_one_brain(images, prepared.reference, resampled, options.common_brain)
+        fates = _noted(fates, done)
+    return images, _noted(fates, told_zeros(images))
+
+
+def _noted(fates: Mapping[str, Fate], notes: Mapping[str, str]) -> dict[str, Fate]:
+    """Fates with further notes, those that say something."""
+    noted = dict(fates)
+    for name, note in notes.items():
         if note:
-            fates[name] = replace(fates[name], notes=(*fates[name].notes, note))
-    return images, fates
+            noted[name] = replace(noted[name], notes=(*noted[name].notes, note))
+    return noted
 
 
 def _reference(case: str, images: Mapping[str, sitk.Image], options: IntakeOptions) -> str:

@@ -23,6 +23,7 @@ class IntakeOptions:
         register: Whether images on other grids are registered; otherwise the headers are believed.
         strip: Program that takes off the skull; None for none.
         mask: Path of a mask, or the name of one in each case's folder or zip; None for none.
+        common_brain: Whether all images are cut to the brain that they share, those without skull.
         n4: Whether bias fields are corrected.
         keep_background: Whether images with another background than the model's training images are meant so.
         several_patients: Whether images of different patients may stand in one case.
@@ -32,6 +33,7 @@ class IntakeOptions:
     register: bool = True
     strip: StripProgram | None = None
     mask: str | None = None
+    common_brain: bool = False
     n4: bool = False
     keep_background: bool = False
     several_patients: bool = False
@@ -41,6 +43,11 @@ class IntakeOptions:
             raise SettingsError("--mask is empty. Give the path of a mask, or the name of one in each case.")
         if self.strip is not None and self.mask is not None:
             raise SettingsError("--strip and --mask exclude each other. Leave one out.")
+        if self.common_brain and (self.strip is not None or self.mask is not None or self.keep_background):
+            raise SettingsError(
+                "--common-brain is for images that come without skull: it excludes --strip, --mask and "
+                "--keep-background. Leave one out."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """What results depend on."""
@@ -49,6 +56,7 @@ class IntakeOptions:
             "register": self.register,
             "strip": None if self.strip is None else list(self.strip.words),
             "mask": self.mask,
+            "common_brain": self.common_brain,
             "n4": self.n4,
             "keep_background": self.keep_background,
             "several_patients": self.several_patients,

@@ -192,6 +192,38 @@ class TestOneBrain:
         assert ((found.arrays["FLAIR"] != 0) & (found.arrays["T1"] == 0)).any()
 
 
+class TestStrippedApart:
+    """Images on one grid, each without skull by a program of its own."""
+
+    def images(self) -> dict[str, sitk.Image]:
+        """The T2 lacks the outermost voxels of the T1 and the T1c."""
+        found = {name: phantom_images()[name] for name in ("T1", "T1c", "T2")}
+        return found | {"T2": sitk.Mask(found["T2"], sitk.BinaryErode(found["T1"] > 0, (1, 0, 0)))}
+
+    def test_are_told_and_untouched(self):
+        found = prepare_images("a", self.images(), target(zero_background=True), IntakeOptions())
+        for name, image in self.images().items():
+            assert np.array_equal(found.arrays[name], _array(reoriented(image, "RAS")))
+            assert any("in which other images of the case are not" in note for note in found.fates[name].notes) is (
+                name == "T2"
+            )
+
+    def test_a_mask_that_is_too_large_is_told_of(self):
+        mask = phantom_images()["T1"] > 0
+        found = prepare_images("a", self.images(), target(), IntakeOptions(mask="m"), mask=mask)
+        assert any("in which other images" in note for note in found.fates["T2"].notes)
+
+    def test_are_cut_to_what_they_share_on_demand(self):
+        found = prepare_images("a", self.images(), target(), IntakeOptions(common_brain=True))
+        assert all(np.array_equal(found.arrays[name] != 0, found.arrays["T2"] != 0) for name in ("T1", "T1c"))
+        assert not any("in which other images" in note for fate in found.fates.values() for note in fate.notes)
+
+    def test_a_common_brain_of_whole_heads_is_refused(self):
+        heads = {name: sitk.Cast(image, sitk.sitkFloat32) + 1 for name, image in self.images().items()}
+        with pytest.raises(DataError, match=r"Case .a.: T1: its background is not zero .*--common-brain"):
+            prepare_images("a", heads, target(zero_background=False), IntakeOptions(common_brain=True))
+
+
 class TestMask:
     """`--mask`, drawn on any of the images."""
 

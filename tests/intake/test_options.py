@@ -32,6 +32,12 @@ def test_two_masks():
         IntakeOptions(strip=StripProgram(("a", "{input}", "{output}")), mask="m.nii")
 
 
+@pytest.mark.parametrize("other", [{"mask": "m.nii"}, {"keep_background": True}])
+def test_a_common_brain_needs_images_without_skull(other):
+    with pytest.raises(SettingsError, match="it excludes"):
+        IntakeOptions(common_brain=True, **other)
+
+
 def test_an_empty_name_of_a_mask():
     with pytest.raises(SettingsError, match="--mask is empty"):
         IntakeOptions(mask=" ")

@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "is a mask, or the image without skull",
     )
     parser.add_argument("--mask", metavar="FILE|NAME", help="A mask that is there, or the name of one in each case.")
+    parser.add_argument(
+        "--common-brain",
+        action="store_true",
+        help="Cut images without skull to the brain that all of the case share, also those on one grid.",
+    )
     parser.add_argument("--n4", action="store_true", help="Correct bias fields (N4).")
     parser.add_argument(
         "--keep-background",
@@ -70,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         register=not args.no_registration,
         strip=None if args.strip is None else StripProgram.parse(args.strip),
         mask=args.mask,
+        common_brain=args.common_brain,
         n4=args.n4,
         keep_background=args.keep_background,
         several_patients=args.several_patients,
