@@ -4,7 +4,9 @@
 
 Measured: steps per second of one process and of two, one thread each, with the same network, the same batch in all and
 Gloo on 127.0.0.1, and the bytes of gradients that go into the exchange in a step. The efficiency is the rate of two
-over twice that of one. The machine needs two idle cores; the two runs alternate, and the median step counts.
+over twice that of one. The machine needs two idle cores for that; the two runs alternate, and the median step counts.
+Where others are at work, the processor time says more: that of one process over that of two together, in which waiting
+for each other does not count.
 
 Extrapolated: the time of a step on n GPUs of which each has its own share of a batch that grows with n,
 
@@ -45,8 +47,8 @@ BANDWIDTHS = {"10 Gbit/s Ethernet": 1.25e9, "100 Gbit/s": 12.5e9, "400 Gbit/s": 
 """Bytes per second between nodes, which are slower than those within one."""
 
 
-def worker(rank: int, count: int, port: int, args: argparse.Namespace, result: Path) -> None:
-    """Take steps with a share of the batch; the first rank reports the seconds of each and the bytes of one."""
+def worker(rank: int, count: int, port: int, args: argparse.Namespace, folder: Path) -> None:
+    """Take steps with a share of the batch, and report the seconds of each, of the processor, and the bytes of one."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = our_network(MODALITIES, architecture(features=args.features, patch=[args.patch] * 3)).train()
@@ -65,31 +67,32 @@ def worker(rank: int, count: int, port: int, args: argparse.Namespace, result: P
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     data = torch.randn(args.batch // count, MODALITIES, *[args.patch] * 3)
     available = torch.ones(len(data), MODALITIES, dtype=torch.bool)
-    seconds = []
+    seconds, processor = [], []
     for _ in range(args.steps + 2):
-        begin = time.perf_counter()
+        begin, begin_processor = time.perf_counter(), time.process_time()
         optimizer.zero_grad(set_to_none=True)
         output = network(data, available, full=True)
         parts = [*output.segmentation, output.completion, *(part for level in output.posterior for part in level)]
         torch.stack([part.square().mean() for part in parts]).sum().backward()
         optimizer.step()
         seconds.append(time.perf_counter() - begin)
-    if rank == 0:
-        result.write_text(json.dumps([seconds[2:], exchanged // len(seconds)]), encoding="ascii")
+        processor.append(time.process_time() - begin_processor)
+    found = [seconds[2:], processor[2:], exchanged // len(seconds)]
+    (folder / f"{rank}.json").write_text(json.dumps(found), encoding="ascii")
     if count > 1:
         distributed.destroy_process_group()
 
 
-def measure(count: int, args: argparse.Namespace) -> tuple[list[float], int]:
-    """Seconds of the steps, and the bytes of gradients of one, with so many processes."""
+def measure(count: int, args: argparse.Namespace) -> tuple[list[float], list[float], int]:
+    """Seconds of steps, processor seconds of all ranks in them, and bytes of gradients in one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        multiprocessing.spawn(worker, args=(count, port, args, result), nprocs=count)
-        seconds, exchanged = json.loads(result.read_text(encoding="ascii"))
-    return seconds, exchanged
+        multiprocessing.spawn(worker, args=(count, port, args, Path(folder)), nprocs=count)
+        ranks = [json.loads((Path(folder) / f"{rank}.json").read_text(encoding="ascii")) for rank in range(count)]
+    together = [sum(of_ranks) for of_ranks in zip(*(processor for _, processor, _ in ranks), strict=True)]
+    return ranks[0][0], together, ranks[0][2]
 
 
 def step_seconds(gpus: int, gradient_bytes: float, bandwidth: float, overlap: float) -> float:
@@ -116,15 +119,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=float, default=0.9, help="least efficiency (default: %(default)s)")
     args = parser.parse_args(argv)
     seconds: dict[int, list[float]] = {1: [], 2: []}
+    processor: dict[int, list[float]] = {1: [], 2: []}
     exchanged = 0
     for _ in range(args.rounds):
         for count in seconds:
-            found, exchanged = measure(count, args)
+            found, of_processor, exchanged = measure(count, args)
             seconds[count] += found
+            processor[count] += of_processor
     one, two = (1 / statistics.median(values) for values in seconds.values())
     efficiency = two / (2 * one)
     print(f"one process: {one:.3f} steps/s; two: {two:.3f} steps/s, {exchanged / 2**20:.2f} MiB of gradients per step")
-    print(f"efficiency: {efficiency:.2f} of twice one process (at least {args.limit})\n")
+    print(f"efficiency: {efficiency:.2f} of twice one process (at least {args.limit})")
+    one, two = (statistics.median(values) for values in processor.values())
+    print(f"processor time of a step: {one:.3f} s in one process, {two:.3f} s in two together: {one / two:.2f}\n")
 
     with torch.device("meta"):
         full = our_network(MODALITIES, architecture())

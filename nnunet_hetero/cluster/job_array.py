@@ -21,6 +21,9 @@ def tasks_of(command: str, argv: Sequence[str], parts: int | None) -> list[list[
         argv: Its arguments; ``train`` takes several folds and, after ``-p``, several plans.
         parts: Number of parts of a prediction.
 
+    Returns:
+        Each command once, however often its fold or plans are named.
+
     Raises:
         SettingsError: If there is no such command, the arguments cannot be divided, or are those of one job alone.
 
@@ -56,7 +59,8 @@ def _trainings(argv: Sequence[str]) -> list[list[str]]:
         raise SettingsError("submit train: give dataset, configuration and fold(s) first: train 501 3d_fullres 0 1 2")
     dataset, configuration, *folds = positional
     tasks = []
-    for name, number in product([["-p", name] for name in plans] or [[]], map(_fold, folds)):
+    names = [["-p", name] for name in dict.fromkeys(plans)] or [[]]
+    for name, number in product(names, dict.fromkeys(map(_fold, folds))):
         own = [dataset, configuration, number, *name, *flags]
         if train_arguments(split_train_flags(own)[1]) is None:
             raise SettingsError(f"submit train: nnUNetv2_train does not know {' '.join(own)}")
@@ -73,7 +77,7 @@ def _evaluations(argv: Sequence[str]) -> list[list[str]]:
             "submit evaluate: -i, -o and --split concern all folds together; evaluate them in one job: nnunet_hetero "
             "map evaluate"
         )
-    return [["evaluate", *rest, "-f", _fold(number)] for number in folds]
+    return [["evaluate", *rest, "-f", number] for number in dict.fromkeys(map(_fold, folds))]
 
 
 def _without_list(argv: Sequence[str], flag: str) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,7 +20,7 @@ SUBMIT_COMMANDS = {"slurm": "sbatch", "lsf": "bsub", "pbs": "qsub"}
 
 SCHEDULERS = tuple(SUBMIT_COMMANDS)
 
-_Number = Annotated[int, Field(ge=1)]
+_Number = Annotated[int, Field(ge=1, le=10_000)]
 _TIME = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d)(?::([0-5]\d))?")
 _MEMORY = re.compile(r"(\d+) ?([MGT])i?B?", re.IGNORECASE)
 _MEGABYTES = {"M": 1, "G": 1024, "T": 1024**2}
@@ -111,12 +112,12 @@ class JobResources:
         if "memory" in given:
             given["memory"] = megabytes(given["memory"], name)
         given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
-        texts: list[Any] = []
-        for value in given.values():
-            texts += value if isinstance(value, tuple) else (value,)
-        broken = [text for text in texts if isinstance(text, str) and ("\n" in text or "\r" in text)]
-        if broken:
-            raise SettingsError(f"{name}: {broken[0]!r} has several lines. Give each line by itself.")
+        for key, value in given.items():
+            for text in value if isinstance(value, tuple) else (value,):
+                if isinstance(text, str) and not text.strip():
+                    raise SettingsError(f"{name}: {key} is empty. Leave it out, or say which.")
+                if isinstance(text, str) and ("\n" in text or "\r" in text):
+                    raise SettingsError(f"{name}: {text!r} has several lines. Give each line by itself.")
         return cls(**given)
 
     @classmethod
@@ -139,12 +140,23 @@ def read_cluster_file(file: Path) -> dict[str, Any]:
     import yaml  # comes with Dask
 
     try:
-        content = yaml.safe_load(read_text(file))
+        text = read_text(file)
+        twice = _named_twice(yaml.compose(text, yaml.SafeLoader))
+        content = yaml.safe_load(text)
     except ProblemError as problem:
         raise CLUSTER_FILE.refusal(file, str(problem)) from problem
     except yaml.YAMLError as error:
         raise CLUSTER_FILE.refusal(file, f"is no YAML ({' '.join(str(error).split())})") from error
+    if twice:
+        raise CLUSTER_FILE.refusal(file, f"has the key {twice[0]} twice")
     return CLUSTER_FILE.check(content, file)
+
+
+def _named_twice(node: Any) -> list[str]:
+    """Keys of which YAML would take the last one silently; none where there are no keys."""
+    pairs = node.value if node is not None and node.id == "mapping" else []
+    counts = Counter(key.value for key, _ in pairs)
+    return [key for key, count in counts.items() if count > 1]
 
 
 def minutes(text: str | int, name: str) -> int:

@@ -81,7 +81,7 @@ class ModelRequest:
         model = Path(self.folder)
         checkpoints = [model / f"fold_{fold}" / self.checkpoint_name for fold in self.folds]
         files = files_and_sizes([model / "plans.json", model / "dataset.json", *checkpoints])
-        return Workplace(versions(), files, tuple(folders), probe)
+        return Workplace(versions(), files, tuple(folders), probe, self.device)
 
 
 class WorkerModel:

@@ -16,6 +16,7 @@ from distributed import Client
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.drafts import new_draft, remove_draft
 from nnunet_hetero.io.processes import FatalError
+from nnunet_hetero.nnunet.arguments import usable_device
 from nnunet_hetero.version import __version__
 
 SECONDS_TO_COME = 60
@@ -42,12 +43,14 @@ class Workplace:
         files: Size in bytes of files that must be there, by absolute path.
         folders: Absolute paths of folders to read from.
         probe: A file in the output folder that must be there; None writes nothing.
+        device: That torch must be able to use, e.g. ``cuda``; None needs none.
     """
 
     versions: tuple[tuple[str, str], ...]
     files: tuple[tuple[str, int], ...]
     folders: tuple[str, ...]
     probe: str | None = None
+    device: str | None = None
 
     def problem(self) -> str | None:
         """What is wrong here; None if all is there."""
@@ -63,6 +66,11 @@ class Workplace:
                 return f"it does not see the file {file}. Both must share it, under one path"
             if os.path.getsize(file) != size:
                 return f"{file} is another file than where the work is given out. Both must share it"
+        if self.device is not None:
+            try:
+                usable_device(self.device)
+            except SettingsError as error:
+                return str(error).rstrip(".")
         return None if self.probe is None else _problem_with_output(Path(self.probe))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nnunet_hetero.integration.nnunet_flags import TRAIN_FLAGS, TRAIN_SWITCHES, train_arguments
 from nnunet_hetero.nnunet.folders import model_folder
+from nnunet_hetero.training.interruption.stop_signals import read_max_time
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")
 """What nnU-Net continues from, the first that is there."""
@@ -24,12 +25,18 @@ def split_train_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str
 
     Returns:
         ``auto_continue``, ``max_time`` (as typed, or None) and ``trust_checkpoint``; then what is left, in its order.
+
+    Raises:
+        SettingsError: If the time is none.
     """
     parser = argparse.ArgumentParser(prog="nnunet_hetero train", add_help=False, allow_abbrev=False)
     parser.add_argument("--auto-continue", action="store_true")
     parser.add_argument("--max_time", metavar="HH:MM")
     parser.add_argument("--trust_checkpoint", action="store_true")
-    return parser.parse_known_args(list(argv))
+    found, rest = parser.parse_known_args(list(argv))
+    if found.max_time is not None:
+        read_max_time(found.max_time)
+    return found, rest
 
 
 def fold_folder(training: argparse.Namespace) -> Path:

@@ -18,6 +18,14 @@ def test_trainings_are_folds_times_plans():
     assert tasks_of("train", ["501", "2d", "all", "--c"], None) == [["train", "501", "2d", "all", "--c"]]
 
 
+def test_what_is_named_twice_is_done_once():
+    plans = ["-p", "A", "A"]
+    assert tasks_of("train", ["501", "2d", "0", "00", "0", *plans], None) == tasks_of(
+        "train", ["501", "2d", "0", "-p", "A"], None
+    )
+    assert len(tasks_of("evaluate", ["-d", "501", "-c", "2d", "-f", "0", "0"], None)) == 1
+
+
 def test_predictions_are_parts_that_go_on():
     found = tasks_of("predict", ["-i", "IN", "-o", "OUT", "-d", "501", "-c", "2d"], 2)
     common = ["predict", "-i", "IN", "-o", "OUT", "-d", "501", "-c", "2d", "--continue_prediction", "-num_parts", "2"]
@@ -35,6 +43,7 @@ def test_predictions_are_parts_that_go_on():
         ("train", ["501", "2d"], None, "give dataset, configuration and fold"),
         ("train", ["501", "2d", "zero"], None, "'zero' is no fold"),
         ("train", ["501", "2d", "0", "--no_such_flag"], None, "does not know"),
+        ("train", ["501", "2d", "0", "--max_time", "1:2:3:4"], None, "The longest time is '1:2:3:4'"),
         ("evaluate", ["-d", "501", "-c", "2d"], None, "give the folds"),
         ("evaluate", ["-d", "501", "-c", "2d", "-f", "0", "-o", "OUT"], None, "concern all folds together"),
     ],

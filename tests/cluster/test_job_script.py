@@ -74,6 +74,18 @@ def test_directives_and_shell(resources, tmp_path):
     subprocess.run(["bash", "-n", str(file)], check=True)
 
 
+def test_odd_names_stay_one_word(resources):
+    odd = replace(resources, queue="große karte", account="it's", log_directory="my logs", directives=())
+    flags = {
+        "slurm": ("--partition", "--account", "--output"),
+        "lsf": ("-q", "-P", "-o"),
+        "pbs": ("-q", "-A", "-o"),
+    }[resources.scheduler]
+    found = dict(directives(job_script(odd, [["train", "501", "2d", "0"]], "name", "x.sh"), resources.scheduler))
+    queue, account, output = (found[flag] for flag in flags)
+    assert (queue, account) == ("große karte", "it's") and output.startswith("my logs/")
+
+
 def test_an_array_of_one(resources):
     resources = replace(resources, directives=())
     found = dict(directives(job_script(resources, [["train", "501", "2d", "0"]], "name", "x.sh"), resources.scheduler))

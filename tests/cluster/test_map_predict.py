@@ -96,12 +96,15 @@ def test_predictions_are_those_of_one_process(client, images, tmp_path, monkeypa
     assert contents(tmp_path / "completed_there") == contents(tmp_path / "completed_here")
 
 
-def test_nothing_is_removed_before_the_workers_are_looked_at(client, images, tmp_path, monkeypatch):
+@pytest.mark.parametrize("wrong", [("-chk", "no.pth"), ("-device", "mps")], ids=["checkpoint", "device"])
+def test_nothing_is_removed_before_the_workers_are_looked_at(client, images, tmp_path, capsys, wrong):
     output = tmp_path / "there"
     output.mkdir()
     (output / "case_00.nii.gz").write_bytes(b"of an earlier run")
-    with pytest.raises((SettingsError, SystemExit)):
-        mapped.predict(client, ["-i", str(images), "-o", str(output), *FLAGS[:-4], "-device", "cuda", "-chk", "no.pth"])
+    with pytest.raises((SettingsError, SystemExit)) as refused:
+        mapped.predict(client, ["-i", str(images), "-o", str(output), *FLAGS, *wrong])
+    said = f"{refused.value} {capsys.readouterr().err}"
+    assert {"-chk": "no.pth", "-device": "cannot be used: -device mps"}[wrong[0]] in said
     assert [file.name for file in output.iterdir()] == ["case_00.nii.gz"]
 
 

@@ -40,5 +40,6 @@ def test_another_model_is_refused(request_):
 
 
 def test_a_device_that_is_not_there_is_refused(request_):
+    other = replace(request_, device="mps")
     with pytest.raises(FatalError, match=r"The worker on .* cannot be used: -device mps"):
-        worker_model(replace(request_, device="mps"), request_.workplace())
+        worker_model(other, other.workplace())

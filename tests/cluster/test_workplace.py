@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,11 @@ def test_a_disk_that_takes_nothing(place, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.touch", refuse)
     assert "cannot write to the output folder" in place.problem() and "Read-only" in place.problem()
+
+
+def test_a_device_that_is_not_there(place, tmp_path):
+    assert replace(place, device="cpu").problem() is None
+    assert "-device mps: torch can use no Apple GPU here" in replace(place, device="mps").problem()
 
 
 def test_workers_are_looked_at(client, place, tmp_path):

@@ -135,7 +135,8 @@ def train(client: Client, argv: Sequence[str]) -> int:
             own = (args.dataset, args.configuration, number, "-tr", args.tr, "-p", plans, *more)
             trainings[f"fold {number}, {plans}"] = Training(own, str(folder / f"fold_{number}"))
     with probe_in(os.environ[RESULTS]) as probe:
-        failed = map_trainings(client, trainings, Workplace(versions(), files_and_sizes(files), (), probe))
+        device = vars(args)["-device"] or "cuda"
+        failed = map_trainings(client, trainings, Workplace(versions(), files_and_sizes(files), (), probe, device))
     for name, reason in failed.items():
         print(f"error: {name}: {reason}")
     return 1 if failed else 0

@@ -13,6 +13,9 @@ from nnunet_hetero.nnunet.arguments import whole_number
 
 PASS_THROUGH = True
 
+MOST_JOBS = 100_000
+"""Of an array. No batch system takes as many as it comes: SLURM 1001, LSF 1000, PBS 10 000."""
+
 HELP = """\
 Write a job array and submit it: a job for each fold and plans of 'train', for each fold of 'evaluate', or for each part
 of the cases of 'predict'.
@@ -48,7 +51,9 @@ def parser_of_submission() -> argparse.ArgumentParser:
         help="Another flag of the batch system, e.g. --directive=--constraint=a100; may be given several times.",
     )
     parser.add_argument("--log_directory", metavar="FOLDER", help="For the jobs' output. Default: logs")
-    parser.add_argument("--parts", type=whole_number(1), metavar="N", help="Jobs that 'predict' is divided into.")
+    parser.add_argument(
+        "--parts", type=whole_number(1, MOST_JOBS), metavar="N", help="Jobs that 'predict' is divided into."
+    )
     parser.add_argument(
         "--script", metavar="FILE", help="Where the script is written. Default: nnunet_hetero_COMMAND.sh"
     )
@@ -72,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     found = parser_of_submission().parse_args(args.arguments)
     values = {} if found.resources is None else read_cluster_file(Path(found.resources))
     given = {name: value for name, value in vars(found).items() if name in JobResources.names() and value is not None}
-    resources = JobResources.of({**values, **given}, found.resources or "--scheduler")
+    resources = JobResources.of({**values, **given}, found.resources or "submit")
     tasks = tasks_of(found.command, found.arguments, found.parts)
     name = f"nnunet_hetero_{found.command}"
     file = Path(found.script or f"{name}.sh").absolute()

@@ -18,7 +18,14 @@ from nnunet_hetero.integration.nnunet_flags import (
     wants_help,
     with_default_trainer,
 )
-from nnunet_hetero.integration.train_command import NOTE, continuing, fold_folder, is_complete, split_train_flags
+from nnunet_hetero.integration.train_command import (
+    CHECKPOINTS,
+    NOTE,
+    continuing,
+    fold_folder,
+    is_complete,
+    split_train_flags,
+)
 from nnunet_hetero.nnunet.environment import set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, plans_file, require_variables
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
@@ -39,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
             processes of a training do not fit together.
         StoppedError: If the training was asked to stop; the exit code then says that it can go on.
     """
+    from nnunet_hetero.training.distributed.agreement import require_same_files
     from nnunet_hetero.training.distributed.launch import Launch, was_restarted
     from nnunet_hetero.training.interruption.launched import signals_passed_on
 
@@ -62,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
                     print(f"{fold_folder(training)} is trained and validated; another nnUNet_results trains anew.")
                     return 0
                 arguments = _of_first(ranks, continuing(arguments))
+            if ranks is not None:
+                require_same_files(ranks, _gone_on_from(arguments))
             _require_harmless(arguments)
             require_possible_training(arguments)
             return _call_nnunet(arguments)
@@ -83,6 +93,17 @@ def _joined(launch: Launch, arguments: Sequence[str]) -> Iterator[Ranks]:
             files = [plans, plans.with_name("dataset.json"), plans.with_name("splits_final.json")]
             require_agreement(ranks, facts(files, arguments))
         yield ranks
+
+
+def _gone_on_from(arguments: Sequence[str]) -> list[Path]:
+    """Files whose weights each process is going to load, where they are."""
+    training = train_arguments(arguments)
+    if training is None:
+        return []
+    weights = [] if training.pretrained_weights is None else [Path(training.pretrained_weights)]
+    if training.c or training.val or training.val_best:
+        weights += [fold_folder(training) / name for name in CHECKPOINTS]
+    return weights
 
 
 def _of_first(ranks: Ranks | None, value: Value) -> Value:
@@ -108,12 +129,11 @@ def _call_nnunet(arguments: Sequence[str]) -> int:
 def _set_variables(flags: argparse.Namespace) -> None:
     """Our flags reach the training, and all of its processes, by variables."""
     from nnunet_hetero.io.checkpoints import TRUST_VARIABLE
-    from nnunet_hetero.training.interruption.stop_signals import MAX_TIME_VARIABLE, read_max_time
+    from nnunet_hetero.training.interruption.stop_signals import MAX_TIME_VARIABLE
 
     if flags.trust_checkpoint:
         os.environ[TRUST_VARIABLE] = "1"
     if flags.max_time is not None:
-        read_max_time(flags.max_time)
         os.environ[MAX_TIME_VARIABLE] = flags.max_time
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import socket
+import time
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,11 @@ import torch
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.version import __version__
+
+TRIES, PAUSE = 60, 1.0
+"""How often nodes are asked for the same files, and the seconds in between; NFS remembers names for a minute."""
+
+PART = 2**22
 
 
 def facts(files: Iterable[Path], arguments: Sequence[str]) -> dict[str, str]:
@@ -29,8 +35,7 @@ def facts(files: Iterable[Path], arguments: Sequence[str]) -> dict[str, str]:
         "nnunetv2": metadata.version("nnunetv2"),
         "nnunet_hetero": __version__,
     }
-    hashes = {f"SHA-256 of {file.name}": _hash(file) for file in files}
-    return {**versions, "the arguments": " ".join(arguments), **hashes}
+    return {**versions, "the arguments": " ".join(arguments), **_hashes(files)}
 
 
 def require_agreement(ranks: Ranks, found: dict[str, str]) -> None:
@@ -51,5 +56,33 @@ def require_agreement(ranks: Ranks, found: dict[str, str]) -> None:
                 )
 
 
+def require_same_files(ranks: Ranks, files: Sequence[Path]) -> None:
+    """Wait until all ranks see the same content of files; another node may see for a while what was there before.
+
+    Args:
+        ranks: Every one must call it.
+        files: Those that a training goes on from; one that is not there counts, too.
+
+    Raises:
+        SettingsError: On every rank, if they do not in time.
+    """
+    for _ in range(TRIES):
+        everywhere = ranks.gather([_hashes(files)])
+        if all(found == everywhere[0] for found in everywhere):
+            return
+        time.sleep(PAUSE)
+    require_agreement(ranks, _hashes(files))
+
+
+def _hashes(files: Iterable[Path]) -> dict[str, str]:
+    return {f"SHA-256 of {file.name}": _hash(file) for file in files}
+
+
 def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else "no such file"
+    if not file.is_file():
+        return "no such file"
+    found = hashlib.sha256()
+    with file.open("rb") as stream:
+        while part := stream.read(PART):  # a checkpoint may be large
+            found.update(part)
+    return found.hexdigest()[:16]

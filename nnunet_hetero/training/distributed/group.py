@@ -14,7 +14,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.nnunet.ranks import Ranks
-from nnunet_hetero.training.distributed.launch import COMMAND, Launch
+from nnunet_hetero.training.distributed.launch import COMMAND, Launch, was_started_by_torchrun
 from nnunet_hetero.training.distributed.meeting import store_of_attempt
 
 
@@ -104,7 +104,7 @@ def _require_known(address: str) -> None:
 
 def _gpu(local_rank: int) -> int:
     count = torch.cuda.device_count()
-    if count == 1:  # of several on the node, the scheduler shows each process its own
+    if count == 1 and not was_started_by_torchrun():  # of several on the node, srun shows each process its own
         return 0
     if local_rank >= count:
         raise SettingsError(

@@ -12,6 +12,7 @@ COMMAND = "torchrun --nproc-per-node GPUS -m nnunet_hetero train DATASET CONFIGU
 RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 """How often torchrun has started all processes anew, because one had died."""
 
+LAST_PORT = 65535
 FIRST_PORT, PORTS = 20000, 20000
 """Where a port is chosen by the number of the SLURM job, if none is given."""
 
@@ -55,13 +56,15 @@ class Launch:
             )
         if count == 1:
             return None
-        if "MASTER_ADDR" not in environment:
+        if not environment.get("MASTER_ADDR"):
             raise SettingsError(_lacks("MASTER_ADDR", "the name of the first node"))
         job = environment.get("SLURM_JOB_ID", "")
         if "MASTER_PORT" not in environment and job.isdigit():
             port = FIRST_PORT + int(job) % PORTS
         else:
             port = _number(environment, "MASTER_PORT")
+        if not 1 <= port <= LAST_PORT:
+            raise SettingsError(f"MASTER_PORT is {port}. Give a port of the first node, from 1 to {LAST_PORT}.")
         return cls(rank, count, local_rank, environment["MASTER_ADDR"], port)
 
     def export(self) -> None:
@@ -78,6 +81,11 @@ class Launch:
 def was_restarted(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether torchrun has started this process in the place of one that died."""
     return environment.get(RESTARTS, "0") not in ("", "0")
+
+
+def was_started_by_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun has started this process; all of a node see the same GPUs then."""
+    return RESTARTS in environment
 
 
 def _is_srun(environment: Mapping[str, str]) -> bool:

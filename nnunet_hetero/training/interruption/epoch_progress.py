@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from nnunet_hetero.nnunet.ranks import Ranks
-from nnunet_hetero.training.interruption.stop_signals import StopSignals
+from nnunet_hetero.training.interruption.stop_signals import StoppedError, StopSignals
 
 if TYPE_CHECKING:
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -82,7 +83,15 @@ def run_epochs(trainer: nnUNetTrainer, progress: EpochProgress, stop: StopSignal
 
     Raises:
         StopHereError: If the training was asked to stop; ``progress`` says how far it is.
+        StoppedError: If a step failed, since a scheduler that asks the training to stop asks processes that work for
+            it, too. The weights may be those of half a step then.
     """
+
+    def was_asked() -> bool:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while stop.reason is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return stop.reason is not None and ranks.count == 1
 
     def next_batch(loader: Any) -> dict:
         if ranks.any(stop.reason is not None):
@@ -90,25 +99,31 @@ def run_epochs(trainer: nnUNetTrainer, progress: EpochProgress, stop: StopSignal
         try:
             return next(loader)
         except RuntimeError:  # its processes are gone
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while stop.reason is None and time.monotonic() < deadline:
-                time.sleep(0.05)
-            if stop.reason is None or ranks.count > 1:
-                raise
-            raise StopHereError from None
+            if was_asked():
+                raise StopHereError from None
+            raise
+
+    def take(step: Callable[[dict], dict], loader: Any) -> dict:
+        batch = next_batch(loader)
+        try:
+            return step(batch)
+        except RuntimeError:  # as when those that compile for the first step are gone
+            if was_asked():
+                raise StoppedError from None
+            raise
 
     for _ in range(trainer.current_epoch, trainer.num_epochs):
         trainer.on_epoch_start()
         progress.begin()
         trainer.on_train_epoch_start()
         while len(progress.training) < trainer.num_iterations_per_epoch:
-            progress.training.append(trainer.train_step(next_batch(trainer.dataloader_train)))
+            progress.training.append(take(trainer.train_step, trainer.dataloader_train))
         trainer.on_train_epoch_end(progress.training)
 
         with torch.no_grad():
             trainer.on_validation_epoch_start()
             while len(progress.validation) < trainer.num_val_iterations_per_epoch:
-                progress.validation.append(trainer.validation_step(next_batch(trainer.dataloader_val)))
+                progress.validation.append(take(trainer.validation_step, trainer.dataloader_val))
             trainer.on_validation_epoch_end(progress.validation)
         progress.end()
         trainer.on_epoch_end()

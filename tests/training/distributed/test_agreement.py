@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.nnunet.ranks import Ranks
-from nnunet_hetero.training.distributed.agreement import facts, require_agreement
+from nnunet_hetero.training.distributed.agreement import facts, require_agreement, require_same_files
 
 
 class Gathered(Ranks):
     """Ranks of which all others are made up."""
 
     def gather(self, values):
-        return [*values, ("node2", self.__dict__["other"])]
+        """In turn what another one has, the last of it from then on."""
+        others = self.__dict__["others"]
+        other = others.pop(0) if len(others) > 1 else others[0]
+        return [*values, ("node2", other) if isinstance(values[0], tuple) else other]
 
     @classmethod
-    def with_other(cls, other: dict) -> Gathered:
+    def with_other(cls, *others: dict) -> Gathered:
         ranks = cls(0, 2)
-        object.__setattr__(ranks, "other", other)
+        object.__setattr__(ranks, "others", list(others))
         return ranks
 
 
@@ -49,3 +54,26 @@ def test_what_differs_is_named_with_the_node(found, name):
 def test_one_that_knows_less_differs(found):
     with pytest.raises(SettingsError, match="differ in"):
         require_agreement(Gathered.with_other({}), found)
+
+
+class TestFilesOfBefore:
+    @pytest.fixture
+    def checkpoint(self, tmp_path, monkeypatch):
+        """A file, and what a node says that has it."""
+        monkeypatch.setattr("nnunet_hetero.training.distributed.agreement.PAUSE", 0.0)
+        (tmp_path / "checkpoint_latest.pth").write_bytes(b"weights")
+        return tmp_path / "checkpoint_latest.pth", {
+            "SHA-256 of checkpoint_latest.pth": hashlib.sha256(b"weights").hexdigest()[:16]
+        }
+
+    def test_a_node_that_sees_it_late_is_waited_for(self, checkpoint):
+        file, there = checkpoint
+        missing = dict.fromkeys(there, "no such file")
+        ranks = Gathered.with_other(missing, missing, there)
+        require_same_files(ranks, [file])
+        assert ranks.__dict__["others"] == [there]
+
+    def test_a_node_that_never_sees_it_is_named(self, checkpoint):
+        file, there = checkpoint
+        with pytest.raises(SettingsError, match=r"differ in SHA-256 of checkpoint_latest\.pth: no such file on rank 1"):
+            require_same_files(Gathered.with_other(dict.fromkeys(there, "no such file")), [file])

@@ -19,7 +19,8 @@ CUDA = torch.device("cuda")
 @pytest.fixture
 def gpus(monkeypatch):
     """Function that sets how many GPUs there are; and no launcher."""
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+    launch = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    for name in (*launch, "TORCHELASTIC_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
 
     def set_count(count: int) -> None:
@@ -49,6 +50,14 @@ def test_more_processes_than_gpus_are_refused(gpus, monkeypatch):
     gpus(2)
     with pytest.raises(SettingsError, match=r"number 3 on its node.* 2 GPU\(s\)"):
         device_of_rank(CUDA, launched(monkeypatch, 3, 8, 3))
+
+
+def test_processes_of_one_torchrun_do_not_share_a_gpu(gpus, monkeypatch):
+    gpus(1)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    assert device_of_rank(CUDA, launched(monkeypatch, 4, 8, 0)) == torch.device("cuda", 0)
+    with pytest.raises(SettingsError, match=r"number 1 on its node.* 1 GPU\(s\)"):
+        device_of_rank(CUDA, launched(monkeypatch, 5, 8, 1))
 
 
 def test_processes_of_nnunet_itself(gpus, monkeypatch):

@@ -71,6 +71,9 @@ def test_half_of_it_is_refused(name):
         ({"RANK": "one"}, "RANK is 'one'"),
         ({"WORLD_SIZE": "-2"}, "WORLD_SIZE is '-2'"),
         ({"MASTER_PORT": "http"}, "MASTER_PORT is 'http'"),
+        ({"MASTER_PORT": "0"}, "MASTER_PORT is 0"),
+        ({"MASTER_PORT": "65536"}, "MASTER_PORT is 65536"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR .* is not set"),
     ],
 )
 def test_what_cannot_be_is_refused(changed, message):

@@ -10,7 +10,7 @@ import pytest
 from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.training.interruption import epoch_progress
 from nnunet_hetero.training.interruption.epoch_progress import EpochProgress, StopHereError, run_epochs
-from nnunet_hetero.training.interruption.stop_signals import StopSignals
+from nnunet_hetero.training.interruption.stop_signals import StoppedError, StopSignals
 
 STEPS = 3 * (3 + 2)
 """Of three epochs with three training and two validation steps each."""
@@ -139,4 +139,19 @@ def test_loaders_that_the_scheduler_ended_are_no_error_if_it_meant_us_too(asked,
 
     trainer.dataloader_train = dying()
     with pytest.raises(StopHereError if asked else RuntimeError):
+        run_epochs(trainer, EpochProgress(), stop, Ranks())
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_step_that_fails_when_the_scheduler_ends_processes_leaves_no_checkpoint_of_it(asked, monkeypatch):
+    monkeypatch.setattr(epoch_progress, "PATIENCE_SECONDS", 0.1)
+    stop = StopSignals()
+    trainer = Recorder(stop)
+
+    def fail(batch):
+        stop.reason = "SIGTERM" if asked else None
+        raise RuntimeError("A process in the process pool was terminated abruptly.")
+
+    trainer.train_step = fail
+    with pytest.raises(StoppedError if asked else RuntimeError):
         run_epochs(trainer, EpochProgress(), stop, Ranks())
