@@ -17,13 +17,11 @@ from nnunet_hetero.intake.files.tree import Tree, folder_tree, zip_tree
 from nnunet_hetero.intake.proposal.candidates import Candidate, compared
 from nnunet_hetero.intake.proposal.names import verdict_of_name
 from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, SURE, Verdict, Vocabulary
-from nnunet_hetero.intake.series import Series
+from nnunet_hetero.intake.series import ZIP, Series
 from nnunet_hetero.modalities import Modalities
 
 READABLE = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 """Endings of the files that are read as they are."""
-
-ZIP = ".zip"
 
 _EXPECTED = f"no DICOM series, and no file that ends in {', '.join(READABLE)}"
 

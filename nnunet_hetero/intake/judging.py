@@ -9,6 +9,7 @@ from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.scan import headers_of
 from nnunet_hetero.intake.proposal.verdict import GIVEN
 from nnunet_hetero.intake.series import Series, by_case
+from nnunet_hetero.intake.session import sessions_apart
 from nnunet_hetero.modalities import Modalities
 
 SHOWN = 3
@@ -32,7 +33,8 @@ def require_decided(series: Sequence[Series], modalities: Modalities) -> None:
             continue
         more = f" ({len(possible) - 1} more may be it)" if len(possible) > 1 else ""
         raise DataError(
-            f"Case '{series[0].case}' has no {name}, but {possible[0].source} could be it{more}: {possible[0].why}. "
+            f"Case '{series[0].case}' has no {name}, but {possible[0].source} could be it{more}: "
+            f"{possible[0].why.rstrip('.')}. "
             "Say what it is: write its modality into series.csv, or leave it empty if it is none, and give the table "
             "back with --series."
         )
@@ -82,6 +84,26 @@ def require_one_patient(series: Sequence[Series], folder: Path) -> None:
             f"Case '{series[0].case}' has images of different patients: {its.source} is of PatientID '{one}', "
             f"{others.source} of '{other}'. Put each patient into a folder of its own; if they are one, say so with "
             "--several-patients."
+        )
+
+
+def require_one_session(series: Sequence[Series], folder: Path) -> None:
+    """Refuse a case whose images were taken on different days: what has grown or was cut out since is in some only.
+
+    Args:
+        series: Rows of the case; those that are not used do not count.
+        folder: The input folder.
+
+    Raises:
+        DataError: If there are such images.
+    """
+    apart = sessions_apart([row for row in series if row.is_used], folder)
+    if apart is not None:
+        (one, when), (other, then) = apart
+        raise DataError(
+            f"Case '{series[0].case}' has images of different sessions: {one.source} is of {when}, {other.source} of "
+            f"{then}. Put each session into a folder of its own; if they belong together, say so with "
+            "--several-sessions."
         )
 
 

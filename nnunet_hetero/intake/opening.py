@@ -69,6 +69,8 @@ def _file(series: Series, folder: Path, scratch: Path) -> Path:
 
 def _read(file: Path, what: str, scratch: Path) -> sitk.Image:
     """Read a file of a format with a header of its own."""
+    if file.is_symlink() and not file.exists():
+        raise DataError(f"{what} is a link to {file.readlink()}, which is not there. Put the image itself there.")
     if not file.is_file():
         raise DataError(f"{what}: {file} is not there any more.")
     refuse_mixture(file, what)

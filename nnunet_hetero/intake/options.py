@@ -27,6 +27,7 @@ class IntakeOptions:
         n4: Whether bias fields are corrected.
         keep_background: Whether images with another background than the model's training images are meant so.
         several_patients: Whether images of different patients may stand in one case.
+        several_sessions: Whether images of different days may.
     """
 
     reference: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class IntakeOptions:
     n4: bool = False
     keep_background: bool = False
     several_patients: bool = False
+    several_sessions: bool = False
 
     def __post_init__(self) -> None:
         if self.mask is not None and not self.mask.strip():
@@ -60,6 +62,7 @@ class IntakeOptions:
             "n4": self.n4,
             "keep_background": self.keep_background,
             "several_patients": self.several_patients,
+            "several_sessions": self.several_sessions,
         }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+ZIP = ".zip"
+
 
 @dataclass(frozen=True)
 class Series:
@@ -35,12 +37,28 @@ class Series:
     @property
     def place(self) -> str:
         """File, folder or zip, below the input folder."""
-        return self.source.partition("#")[0]
+        return parts_of(self.source)[0]
 
     @property
     def inner(self) -> str:
         """SeriesInstanceUID or name in the zip; empty for a file."""
-        return self.source.partition("#")[2]
+        return parts_of(self.source)[1]
+
+
+def parts_of(source: str) -> tuple[str, str]:
+    """`Series.place` and `Series.inner`; folders and files may have a ``#`` in their names, too.
+
+    Examples:
+        >>> parts_of("Case #7/Series #2#1.2.840.7"), parts_of("Case #7.zip#T1 #3.nii.gz"), parts_of("Case #7/t1.nii.gz")
+        (('Case #7/Series #2', '1.2.840.7'), ('Case #7.zip', 'T1 #3.nii.gz'), ('Case #7/t1.nii.gz', ''))
+    """
+    place, joint, uid = source.rpartition("#")
+    if joint and uid and not uid.strip("0123456789."):
+        return place, uid
+    end = source.lower().find(f"{ZIP}#")
+    if end >= 0:
+        return source[: end + len(ZIP)], source[end + len(ZIP) + 1 :]
+    return source, ""
 
 
 def by_case(series: Iterable[Series]) -> dict[str, list[Series]]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.intake.finding import find_series
 from nnunet_hetero.intake.proposal.verdict import GIVEN
-from nnunet_hetero.intake.series import Series, by_case
+from nnunet_hetero.intake.series import Series, by_case, parts_of
 from nnunet_hetero.io.atomic_files import replace_text
 from nnunet_hetero.io.tables import read_table
 from nnunet_hetero.modalities import Modalities
@@ -72,7 +72,7 @@ def _checked(
     source, case = row["source"], row["case"]
     if not case or case in (".", "..") or set(case) & set("/\\"):
         raise DataError(f"{where}: '{case}' is no name of a case. Expected: a name without / and \\.")
-    place = PurePosixPath(source.partition("#")[0])
+    place = PurePosixPath(parts_of(source)[0])
     if place.is_absolute() or ".." in place.parts:
         raise DataError(f"{where}: the source {source} leaves the input folder {folder}. Give a path in it.")
     if source not in found:

@@ -70,6 +70,25 @@ def two_patients(folder: Path) -> None:
     series(folder, "flair", Patient(patient="Somebody else"))
 
 
+def two_days(folder: Path) -> None:
+    series(folder, "flair", change=lambda place, header: setattr(header, "StudyDate", "20260301"))
+
+
+def between(folder: Path) -> None:
+    for place, file in enumerate(by_position(folder)):
+        if place % 2:
+            edit(file, EchoTime=120.0)
+
+
+def inverted(folder: Path) -> None:
+    for file in files(folder):
+        edit(file, PhotometricInterpretation="MONOCHROME1")
+
+
+def a_link_to_nothing(folder: Path) -> None:
+    (folder / "flair.nii.gz").symlink_to(folder / "gone.nii.gz")
+
+
 def two_candidates(folder: Path) -> None:
     series(folder / "again")
 
@@ -92,6 +111,10 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut short": (cut_short, "IM0005.dcm"),
     "unreadable": (unreadable, "IM0005.dcm"),
     "two patients": (two_patients, "of different patients"),
+    "two days": (two_days, "images of different sessions"),
+    "two images between each other": (between, "its slices are of different images"),
+    "inverted": (inverted, "to be shown inverted"),
+    "a link to nothing": (a_link_to_nothing, "is a link to "),
     "two candidates": (two_candidates, "could be it"),
     "zip slip": (zip_slip, "would be unpacked outside of the folder"),
     "only a report": (only_a_report, "has no image that is one of the modalities"),
@@ -105,7 +128,7 @@ def done(tmp_path_factory):
     for name, (spoil, _) in FAULTS.items():
         series(folder / "in" / name)
         spoil(folder / "in" / name)
-    series(folder / "in/gut, früh")
+    series(folder / "in/gut #1, früh")
     wanted = target()
     rows = find_series(folder / "in", wanted.modalities)
     result = take_in(rows, folder / "in", folder / "out", wanted, IntakeOptions(), 0)
@@ -121,8 +144,8 @@ def test_each_fault_is_named(done, name):
 
 def test_the_good_one_goes_on(done):
     folder, result = done
-    assert result.done == ["gut, früh"]
-    assert [file.name for file in (folder / "out/images").iterdir()] == ["gut, früh_0002.nii.gz"]
+    assert result.done == ["gut #1, früh"]
+    assert [file.name for file in (folder / "out/images").iterdir()] == ["gut #1, früh_0002.nii.gz"]
 
 
 def test_a_patient_with_two_numbers_may_be_meant(done, tmp_path):

@@ -7,7 +7,7 @@ from helpers.dicom_study import edit, write_study
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.finding import find_series
-from nnunet_hetero.intake.judging import passed_over, require_decided, require_one_patient
+from nnunet_hetero.intake.judging import passed_over, require_decided, require_one_patient, require_one_session
 from nnunet_hetero.intake.series import Series
 from nnunet_hetero.modalities import Modalities
 
@@ -55,3 +55,17 @@ def test_patients_of_a_case(tmp_path):
     for file in (tmp_path / other.place).iterdir():
         edit(file, PatientID="")
     require_one_patient([*rows, USED], tmp_path)
+
+
+def test_sessions_of_a_case(tmp_path):
+    rows = [Series("a", f"a/ses-{number}/{name}.nii", name, "sure", "") for number, name in enumerate(("T1", "T2"), 1)]
+    with pytest.raises(DataError, match=r"a/ses-1/T1\.nii is of session 1, .* of session 2\..*--several-sessions"):
+        require_one_session(rows, tmp_path)
+    # A series that is not used does not count.
+    require_one_session([rows[0], Series("a", "a/ses-2/T2.nii", "", "given", "")], tmp_path)
+
+
+def test_a_reason_that_ends_with_a_full_stop():
+    doubtful = Series("a", "a.zip", "", "doubtful", "it is damaged.", ("T1", "T2"))
+    with pytest.raises(DataError, match=r"it is damaged\. Say what it is"):
+        require_decided([USED, doubtful], BRATS)

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Take whole heads although the model's training images are zero around the brain.",
     )
     parser.add_argument("--several-patients", action="store_true", help="A case may have images of several PatientIDs.")
+    parser.add_argument("--several-sessions", action="store_true", help="A case may have images of several days.")
     parser.add_argument("-np", type=whole_number(), default=2, help="Cases at a time. Default: %(default)s")
     add_trust_argument(parser)
 
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         n4=args.n4,
         keep_background=args.keep_background,
         several_patients=args.several_patients,
+        several_sessions=args.several_sessions,
     )
     args.o.mkdir(parents=True, exist_ok=True)
     series = proposed_series(args.i, args.o, target, args.series)

@@ -25,7 +25,7 @@ from nnunet_hetero.intake.cohort.records import (
 )
 from nnunet_hetero.intake.images.grids import stored_grid
 from nnunet_hetero.intake.images.mask_files import MaskFile, find_mask
-from nnunet_hetero.intake.judging import require_decided, require_one_patient
+from nnunet_hetero.intake.judging import require_decided, require_one_patient, require_one_session
 from nnunet_hetero.intake.one_case import ABSENT, REGISTERED, RESAMPLED, Fate, PreparedCase, prepare_images
 from nnunet_hetero.intake.opening import frame_of_reference, opened
 from nnunet_hetero.intake.options import IntakeOptions
@@ -108,6 +108,8 @@ def write_case(job: CaseJob) -> CaseRecord:
     require_decided(job.series, job.target.modalities)
     if not job.options.several_patients:
         require_one_patient(job.series, job.folder)
+    if not job.options.several_sessions:
+        require_one_session(job.series, job.folder)
     made_from = job.made_from()
     given, frames = _read(job)
     mask = _mask(job)

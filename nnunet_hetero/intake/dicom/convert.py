@@ -22,6 +22,10 @@ from nnunet_hetero.intake.files.tree import Tree, unpack
 PATIENCE = 1800
 """Seconds for one series."""
 
+DEFLATED = "1.2.840.10008.1.2.1.99"
+EXPLICIT = "1.2.840.10008.1.2.1"
+"""Transfer syntaxes: one that dcm2niix does not read, and the one that is written in its place."""
+
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes in which the length of the voxels is known."""
 
@@ -50,10 +54,14 @@ def convert(tree: Tree, uid: str, scratch: Path) -> Path:
         file = unpack(tree, name, scratch / "unpacked")
         data = _read_whole(file, name)
         target = folder / f"{place:06d}.dcm"
-        if in_order:
+        deflated = _syntax(data) == DEFLATED
+        if deflated:
+            data.file_meta.TransferSyntaxUID = EXPLICIT
+        if not in_order:
+            data.InstanceNumber = place
+        if in_order and not deflated:
             _link(file, target)
         else:
-            data.InstanceNumber = place
             data.save_as(target)
     made = _run(folder, scratch)
     _require_same_grid(read_geometry(made), stack.geometry)
@@ -87,9 +95,13 @@ def _read_whole(file: Path, name: str) -> Any:
     except Exception as error:  # pydicom has no class for what it may raise of a damaged file
         raise DataError(f"{name} cannot be read to its end ({error}). Copy or export it again.") from error
     expected = _bytes_of(data)
-    if str(getattr(data.file_meta, "TransferSyntaxUID", UNCOMPRESSED[0])) in UNCOMPRESSED and found < expected:
+    if _syntax(data) in (*UNCOMPRESSED, DEFLATED) and found < expected:
         raise DataError(f"{name} is cut short: {found} of {expected} bytes of voxels. Copy or export it again.")
     return data
+
+
+def _syntax(data: Any) -> str:
+    return str(getattr(data.file_meta, "TransferSyntaxUID", UNCOMPRESSED[0]))
 
 
 def _bytes_of(data: Any) -> int:

@@ -27,7 +27,7 @@ TAGS = (
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames"),
     *("TemporalPositionIdentifier", "AcquisitionNumber", "GantryDetectorTilt", "SamplesPerPixel", "BitsAllocated"),
     *("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence", "ContrastBolusAgentSequence"),
-    *("EchoPulseSequence", "EchoPlanarPulseSequence"),
+    *("EchoPulseSequence", "EchoPlanarPulseSequence", "StudyDate", "PhotometricInterpretation"),
 )
 
 _MAGIC = b"DICM"

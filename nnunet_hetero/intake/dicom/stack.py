@@ -20,6 +20,15 @@ SAME_PLACE = 0.01
 WHOLE = 0.2
 """A gap that is a multiple of the usual distance within this share of it is where slices are missing."""
 
+SAME_TIME = 0.05
+"""Share by which times of a sequence may differ between slices of one image."""
+
+_IN_ALL = (
+    *("EchoTime", "RepetitionTime", "InversionTime", "DiffusionBValue", "ContrastBolusAgent", "SeriesDescription"),
+    *("FrameOfReferenceUID", "PhotometricInterpretation"),
+)
+"""What slices of one image share."""
+
 _VOLUMES_DIFFER_IN = {
     "TemporalPositionIdentifier": "time points",
     "EchoTime": "echoes",
@@ -72,6 +81,7 @@ def stack_of(files: Sequence[tuple[str, Any]]) -> Stack:
     order = np.argsort(positions @ normal, kind="stable")
     positions = positions[order]
     step = _step([named[place] for place in order], positions @ normal)
+    _require_one_kind(named)
     _require_upright(named[0][1], positions, normal, spacing)
     axes = np.stack([directions[0], directions[1], normal], axis=1)
     geometry = Geometry((columns, rows, len(slices)), np.array([spacing[1], spacing[0], step]), axes, positions[0])
@@ -95,6 +105,34 @@ def _shared(files: Sequence[tuple[str, Any]], name: str, length: int, tolerance:
             )
     assert first is not None
     return first[1]
+
+
+def _require_one_kind(files: Sequence[tuple[str, Any]]) -> None:
+    """Refuse slices of different images that lie between each other, and MR images that are to be shown inverted."""
+    first, its = files[0]
+    for name in _IN_ALL:
+        for file, header in files:
+            if not _same(values(its, name), values(header, name)):
+                raise DataError(
+                    f"its slices are of different images: {first} has {name} {text(its, name) or 'empty'}, {file} "
+                    f"{text(header, name) or 'empty'}; expected is one for all. Split the series, and give each image "
+                    "a SeriesInstanceUID of its own."
+                )
+    if text(its, "PhotometricInterpretation") == "MONOCHROME1" and text(its, "Modality") == "MR":
+        raise DataError(
+            f"{first} is to be shown inverted (PhotometricInterpretation MONOCHROME1), so nobody can tell whether its "
+            "large values are bright; expected is MONOCHROME2. Export the series again, or give it as NIfTI."
+        )
+
+
+def _same(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether values are one; numbers within `SAME_TIME`."""
+    if len(one) != len(other):
+        return False
+    try:
+        return bool(np.allclose([float(value) for value in one], [float(value) for value in other], rtol=SAME_TIME))
+    except ValueError:  # texts
+        return list(one) == list(other)
 
 
 def _sizes(files: Sequence[tuple[str, Any]]) -> tuple[int, int]:

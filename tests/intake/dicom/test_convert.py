@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 from helpers.dicom_study import TAGS, as_enhanced, oblique_affine, write_series
 from helpers.phantoms import phantom
-from pydicom.uid import JPEGLSLossless, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom import convert as converting
@@ -51,12 +51,15 @@ def test_voxels_and_places(tmp_path, plane):
     assert np.array_equal(found, data) and data.any()
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, DeflatedExplicitVRLittleEndian])
 def test_compressed_slices(series, tmp_path, syntax):
     tree, uid, data = series
     for name in tree.names:
         dataset = pydicom.dcmread(tree.root / name)
-        dataset.compress(syntax)
+        if syntax == DeflatedExplicitVRLittleEndian:
+            dataset.file_meta.TransferSyntaxUID = syntax
+        else:
+            dataset.compress(syntax)
         dataset.save_as(tree.root / name)
     image = sitk.ReadImage(str(convert(tree, uid, tmp_path / "scratch")))
     assert sitk.GetArrayFromImage(image).sum() == data.sum()

@@ -95,6 +95,13 @@ CASES = {
     "sizes": (changed("Rows", 7), "different sizes"),
     "no position": (lacking("ImagePositionPatient"), "has no valid ImagePositionPatient"),
     "no orientation": (lacking("ImageOrientationPatient"), "has no valid ImageOrientationPatient"),
+    "two echoes between each other": (
+        changed("EchoTime", 20.0),
+        r"of different images: 0\.dcm has EchoTime 95\.0, 2\.dcm",
+    ),
+    "one with an agent": (changed("ContrastBolusAgent", "Gadovist"), "ContrastBolusAgent empty, .* Gadovist"),
+    "moved between": (changed("FrameOfReferenceUID", "1.7"), "has FrameOfReferenceUID"),
+    "inverted": (slices(PhotometricInterpretation="MONOCHROME1"), "to be shown inverted"),
     "one slice": (slices(places=(0,)), "it has one slice"),
 }
 
@@ -104,3 +111,7 @@ def test_what_is_no_volume(name):
     files, message = CASES[name]
     with pytest.raises(DataError, match=message):
         stack_of(files)
+
+
+def test_times_may_differ_a_little():
+    assert stack_of(changed("RepetitionTime", 5100.0)).geometry.shape[2] == SIZE
