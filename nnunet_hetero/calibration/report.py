@@ -65,7 +65,8 @@ def write_calibration_report(
     for earlier in set((folder / "figures").glob("*.png")) - set(written):
         earlier.unlink()
     level, size = calibration.level, {one.n_modalities for one in found}
-    headlines = [("patients", str(calibration.patients)), ("level", f"{100 * level:g} %")]
+    patients = "patient" if calibration.patients == 1 else "patients"
+    headlines = [(patients, str(calibration.patients)), ("level", f"{100 * level:g} %")]
     for number in sorted({min(size), max(size)}, reverse=True):
         of_size = coverage([one for one in found if one.n_modalities == number], level)
         modalities = "1 modality" if number == 1 else f"{number} modalities"

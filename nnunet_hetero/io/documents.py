@@ -14,10 +14,10 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
@@ -34,6 +34,8 @@ ASIDE = ".damaged"
 """Ending of a file that was put aside."""
 
 _SHOWN = 60  # characters of a wrong value
+
+Made = TypeVar("Made")
 
 _JSON_WORDS = {
     "a valid dictionary": "an object",
@@ -224,6 +226,17 @@ class CsvDocument:
         except ValidationError as error:
             wrong = f"has {_shortened(cell)} in line {line}, column '{column}'"
             raise ProblemError(f"{wrong}, not {_expectation(error.errors()[0])}") from error
+
+
+def made_of(kind: type[Made], content: Mapping[str, Any]) -> Made:
+    """A dataclass made of what a document holds; what stands there besides is left out.
+
+    Args:
+        kind: The dataclass.
+        content: Of a `Document` whose schema asks for all that the dataclass needs.
+    """
+    names = [one.name for one in fields(kind) if one.name in content]  # type: ignore[arg-type]
+    return kind(**{name: content[name] for name in names})
 
 
 class ProblemError(Exception):

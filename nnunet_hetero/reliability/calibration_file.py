@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, WrapValidator
 from typing_extensions import TypedDict
 
 from nnunet_hetero.io.atomic_files import replace_json
-from nnunet_hetero.io.documents import Document
+from nnunet_hetero.io.documents import Document, made_of
 from nnunet_hetero.reliability.input_checks import InputChecks
 from nnunet_hetero.reliability.quality import Quality
 
@@ -57,14 +57,16 @@ class _Content(TypedDict):
     sha256: str
 
 
-def _is_whole(content: Any) -> Any:
+def _is_whole(content: Any, fits: Callable[[Any], Any]) -> Any:
+    fits(content)
+    # Of what was read, with entries that the schema does not know: what somebody added is an edit, too.
     if content["sha256"] != digest(content):
         raise ValueError("its content is not what its sha256 says: it was edited, or a part of it is gone")
     return content
 
 
 CALIBRATION = Document(
-    Annotated[_Content, AfterValidator(_is_whole)],
+    Annotated[_Content, WrapValidator(_is_whole)],
     "the calibration of a model",
     "Put back the file that nnunet_hetero calibrate wrote, or calibrate again.",
 )
@@ -158,9 +160,8 @@ class Calibration:
         Raises:
             DataError: If it is not there, damaged or edited, or of another version.
         """
-        content = dict(CALIBRATION.read(file))
-        content.pop("format_version")
-        return cls(**{**content, "model": CalibratedModel(**content["model"])})
+        content = CALIBRATION.read(file)
+        return made_of(cls, {**content, "model": made_of(CalibratedModel, content["model"])})
 
 
 TOGETHER = "together"

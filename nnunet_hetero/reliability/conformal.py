@@ -35,7 +35,7 @@ def require_level(level: float) -> float:
 
 
 def rank_of(level: float, patients: int) -> int:
-    """Which of the scores, from the smallest, is the quantile: ⌈(1-α)(n+1)⌉; beyond n there is none.
+    """Which of the scores, from the smallest, is the quantile: ⌈(1-α)(n+1)⌉, at least 1; beyond n there is none.
 
     Args:
         level: 1 - α.
@@ -45,17 +45,17 @@ def rank_of(level: float, patients: int) -> int:
         >>> rank_of(0.9, 9), rank_of(0.9, 8), rank_of(0.9, 30)
         (9, 9, 28)
     """
-    return math.ceil(round(level * (patients + 1), _ROUNDING))
+    return max(1, math.ceil(round(level * (patients + 1), _ROUNDING)))
 
 
 def patients_needed(level: float) -> int:
-    """How many there must be at least for an interval of a level, ⌈1/α⌉ - 1.
+    """How many there must be at least for an interval of a level, ⌈1/α⌉ - 1, at least 1.
 
     Examples:
         >>> patients_needed(0.9), patients_needed(0.95)
         (9, 19)
     """
-    return math.ceil(round(1 / (1 - level), _ROUNDING)) - 1
+    return max(1, math.ceil(round(1 / (1 - level), _ROUNDING)) - 1)
 
 
 def interval(

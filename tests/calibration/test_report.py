@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from calibration.test_fit import row
 from matplotlib import rc_context
 from reliability.test_calibration_file import CALIBRATION
@@ -70,3 +72,18 @@ def test_too_few_patients_leave_no_empty_picture(tmp_path):
         page = write_calibration_report(tmp_path, calibration, rows, made).read_text(encoding="utf-8")
     assert "–" in page and "simultaneously" in page
     assert not (tmp_path / "figures" / "widths.png").exists()
+
+
+@pytest.mark.parametrize(("patients", "words"), [(1, "1 patient"), (2, "2 patients")])
+def test_one_patient_is_no_patients(tmp_path, patients, words):
+    made = records()[:patients]
+    rows = [one for record in made for one in record.rows]
+    calibration = replace(
+        CALIBRATION,
+        scores=fitted_scores(rows, ["core"], True, False),
+        temperatures=fitted_temperatures(made, ["core"]),
+        patients=patients,
+    )
+    page = write_calibration_report(tmp_path, calibration, rows, made).read_text(encoding="utf-8")
+    assert words in " ".join(re.sub("<[^>]*>", " ", page).split())
+    assert ("patients" in words) or "1 patients" not in page

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.reliability.calibration_file import FILE_NAME, CalibratedModel, Calibration
+from nnunet_hetero.reliability.calibration_file import FILE_NAME, CalibratedModel, Calibration, digest
 
 MODEL = CalibratedModel("HeteroModalVAETrainer", "abc", {"0": "w0", "1": "w1"}, 10, [0, 1, 2], 0.5)
 CALIBRATION = Calibration(
@@ -61,7 +61,17 @@ def other_format(content):
     content["format_version"] = 2
 
 
-@pytest.mark.parametrize("change", [change_level, change_score, drop_section, other_format])
+def add_entry(content):
+    content["note"] = "checked"
+
+
+def add_entry_within(content):
+    content["model"]["note"] = "checked"
+
+
+@pytest.mark.parametrize(
+    "change", [change_level, change_score, drop_section, other_format, add_entry, add_entry_within]
+)
 def test_an_edited_file_is_refused(tmp_path, change):
     file = CALIBRATION.write(tmp_path)
     content = json.loads(file.read_text())
@@ -69,6 +79,14 @@ def test_an_edited_file_is_refused(tmp_path, change):
     file.write_text(json.dumps(content))
     with pytest.raises(DataError, match="calibrate again"):
         Calibration.read(file)
+
+
+def test_what_a_later_version_adds_is_left_out(tmp_path):
+    file = CALIBRATION.write(tmp_path)
+    content = json.loads(file.read_text())
+    content["more"], content["model"]["more"] = 1, [2]
+    file.write_text(json.dumps({**content, "sha256": digest(content)}))
+    assert replace(Calibration.read(file), sha256="") == CALIBRATION
 
 
 def test_a_file_that_was_cut_off_is_refused(tmp_path):

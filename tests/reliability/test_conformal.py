@@ -11,10 +11,11 @@ def test_impossible_levels(level):
         require_level(level)
 
 
-@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("level", [1e-12, 0.01, 0.5, 0.8, 0.9, 0.95, 0.99])
 def test_fewer_patients_than_needed_give_no_interval(level):
     needed = patients_needed(level)
     scores = np.arange(1.0, needed + 1)
+    assert needed >= 1
     limits = interval(scores, np.zeros(needed), np.ones(needed), level)
     assert limits == (-needed, needed)  # with just enough it is the largest score
     if needed > 1:

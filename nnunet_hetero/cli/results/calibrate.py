@@ -86,9 +86,9 @@ def run(args: argparse.Namespace) -> int:
     if too_few:
         shown = ", ".join(f"{subset}: {number}" for subset, number in islice(too_few.items(), SHOWN))
         print(
-            f"WARNING: {len(too_few)} subset(s) have no intervals: a level of {calibration.level:g} needs "
-            f"{patients_needed(calibration.level)} patients, and there are fewer ({shown}). Calibrate with more folds "
-            "(-f), or at a lower --level."
+            f"WARNING: {len(too_few)} subset(s) have no intervals: a level of {calibration.level} needs "
+            f"{patients_needed(calibration.level)} patient(s), and there are fewer ({shown}). Calibrate with more "
+            "folds (-f), or at a lower --level."
         )
     print(f"Page: {request.folder / 'report.html'}")
     print(f"Calibrated on {calibration.patients} patient(s), {len(result.records)} case(s): {result.file}")

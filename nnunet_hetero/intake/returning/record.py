@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from nnunet_hetero.io.atomic_files import replace_json
-from nnunet_hetero.io.documents import Document
+from nnunet_hetero.io.documents import Document, made_of
 from nnunet_hetero.io.provenance import Provenance
 
 RECORD_NAME = "return.json"
@@ -68,4 +68,4 @@ def volumes_of_before(folder: Path, made_from: Provenance) -> list[Volumes] | No
         return None
     if not all((folder / name).is_file() for name in record["files"]):
         return None
-    return [Volumes(**one) for one in record["volumes"]]
+    return [made_of(Volumes, one) for one in record["volumes"]]

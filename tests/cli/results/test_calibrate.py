@@ -30,7 +30,7 @@ def folder(calibrated_model, nnunet_folders, tmp_path, monkeypatch):
 def test_it_says_what_it_wrote_and_which_subsets_have_no_interval(folder, capsys):
     assert main([*COMMAND, "--num_samples", "1", "--level", "0.8", "--widths", "fixed"]) == 0
     said = capsys.readouterr().out
-    assert "15 subset(s) have no intervals: a level of 0.8 needs 4 patients" in said
+    assert "15 subset(s) have no intervals: a level of 0.8 needs 4 patient(s)" in said
     assert f"Calibrated on 3 patient(s), 3 case(s): {folder / 'calibration.json'}" in said
     calibration = Calibration.read(folder / "calibration.json")
     assert calibration.level == 0.8 and not calibration.by_disagreement

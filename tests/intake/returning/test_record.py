@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from nnunet_hetero.intake.returning.record import RECORD_NAME, Volumes, volumes_of_before, write_record
 from nnunet_hetero.io.provenance import Provenance
 
@@ -14,6 +16,10 @@ def test_there_and_back(tmp_path):
     write_record(tmp_path, VOLUMES, made_from)
     assert volumes_of_before(tmp_path, made_from) == VOLUMES
     assert volumes_of_before(tmp_path, Provenance.of({"label map": __file__}, {"to": ["T2"]})) is None
+    record = json.loads((tmp_path / RECORD_NAME).read_text(encoding="utf-8"))
+    record["volumes"][0]["note"] = "of somebody else"
+    (tmp_path / RECORD_NAME).write_text(json.dumps(record), encoding="utf-8")
+    assert volumes_of_before(tmp_path, made_from) == VOLUMES
     (tmp_path / "segmentation_on_T1.nii.gz").unlink()
     assert volumes_of_before(tmp_path, made_from) is None
 
