@@ -225,3 +225,28 @@ def test_a_training_on_a_worker_is_trained_once(tiny_dataset, tmp_path, monkeypa
     for _, *words in trainings:
         assert main([*words, "-device", "cpu"]) == 0
         assert "is trained and validated" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_nodes_by_the_line_of_the_page(tiny_dataset, tmp_path, monkeypatch, started):
+    """Two nodes that are this machine, with one process each."""
+    tiny_dataset.use(monkeypatch, tmp_path / "results")
+    monkeypatch.setenv("nnUNet_def_n_proc", "1")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    ((_, *line),) = commands_with(TRAINING, "torchrun")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        here = {"4": "1", "node1:29500": f"127.0.0.1:{free.getsockname()[1]}"}
+    words = [here.get(word, word) for word in line]
+    assert words[:4] == ["--nnodes", "2", "--nproc-per-node", "1"] and here["node1:29500"] in words
+    node = [sys.executable, "-m", "torch.distributed.run", "--local-addr", "127.0.0.1", *words, "-device", "cpu"]
+    logs = [tmp_path / f"{number}.log" for number in range(2)]
+    for log in logs:
+        with log.open("wb") as stream:
+            started.append(subprocess.Popen(node, stdout=stream, stderr=stream))
+    codes = [process.wait(900) for process in started]
+    assert codes == [0, 0], "\n\n".join(log.read_text(errors="replace")[-5000:] for log in logs)
+    (checkpoint,) = (tmp_path / "results").rglob("checkpoint_final.pth")
+    assert (checkpoint.parent / "validation" / "summary.json").is_file()
+    assert len(list(checkpoint.parent.glob("training_log*.txt"))) == 1
