@@ -57,8 +57,9 @@ def train_arguments(argv: Sequence[str]) -> argparse.Namespace | None:
         argv: Its arguments.
 
     Returns:
-        ``dataset``, ``configuration``, ``fold``, ``tr``, ``p``, ``pretrained_weights``, and whether a checkpoint of the
-        training itself is loaded (``c``, ``val``, ``val_best``); None if nnU-Net's parser is going to refuse them.
+        ``dataset``, ``configuration``, ``fold`` (as its folder is called: 0 for 00), ``tr``, ``p``,
+        ``pretrained_weights``, and whether a checkpoint of the training itself is loaded (``c``, ``val``,
+        ``val_best``); None if nnU-Net's parser is going to refuse them.
     """
     parser = _Reader(add_help=False, exit_on_error=False)
     for name in ("dataset", "configuration", "fold"):
@@ -68,9 +69,12 @@ def train_arguments(argv: Sequence[str]) -> argparse.Namespace | None:
     for name in TRAIN_SWITCHES:
         parser.add_argument(name, action="store_true")
     try:
-        return parser.parse_args(list(argv))
+        found = parser.parse_args(list(argv))
     except argparse.ArgumentError:
         return None
+    if found.fold.isascii() and found.fold.isdigit():
+        found.fold = str(int(found.fold))
+    return found
 
 
 def wants_help(argv: Sequence[str]) -> bool:

@@ -25,6 +25,12 @@ TRUST_VARIABLE = "NNUNET_HETERO_TRUST_CHECKPOINT"
 NUMBERS = "biufc"  # numpy's kinds: bool, int, unsigned int, float, complex
 
 
+_ANOTHER = (
+    "Copy it again, or choose another one with -chk. A training without it goes on from another checkpoint of its "
+    "fold, or begins anew: move it away for that."
+)
+
+
 def load_checkpoint(file: str | os.PathLike, *, trusted: bool = False, mmap: bool = False) -> dict[str, Any]:
     """Load a checkpoint of nnU-Net's format to the CPU, without running code that it may bring along.
 
@@ -38,8 +44,7 @@ def load_checkpoint(file: str | os.PathLike, *, trusted: bool = False, mmap: boo
     """
     if not trusted and not zipfile.is_zipfile(file):
         raise SettingsError(
-            f"{file} is damaged, or no checkpoint as torch has written them since version 1.6. Copy it again, or "
-            "choose another one with -chk."
+            f"{file} is damaged, or no checkpoint as torch has written them since version 1.6. {_ANOTHER}"
         )
     try:
         with contextlib.nullcontext() if trusted else torch.serialization.safe_globals(_allowed()):
@@ -48,8 +53,7 @@ def load_checkpoint(file: str | os.PathLike, *, trusted: bool = False, mmap: boo
         raise _refusal(file, error) from error
     except (RuntimeError, EOFError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise SettingsError(
-            f"The checkpoint {file} cannot be loaded, it is damaged or no checkpoint: {_first_line(error)} Copy it "
-            "again, or choose another one with -chk."
+            f"The checkpoint {file} cannot be loaded, it is damaged or no checkpoint: {_first_line(error)} {_ANOTHER}"
         ) from error
     if not isinstance(checkpoint, Mapping):
         raise SettingsError(f"{file} holds a {type(checkpoint).__name__}, not a checkpoint of nnU-Net. Check -chk.")

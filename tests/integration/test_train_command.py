@@ -34,6 +34,11 @@ def test_none_of_ours():
     assert (flags.auto_continue, flags.max_time, flags.trust_checkpoint) == (False, None, False)
 
 
+def test_a_fold_is_known_by_its_number(fold):
+    (fold / "checkpoint_latest.pth").touch()
+    assert continuing([*START[:2], f"0{START[2]}", *START[3:]]) == [*START, "-p", "nnUNetPlans", "--c"]
+
+
 def test_without_a_checkpoint_it_starts(fold):
     assert continuing([*START, "-pretrained_weights", "w.pth"]) == [*START, "-pretrained_weights", "w.pth"]
 

@@ -27,7 +27,7 @@ from nnunet_hetero.integration.train_command import (
     split_train_flags,
 )
 from nnunet_hetero.nnunet.environment import set_ext_trainer
-from nnunet_hetero.nnunet.folders import model_folder, plans_file, require_variables
+from nnunet_hetero.nnunet.folders import plans_file, require_variables
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
 
 if TYPE_CHECKING:
@@ -153,11 +153,11 @@ def _require_harmless(arguments: Sequence[str]) -> None:
         load_checkpoint(training.pretrained_weights, mmap=True)
     try:
         plans = plans_file(training.dataset, training.p)
-        model = Path(model_folder(training.dataset, training.tr, training.p, training.configuration))
+        folder = fold_folder(training)
     except SettingsError:
         return  # nnU-Net words what is wrong with the dataset
     if plans.is_file():
         read_model_plans(plans)
     if training.c or training.val or training.val_best:
-        for file in sorted(model.glob("fold_*/*.pth")):
+        for file in sorted(folder.glob("*.pth")):
             load_checkpoint(file, mmap=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 
 import pytest
+from helpers.pages import ROOT, code_blocks, commands_in
 
 from nnunet_hetero.cli.cluster.mapped import train, train_parser
 from nnunet_hetero.cli.main import main
@@ -35,6 +37,33 @@ def test_trainings_are_folds_times_plans(nnunet_folders, monkeypatch, capsys):
     assert "error: fold 1, nnUNetPlans: it ended with code 1: no" in capsys.readouterr().out
     with pytest.raises(SettingsError, match=r"no_plans\.json is not there"):
         train(None, ["501", "3d_fullres", "0", "-p", "no_plans"])
+
+
+def test_trainings_of_the_page(nnunet_folders, tmp_path, monkeypatch):
+    """Each command of the page is understood, with the cluster that it names."""
+    page = ROOT / "docs/how-to/predict-thousands-of-cases.md"
+    commands = [words for words in commands_in("\n".join(code_blocks(page, "bash"))) if words[1:3] == ["map", "train"]]
+    preprocessed = tmp_path / "preprocessed"
+    shutil.copytree(nnunet_folders.preprocessed, preprocessed)
+    monkeypatch.setenv("nnUNet_preprocessed", str(preprocessed))
+    for name in ("T1", "T2"):
+        folder = preprocessed / nnunet_folders.dataset
+        shutil.copy(folder / "nnUNetPlans.json", folder / f"nnUNetPlans_{name}.json")
+    given: list[list[str]] = []
+
+    def note(client, trainings, workplace):
+        given.append([client, *trainings])
+        return {}
+
+    monkeypatch.setattr(map_train, "map_trainings", note)
+    monkeypatch.setattr(
+        "nnunet_hetero.cluster.connection.connected", lambda request: contextlib.nullcontext(request.where)
+    )
+    assert [main(words[1:]) for words in commands] == [0, 0]
+    assert given == [
+        ["slurm.yaml", *(f"fold {number}, nnUNetPlans" for number in range(5))],
+        ["slurm.yaml", "fold 0, nnUNetPlans_T1", "fold 0, nnUNetPlans_T2"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,17 @@ def test_auto_continue_goes_on(called_with, monkeypatch, tmp_path):
     assert called_with[0][0] == ["501", "3d_fullres", "0", "-tr", DEFAULT_TRAINER, "--c"]
 
 
+@pytest.mark.parametrize(("place", "code"), [("fold_0", 1), ("fold_1", 0)])
+def test_only_checkpoints_that_would_be_loaded_are_looked_at(called_with, monkeypatch, tmp_path, capsys, place, code):
+    monkeypatch.setattr(train, "fold_folder", lambda training: tmp_path / f"fold_{training.fold}")
+    monkeypatch.setattr(train, "plans_file", lambda *_: tmp_path / "plans.json")
+    (tmp_path / place).mkdir()
+    (tmp_path / place / "checkpoint_latest.pth").write_bytes(b"damaged")
+    assert main(["train", "501", "3d_fullres", "0", "--c"]) == code
+    said = capsys.readouterr().err
+    assert len(called_with) == 1 - code and ("damaged" in said and "move it away" in said) == bool(code)
+
+
 def test_a_signal_before_the_training_is_the_exit_code_to_go_on(called_with, monkeypatch):
     monkeypatch.setattr(run_training, "run_training_entry", lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(SystemExit) as end:
