@@ -154,3 +154,13 @@ def test_a_patient_with_two_numbers_may_be_meant(done, tmp_path):
     rows = find_series(tmp_path / "in", wanted.modalities)
     result = take_in(rows, tmp_path / "in", tmp_path / "out", wanted, IntakeOptions(several_patients=True), 0)
     assert result.done == ["two patients"] and not result.failed
+
+
+def test_a_slice_that_is_written_over_is_seen(tmp_path):
+    series(tmp_path / "in/a")
+    rows, wanted = find_series(tmp_path / "in", target().modalities), target()
+    first = take_in(rows, tmp_path / "in", tmp_path / "out", wanted, IntakeOptions(), 0)
+    assert take_in(rows, tmp_path / "in", tmp_path / "out", wanted, IntakeOptions(), 0).kept == first.done == ["a"]
+    file = files(tmp_path / "in/a")[2]
+    file.write_bytes(file.read_bytes())  # the folder's time stays
+    assert take_in(rows, tmp_path / "in", tmp_path / "out", wanted, IntakeOptions(), 0).kept == []

@@ -23,6 +23,7 @@ from nnunet_hetero.intake.cohort.records import (
     found_registration,
     transform_file,
 )
+from nnunet_hetero.intake.contents import contents_of
 from nnunet_hetero.intake.images.grids import stored_grid
 from nnunet_hetero.intake.images.mask_files import MaskFile, find_mask
 from nnunet_hetero.intake.judging import require_decided, require_one_patient, require_one_session
@@ -72,6 +73,7 @@ class CaseJob:
             "zero_background": target.zero_background,
             "litres": target.litres,
             "sources": {row.modality: row.source for row in self.used},
+            "contents": contents_of(self.used, self.folder),
         }
         sources: dict[str, Path] = {row.modality: self.folder / row.place for row in self.used}
         mask = self.mask_file()

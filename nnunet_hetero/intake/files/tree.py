@@ -106,7 +106,10 @@ class ZipTree:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    status = file.stat()
+    try:
+        status = file.stat()
+    except OSError:  # a link to nothing
+        return -1, -1
     return status.st_size, status.st_mtime_ns
 
 

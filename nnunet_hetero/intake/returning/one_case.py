@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,6 +16,7 @@ from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import RUN_NAME, RUNS
 from nnunet_hetero.inference.output.volumes import plain_name, region_sizes
 from nnunet_hetero.intake.cohort.records import CASES, CaseRecord, transform_file
+from nnunet_hetero.intake.contents import contents_of
 from nnunet_hetero.intake.dicom.scan import is_series
 from nnunet_hetero.intake.dicom_seg import write_segmentation
 from nnunet_hetero.intake.images.grids import grid_from, grid_of, voxel_millilitres
@@ -79,7 +81,9 @@ class ReturnJob:
             sources[f"transform {name}"] = self.intake / transform_file(self.case, name)
         if self.dicom_seg:
             sources |= {f"series {name}": self.folder / self.series(name).place for name in targets}
-        settings = {"to": targets, "regions": _labels(self.regions), "dicom_seg": self.dicom_seg}
+        settings: dict[str, Any] = {"to": targets, "regions": _labels(self.regions), "dicom_seg": self.dicom_seg}
+        if self.dicom_seg:
+            settings["contents"] = contents_of(map(self.series, targets), self.folder)
         return Provenance.of(sources, settings)
 
     def targets(self) -> list[str]:
