@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from nnunet_hetero.cluster.connection import ClusterRequest, connected
+from nnunet_hetero.cluster.fan_out import FanOut
 from nnunet_hetero.errors import SettingsError
 
 
@@ -85,6 +89,33 @@ def test_a_scheduler_elsewhere_by_tls(tmp_path, monkeypatch):
         monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 3)
         assert "--tls CA CERTIFICATE KEY" in refusal(ClusterRequest(address))
     assert "is not there" in refusal(ClusterRequest("tls://127.0.0.1:1", tls=("no.pem", "no.pem", "no.pem")))
+
+
+def test_a_scheduler_that_goes_away(monkeypatch):
+    """In the middle of a job; what was done before is not lost, and the command ends soon."""
+    monkeypatch.setattr("nnunet_hetero.cluster.connection.SECONDS_TO_ANSWER", 60)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    dask = [sys.executable, "-m", "dask"]
+    started = ["scheduler", "--host", "127.0.0.1", "--port", address.split(":")[1], "--no-dashboard"]
+    with subprocess.Popen([*dask, *started], stderr=subprocess.DEVNULL) as scheduler:
+        try:
+            worker = ["worker", f"tcp://{address}", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+            with subprocess.Popen([*dask, *worker, "--death-timeout", "60"], stderr=subprocess.DEVNULL) as at_work:
+                try:
+                    with (
+                        pytest.raises(SettingsError, match=r"scheduler of the cluster has gone.*run the same command"),
+                        connected(ClusterRequest(f"tcp://{address}")) as client,
+                    ):
+                        outcomes = FanOut(client, "sleep").run(time.sleep, {"short": (0,), "long": (600,)})
+                        assert next(outcomes)[0] == "short"
+                        scheduler.kill()
+                        next(outcomes)
+                finally:
+                    at_work.kill()
+        finally:
+            scheduler.kill()
 
 
 def test_workers_that_are_too_busy_to_take_their_leave(monkeypatch):
