@@ -28,7 +28,7 @@ from nnunet_hetero.splits.cohort import patients_of
 RAW = "nnUNet_raw"
 """nnU-Net's variable."""
 
-RECORD_VERSION = 4
+RECORD_VERSION = 5
 """Changes with what a record means."""
 
 

@@ -90,8 +90,7 @@ def observations(rows: Iterable[Row], names: Sequence[str]) -> list[Observation]
     found = []
     for row in rows:
         if row["dice"] is not None:
-            place = float(VolumeScale(row["voxel"], row["unit"]).place(np.array(row["size"])))
-            signs = Signs(place, row["disagreement"], row["entropy"])
+            signs = Signs(row["expected_dice"], row["softened_dice"], row["disagreement"], row["surface"])
             available = tuple(mask_of(modalities.parse([row["subset"]]), len(names)).tolist())
             who = row["patient"], row["fold"], row["region"], row["subset"]
             found.append(Observation(*who, available, signs, row["dice"]))

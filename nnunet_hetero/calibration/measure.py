@@ -123,7 +123,9 @@ def _add(
             "draws_low": float(low[place]),
             "draws_high": float(high[place]),
             "disagreement": float(said.disagreement[place]),
-            "entropy": float(said.entropy[place]),
+            "expected_dice": float(said.expected_dice[place]),
+            "softened_dice": float(said.softened_dice[place]),
+            "surface": float(said.surface[place]),
             "dice": None if math.isnan(dice[name]) else dice[name],
         }
         record.rows.append(row)

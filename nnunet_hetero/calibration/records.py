@@ -31,7 +31,7 @@ class Row(TypedDict):
     of the segmentation on the network's grid; ``voxel`` is the size of one on the case's own. ``draws_low`` and
     ``draws_high`` are percentiles of the sizes of single draws, which are no interval to rely on; ``size`` of a model
     that draws nothing. What ``disagreement``
-    and ``entropy`` are says `case_result.Statement`. The Dice is None where region and prediction are empty.
+    to ``surface`` are says `case_result.Statement`. The Dice is None where region and prediction are empty.
     """
 
     case: str
@@ -47,7 +47,9 @@ class Row(TypedDict):
     draws_low: float
     draws_high: float
     disagreement: float
-    entropy: float
+    expected_dice: float
+    softened_dice: float
+    surface: float
     dice: float | None
 
 

@@ -21,6 +21,7 @@ from nnunet_hetero.calibration.records import CaseRecord, Row
 from nnunet_hetero.calibration.report import write_calibration_report
 from nnunet_hetero.calibration.request import CalibrationRequest
 from nnunet_hetero.errors import DataError
+from nnunet_hetero.inference.model.model_folder import checked_folds
 from nnunet_hetero.io.atomic_files import alone_in, replace_text
 from nnunet_hetero.reliability.calibration_file import Calibration
 from nnunet_hetero.reliability.conformal import patients_needed
@@ -61,7 +62,9 @@ def calibrate_model(request: CalibrationRequest) -> CalibrationResult:
         SettingsError: If the model or a fold does not exist, or has seen the cases.
         DataError: If there are no cases, a label map is missing, or no case could be used.
     """
-    request.folder.mkdir(parents=True, exist_ok=True)
+    # First, so that nothing is written into the folder of a model that is not there.
+    checked_folds(request.model_folder, request.folds, request.checkpoint_name)
+    request.folder.mkdir(exist_ok=True)
     with alone_in(request.folder):
         collection = collect(request)
         return _fitted(request, collection)

@@ -197,7 +197,7 @@ def predict_images(
         {modalities.names[channel]: stored(read.data[channel]) for channel in found.used},
         dict(regions),
         case,
-        writer.quality(found, voxel),
+        writer.quality(found),
         inputs,
     )
 

@@ -1,9 +1,11 @@
 """The Dice that a segmentation is likely to have, predicted from what the model says of it, with a lower bound.
 
-A ridge regression per region takes the disagreement of the draws, the entropy inside the segmentation, its size and the
-modalities that it was made from. It is cross-fitted: the patients are divided into groups, and a patient's residual is
-that of the regression of all other groups. So the bound is that of CV+ (see `nnunet_hetero.reliability.conformal`),
-with a patient's score by how much the prediction promised too much, ŷ_i - y_i, apart for each region and subset.
+The logit of the Dice is a ridge regression per region on the Dice that the model's own probabilities promise, the
+disagreement of the draws, how much of the segmentation is surface, and the modalities that it was made from. So it says
+by how much these promises are to be corrected. It is cross-fitted: the patients are divided into groups, and a
+patient's residual is that of the regression of all other groups. So the bound is that of CV+ (see
+`nnunet_hetero.reliability.conformal`), with a patient's score by how much the prediction promised too much, ŷ_i - y_i,
+apart for each region and subset.
 
 All patients of a group were predicted by the same fold. At prediction, the regression without a group is given what the
 network of that fold says, as it was in the calibration.
@@ -19,7 +21,8 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
-from typing_extensions import TypedDict
+from scipy.special import expit, logit
+from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero.reliability.conformal import interval, patients_needed
 
@@ -29,11 +32,14 @@ GROUPS = 30
 PENALTY = 1.0
 """Of the ridge regression, whose features have unit variance, for each feature; the data count with one per row."""
 
+CLOSEST = 0.02
+"""A Dice is taken for at least this and at most 1 less this, so that its logit is finite and 0 is no outlier."""
+
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Regression(TypedDict):
-    """A linear function of standardised features."""
+    """The logit of the Dice as a linear function of standardised features."""
 
     fold: str
     mean: list[_Number]
@@ -43,8 +49,12 @@ class Regression(TypedDict):
 
 
 class OfRegion(TypedDict):
-    """Regressions by group, and scores by subset and group; a group's score is that of the regression without it."""
+    """Regressions by group, and scores by subset and group; a group's score is that of the regression without it.
 
+    ``signs`` names what the regressions take, see `Signs`; earlier versions, which took other numbers, did not say.
+    """
+
+    signs: NotRequired[list[str]]
     regressions: dict[str, Regression]
     scores: dict[str, dict[str, list[_Number]]]
 
@@ -57,14 +67,16 @@ class Signs(NamedTuple):
     """What a network says of a region of a case.
 
     Attributes:
-        place: Of its size, see `VolumeScale.place`.
+        expected_dice: Of the segmentation with a truth drawn from the probabilities.
+        softened_dice: The same from softened probabilities.
         disagreement: 1 - Dice between the draws and the segmentation.
-        entropy: Mean predictive entropy inside the segmentation, in nats.
+        surface: The part of its voxels that lie on its surface.
     """
 
-    place: float
+    expected_dice: float
+    softened_dice: float
     disagreement: float
-    entropy: float
+    surface: float
 
 
 @dataclass(frozen=True)
@@ -114,9 +126,20 @@ def features(signs: Signs, available: Sequence[bool]) -> np.ndarray:
         signs: What a network says.
         available: Which modalities it was given.
     """
-    place, doubt, entropy = signs
-    own = [place, doubt, entropy, place**2, doubt**2, entropy**2, place * doubt, place * entropy]
+    promised, agreed = _logit(signs.expected_dice), _logit(1 - signs.disagreement)
+    own = [promised, signs.softened_dice, agreed, signs.surface]
     return np.array([*own, *map(float, available), float(sum(available) == 1)])
+
+
+def _logit(dice: float) -> float:
+    """Of a Dice, which is taken for one of `CLOSEST` to 1 - `CLOSEST`."""
+    return float(logit(np.clip(dice, CLOSEST, 1 - CLOSEST)))
+
+
+def knows_signs(quality: Quality | None) -> bool:
+    """Whether a calibration can predict the Dice from the signs that a network gives now."""
+    regions = (quality or {}).values()
+    return bool(regions) and all(one.get("signs") == list(Signs._fields) for one in regions)
 
 
 def fit_quality(observations: Iterable[Observation]) -> Quality:
@@ -149,7 +172,7 @@ def _fit_region(rows: Sequence[Observation]) -> OfRegion:
     # Sorted by score: the order tells nothing of who is who.
     for (subset, patient), score in sorted(worst.items(), key=itemgetter(1)):
         scores.setdefault(subset, {}).setdefault(group_of[patient], []).append(score)
-    return {"regressions": regressions, "scores": scores}
+    return {"signs": list(Signs._fields), "regressions": regressions, "scores": scores}
 
 
 def groups_of(rows: Sequence[Observation]) -> dict[str, str]:
@@ -171,7 +194,7 @@ def groups_of(rows: Sequence[Observation]) -> dict[str, str]:
 
 def _fit(rows: Sequence[Observation], fold: str) -> Regression:
     values = np.stack([features(row.signs, row.available) for row in rows])
-    dice = np.array([row.dice for row in rows])
+    dice = np.array([_logit(row.dice) for row in rows])
     mean, scale = values.mean(axis=0), values.std(axis=0)
     scale[scale < 1e-9] = 1.0
     standard = (values - mean) / scale
@@ -188,7 +211,7 @@ def _fit(rows: Sequence[Observation], fold: str) -> Regression:
 
 def _predict(regression: Regression, signs: Signs, available: Sequence[bool]) -> float:
     standard = (features(signs, available) - regression["mean"]) / regression["scale"]
-    return float(np.clip(regression["intercept"] + standard @ regression["coefficients"], 0.0, 1.0))
+    return float(expit(regression["intercept"] + standard @ regression["coefficients"]))
 
 
 def cross_fitted(quality: OfRegion, rows: Sequence[Observation]) -> np.ndarray:
@@ -214,6 +237,8 @@ def predicted_dice(
         signs: What each fold's network says; folds that do not predict are not there.
         level: 1 - α of the bound.
     """
+    if quality.get("signs") != list(Signs._fields):
+        return PredictedDice(None, None, 0, "the calibration is of an earlier version; calibrate again")
     regressions = {group: one for group, one in quality["regressions"].items() if one["fold"] in signs}
     if not regressions:
         return PredictedDice(None, None, 0, "the calibration does not know the folds that predict")

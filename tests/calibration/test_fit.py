@@ -26,7 +26,9 @@ def row(case: str, size: float, **changes) -> Row:
         "draws_low": 0.99 * size,
         "draws_high": 1.01 * size,
         "disagreement": 0.4,
-        "entropy": 0.1,
+        "expected_dice": 0.8,
+        "softened_dice": 0.7,
+        "surface": 0.3,
         "dice": 0.8,
     }
     return {**common, **changes}

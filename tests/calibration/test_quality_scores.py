@@ -19,7 +19,8 @@ def observations():
     for number in range(30):
         for subset, available, level in (("T1", (True, False), 0.3), ("T1+T2", (True, True), 0.8)):
             dice = level + generator.normal(0, 0.03)
-            signs = Signs(1.0, 1 - level + generator.normal(0, 0.03), 0.1)
+            said = level + generator.normal(0, 0.03)
+            signs = Signs(said, said, 1 - said, 0.3)
             rows.append(Observation(f"p{number}", "0", "whole", subset, available, signs, dice))
     return rows
 

@@ -30,7 +30,7 @@ def simulated(patients, seed=0, folds=1, scans=1, noise=0.05):
             for label, available in SUBSETS.items():
                 doubt = hardness + 0.1 * (sum(available) == 1) + generator.normal(0, 0.02)
                 dice = np.clip(1 - 1.5 * doubt + generator.normal(0, noise), 0, 1)
-                signs = Signs(generator.uniform(0, 4), doubt, 0.3 * doubt)
+                signs = Signs(1 - doubt, 1 - 0.5 * doubt, doubt, generator.uniform(0.1, 0.9))
                 rows.append(Observation(f"p{number}", str(number % folds), "whole", label, available, signs, dice))
     return rows
 
@@ -86,20 +86,20 @@ def test_the_bound_holds_as_often_as_it_says(folds):
 
 def test_too_few_patients_have_no_bound_and_a_reason():
     quality = fit_quality(simulated(8))["whole"]
-    found = predicted_dice(quality, "A", (True, False), {"0": Signs(1.0, 0.1, 0.03)}, 0.9)
+    found = predicted_dice(quality, "A", (True, False), {"0": Signs(0.9, 0.8, 0.1, 0.3)}, 0.9)
     assert found.low is None and found.dice is not None
     assert found.reason == "8 patient(s) with A in the calibration, 90 % needs 9"
 
 
 def test_a_subset_that_was_never_calibrated_has_no_bound():
     rows = [row for row in simulated(20) if row.subset != "B"]
-    found = predicted_dice(fit_quality(rows)["whole"], "B", (False, True), {"0": Signs(1.0, 0.1, 0.03)}, 0.9)
+    found = predicted_dice(fit_quality(rows)["whole"], "B", (False, True), {"0": Signs(0.9, 0.8, 0.1, 0.3)}, 0.9)
     assert found.low is None and found.patients == 0
 
 
 def test_only_the_folds_that_predict_count():
     quality = fit_quality(simulated(30, folds=3))["whole"]
-    signs = Signs(1.0, 0.1, 0.03)
+    signs = Signs(0.9, 0.8, 0.1, 0.3)
     found = predicted_dice(quality, "A", (True, False), {"1": signs}, 0.9)
     assert found.patients == 10
     assert predicted_dice(quality, "A", (True, False), {"7": signs}, 0.9).dice is None

@@ -9,6 +9,7 @@ import numpy as np
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.reliability.calibration_file import Calibration
 from nnunet_hetero.reliability.input_verdict import InputVerdict
+from nnunet_hetero.reliability.quality import knows_signs
 
 COMPLETED_CHOICES = ("missing", "all")
 
@@ -77,7 +78,7 @@ class Demands:
         Raises:
             SettingsError: If the calibration cases were too few for what is demanded.
         """
-        known = {"--min_dice": calibration.quality, "--refuse_suspicious": calibration.input_checks}
+        known = {"--min_dice": knows_signs(calibration.quality), "--refuse_suspicious": calibration.input_checks}
         for flag in self.flags:
             if not known[flag]:
                 raise SettingsError(
@@ -94,12 +95,17 @@ class Statement:
         sizes: Of the segmentation, ``(R,)``, millilitres, of a 2D image mm²; NaN if nobody knows the size of a pixel.
         disagreement: ``(R,)``, 1 - Dice between the draws (without draws: the mirrored views) and the segmentation of
             their mean.
-        entropy: ``(R,)``, mean predictive entropy inside the segmentation, in nats; 0 where that is empty.
+        expected_dice: ``(R,)``, of the segmentation with a truth drawn from the mean probability, see
+            `nnunet_hetero.inference.engine.region_signs`.
+        softened_dice: ``(R,)``, the same from softened probabilities.
+        surface: ``(R,)``, the part of the segmentation's voxels that lie on its surface.
     """
 
     sizes: np.ndarray
     disagreement: np.ndarray
-    entropy: np.ndarray
+    expected_dice: np.ndarray
+    softened_dice: np.ndarray
+    surface: np.ndarray
 
 
 @dataclass(frozen=True)

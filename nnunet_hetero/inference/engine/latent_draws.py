@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from nnunet_hetero.inference.engine.case_result import Statement
+from nnunet_hetero.inference.engine.region_signs import expected_dice, surface_share
 from nnunet_hetero.nnunet.regions import RegionDecoder
 
 View = tuple[int, ...]
@@ -179,8 +180,8 @@ class DrawStatistics:
             size = int(decided.sum())
             total = int(hits.sum()) + self.number * size
             disagreement = 1 - 2 * int(hits[decided].sum()) / total if total else 0.0
-            entropy = float(binary_entropy(mean[channel][decided].float()).sum()) / max(1, size)
-            rows.append((size * voxel_size, disagreement, entropy))
+            expected = expected_dice(mean[channel], decided)
+            rows.append((size * voxel_size, disagreement, *expected, surface_share(decided)))
         return Statement(*np.array(rows, dtype=np.float32).T)
 
 

@@ -268,24 +268,22 @@ class CaseWriter:
         if self.sampling.save_uncertainty and prediction.volumes is not None:
             spread = spread_row(self.regions, prediction.volumes, voxel.unit)
             rows[UNCERTAINTY_TABLE] = [{**uncertainty_row(self.regions, prediction.statement.disagreement), **spread}]
-        if level is not None and (quality := self.quality(prediction, voxel)):
+        if level is not None and (quality := self.quality(prediction)):
             rows[QUALITY_NAME] = quality_rows(quality, level, self.demands.min_dice)
         if prediction.inputs:
             rows[CHECKS_NAME] = checks_rows(prediction.inputs)
         return rows
 
-    def quality(self, prediction: CasePrediction, voxel: VoxelSize) -> dict[str, PredictedDice]:
+    def quality(self, prediction: CasePrediction) -> dict[str, PredictedDice]:
         """The Dice that each region is likely to have; empty without a calibration that predicts it.
 
         Args:
             prediction: On the preprocessed grid.
-            voxel: On the case's own grid.
         """
         if self.calibration is None or prediction.statement is None:
             return {}
         said = said_by(self.calibration, prediction)
-        scale = None if voxel.unit is None else VolumeScale(voxel.size, voxel.unit)
-        return predicted_quality(self.calibration, self.preparation.modalities, prediction.used, said, scale)
+        return predicted_quality(self.calibration, self.preparation.modalities, prediction.used, said)
 
     def intervals(self, prediction: CasePrediction, voxel: VoxelSize) -> dict[str, Interval] | None:
         """Intervals of the regions' sizes; None without a calibration.

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from nnunet_hetero.inference.engine.case_result import Statement
 from nnunet_hetero.inference.output.volumes import Row
 from nnunet_hetero.modalities import Modalities, Subset, mask_of
 from nnunet_hetero.reliability.intervals import CalibrationInUse
 from nnunet_hetero.reliability.quality import PredictedDice, Signs, predicted_dice
-from nnunet_hetero.reliability.volume_scale import VolumeScale
 
 FILE_NAME = "quality.csv"
 
@@ -21,7 +18,6 @@ def predicted_quality(
     modalities: Modalities,
     used: Subset,
     said: Sequence[Statement],
-    scale: VolumeScale | None,
 ) -> dict[str, PredictedDice]:
     """What is predicted of each region of a case; empty if the calibration predicts none.
 
@@ -30,7 +26,6 @@ def predicted_quality(
         modalities: The model's.
         used: Channels that the case was predicted from.
         said: What each of these folds says of the case.
-        scale: Of its volumes; None if nobody knows the size of a pixel.
     """
     calibration, found = use.calibration, {}
     available = mask_of(used, len(modalities)).tolist()
@@ -38,18 +33,15 @@ def predicted_quality(
         quality = (calibration.quality or {}).get(region)
         if quality is None:
             continue
-        if scale is None:
-            found[region] = PredictedDice(None, None, 0, "nobody knows how large a pixel is")
-            continue
-        signs = dict(zip(use.folds, (_signs(one, place, scale) for one in said), strict=True))
+        signs = dict(zip(use.folds, (_signs(one, place) for one in said), strict=True))
         label = modalities.label(used)
         found[region] = predicted_dice(quality, label, available, signs, calibration.level)
     return found
 
 
-def _signs(said: Statement, place: int, scale: VolumeScale) -> Signs:
-    size, disagreement, entropy = (float(values[place]) for values in (said.sizes, said.disagreement, said.entropy))
-    return Signs(float(scale.place(np.array(size))), disagreement, entropy)
+def _signs(said: Statement, place: int) -> Signs:
+    numbers = (said.expected_dice, said.softened_dice, said.disagreement, said.surface)
+    return Signs(*(float(values[place]) for values in numbers))
 
 
 def quality_rows(found: Mapping[str, PredictedDice], level: float, min_dice: float | None) -> list[Row]:

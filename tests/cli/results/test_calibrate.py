@@ -53,6 +53,12 @@ def test_what_is_impossible_is_said_and_the_calibration_stays(folder, capsys, fl
     assert (folder / "calibration.json").read_bytes() == before
 
 
+def test_nothing_is_written_for_a_model_that_is_not_there(folder, capsys):
+    assert main([*COMMAND, "-p", "OtherPlans"]) == 1
+    assert "There is no trained model at" in capsys.readouterr().err
+    assert [found.name for found in folder.parent.iterdir()] == [folder.name]
+
+
 def test_a_case_that_cannot_be_used_gives_exit_code_1(folder, tmp_path, capsys):
     for name in "ab":
         write_case(tmp_path / "images", name, labels=tmp_path / "labels")

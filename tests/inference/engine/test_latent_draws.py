@@ -19,6 +19,7 @@ from nnunet_hetero.inference.engine.latent_draws import (
     mirrored_views,
 )
 from nnunet_hetero.inference.engine.network_steps import latents
+from nnunet_hetero.inference.engine.region_signs import expected_dice, surface_share
 from nnunet_hetero.network.fusion import Gaussian
 
 
@@ -93,8 +94,11 @@ class TestStatistics:
         statement = statistics.statement(0.5)
         np.testing.assert_allclose(statement.disagreement, 1 - dice, rtol=1e-5)
         np.testing.assert_allclose(statement.sizes, decided.flatten(1).sum(1) * 0.5)
-        inside = [region[mask].mean() for region, mask in zip(entropy, decided, strict=True)]
-        np.testing.assert_allclose(statement.entropy, inside, rtol=1e-4)
+        pairs = list(zip(foreground.mean(0), decided, strict=True))
+        promised = np.array([expected_dice(region, mask) for region, mask in pairs])
+        np.testing.assert_allclose(statement.expected_dice, promised[:, 0], rtol=1e-5)
+        np.testing.assert_allclose(statement.softened_dice, promised[:, 1], rtol=1e-5)
+        np.testing.assert_allclose(statement.surface, [surface_share(mask) for _, mask in pairs], rtol=1e-5)
 
     def test_folds_together(self):
         maps = random_probabilities(6, 3)
@@ -120,7 +124,7 @@ class TestStatistics:
         entropy = binary_entropy(one)
         statement = statistics.statement(2.0)
         assert abs(statement.disagreement).max() == 0
-        assert statement.sizes[2] == statement.entropy[2] == 0
+        assert statement.sizes[2] == statement.expected_dice[2] == statement.softened_dice[2] == 0
         assert statistics.mutual_information(entropy).max() < 1e-6
 
     def test_entropy_of_certainty_is_zero(self):

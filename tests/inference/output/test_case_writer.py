@@ -41,7 +41,7 @@ def writer(sampling: SamplingOptions = EVERYTHING, ending: str = ".nii.gz", prob
     return CaseWriter(preparation, regions, sampling, (IntensityScale(),) * 4, probabilities)
 
 
-SAID = Statement(np.array([0.064, 0.0, 0.0]), np.array([0.25, 0.0, 0.0]), np.array([0.1, 0.0, 0.0]))
+SAID = Statement(np.array([0.064, 0.0, 0.0]), np.array([0.25, 0.0, 0.0]), *[np.array([0.8, 0.0, 0.0])] * 3)
 
 
 def prediction() -> CasePrediction:

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 from helpers.two_scans import REGIONS, calibration_of
 
-from nnunet_hetero.inference.engine.case_result import Statement
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.engine.case_result import Demands, Statement
 from nnunet_hetero.inference.output.quality_table import predicted_quality, quality_rows
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.reliability.intervals import CalibrationInUse
 from nnunet_hetero.reliability.quality import Observation, PredictedDice, Signs, fit_quality
-from nnunet_hetero.reliability.volume_scale import VolumeScale
-
-SCALE = VolumeScale(0.008, "ml")
 
 
 def said(disagreement):
-    return Statement(np.array([10.0, 2.0]), np.array([disagreement, 0.5]), np.array([disagreement / 2, 0.2]))
+    expected = np.array([1 - disagreement, 0.5])
+    return Statement(np.array([10.0, 2.0]), np.array([disagreement, 0.5]), expected, expected, np.array([0.3, 0.3]))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def use():
     rows = []
     for number in range(20):
         doubt = 0.02 * number
-        signs = Signs(float(SCALE.place(10.0)), doubt, doubt / 2)
+        signs = Signs(1 - doubt, 1 - doubt, doubt, 0.3)
         rows += [
             Observation(f"p{number}", "0", region, subset, available, signs, 1 - doubt)
             for region in REGIONS
@@ -39,23 +38,26 @@ def use():
 
 def test_the_dice_follows_what_the_fold_says(use):
     modalities = Modalities(("T1", "T2"))
-    sure, unsure = (
-        predicted_quality(use, modalities, (0,), [said(doubt)], SCALE)["whole tumor"] for doubt in (0.05, 0.3)
-    )
+    sure, unsure = (predicted_quality(use, modalities, (0,), [said(doubt)])["whole tumor"] for doubt in (0.05, 0.3))
     assert sure.dice == pytest.approx(0.95, abs=0.03) and unsure.dice == pytest.approx(0.7, abs=0.03)
     assert sure.low <= sure.dice and sure.patients == 20
 
 
-def test_without_the_size_of_a_pixel_nothing_is_predicted(use):
-    found = predicted_quality(use, Modalities(("T1", "T2")), (0,), [said(0.1)], None)
+def test_a_calibration_of_an_earlier_version_says_that_it_is(use):
+    quality = {region: {**one} for region, one in use.calibration.quality.items()}
+    for one in quality.values():
+        del one["signs"]
+    earlier = CalibrationInUse(replace(use.calibration, quality=quality), ("0",))
+    found = predicted_quality(earlier, Modalities(("T1", "T2")), (0,), [said(0.1)])
     assert list(found) == list(REGIONS)
-    assert found["whole tumor"].dice is None and found["whole tumor"].reason
+    assert found["whole tumor"].dice is None and "calibrate again" in found["whole tumor"].reason
+    with pytest.raises(SettingsError, match=r"earlier version\. Calibrate again"):
+        Demands(min_dice=0.7).require(earlier.calibration)
+    Demands(min_dice=0.7).require(use.calibration)
 
 
 def test_a_calibration_without_it_predicts_nothing():
-    found = predicted_quality(
-        CalibrationInUse(calibration_of(), ("0",)), Modalities(("T1", "T2")), (0,), [said(0.1)], SCALE
-    )
+    found = predicted_quality(CalibrationInUse(calibration_of(), ("0",)), Modalities(("T1", "T2")), (0,), [said(0.1)])
     assert found == {}
 
 

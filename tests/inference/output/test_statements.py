@@ -15,7 +15,7 @@ from nnunet_hetero.reliability.calibration_file import TOGETHER
 from nnunet_hetero.reliability.intervals import CalibrationInUse
 
 ONE, TWO, BOTH = (
-    Statement(np.array([size, 1.0]), np.array([0.1, 0.2]), np.array([0.3, 0.4])) for size in (10.0, 14.0, 12.0)
+    Statement(np.array([size, 1.0]), np.array([0.1, 0.2]), *[np.array([0.3, 0.4])] * 3) for size in (10.0, 14.0, 12.0)
 )
 PREDICTION = CasePrediction((0,), 4, np.zeros((2, 1)), statement=BOTH, of_folds=(ONE, TWO))
 APART = CalibrationInUse(calibration_of(), ("0", "1"))
