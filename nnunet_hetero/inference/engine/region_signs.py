@@ -61,8 +61,8 @@ def surface_share(mask: Tensor) -> float:
     for axis, edge in enumerate(mask.shape):
         if edge == 1:
             continue
-        for here, there, border in ((slice(1, None), slice(None, -1), 0), (slice(None, -1), slice(1, None), -1)):
-            before = (slice(None),) * axis
-            inner[(*before, here)] &= mask[(*before, there)]
-            inner[(*before, border)] = False
+        inner.narrow(axis, 1, edge - 1).logical_and_(mask.narrow(axis, 0, edge - 1))
+        inner.narrow(axis, 0, edge - 1).logical_and_(mask.narrow(axis, 1, edge - 1))
+        inner.narrow(axis, 0, 1).fill_(False)
+        inner.narrow(axis, edge - 1, 1).fill_(False)
     return 1 - int(inner.sum()) / size
