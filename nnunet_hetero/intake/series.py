@@ -45,6 +45,11 @@ class Series:
         return parts_of(self.source)[1]
 
 
+def is_uid(text: str) -> bool:
+    """Whether a text may be a SeriesInstanceUID: digits and dots alone."""
+    return bool(text) and not text.strip("0123456789.")
+
+
 def parts_of(source: str) -> tuple[str, str]:
     """`Series.place` and `Series.inner`; folders and files may have a ``#`` in their names, too.
 
@@ -53,7 +58,7 @@ def parts_of(source: str) -> tuple[str, str]:
         (('Case #7/Series #2', '1.2.840.7'), ('Case #7.zip', 'T1 #3.nii.gz'), ('Case #7/t1.nii.gz', ''))
     """
     place, joint, uid = source.rpartition("#")
-    if joint and uid and not uid.strip("0123456789."):
+    if joint and is_uid(uid):
         return place, uid
     end = source.lower().find(f"{ZIP}#")
     if end >= 0:

@@ -89,6 +89,21 @@ def a_link_to_nothing(folder: Path) -> None:
     (folder / "flair.nii.gz").symlink_to(folder / "gone.nii.gz")
 
 
+def two_discs(folder: Path) -> None:
+    slices = by_position(folder)
+    for number, part in enumerate((slices[:6], slices[6:])):
+        with zipfile.ZipFile(folder / f"disc {number}.zip", "w") as archive:
+            for file in part:
+                archive.write(file, file.name)
+                file.unlink()
+
+
+def a_slice_that_is_gone(folder: Path) -> None:
+    for name in ("t1", "t1ce", "flair"):  # so that it can be no other modality
+        series(folder, name, Patient(study=pydicom.dcmread(files(folder)[0]).StudyInstanceUID))
+    (folder / "t2/IM0099.dcm").symlink_to(folder / "gone.dcm")
+
+
 def two_candidates(folder: Path) -> None:
     series(folder / "again")
 
@@ -115,6 +130,8 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "two images between each other": (between, "its slices are of different images"),
     "inverted": (inverted, "to be shown inverted"),
     "a link to nothing": (a_link_to_nothing, "is a link to "),
+    "two discs": (two_discs, "files of this series lie in"),
+    "a slice that is gone": (a_slice_that_is_gone, "IM0099.dcm cannot be read"),
     "two candidates": (two_candidates, "could be it"),
     "zip slip": (zip_slip, "would be unpacked outside of the folder"),
     "only a report": (only_a_report, "has no image that is one of the modalities"),

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from nnunet_hetero.cases.label_maps.written_image import require_written
+from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.cohort.records import (
     CASES,
     IMAGES,
@@ -107,6 +108,28 @@ def write_case(job: CaseJob) -> CaseRecord:
     # Cases are done side by side, and each is the same with one thread.
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     remove_case(job.out, job.case, job.target)
+    try:
+        return _write_case(job)
+    except DataError as error:
+        text = str(error)
+        raise error if text.startswith("Case ") else DataError(f"Case '{job.case}': {text}") from error
+
+
+def remove_case(out: Path, case: str, target: Target) -> None:
+    """Take away what an earlier run wrote of a case, its record first."""
+    (out / CASES / f"{case}.json").unlink(missing_ok=True)
+    (out / PICTURES / f"{case}.png").unlink(missing_ok=True)
+    for channel in range(len(target.modalities)):
+        (out / image_file(case, channel, target)).unlink(missing_ok=True)
+    shutil.rmtree(out / TRANSFORMS / case, ignore_errors=True)
+
+
+def image_file(case: str, channel: int, target: Target) -> Path:
+    """Where an image is written, below the output folder."""
+    return Path(IMAGES) / f"{case}_{channel:04d}{target.file_ending}"
+
+
+def _write_case(job: CaseJob) -> CaseRecord:
     require_decided(job.series, job.target.modalities)
     if not job.options.several_patients:
         require_one_patient(job.series, job.folder)
@@ -124,20 +147,6 @@ def write_case(job: CaseJob) -> CaseRecord:
     }
     _write(job, prepared, given, record)
     return record
-
-
-def remove_case(out: Path, case: str, target: Target) -> None:
-    """Take away what an earlier run wrote of a case, its record first."""
-    (out / CASES / f"{case}.json").unlink(missing_ok=True)
-    (out / PICTURES / f"{case}.png").unlink(missing_ok=True)
-    for channel in range(len(target.modalities)):
-        (out / image_file(case, channel, target)).unlink(missing_ok=True)
-    shutil.rmtree(out / TRANSFORMS / case, ignore_errors=True)
-
-
-def image_file(case: str, channel: int, target: Target) -> Path:
-    """Where an image is written, below the output folder."""
-    return Path(IMAGES) / f"{case}_{channel:04d}{target.file_ending}"
 
 
 def _read(job: CaseJob) -> tuple[dict[str, sitk.Image], dict[str, str | None]]:

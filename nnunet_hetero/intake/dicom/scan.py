@@ -13,6 +13,7 @@ from nnunet_hetero.cases.naming.names import NO_IMAGES
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.extra import require
 from nnunet_hetero.intake.files.tree import READING_ERRORS, Tree, folder_tree, zip_tree
+from nnunet_hetero.intake.series import is_uid
 
 ENDINGS = (".dcm", ".ima", ".dicom")
 """Files of these endings must be DICOM; others are if they begin like it."""
@@ -166,5 +167,5 @@ def headers_of(place: str, uid: str, folder: Path) -> list[Any]:
 
 
 def is_series(place: str, uid: str, folder: Path) -> bool:
-    """Whether a row of ``series.csv`` is a DICOM series, see `headers_of`; a UID has digits and dots alone."""
-    return bool(uid) and not uid.strip("0123456789.") and ((folder / place).is_dir() or place.lower().endswith(".zip"))
+    """Whether a row of ``series.csv`` is a DICOM series, see `headers_of`."""
+    return is_uid(uid) and ((folder / place).is_dir() or place.lower().endswith(".zip"))

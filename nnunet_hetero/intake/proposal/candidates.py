@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, LIKELY, Verdict, not_used
+from nnunet_hetero.intake.series import is_uid, parts_of
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,14 @@ def compared(candidates: Sequence[Candidate]) -> list[Verdict]:
     """The verdicts on the images of a case, each in view of the others.
 
     Of several with one modality, a reformatted one gives way to an original; otherwise all of them are doubtful. An
-    image of another part of the body than most is not used; if no part has most, those that name one are doubtful.
+    image of another part of the body than most is not used; if no part has most, those that name one are doubtful. So
+    is a DICOM series that lies in several places, each of which may hold a part of it.
 
     Args:
         candidates: The images of one case.
     """
     parted = [replace(one, verdict=_by_part(one, candidates)) for one in candidates]
-    return [_alone(one, parted) for one in parted]
+    return [_scattered(one, parted) or _alone(one, parted) for one in parted]
 
 
 def _by_part(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:
@@ -51,6 +53,17 @@ def _by_part(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:
     if len(most) == 1:
         return not_used(why, LIKELY)
     return Verdict("", DOUBTFUL, why, (one.verdict.modality,))
+
+
+def _scattered(one: Candidate, candidates: Sequence[Candidate]) -> Verdict | None:
+    """The verdict on a series of which files lie elsewhere, too, as in two zips; None on others."""
+    verdict, uid = one.verdict, parts_of(one.source)[1]
+    may_be = (verdict.modality,) if verdict.modality else verdict.may_be
+    others = [other.source for other in candidates if other is not one and parts_of(other.source)[1] == uid]
+    if not is_uid(uid) or not others or not may_be:
+        return None
+    why = f"{verdict.why}; files of this series lie in {others[0]}, too. Put all of them into one folder, each once"
+    return Verdict("", DOUBTFUL, why, may_be)
 
 
 def _alone(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:
