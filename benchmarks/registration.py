@@ -19,8 +19,8 @@ brain is from one with its outline (``unmoved_inside_mm``). Images that were cut
 lies inside; so where this is large, they are not registered well in the data set itself. A registration that intake
 would refuse counts as refused, one that it would tell of in ``intake.csv`` as doubtful.
 
-With ``--made`` the reference is always the T2, and what is moved a FLAIR made of it: the same image with its liquor dark.
-They fit each other exactly, so the error is that of the registration alone; but they also share their noise.
+With ``--made`` the reference is always the T2, and what is moved a FLAIR made of it: the same image with its liquor
+dark. They fit each other exactly, so the error is that of the registration alone; but they also share their noise.
 """
 
 from __future__ import annotations
