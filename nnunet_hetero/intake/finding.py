@@ -13,11 +13,12 @@ from pathlib import Path
 from nnunet_hetero.cases.naming.names import NO_IMAGES, UNFINISHED, VOLUMES, not_here, split_ending
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.finding import find_dicom
+from nnunet_hetero.intake.files.sources import ZIP
 from nnunet_hetero.intake.files.tree import Tree, folder_tree, zip_tree
 from nnunet_hetero.intake.proposal.candidates import Candidate, compared
 from nnunet_hetero.intake.proposal.names import verdict_of_name
 from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, SURE, Verdict, Vocabulary
-from nnunet_hetero.intake.series import ZIP, Series
+from nnunet_hetero.intake.series import Series
 from nnunet_hetero.modalities import Modalities
 
 READABLE = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-ZIP = ".zip"
+from nnunet_hetero.intake.files.sources import parts_of
 
 
 @dataclass(frozen=True)
@@ -43,27 +43,6 @@ class Series:
     def inner(self) -> str:
         """SeriesInstanceUID or name in the zip; empty for a file."""
         return parts_of(self.source)[1]
-
-
-def is_uid(text: str) -> bool:
-    """Whether a text may be a SeriesInstanceUID: digits and dots alone."""
-    return bool(text) and not text.strip("0123456789.")
-
-
-def parts_of(source: str) -> tuple[str, str]:
-    """`Series.place` and `Series.inner`; folders and files may have a ``#`` in their names, too.
-
-    Examples:
-        >>> parts_of("Case #7/Series #2#1.2.840.7"), parts_of("Case #7.zip#T1 #3.nii.gz"), parts_of("Case #7/t1.nii.gz")
-        (('Case #7/Series #2', '1.2.840.7'), ('Case #7.zip', 'T1 #3.nii.gz'), ('Case #7/t1.nii.gz', ''))
-    """
-    place, joint, uid = source.rpartition("#")
-    if joint and is_uid(uid):
-        return place, uid
-    end = source.lower().find(f"{ZIP}#")
-    if end >= 0:
-        return source[: end + len(ZIP)], source[end + len(ZIP) + 1 :]
-    return source, ""
 
 
 def by_case(series: Iterable[Series]) -> dict[str, list[Series]]:

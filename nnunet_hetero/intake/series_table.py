@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.intake.files.sources import parts_of
 from nnunet_hetero.intake.finding import find_series
 from nnunet_hetero.intake.proposal.verdict import GIVEN
-from nnunet_hetero.intake.series import Series, by_case, parts_of
+from nnunet_hetero.intake.series import Series, by_case
 from nnunet_hetero.io.atomic_files import replace_text
 from nnunet_hetero.io.tables import read_table
 from nnunet_hetero.modalities import Modalities

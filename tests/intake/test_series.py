@@ -8,12 +8,6 @@ from nnunet_hetero.intake.series import Series, by_case
 def test_parts_of_a_source():
     row = Series("a", "a/b c#1.2", "T1", "sure", "")
     assert (row.place, row.inner, row.is_used) == ("a/b c", "1.2", True)
-    row = Series("a", "a #1/b #2#1.2", "T1", "sure", "")
-    assert (row.place, row.inner) == ("a #1/b #2", "1.2")
-    row = Series("a", "a #1.ZIP#c #2/t1 #3.nii.gz", "T1", "sure", "")
-    assert (row.place, row.inner) == ("a #1.ZIP", "c #2/t1 #3.nii.gz")
-    row = Series("a", "a #1/t1 #3.nii.gz", "T1", "sure", "")
-    assert (row.place, row.inner) == ("a #1/t1 #3.nii.gz", "")
     row = Series("a", "a/t1.nii.gz", "", "sure", "")
     assert (row.place, row.inner, row.is_used) == ("a/t1.nii.gz", "", False)
 

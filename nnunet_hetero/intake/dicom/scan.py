@@ -12,8 +12,8 @@ from typing import IO, Any
 from nnunet_hetero.cases.naming.names import NO_IMAGES
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.extra import require
+from nnunet_hetero.intake.files.sources import is_uid
 from nnunet_hetero.intake.files.tree import READING_ERRORS, Tree, folder_tree, zip_tree
-from nnunet_hetero.intake.series import is_uid
 
 ENDINGS = (".dcm", ".ima", ".dicom")
 """Files of these endings must be DICOM; others are if they begin like it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nnunet_hetero.intake.files.sources import is_uid, parts_of
 from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, LIKELY, Verdict, not_used
-from nnunet_hetero.intake.series import is_uid, parts_of
 
 
 @dataclass(frozen=True)
