@@ -28,6 +28,7 @@ from nnunet_hetero.network.fusing.fusible import Fusible
 
 FREE = {
     *(f"aten::{name}" for name in ("empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided")),
+    "aten::_unsafe_view",
     "prim::device",
 }
 """Operations that start no kernel, beside views."""
@@ -105,18 +106,19 @@ class Counter(TorchDispatchMode):
         self._now -= self._alive.pop(key, 0)
 
     @contextlib.contextmanager
-    def one_kernel(self, arguments) -> Iterator[Callable]:
+    def one_kernel(self, arguments, into=()) -> Iterator[Callable]:
         """Within, what is computed counts as one kernel; tell it the result, which it returns.
 
         Args:
             arguments: What the kernel reads; what it writes into among them is counted twice.
+            into: What it writes and does not read.
         """
         before = replace(self.counts, by_phase=defaultdict(int, self.counts.by_phase))
         versions = [one._version for one in _tensors(arguments)]
 
         def tell(result):
             written = [one for one, old in zip(_tensors(arguments), versions, strict=True) if one._version != old]
-            moved = sum(_bytes_of(one) for one in [*_tensors(arguments), *written, *_tensors(result)])
+            moved = sum(_bytes_of(one) for one in _tensors((arguments, written, into, result)))
             self.counts = replace(before, peak_bytes=self.counts.peak_bytes)
             self.counts.moved_bytes += moved
             self.counts.by_phase[self.phase] += moved
@@ -160,7 +162,8 @@ def counted_as_kernels() -> Iterator[None]:
         counter = _innermost()
         if counter is None:
             return call(fusible, *arguments)
-        with counter.one_kernel(arguments) as tell:
+        room = 1 if fusible.writes_first else 0
+        with counter.one_kernel(arguments[room:], arguments[:room]) as tell:
             return tell(call(fusible, *arguments))
 
     with patch.object(Fusible, "__call__", call_as_kernel):

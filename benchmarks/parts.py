@@ -17,8 +17,13 @@ from torch.utils._pytree import tree_leaves
 
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 
-ENCODERS, FUSION, DECODER, IMAGES = "encoders", "heads, product, noise", "segmentation decoder", "image decoder"
-REST = "divergence, losses, clipping, optimiser"
+ENCODERS, FUSION, DECODER, IMAGES = (
+    "encoders",
+    "heads, product, noise, divergence",
+    "segmentation decoder",
+    "image decoder",
+)
+REST = "losses, clipping, optimiser"
 PARTS = (ENCODERS, FUSION, DECODER, IMAGES, REST)
 
 
@@ -32,7 +37,7 @@ class PartsCounter(Counter):
 
     def __init__(self, network: nn.Module, standing):
         self._nodes: dict[Any, str] = {}
-        self._part = REST
+        self._part = self._latest = REST
         super().__init__(standing)
         ours = isinstance(network, HeteroModalVAE)
         encoders: Any = network.encoders if ours else [network.encoder]
@@ -40,14 +45,21 @@ class PartsCounter(Counter):
         for part, modules in ((ENCODERS, encoders), (DECODER, [network.decoder]), (IMAGES, images)):
             for module in modules:
                 module.forward = partial(self._within, part, module.forward)
-        for name in ("fuse", "latents") if ours else ():
+        for name in ("fuse", "latents_and_divergence") if ours else ():
             setattr(network, name, partial(self._within, FUSION, getattr(network, name)))
 
     @property
     def phase(self) -> str:  # type: ignore[override]  # what is computed now decides
-        """The part whose gradient is computed, if one is; else the one that is called."""
+        """The part whose gradient is computed, if one is; else the one that is called.
+
+        Losses come first in the backward pass. Later, a node that no part has is of what the latest one computes again.
+        """
         node = torch._C._current_autograd_node()
-        return self._part if node is None else self._nodes.get(node, REST)
+        if node is None:
+            self._latest = REST
+            return self._part
+        self._latest = self._nodes.get(node, self._latest)
+        return self._latest
 
     @phase.setter
     def phase(self, part: str) -> None:

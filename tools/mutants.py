@@ -169,9 +169,9 @@ MUTANTS = (
     ),
     Mutant(
         "the prior is left out of the product",
-        NETWORK + "fusion.py",
-        "torch.full(tuple(shape), -1.0,",
-        "torch.full(tuple(shape), -1e-6,",
+        NETWORK + "fusing/product.py",
+        "negated.fill_(-1.0)",
+        "negated.fill_(-1e-6)",
         ("tests/network/test_fusion.py",),
     ),
     Mutant(

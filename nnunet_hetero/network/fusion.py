@@ -11,29 +11,28 @@ so that the empty set gives the prior and σ² never exceeds 1. Sums, precisions
 float32, also under autocast: a precision of e^10 leaves float16 few steps, and sums of them overflow. What comes in and
 what goes back as gradient has the type that the modality's encoder computes in, and a draw leaves in that type.
 
-The product is two sums over the modalities, so modalities are added one by one, as they are encoded (`Product`). In the
-backward pass each then waits with nothing but its own features, and its encoder's gradient is done before the next one
-is begun: memory does not grow with what all of them would make at once.
+The product is two sums over the modalities. Modalities are multiplied in as they are encoded, a `GROUP` of them at a
+time (`Product`): what is in a group is read once, and the sums are neither written nor read in between. In the backward
+pass a group waits with nothing but its modalities' features: its heads are computed again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from nnunet_hetero.config import ELEMENTS
-from nnunet_hetero.network.fusing.fusible import Fusible, multiply_into
+from nnunet_hetero.network.fusing.fusible import Fusible
+from nnunet_hetero.network.fusing.product import Multiplied, Result, Source
 from nnunet_hetero.network.fusing.rows import Rows
 
-PIECE = 2**25
-"""Elements of a modality's parameters that are worked on at a time, whole samples; in float32 that is 128 MiB."""
-
-Head = Callable[[Tensor], Tensor]
-"""From features ``(n, F, *spatial)`` to the parameters of an `Expert`."""
+GROUP = 4
+"""Modalities that are multiplied at once. More would be read in as few passes, but the parameters of all of them, and
+their gradients, take memory at once."""
 
 
 class Gaussian(NamedTuple):
@@ -49,8 +48,14 @@ class Gaussian(NamedTuple):
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Reparametrised draw μ + σ·ε, ε ~ N(0, I); of the mean's shape, under autocast of its type."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
-        return _Draw.apply(self.mean, self.log_variance, noise, decoder_type(self.mean))
+        return _Draw.apply(*self, self._noise(generator), decoder_type(self.mean), False)[0]
+
+    def sample_and_divergence(self) -> tuple[Tensor, Tensor]:
+        """A draw, and the divergence from N(0, I), the mean over all elements; in one pass, and one back."""
+        return _Draw.apply(*self, self._noise(None), decoder_type(self.mean), True)
+
+    def _noise(self, generator: torch.Generator | None) -> Tensor:
+        return torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
 
     def point(self) -> Tensor:
         """The mean, of the type of a draw."""
@@ -64,18 +69,31 @@ def decoder_type(latent: Tensor) -> torch.dtype:
 
 
 class _Draw(torch.autograd.Function):
-    """μ + σ·ε, with a gradient by hand that keeps σ·ε alone: ∂z/∂μ = 1, ∂z/∂log σ² = σ·ε/2."""
+    """μ + σ·ε, and the divergence if it is asked for, with a gradient by hand that keeps σ·ε, μ and log σ² alone.
+
+    ∂z/∂μ = 1, ∂z/∂log σ² = σ·ε/2; of the divergence see `kl_to_standard_normal`.
+    """
 
     @staticmethod
-    def forward(context, mean: Tensor, log_variance: Tensor, noise: Tensor, dtype: torch.dtype) -> Tensor:
-        drawn, deviation = _drawn(mean, log_variance, noise, dtype)
-        context.save_for_backward(deviation)
-        return drawn
+    def forward(
+        context, mean: Tensor, log_variance: Tensor, noise: Tensor, dtype: torch.dtype, with_divergence: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        context.dtype, context.with_divergence, divergence = mean.dtype, with_divergence, None
+        if with_divergence:
+            drawn, deviation, divergence = _drawn_and_divergence(mean, log_variance, noise, dtype)
+            context.save_for_backward(deviation, mean, log_variance)
+        else:
+            drawn, deviation = _drawn(mean, log_variance, noise, dtype)
+            context.save_for_backward(deviation)
+        return drawn, divergence
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        (deviation,) = context.saved_tensors
-        return *_of_draw(gradient, deviation, torch.promote_types(gradient.dtype, torch.float32)), None, None
+    def backward(context, gradient: Tensor, of_divergence: Tensor | None) -> tuple[Tensor | None, ...]:
+        if context.with_divergence:
+            found = _of_draw_and_divergence(gradient, of_divergence, *context.saved_tensors)
+        else:
+            found = _of_draw(gradient, *context.saved_tensors, context.dtype)
+        return *found, None, None, None
 
 
 @Fusible
@@ -86,9 +104,26 @@ def _drawn(mean: Tensor, log_variance: Tensor, noise: Tensor, dtype: torch.dtype
 
 
 @Fusible
+def _drawn_and_divergence(
+    mean: Tensor, log_variance: Tensor, noise: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    deviation = torch.mul(log_variance, 0.5).exp_().mul_(noise)
+    divergence = _mean_of_divergence(mean, log_variance)
+    return (mean + deviation).to(dtype), deviation.to(dtype), divergence
+
+
+@Fusible
 def _of_draw(gradient: Tensor, deviation: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     gradient = gradient.to(dtype)
     return gradient, torch.mul(gradient, deviation).mul_(0.5)
+
+
+@Fusible
+def _of_draw_and_divergence(
+    gradient: Tensor, of_divergence: Tensor, deviation: Tensor, mean: Tensor, log_variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    of_mean, of_log_variance = _gradient_of_divergence(mean, log_variance, of_divergence)
+    return of_mean.add_(gradient), of_log_variance.add_(torch.mul(gradient.to(mean.dtype), deviation), alpha=0.5)
 
 
 class Expert(NamedTuple):
@@ -120,16 +155,14 @@ class Product:
         max_abs_log_variance: float = math.inf,
         dtype: torch.dtype = torch.float32,
     ):
-        # -P and W of `_Factor`.
-        self._sums = (
-            torch.full(tuple(shape), -1.0, device=device, dtype=dtype),
-            torch.zeros(tuple(shape), device=device, dtype=dtype),
-        )
-        self._bound = max_abs_log_variance
+        self._result = Result(tuple(shape), torch.device(device), dtype, max_abs_log_variance)
+        # -P and W of `Multiplied`; none before the first group.
+        self._sums: tuple[Tensor | None, Tensor | None] = (None, None)
+        self._waiting: list[Source] = []
 
     def multiply(self, expert: Expert) -> None:
         """Multiply a modality in."""
-        self._multiply(expert.samples, None, expert.parameters)
+        self._multiply(Source(expert.samples, None, (expert.parameters,)))
 
     def multiply_head(self, samples: Rows, features: Tensor, head: torch.nn.Module) -> None:
         """Multiply a modality in whose parameters are made again for the gradient, instead of being kept.
@@ -139,14 +172,25 @@ class Product:
             features: Of its encoder, ``(n, F, *spatial)``.
             head: Makes the expert's parameters of them.
         """
-        self._multiply(samples, head, features, *head.parameters())
+        self._multiply(Source(samples, head, (features, *head.parameters())))
 
-    def _multiply(self, samples: Rows, head: Head | None, features: Tensor, *weights: Tensor) -> None:
-        self._sums = _Factor.apply(*self._sums, self._bound, samples, head, features, *weights)
+    def _multiply(self, source: Source) -> None:
+        if len(self._waiting) == GROUP:
+            self._sums = self._multiplied(last=False)
+        self._waiting.append(source)
+        if not torch.is_grad_enabled():
+            # Without a gradient to come, features that wait are all that is kept of their encoder.
+            self._sums = self._multiplied(last=False)
 
     def posterior(self) -> Gaussian:
         """The product; nothing may be multiplied in afterwards."""
-        return Gaussian(*_Normalised.apply(*self._sums))
+        return Gaussian(*self._multiplied(last=True))
+
+    def _multiplied(self, last: bool) -> tuple[Tensor, Tensor]:
+        group, self._waiting = self._waiting, []
+        tensors = [tensor for source in group for tensor in source.tensors]
+        plan = [(samples, head, len(own)) for samples, head, own in group]
+        return Multiplied.apply(self._result, plan, last, *self._sums, *tensors)
 
 
 def product_of_gaussians(
@@ -176,134 +220,6 @@ def product_of_gaussians(
     return product.posterior()
 
 
-class _Factor(torch.autograd.Function):
-    """Adds p = 1/σ_i² to the sum of precisions P, and p·μ_i to the weighted sum W, both in place.
-
-    ∂/∂μ_i = p·∂W, ∂/∂log σ_i² = p·(∂(-P) - μ_i·∂W), where the sums' gradients are the same for all modalities. Kept is
-    -P instead of P: its gradient is what every modality needs.
-    """
-
-    @staticmethod
-    def forward(
-        context,
-        negated: Tensor,
-        weighted: Tensor,
-        bound: float,
-        samples: Rows,
-        head: Head | None,
-        features: Tensor,
-        *weights: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """``features`` are the parameters themselves without a head; ``weights`` are the head's."""
-        parameters = features if head is None else head(features)
-        device = features.device.type
-        context.bound, context.samples, context.head = bound, samples, head
-        context.autocast = (torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
-        context.save_for_backward(features, *weights)
-        context.mark_dirty(negated, weighted)
-        with torch.autocast(device, enabled=False):
-            for place, rows in samples.pieces(_samples_of_a_piece(parameters)):
-                if isinstance(rows.index, slice):
-                    _add_expert(negated[rows.index], weighted[rows.index], parameters[place], bound)
-                else:
-                    precision, product = _weighted_mean(parameters[place], bound, negated.dtype)
-                    negated.index_add_(0, rows.index, precision, alpha=-1)
-                    weighted.index_add_(0, rows.index, product)
-        return negated, weighted
-
-    @staticmethod
-    def backward(context, of_negated: Tensor, of_weighted: Tensor) -> tuple[Tensor | None, ...]:
-        features, *weights = context.saved_tensors
-        if context.head is None:
-            gradients: tuple[Tensor, ...] = (_of_parameters(context, features, of_negated, of_weighted),)
-        else:
-            enabled, dtype = context.autocast
-            with torch.enable_grad(), torch.autocast(features.device.type, dtype=dtype, enabled=enabled):
-                given = features.detach().requires_grad_()
-                parameters = context.head(given)
-            gradient = _of_parameters(context, parameters.detach(), of_negated, of_weighted)
-            gradients = torch.autograd.grad(parameters, (given, *weights), gradient)
-        return of_negated, of_weighted, None, None, None, *gradients
-
-
-def _of_parameters(context, parameters: Tensor, of_negated: Tensor, of_weighted: Tensor) -> Tensor:
-    """Gradient of an expert's parameters, in their type."""
-    gradient = torch.empty_like(parameters)
-    for place, rows in context.samples.pieces(_samples_of_a_piece(parameters)):
-        _write_gradient(
-            gradient[place], parameters[place], rows.pick(of_negated), rows.pick(of_weighted), context.bound
-        )
-    return gradient
-
-
-def _samples_of_a_piece(parameters: Tensor) -> int:
-    return max(1, PIECE // max(1, parameters[0].numel())) if len(parameters) else 1
-
-
-@Fusible
-def _add_expert(negated: Tensor, weighted: Tensor, parameters: Tensor, bound: float) -> None:
-    mean, log_variance = parameters.chunk(2, dim=1)
-    precision = _precision(log_variance.clamp(-bound, bound), negated.dtype)
-    negated.sub_(precision)
-    weighted.addcmul_(precision, mean)
-
-
-@Fusible
-def _weighted_mean(parameters: Tensor, bound: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    mean, log_variance = parameters.chunk(2, dim=1)
-    precision = _precision(log_variance.clamp(-bound, bound), dtype)
-    return precision, precision * mean
-
-
-@Fusible
-def _write_gradient(
-    gradient: Tensor, parameters: Tensor, of_negated: Tensor, of_weighted: Tensor, bound: float
-) -> None:
-    mean, log_variance = parameters.chunk(2, dim=1)
-    of_mean, of_log_variance = gradient.chunk(2, dim=1)
-    clamped = log_variance.clamp(-bound, bound)
-    precision = _precision(clamped, of_negated.dtype)
-    multiply_into(of_mean, precision, of_weighted)
-    multiply_into(of_log_variance, precision, torch.addcmul(of_negated, of_weighted, mean, value=-1))
-    # A step goes against the gradient: beyond the clamp what would lead further out is held back.
-    of_log_variance.masked_fill_((log_variance - clamped).mul_(of_log_variance) < 0, 0)
-
-
-def _precision(log_variance: Tensor, dtype: torch.dtype) -> Tensor:
-    """1/σ², in a type of its own."""
-    return multiply_into(torch.empty_like(log_variance, dtype=dtype), log_variance, -1).exp_()
-
-
-class _Normalised(torch.autograd.Function):
-    """μ = W/P and log σ² = -log P, with a gradient that keeps nothing but the two.
-
-    ∂W = ∂μ/P, ∂(-P) = (∂μ·μ + ∂log σ²)/P.
-    """
-
-    @staticmethod
-    def forward(context, negated: Tensor, weighted: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = _normalised(negated, weighted)
-        context.save_for_backward(mean, log_variance)
-        return mean, log_variance
-
-    @staticmethod
-    def backward(context, of_mean: Tensor, of_log_variance: Tensor) -> tuple[Tensor, Tensor]:
-        return _of_sums(*context.saved_tensors, of_mean, of_log_variance)
-
-
-@Fusible
-def _normalised(negated: Tensor, weighted: Tensor) -> tuple[Tensor, Tensor]:
-    precision = negated.neg()
-    return weighted / precision, precision.log_().neg_()
-
-
-@Fusible
-def _of_sums(mean: Tensor, log_variance: Tensor, of_mean: Tensor, of_log_variance: Tensor) -> tuple[Tensor, Tensor]:
-    variance = log_variance.exp()
-    of_weighted = of_mean * variance
-    return variance.mul_(torch.addcmul(of_log_variance, of_mean, mean)), of_weighted
-
-
 def kl_to_standard_normal(posterior: Sequence[Gaussian], average: str = ELEMENTS) -> Tensor:
     """Kullback-Leibler divergence of the fused posterior from the prior N(0, I).
 
@@ -318,8 +234,20 @@ def kl_to_standard_normal(posterior: Sequence[Gaussian], average: str = ELEMENTS
         A float32 scalar, in nats per latent element.
     """
     levels = [_MeanDivergence.apply(mean.float(), log_variance.float()) for mean, log_variance in posterior]
+    return average_of_levels(levels, posterior, average)
+
+
+def average_of_levels(divergences: Sequence[Tensor], posterior: Sequence[Gaussian], average: str = ELEMENTS) -> Tensor:
+    """The divergence of all levels from that of each, see `kl_to_standard_normal`.
+
+    Args:
+        divergences: Of every level, a scalar, its mean over elements.
+        posterior: The Gaussian of every level.
+        average: ``"elements"`` or ``"levels"``.
+    """
     weights = [level.mean.numel() if average == ELEMENTS else 1 for level in posterior]
-    return sum(weight * level for weight, level in zip(weights, levels, strict=True)) / sum(weights)
+    weighted = [weight * level for weight, level in zip(weights, divergences, strict=True)]
+    return cast(Tensor, sum(weighted)) / sum(weights)
 
 
 class _MeanDivergence(torch.autograd.Function):
@@ -337,10 +265,18 @@ class _MeanDivergence(torch.autograd.Function):
 
 @Fusible
 def _mean_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    return 0.5 * log_variance.exp().sub_(log_variance).addcmul_(mean, mean).mean() - 0.5
+    return _mean_of_divergence(mean, log_variance)
 
 
 @Fusible
 def _of_divergence(mean: Tensor, log_variance: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    return _gradient_of_divergence(mean, log_variance, gradient)
+
+
+def _mean_of_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    return 0.5 * log_variance.exp().sub_(log_variance).addcmul_(mean, mean).mean() - 0.5
+
+
+def _gradient_of_divergence(mean: Tensor, log_variance: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     scale = gradient / mean.numel()
     return mean * scale, log_variance.exp().sub_(1).mul_(0.5 * scale)

@@ -200,7 +200,15 @@ class HeteroNetwork(nn.Module, ABC):
 
     def latents(self, levels: Sequence[Level], available: Tensor) -> list[Tensor]:
         """The decoder's input: a draw from every Gaussian in training mode, its mean in evaluation mode."""
-        latents = [self._draw(level) for level in levels]
+        return self.touching_absent_encoders([self._draw(level) for level in levels], available)
+
+    def touching_absent_encoders(self, latents: list[Tensor], available: Tensor) -> list[Tensor]:
+        """The same latents, whose gradient reaches the encoders of absent modalities too, as 0, if that is asked for.
+
+        Args:
+            latents: z of every level, finest first.
+            available: ``(B, M)`` bool, what they were fused from.
+        """
         if self.touch_absent_encoders and self.training:
             for channel in (~available.any(dim=0)).nonzero().flatten().tolist():
                 for parameter in self.encoders[channel].parameters():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
-from nnunet_hetero.network.fusion import Gaussian, kl_to_standard_normal
+from nnunet_hetero.network.fusion import Gaussian, average_of_levels, kl_to_standard_normal
 from nnunet_hetero.network.fusions import PRODUCT_OF_GAUSSIANS, GaussianFusion, Part, ProductOfGaussians, fusion_of
 from nnunet_hetero.network.hetero_network import EncodedModality
 from nnunet_hetero.network.per_modality import EncoderPerModality, compute_again, restricted
@@ -120,13 +120,19 @@ class VariationalNetwork(EncoderPerModality):
             return self._decode_several(x, available.cpu().bool())
         levels, available = self.fused(x, available)
         posterior = cast(list[Gaussian], levels)
-        # Before the decoders: the later it is in the backward pass, the later its gradient takes memory.
-        kl = kl_to_standard_normal(posterior, self.kl_average) if full else None
-        latents = self.latents(posterior, available)
+        if not full:
+            return self.decoder(self.latents(posterior, available))
+        latents, kl = self.latents_and_divergence(posterior, available)
         segmentation = self.decoder(latents)
-        if kl is None:
-            return segmentation
         return HeteroModalOutput(segmentation, self._completion(latents, available), posterior, kl)
+
+    def latents_and_divergence(self, posterior: Sequence[Gaussian], available: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The decoder's input, see `latents`, and the posterior's divergence from the prior."""
+        if not self.training:
+            return self.latents(posterior, available), kl_to_standard_normal(posterior, self.kl_average)
+        draws = [level.sample_and_divergence() for level in posterior]
+        kl = average_of_levels([divergence for _, divergence in draws], posterior, self.kl_average)
+        return self.touching_absent_encoders([drawn for drawn, _ in draws], available), kl
 
     def _completion(self, latents: Sequence[Tensor], available: Tensor) -> Tensor | None:
         if self.image_decoder is None:
@@ -139,8 +145,7 @@ class VariationalNetwork(EncoderPerModality):
         outputs = []
         for available in subsets:
             posterior = self.fuse(restricted(encoded, available), len(x), x.shape[2:])
-            kl = kl_to_standard_normal(posterior, self.kl_average)
-            latents = self.latents(posterior, subsets.any(dim=0))
+            latents, kl = self.latents_and_divergence(posterior, subsets.any(dim=0))
             # Only one of the N is kept in memory with all that its decoders make.
             segmentation = compute_again(self, self.decoder, latents)
             completion = compute_again(self, self._completion, latents, available)

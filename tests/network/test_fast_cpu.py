@@ -10,6 +10,7 @@ from dynamic_network_architectures.building_blocks.simple_conv_blocks import Con
 from helpers.tiny_network import random_images
 from torch import nn
 
+from nnunet_hetero.network import fast_cpu
 from nnunet_hetero.network.fast_cpu import PointwiseConv2d, PointwiseConv3d, RowwiseNorm2d, RowwiseNorm3d, quickened
 
 
@@ -36,6 +37,17 @@ class TestRowwiseNorm:
         quick = quickened(copy.deepcopy(usual))
         assert isinstance(quick[0], (RowwiseNorm2d, RowwiseNorm3d))
         require_same(usual, quick, 3 * random_images(2, 3, shape).double() + 1)
+
+    @pytest.mark.parametrize(("norm", "shape"), [(nn.InstanceNorm2d, (5, 6)), (nn.InstanceNorm3d, (4, 5, 6))])
+    def test_no_view_on_other_devices(self, norm, shape, monkeypatch):
+        """Same answer and gradients, and an activation in place is an activation in the graph, not slices of copies."""
+        monkeypatch.setattr(fast_cpu, "on_cpu", lambda x: False)
+        usual = nn.Sequential(norm(3, affine=True), nn.LeakyReLU(inplace=True)).double()
+        quick = quickened(copy.deepcopy(usual))
+        x = random_images(2, 3, shape).double()
+        require_same(usual, quick, x)
+        names = [network(x.requires_grad_()).grad_fn.name() for network in (usual, quick)]
+        assert names == ["AsStridedBackward0", "LeakyReluBackward1"]
 
     def test_not_one_that_follows_its_own_statistics(self):
         norm = nn.InstanceNorm3d(3, track_running_stats=True)

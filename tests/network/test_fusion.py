@@ -10,7 +10,7 @@ import torch
 from torch.distributions import Normal
 
 from nnunet_hetero.network.fusing.rows import Rows
-from nnunet_hetero.network.fusion import Expert, Gaussian, Product, product_of_gaussians
+from nnunet_hetero.network.fusion import Expert, Gaussian, Product, kl_to_standard_normal, product_of_gaussians
 
 SHAPE = (3, 2, 4)
 CLAMP = 10.0
@@ -249,6 +249,31 @@ class TestSample:
         draw.sum().backward()
         assert (mean.grad == 1).all()
         torch.testing.assert_close(log_variance.grad, (0.5 * (draw - mean)).detach())
+
+    def test_with_its_divergence(self):
+        """The same draw and divergence as one after the other, and the same gradients."""
+        found = []
+        for together in (True, False):
+            torch.manual_seed(1)
+            parts = [part.requires_grad_() for part in random_gaussian(0)]
+            gaussian = Gaussian(*parts)
+            if together:
+                draw, divergence = gaussian.sample_and_divergence()
+            else:
+                draw, divergence = gaussian.sample(), kl_to_standard_normal([gaussian]).double()
+            gradients = torch.autograd.grad(draw.sin().sum() + 3 * divergence, parts)
+            found.append([draw, divergence, *gradients])
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_divergence_stays_float32_under_autocast(self, dtype):
+        mean, log_variance = (part.float().requires_grad_() for part in random_gaussian(0))
+        with torch.autocast("cpu", dtype=dtype):
+            draw, divergence = Gaussian(mean, log_variance).sample_and_divergence()
+        assert draw.dtype == dtype and divergence.dtype == torch.float32
+        (draw.float().sum() + divergence).backward()
+        assert mean.grad.dtype == log_variance.grad.dtype == torch.float32
 
     def test_gradient_by_hand(self):
         torch.manual_seed(0)

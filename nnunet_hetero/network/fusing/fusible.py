@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
+from inspect import signature
 
 import torch
+from torch.utils._pytree import tree_map
 
 _all: list[Fusible] = []
 
@@ -17,19 +19,28 @@ class Fusible:
     as its arithmetic. As it is it runs everywhere, `compile_fusible` makes it one kernel.
 
     Args:
-        function: Without dependence on the values of tensors.
+        function: Without dependence on the values of tensors. Its arguments are tensors, or lists of them. What it
+            writes all of, and does not read, is its first argument, ``into``.
+
+    Attributes:
+        writes_first: Whether it has one.
     """
 
     def __init__(self, function: Callable):
         self.function = function
         self.run = function
+        self.writes_first = next(iter(signature(function).parameters)) == "into"
         update_wrapper(self, function)
         _all.append(self)
 
     def __call__(self, *arguments):
         """Call the function, compiled or not; within an autograd function, whose gradient is written by hand."""
         # Detached, or it would be compiled anew for tensors that require a gradient.
-        return self.run(*(one.detach() if isinstance(one, torch.Tensor) else one for one in arguments))
+        return self.run(*tree_map(_detached, arguments))
+
+
+def _detached(argument):
+    return argument.detach() if isinstance(argument, torch.Tensor) else argument
 
 
 def multiply_into(target: torch.Tensor, one: torch.Tensor, other: torch.Tensor | float) -> torch.Tensor:

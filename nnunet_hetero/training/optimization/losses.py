@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nnunet_hetero.network.fusing.fusible import Fusible
+
 
 def foreground(images: Tensor, present: Tensor) -> Tensor:
     """Where a sample's images are not all zero: the brain, if skulls are stripped. Completed images are zero elsewhere.
@@ -17,7 +19,7 @@ def foreground(images: Tensor, present: Tensor) -> Tensor:
         ``(B, 1, *spatial)`` bool.
     """
     mask = present.view(*present.shape, *[1] * (images.ndim - 2))
-    return ((images != 0) & mask).any(dim=1, keepdim=True)
+    return _foreground(images, mask)
 
 
 def masked_l2(completion: Tensor, images: Tensor, present: Tensor, where: Tensor | None = None) -> Tensor:
@@ -32,9 +34,40 @@ def masked_l2(completion: Tensor, images: Tensor, present: Tensor, where: Tensor
     Returns:
         A float32 scalar, in squared units of the preprocessed intensities; 0 if no sample has anything.
     """
-    errors = (completion.float() - images.float()).square()
     if where is None:
-        per_channel = errors.flatten(2).mean(dim=2)
-    else:
-        per_channel = (errors * where).flatten(2).sum(dim=2) / where.flatten(2).sum(dim=2).clamp(min=1)
+        where = torch.ones((), dtype=torch.bool, device=images.device).expand(len(images), 1, *images.shape[2:])
+    squares, voxels = _SumOfSquares.apply(completion, images, where)
+    per_channel = squares / voxels.clamp(min=1)
     return torch.where(present, per_channel, 0).sum() / present.sum().clamp(min=1)
+
+
+class _SumOfSquares(torch.autograd.Function):
+    """Of each image's errors, ``(B, M)`` float32, and how many voxels count, ``(B, 1)``; keeps its arguments."""
+
+    @staticmethod
+    def forward(context, completion: Tensor, images: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
+        context.save_for_backward(completion, images, where)
+        squares, voxels = _sum_of_squares(completion, images, where)
+        context.mark_non_differentiable(voxels)
+        return squares, voxels
+
+    @staticmethod
+    def backward(context, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+        return _of_sum_of_squares(*context.saved_tensors, gradient), None, None
+
+
+@Fusible
+def _foreground(images: Tensor, mask: Tensor) -> Tensor:
+    return ((images != 0) & mask).any(dim=1, keepdim=True)
+
+
+@Fusible
+def _sum_of_squares(completion: Tensor, images: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
+    errors = completion.float() - images.float()
+    return (errors * errors).mul_(where).flatten(2).sum(dim=2), where.flatten(2).sum(dim=2)
+
+
+@Fusible
+def _of_sum_of_squares(completion: Tensor, images: Tensor, where: Tensor, gradient: Tensor) -> Tensor:
+    scale = (2 * gradient).view(*gradient.shape, *[1] * (images.ndim - 2))
+    return (completion.float() - images.float()).mul_(where).mul_(scale).to(completion.dtype)

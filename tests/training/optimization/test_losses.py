@@ -92,6 +92,18 @@ class TestMaskedL2:
         torch.testing.assert_close(found, expected)
         assert masked_l2(self.COMPLETION, self.IMAGES, present, torch.zeros_like(where)) == 0
 
+    def test_gradient_by_hand(self):
+        where = torch.rand(2, 1, *self.IMAGES.shape[2:], generator=torch.Generator().manual_seed(0)) > 0.5
+        present, small = masks((0, 1, 3), (2,)), (..., slice(2), slice(2), slice(2))
+        completion = self.COMPLETION[small].double().requires_grad_()
+        images = self.IMAGES[small].double()
+
+        def loss(given):
+            return masked_l2(given, images, present, where[small]).double()
+
+        # The sum is float32's, and so are the differences: steps and tolerance are those of float32.
+        assert torch.autograd.gradcheck(loss, (completion,), eps=1e-2, atol=1e-3, rtol=1e-3)
+
     def test_nothing_there(self):
         assert masked_l2(self.COMPLETION, self.IMAGES, masks((), ())) == 0
 
