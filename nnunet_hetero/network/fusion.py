@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple, cast
 
 import torch
@@ -188,7 +189,7 @@ class Product:
 
     def _multiplied(self, last: bool) -> tuple[Tensor, Tensor]:
         group, self._waiting = self._waiting, []
-        tensors = [tensor for source in group for tensor in source.tensors]
+        tensors = chain.from_iterable(source.tensors for source in group)
         plan = [(samples, head, len(own)) for samples, head, own in group]
         return Multiplied.apply(self._result, plan, last, *self._sums, *tensors)
 

@@ -49,8 +49,8 @@ class Result(NamedTuple):
 
     def empty(self) -> tuple[Tensor, Tensor]:
         """Room for two sums, or for mean and log-variance."""
-        first, second = (torch.empty(self.shape, device=self.device, dtype=self.dtype) for _ in range(2))
-        return first, second
+        first = torch.empty(self.shape, device=self.device, dtype=self.dtype)
+        return first, torch.empty_like(first)
 
 
 class Multiplied(torch.autograd.Function):
@@ -102,7 +102,7 @@ class Multiplied(torch.autograd.Function):
         if posterior is not None and before:
             of_sums = into = result.empty()  # last, when what the experts took is free again
             for sample in range(result.shape[0]):
-                _of_sums(*(_of_sample(pair, sample) for pair in (into, posterior, of_outputs)))
+                _of_sums(_of_sample(into, sample), _of_sample(posterior, sample), _of_sample(of_outputs, sample))
         return None, None, None, *of_sums, *found
 
 
