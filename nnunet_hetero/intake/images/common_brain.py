@@ -99,8 +99,8 @@ def lacking_shares(images: Mapping[str, sitk.Image]) -> dict[str, float]:
     """Share of the voxels where any image is not zero in which each is zero, as nnU-Net counts them."""
     there = {name: sitk.GetArrayViewFromImage(image) != 0 for name, image in images.items()}
     brain = np.any(list(there.values()), axis=0)
-    whole = max(1, np.count_nonzero(brain))
-    return {name: 1 - np.count_nonzero(own) / whole for name, own in there.items()}
+    whole = max(1, int(np.count_nonzero(brain)))
+    return {name: 1 - int(np.count_nonzero(own)) / whole for name, own in there.items()}
 
 
 def _lacks(share: float) -> str:
