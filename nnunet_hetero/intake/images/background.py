@@ -33,8 +33,10 @@ def not_like_training(image: sitk.Image, litres: float | None) -> str | None:
     share = float(corners.mean())
     if share > MOST_IN_CORNERS:
         return f"its background is not zero ({share:.0%} of the voxels in the image's corners are something else)"
+    if litres is None:
+        return None
     own = _box_litres(inside, grid_of(image).spacing)
-    if litres is not None and own > MOST_LARGER * litres:
+    if own > MOST_LARGER * litres:
         return (
             f"what is not zero fills a box of {own:.1f} litres; that of the median training image has {litres:.1f}, so "
             "this may be a head with its skull"

@@ -39,9 +39,10 @@ def in_one_brain(
         The images; and by modality what was done in words, empty if nothing was.
     """
     result, notes = dict(images), dict.fromkeys(images, "")
-    whole = [name for name, share in lacking_shares(images).items() if share <= WIDEST_RIM]
-    if common and whole:
-        whose, brain, cut = "the brain that all share", shared_brain(images[name] for name in whole), [*images]
+    shares = lacking_shares(images) if common else {}
+    whole = [images[name] for name, share in shares.items() if share <= WIDEST_RIM]
+    if whole:
+        whose, brain, cut = "the brain that all share", shared_brain(whole), [*images]
     elif resampled:
         whose, brain, cut = "the reference's brain", brain_of(images[reference]), [*resampled]
     else:
