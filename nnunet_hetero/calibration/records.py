@@ -64,14 +64,18 @@ class Voxels(TypedDict):
     brain: _TwoCounts
 
 
-class _Content(TypedDict):
+class _MadeFrom(TypedDict):
     made_from: dict[str, Any]
+
+
+class _Content(_MadeFrom):
     rows: list[Row]
     voxels: dict[str, dict[str, Voxels]]
     input_statistics: NotRequired[InputSigns | None]
 
 
-_RECORD = Document(_Content, "what a calibration has measured of a case", "It is measured again.")
+_WORDS = ("what a calibration has measured of a case", "It is measured again.")
+_MADE_FROM, _RECORD = Document(_MadeFrom, *_WORDS), Document(_Content, *_WORDS)
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,12 @@ class CaseRecord:
     @classmethod
     def read(cls, file: Path, made_from: Provenance) -> CaseRecord | None:
         """A record, if it is there and was made from the same; a damaged one is put aside."""
-        content = _RECORD.or_aside(file)
+        # First: the rows of an earlier version are others, which does not mean that the file is damaged.
+        content = _MADE_FROM.or_aside(file)
         if content is None or made_from.difference(Provenance.from_json(content["made_from"])) is not None:
+            return None
+        content = _RECORD.or_aside(file)
+        if content is None:
             return None
         return cls(content["rows"], content["voxels"], content.get("input_statistics"))
 

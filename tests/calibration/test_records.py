@@ -41,3 +41,11 @@ def test_a_damaged_one_is_put_aside(tmp_path, capsys):
         (tmp_path / "a.json").write_text(broken)
         assert CaseRecord.read(tmp_path / "a.json", MADE_FROM) is None
         assert "a.json.damaged" in capsys.readouterr().out
+
+
+def test_one_of_an_earlier_version_is_not_damaged(tmp_path, capsys):
+    file = tmp_path / "a.json"
+    RECORD.write(file, MADE_FROM)
+    file.write_text(file.read_text().replace('"surface"', '"entropy"'))
+    assert CaseRecord.read(file, Provenance.of({}, {"draws": 10, "record": 5})) is None
+    assert file.is_file() and capsys.readouterr().out == ""
