@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,9 @@ def test_prediction_that_is_interrupted_and_goes_on_elsewhere(nnunet_folders, tm
     assert words[-2:] == ["--cluster", "local"]
     command = [sys.executable, "-m", "nnunet_hetero", *words, *flags, "--cases_per_worker", "2"]
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+    # Where the tests themselves run in the background, Ctrl-C would be ignored by all that they start.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, start_new_session=True, preexec_fn=heard, **pipes) as process:
         wait_for(lambda: len(list(out.glob("case_*.nii.gz"))) > 2, process)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         said = process.stderr.read()

@@ -45,7 +45,8 @@ def make(dataset, tmp_path, monkeypatch, no_figures):
 
 
 def test_a_training_with_its_validation(make, dataset, tmp_path):
-    trainer = make(HeteroModalVAETrainer, unlabelled_share=0.6, completion_first=0.5)
+    # So many steps that each epoch sees a case with a segmentation.
+    trainer = make(HeteroModalVAETrainer, unlabelled_share=0.6, completion_first=0.5, num_iterations_per_epoch=12)
     trainer.run_training()
     trainer.perform_actual_validation()
     folder = tmp_path / "results" / DATASET / "HeteroModalVAETrainer__nnUNetPlans__3d_fullres" / "fold_0"
