@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import re
@@ -16,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from tqdm import tqdm
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.digests import sha256_of
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0
@@ -145,15 +145,6 @@ class Download:
             raise SettingsError(f"{self.source} could not be downloaded ({_reason(error)}).") from error
         self.folder.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(cached, self.folder / os.path.basename(name)))
-
-
-def sha256_of(file: str | os.PathLike) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with open(file, "rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _only_zip(names: list[str], source: str) -> str:

@@ -131,7 +131,7 @@ def networks_wrapped_for(device: torch.device) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def logged_by_first(ranks: Ranks, run: type[WandbLogger] = WandbLogger) -> Iterator[None]:
+def logged_by_first(ranks: Ranks, run: type[WandbLogger]) -> Iterator[None]:
     """Let nnU-Net's trainer, meanwhile, begin a run of Weights & Biases on the first rank alone.
 
     nnU-Net begins one on each rank, and a rank that comes later removes the folder of those before.

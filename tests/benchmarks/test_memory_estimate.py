@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from helpers.tiny_network import masks, random_images, tiny_configuration
 from measuring import peak_bytes
 
@@ -24,11 +25,12 @@ from nnunet_hetero.training.optimization.muon import Muon
 )
 @pytest.mark.parametrize("residual", [False, True])
 def test_close_to_what_is_measured(features, shape, settings, residual):
-    """Close to the peak of a step with all modalities, our optimiser, float32, on a CPU.
+    """Within 15 % of the peak of a step with all modalities, our optimiser, float32, on a CPU with AVX-512.
 
-    What a processor's convolutions take besides is its own: without AVX-512 one of these is 16 % off, where counted
-    tensors are within 15 %.
+    What convolutions take besides is the processor's own: with AVX2 one of these is 16 % off. Within 15 % of counted
+    tensors it is everywhere, see `test_counted_memory`.
     """
+    close = 0.15 if "AVX512" in torch.backends.cpu.get_cpu_capability() else 0.2
     configuration = tiny_configuration(features=features, residual=residual, **settings)
     architecture, levels = configuration.network_arch_init_kwargs, len(features)
     architecture["n_blocks_per_stage" if residual else "n_conv_per_stage"] = [2] * levels
@@ -47,4 +49,4 @@ def test_close_to_what_is_measured(features, shape, settings, residual):
         optimizer.step()
 
     measured = peak_bytes(step, network, "cpu", optimizer)
-    assert training_bytes(network, shape, 2) == pytest.approx(measured, rel=0.2)
+    assert training_bytes(network, shape, 2) == pytest.approx(measured, rel=close)

@@ -10,7 +10,7 @@ import pytest
 from helpers.file_server import Server
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.download import Download, is_address, sha256_of
+from nnunet_hetero.io.download import Download, is_address
 
 CONTENT = bytes(range(256)) * 40_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -123,7 +123,3 @@ class TestSource:
     def test_what_is_refused(self, tmp_path, source, sha256, words):
         with pytest.raises(SettingsError, match=words):
             Download(source, tmp_path, sha256)
-
-    def test_checksum(self, tmp_path):
-        (tmp_path / "file").write_bytes(CONTENT)
-        assert sha256_of(tmp_path / "file") == SHA256

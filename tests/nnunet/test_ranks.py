@@ -109,11 +109,14 @@ def test_one_run_of_weights_and_biases_for_all_ranks(tmp_path, monkeypatch):
     monkeypatch.setattr(nnunet_logger, "wandb", SimpleNamespace(init=init))
     monkeypatch.setenv("nnUNet_wandb_enabled", "1")
     for number in range(3):
-        with logged_by_first(Ranks(number, 3)):
+        with logged_by_first(Ranks(number, 3), nnunet_logger.WandbLogger):
             logger = nnunet_logger.MetaLogger(str(tmp_path), False)
         assert len(logger.loggers) == (number == 0)
     assert len(begun) == 1 and (tmp_path / "wandb").is_dir()
-    with logged_by_first(Ranks(1, 2)), pytest.raises(SettingsError, match="nnUNet_wandb_enabled is 'yes'"):
+    with (
+        logged_by_first(Ranks(1, 2), nnunet_logger.WandbLogger),
+        pytest.raises(SettingsError, match="nnUNet_wandb_enabled is 'yes'"),
+    ):
         monkeypatch.setenv("nnUNet_wandb_enabled", "yes")
         nnunet_logger.MetaLogger(str(tmp_path), False)
     monkeypatch.setenv("nnUNet_wandb_enabled", "1")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.options import add_trust_argument
-from nnunet_hetero.io.download import Download, is_address, sha256_of
+from nnunet_hetero.io.digests import sha256_of
+from nnunet_hetero.io.download import Download, is_address
 from nnunet_hetero.nnunet.folders import require_variables
 
 HELP = """\

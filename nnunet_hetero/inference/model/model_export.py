@@ -11,7 +11,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.as_trained import require_whole_model
 from nnunet_hetero.inference.model.model_card import CARD_NAME, evaluation_tables, model_card
 from nnunet_hetero.io.atomic_files import replacing
-from nnunet_hetero.io.download import sha256_of
+from nnunet_hetero.io.digests import sha256_of
 
 OF_MODEL = ("dataset.json", "plans.json", "dataset_fingerprint.json", "calibration.json")
 OF_FOLD = ("progress.png", "intensity.json")

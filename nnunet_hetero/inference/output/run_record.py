@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -16,6 +15,7 @@ import torch
 from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero.cases.prepare import Failure
+from nnunet_hetero.io.digests import sha256_of
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.version import __version__
 
@@ -67,7 +67,7 @@ def describe_run(
         "model": {
             **model,
             "checkpoints": [
-                {"file": f"{file.parent.name}/{file.name}", "sha256": sha256(file)} for file in checkpoints
+                {"file": f"{file.parent.name}/{file.name}", "sha256": sha256_of(file)} for file in checkpoints
             ],
         },
         "flags": flags,
@@ -75,15 +75,6 @@ def describe_run(
     }
     # As it comes back from the file, so that equal runs are known as equal: JSON has no tuples.
     return json.loads(json.dumps(run))
-
-
-def sha256(file: str | os.PathLike) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def record_cases(folder: str | os.PathLike, cases: Sequence[tuple[str, dict, Mapping[str, Any]]]) -> None:

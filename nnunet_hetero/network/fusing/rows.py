@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -18,8 +17,7 @@ class Rows:
     Args:
         numbers: Their numbers, ascending, on the host.
         index: The same for tensors ``(B, ...)``: a slice where they are consecutive, as all samples are and a single
-            one is, else ``(n,)`` int64 on the tensors' device. A slice needs no copy to the device, no gathering, and
-            no addition at indexed places.
+            one is, else ``(n,)`` int64 on the tensors' device. A slice needs no copy to the device and no gathering.
     """
 
     numbers: tuple[int, ...]
@@ -43,21 +41,6 @@ class Rows:
     def pick(self, tensor: Tensor) -> Tensor:
         """What a tensor ``(B, ...)`` has of them, ``(n, ...)``; a view where they are consecutive."""
         return tensor[self.index]
-
-    def add(self, total: Tensor, values: Tensor) -> None:
-        """Add ``(n, ...)`` to ``(B, ...)``, in place."""
-        if isinstance(self.index, slice):
-            total[self.index].add_(values)
-        else:
-            total.index_add_(0, self.index, values)
-
-    def pieces(self, size: int) -> Iterator[tuple[slice, Rows]]:
-        """Cut into pieces of ``size`` samples: where each lies in ``(n, ...)``, and in ``(B, ...)``."""
-        for start in range(0, len(self), size):
-            place = slice(start, min(start + size, len(self)))
-            numbers = self.numbers[place]
-            # A piece of consecutive rows is consecutive; only a tensor is cut.
-            yield place, Rows(numbers, _run(numbers) or cast(Tensor, self.index)[place])
 
 
 def rows_by_modality(available: Sequence[Sequence[bool]], device: torch.device | str) -> list[Rows]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import socket
 import time
@@ -13,13 +12,12 @@ from pathlib import Path
 import torch
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.digests import sha256_of
 from nnunet_hetero.nnunet.ranks import Ranks
 from nnunet_hetero.version import __version__
 
 TRIES, PAUSE = 60, 1.0
 """How often nodes are asked for the same files, and the seconds in between; NFS remembers names for a minute."""
-
-PART = 2**22
 
 
 def facts(files: Iterable[Path], arguments: Sequence[str]) -> dict[str, str]:
@@ -79,10 +77,4 @@ def _hashes(files: Iterable[Path]) -> dict[str, str]:
 
 
 def _hash(file: Path) -> str:
-    if not file.is_file():
-        return "no such file"
-    found = hashlib.sha256()
-    with file.open("rb") as stream:
-        while part := stream.read(PART):  # a checkpoint may be large
-            found.update(part)
-    return found.hexdigest()[:16]
+    return sha256_of(file)[:16] if file.is_file() else "no such file"

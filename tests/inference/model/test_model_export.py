@@ -13,7 +13,7 @@ from helpers.file_server import Server
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.inference.model.model_archive import install_model
-from nnunet_hetero.io.download import sha256_of
+from nnunet_hetero.io.digests import sha256_of
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 
 NAME = f"Dataset501_Tiny/{DEFAULT_TRAINER}__nnUNetPlans__3d_fullres"

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from nnunet_hetero.cases.prepare import Failure
-from nnunet_hetero.inference.output.run_record import PeakMemory, describe_run, record_cases, record_failures, sha256
+from nnunet_hetero.inference.output.run_record import PeakMemory, describe_run, record_cases, record_failures
+from nnunet_hetero.io.digests import sha256_of
 
 CPU = torch.device("cpu")
 
@@ -39,9 +40,9 @@ class TestRun:
         assert run["versions"]["torch"] == torch.__version__ and run["device"] == f"cpu ({platform.machine()})"
 
     def test_other_weights_are_another_run(self, checkpoint):
-        before = sha256(checkpoint)
+        before = sha256_of(checkpoint)
         checkpoint.write_bytes(checkpoint.read_bytes()[:-1] + b"!")
-        assert sha256(checkpoint) != before
+        assert sha256_of(checkpoint) != before
 
     def test_equal_runs_are_one_entry_and_cases_point_at_theirs(self, checkpoint, tmp_path):
         first, second = (describe_run({}, [checkpoint], {"samples": number}, CPU) for number in (1, 2))

@@ -12,24 +12,10 @@ from nnunet_hetero.network.fusing.rows import Rows, rows_by_modality
 
 @pytest.mark.parametrize("numbers", [(), (0,), (3,), (1, 2), (0, 1, 2, 3), (0, 2), (0, 1, 3)])
 class TestRows:
-    def test_pick_and_add(self, numbers):
+    def test_picks_and_tells_them(self, numbers):
         rows, values = Rows.of(numbers), torch.arange(8.0).view(4, 2)
         assert torch.equal(rows.pick(values), values[list(numbers)])
-        expected = values.clone()
-        expected[list(numbers)] += 1
-        total = values.clone()
-        rows.add(total, torch.ones(len(numbers), 2))
-        assert torch.equal(total, expected)
         assert rows.as_tensor("cpu").tolist() == list(numbers)
-
-    @pytest.mark.parametrize("size", [1, 2, 3])
-    def test_pieces_are_all_of_it(self, numbers, size):
-        values = torch.arange(4.0)
-        pieces = list(Rows.of(numbers).pieces(size))
-        assert [number for _, rows in pieces for number in rows.numbers] == list(numbers)
-        assert all(len(rows) <= size for _, rows in pieces)
-        chosen = values[list(numbers)]
-        assert all(torch.equal(rows.pick(values), chosen[place]) for place, rows in pieces)
 
     def test_consecutive_ones_need_no_index(self, numbers):
         assert isinstance(Rows.of(numbers).index, slice) == (numbers not in [(0, 2), (0, 1, 3)])
