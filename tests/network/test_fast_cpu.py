@@ -11,7 +11,15 @@ from helpers.tiny_network import random_images
 from torch import nn
 
 from nnunet_hetero.network import fast_cpu
-from nnunet_hetero.network.fast_cpu import PointwiseConv2d, PointwiseConv3d, RowwiseNorm2d, RowwiseNorm3d, quickened
+from nnunet_hetero.network.fast_cpu import (
+    PointwiseConv2d,
+    PointwiseConv3d,
+    RowwiseNorm2d,
+    RowwiseNorm3d,
+    TiledConvTranspose2d,
+    TiledConvTranspose3d,
+    quickened,
+)
 
 
 def require_same(usual: nn.Module, quick: nn.Module, x: torch.Tensor) -> None:
@@ -65,13 +73,52 @@ class TestPointwise:
 
     def test_only_kernels_of_one_voxel(self):
         network = nn.Sequential(
-            nn.Conv3d(2, 2, 3, padding=1), nn.Conv3d(2, 2, 1, stride=2), nn.ConvTranspose3d(2, 2, 1)
+            nn.Conv3d(2, 2, 3, padding=1), nn.Conv3d(2, 2, 1, stride=2), nn.ConvTranspose3d(2, 2, 3)
         )
         before = [type(layer) for layer in network]
         assert [type(layer) for layer in quickened(network)] == before
 
     def test_under_autocast(self):
         layer = quickened(nn.Conv3d(3, 4, 1))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert layer(random_images(2, 3)).dtype == torch.bfloat16
+
+
+class TestTiled:
+    @pytest.mark.parametrize("bias", [True, False])
+    @pytest.mark.parametrize(
+        ("transposed", "kernel", "shape"),
+        [
+            (nn.ConvTranspose2d, (2, 3), (5, 6)),
+            (nn.ConvTranspose3d, (1, 2, 3), (4, 5, 6)),
+            (nn.ConvTranspose3d, 2, (1, 1, 1)),
+        ],
+    )
+    def test_same_answer_and_gradients(self, transposed, kernel, shape, bias):
+        usual = transposed(3, 4, kernel, kernel, bias=bias).double()
+        quick = quickened(copy.deepcopy(usual))
+        assert isinstance(quick, (TiledConvTranspose2d, TiledConvTranspose3d))
+        require_same(usual, quick, random_images(2, 3, shape).double())
+
+    def test_not_where_tiles_overlap_or_are_apart(self):
+        network = nn.Sequential(
+            nn.ConvTranspose3d(2, 2, 3, 2),
+            nn.ConvTranspose3d(2, 2, 2, 3),
+            nn.ConvTranspose3d(2, 2, 2, 2, padding=1),
+            nn.ConvTranspose3d(2, 2, 2, 2, output_padding=1),
+            nn.ConvTranspose3d(2, 2, 2, 2, groups=2),
+            nn.ConvTranspose3d(2, 2, 2, 2, dilation=2),
+        )
+        assert {type(layer) for layer in quickened(network)} == {nn.ConvTranspose3d}
+
+    def test_as_torch_does_it_on_other_devices(self, monkeypatch):
+        monkeypatch.setattr(fast_cpu, "on_cpu", lambda x: False)
+        usual = nn.ConvTranspose3d(3, 4, 2, 2)
+        x = random_images(2, 3)
+        assert torch.equal(quickened(copy.deepcopy(usual))(x), usual(x))
+
+    def test_under_autocast(self):
+        layer = quickened(nn.ConvTranspose3d(3, 4, 2, 2))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert layer(random_images(2, 3)).dtype == torch.bfloat16
 
