@@ -9,6 +9,7 @@ from typing import Any
 
 from distributed import SpecCluster
 
+from nnunet_hetero.cluster.certificate import new_certificate
 from nnunet_hetero.cluster.job_environment import environment_lines
 from nnunet_hetero.cluster.resources import SUBMIT_COMMANDS, JobResources
 from nnunet_hetero.errors import SettingsError
@@ -61,7 +62,7 @@ def jobqueue_arguments(resources: JobResources, preload: Sequence[str] = ()) -> 
         "cores": resources.cases_per_worker,  # threads of the worker
         "processes": 1,
         "memory": f"{resources.memory}MiB",
-        "security": True,
+        "security": new_certificate(),
         "protocol": "tls://",
         "shared_temp_directory": os.path.abspath(resources.log_directory),
         "log_directory": os.path.abspath(resources.log_directory),

@@ -24,6 +24,7 @@ from distributed import Client, Nanny, Scheduler, SpecCluster, Status
 from distributed.security import Security
 
 from nnunet_hetero.cluster.batch_cluster import batch_cluster
+from nnunet_hetero.cluster.certificate import new_certificate
 from nnunet_hetero.cluster.resources import read_resources
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.processes import unheard_interrupts
@@ -145,7 +146,7 @@ def _local_cluster(request: ClusterRequest) -> tuple[SpecCluster, dict[Any, Any]
     """A cluster that has no workers yet, and those that it is to have."""
     gpus = _number_of_gpus()
     number = request.workers or max(1, gpus)
-    security = Security.temporary()
+    security = new_certificate()
     common: dict[str, Any] = {"host": LOOPBACK, "protocol": "tls://", "security": security}
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // number))
     workers = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.earlier_run import EarlierRun, MadeFrom, files_of_cases, say_why_again
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import COMPLETED_FOLDER, UNCERTAINTY_FOLDER, CaseWriter
-from nnunet_hetero.io.atomic_files import clear_drafts, locked, replace_text
+from nnunet_hetero.io.atomic_files import alone_in, clear_drafts, locked, replace_text
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.places import require_apart, require_new_names, require_no_model_or_data_set
 from nnunet_hetero.reliability.calibration_file import FILE_NAME as CALIBRATION_NAME
@@ -88,6 +89,28 @@ def checked_outputs(
         inputs += filter(None, case.files)
     require_new_names(files, inputs)
     return paths
+
+
+@contextlib.contextmanager
+def alone_with(outputs: Sequence[str | None]) -> Iterator[None]:
+    """Be the only process that writes these cases; others may write other ones, as parts of a prediction do.
+
+    Args:
+        outputs: Path of each case's files without ending; folders that are not there are made. None is not written.
+
+    Raises:
+        SettingsError: If another process is at work on one of them.
+    """
+    names: dict[str, list[str]] = {}
+    for output in outputs:
+        if output is not None:
+            folder, name = os.path.split(output)
+            names.setdefault(folder or os.curdir, []).append(name)
+    with contextlib.ExitStack() as stack:
+        for folder, own in names.items():
+            os.makedirs(folder, exist_ok=True)
+            stack.enter_context(alone_in(folder, own))
+        yield
 
 
 def tell_of_calibration(model: LoadedModel, folder: str) -> None:

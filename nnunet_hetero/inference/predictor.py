@@ -29,7 +29,13 @@ from nnunet_hetero.inference.model.model_folder import TrainedModel, checked_fol
 from nnunet_hetero.inference.nnunet_arrays import ArrayEntryPoints, require_prepared
 from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.output.run_record import describe_run
-from nnunet_hetero.inference.output_folder import checked_outputs, still_to_do, tell_of_calibration, write_settings
+from nnunet_hetero.inference.output_folder import (
+    alone_with,
+    checked_outputs,
+    still_to_do,
+    tell_of_calibration,
+    write_settings,
+)
 from nnunet_hetero.inference.prepared_items import prepared_items
 from nnunet_hetero.modalities import Modalities, Subset
 from nnunet_hetero.nnunet.arguments import usable_device
@@ -245,7 +251,8 @@ class HeteroModalPredictor(ArrayEntryPoints):
         Raises:
             DataError: If the input folder has no case, or no case could be predicted. Otherwise bad cases are left out
                 and named in `failed`.
-            SettingsError: If a previous stage's predictions are given; the model is no cascade.
+            SettingsError: If a previous stage's predictions are given, since the model is no cascade; or if another
+                process is at work on these cases in the output folder.
         """
         if folder_with_segs_from_prev_stage is not None:
             raise SettingsError(
@@ -257,30 +264,33 @@ class HeteroModalPredictor(ArrayEntryPoints):
             # nnU-Net would take any other type than str and list for "return the results".
             outputs = str(outputs)
         self.failed = {}
-        cases, todo, _ = self._manage_input_and_output_lists(
-            source, outputs, None, overwrite, part_id, num_parts, save_probabilities
-        )
-        if outputs is not None:
-            arguments = {
-                "list_of_lists_or_source_folder": source,
-                "output_folder_or_list_of_truncated_output_files": outputs,
-                "save_probabilities": save_probabilities,
-                "overwrite": overwrite,
-                "num_processes_preprocessing": num_processes_preprocessing,
-                "num_processes_segmentation_export": num_processes_segmentation_export,
-                "folder_with_segs_from_prev_stage": None,
-                "num_parts": num_parts,
-                "part_id": part_id,
-            }
-            folder = outputs if isinstance(outputs, str) else os.path.dirname(outputs[0]) or os.curdir
+        processes = num_processes_preprocessing, num_processes_segmentation_export
+        cases, paths = self._cases_of_part(source, outputs, part_id, num_parts, save_probabilities)
+        if outputs is None:
+            return self._predict_all(cases, paths, save_probabilities, *processes) if cases else None
+        arguments = {
+            "list_of_lists_or_source_folder": source,
+            "output_folder_or_list_of_truncated_output_files": outputs,
+            "save_probabilities": save_probabilities,
+            "overwrite": overwrite,
+            "num_processes_preprocessing": num_processes_preprocessing,
+            "num_processes_segmentation_export": num_processes_segmentation_export,
+            "folder_with_segs_from_prev_stage": None,
+            "num_parts": num_parts,
+            "part_id": part_id,
+        }
+        folder = outputs if isinstance(outputs, str) else os.path.dirname(outputs[0]) or os.curdir
+        with alone_with(paths):
+            writer = CaseWriter.of_model(self.model, save_probabilities)
+            if not overwrite:
+                cases, paths = still_to_do(cases, paths, self.model, writer)
             write_settings(folder, arguments, self.dataset_json, self.plans_manager.plans)
             tell_of_calibration(self.model, folder)
-        if not cases:
-            return None
-        writer = CaseWriter.of_model(self.model, save_probabilities)
-        forget([output for output in todo if output is not None], writer)
-        processes = num_processes_preprocessing, num_processes_segmentation_export
-        result = self.predict_cases(cases, todo, save_probabilities, *processes)
+            forget([path for path in paths if path is not None], writer)
+            return self._predict_all(cases, paths, save_probabilities, *processes) if cases else None
+
+    def _predict_all(self, cases: Sequence[Case], outputs: Sequence[str | None], *arguments: Any) -> list:
+        result = self.predict_cases(cases, outputs, *arguments)
         if len(self.failed) == len(cases):
             reasons = "\n".join(f"  {reason}" for reason in self.failed.values())
             raise DataError(f"None of the {len(cases)} case(s) could be predicted:\n{reasons}")
@@ -328,28 +338,16 @@ class HeteroModalPredictor(ArrayEntryPoints):
             folder_with_segs_from_prev_stage=folder_with_segs_from_prev_stage,
         )
 
-    def _manage_input_and_output_lists(
-        self,
-        list_of_lists_or_source_folder,
-        output_folder_or_list_of_truncated_output_files,
-        folder_with_segs_from_prev_stage: str | None = None,
-        overwrite: bool = True,
-        part_id: int = 0,
-        num_parts: int = 1,
-        save_probabilities: bool = False,
-    ) -> tuple[list[Case], Sequence[str | None], None]:
-        """nnU-Net's hook: the cases of this part that are still to do, and their output files without ending."""
+    def _cases_of_part(
+        self, source: Any, outputs: Any, part_id: int = 0, num_parts: int = 1, save_probabilities: bool = False
+    ) -> tuple[list[Case], Sequence[str | None]]:
+        """The cases of a part, and their output files without ending; see `predict_from_files`."""
         ending = self.dataset_json["file_ending"]
-        cases = find_cases(list_of_lists_or_source_folder, self.modalities, ending, self.kept)
-        writer = CaseWriter.of_model(self.model, save_probabilities)
-        outputs = checked_outputs(
-            output_folder_or_list_of_truncated_output_files, list_of_lists_or_source_folder, cases, writer
-        )
-        cases, outputs = cases[part_id::num_parts], outputs[part_id::num_parts]
+        cases = find_cases(source, self.modalities, ending, self.kept)
+        paths = checked_outputs(outputs, source, cases, CaseWriter.of_model(self.model, save_probabilities))
+        cases, paths = cases[part_id::num_parts], paths[part_id::num_parts]
         print(f"{len(cases)} case(s) to predict (part {part_id} of {num_parts}).")
-        if not overwrite:
-            cases, outputs = still_to_do(cases, outputs, self.model, writer)
-        return cases, outputs, None
+        return cases, paths
 
     def _internal_get_data_iterator_from_lists_of_filenames(
         self, cases: Sequence[Case], _previous_stage: None, outputs: Sequence[str | None], num_processes: int

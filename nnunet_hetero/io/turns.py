@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
-from collections.abc import Iterator
+import socket
+import uuid
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 try:
@@ -32,11 +35,14 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone_in(folder: str | os.PathLike, *, wait: bool = False) -> Iterator[None]:
-    """Be the only process at work in an output folder, from beginning to end.
+def alone_in(folder: str | os.PathLike, names: Collection[str] | None = None, *, wait: bool = False) -> Iterator[None]:
+    """Be the only process at work in an output folder, or on some cases in it, from beginning to end.
+
+    Who is at work holds a lock of a file of his own, in which his cases are named; it ends with his process.
 
     Args:
         folder: One that is not there needs no guard: whoever wants to use it finds that out.
+        names: Cases; others may be at work on other ones. None is the whole folder. On Windows cases are not guarded.
         wait: Whether to wait for the other one, for work that takes moments.
 
     Raises:
@@ -45,12 +51,82 @@ def alone_in(folder: str | os.PathLike, *, wait: bool = False) -> Iterator[None]
     if not os.path.isdir(folder):
         yield
         return
-    with _held(Path(folder) / WORK_NAME, wait) as held:
-        if not held:
-            raise SettingsError(
-                f"Another process is at work in {folder}. Wait until it has ended, or choose another output folder."
-            )
+    if fcntl is None:
+        with _held(Path(folder) / WORK_NAME, wait) if names is None else contextlib.nullcontext(True) as held:
+            if not held:
+                raise SettingsError(_refusal(folder))
+            yield
+        return
+    own = Path(folder, f"{WORK_NAME}.{uuid.uuid4().hex}")
+    while True:
+        with locked(folder):
+            other = _other_at_work(Path(folder), names)
+            if other is None:
+                descriptor = _say_who(own, names)
+                break
+        if not wait:
+            raise SettingsError(_refusal(folder, other[1]))
+        _wait_for(other[0])
+    try:
         yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(own)
+        os.close(descriptor)
+
+
+def _refusal(folder: str | os.PathLike, who: str = "") -> str:
+    return f"Another process is at work in {folder}{who}. Wait until it has ended, or choose another output folder."
+
+
+def _say_who(file: Path, names: Collection[str] | None) -> int:
+    """Write a file that says who is at work on what; its descriptor, with the lock."""
+    who = {"process": os.getpid(), "host": socket.gethostname(), "names": None if names is None else sorted(names)}
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        _lock(descriptor, fcntl.LOCK_EX)
+        with open(descriptor, "wb", closefd=False) as stream:
+            stream.write(json.dumps(who).encode("ascii"))
+        os.fsync(descriptor)
+    except BaseException as error:
+        os.unlink(file)
+        os.close(descriptor)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(file)) from error
+        raise
+    return descriptor
+
+
+def _other_at_work(folder: Path, names: Collection[str] | None) -> tuple[Path, str] | None:
+    """The file of a process that is at work on the same, and who it is and on what, in words."""
+    for file in folder.glob(f"{WORK_NAME}.*"):
+        with contextlib.suppress(FileNotFoundError), file.open("rb") as stream:
+            if _is_free(stream.fileno()):
+                with contextlib.suppress(OSError):
+                    file.unlink()  # of one that was killed
+                continue
+            try:
+                who = json.loads(stream.read())
+            except ValueError:  # it does not say, so it may be anything
+                who = {"process": "?", "host": "?", "names": None}
+            both = [] if None in (names, who["names"]) else sorted(set(names or ()) & set(who["names"]))
+            if both or names is None or who["names"] is None:
+                more = f" and {len(both) - 1} more of these cases" if len(both) > 1 else ""
+                on = f", on {both[0]}{more}" if both else ""
+                return file, f" (process {who['process']} on {who['host']}{on})"
+    return None
+
+
+def _wait_for(file: Path) -> None:
+    with contextlib.suppress(FileNotFoundError), file.open("rb") as stream:
+        _lock(stream.fileno(), fcntl.LOCK_SH)
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        return _lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # of a file that is open for reading alone
+    except BlockingIOError:
+        return False
 
 
 @contextlib.contextmanager
@@ -82,7 +158,7 @@ def _open_locked(file: Path, wait: bool) -> int | None:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         keep = False
         try:
-            keep = _lock(descriptor, wait) and _is_at(file, descriptor)
+            keep = _lock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)) and _is_at(file, descriptor)
         except BlockingIOError:
             return None
         finally:
@@ -92,9 +168,9 @@ def _open_locked(file: Path, wait: bool) -> int | None:
             return descriptor
 
 
-def _lock(descriptor: int, wait: bool) -> bool:
+def _lock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, kind)
     except OSError as error:
         # Some network file systems know no locks; there, nothing keeps processes apart.
         if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):

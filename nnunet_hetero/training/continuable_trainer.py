@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -90,16 +91,32 @@ class ContinuableTrainer(nnUNetTrainer):
         alone = alone_in(self.output_folder) if self.ranks.is_first else contextlib.nullcontext()
         with alone, self.stop.heard():
             try:
-                if self.ranks.count > 1:
-                    self.ranks.first_before_others(self.do_split)  # which writes the split if there is none
-                self.on_train_start()
-                self.begin_random_streams()
+                with self._nothing_to_lose():
+                    if self.ranks.count > 1:
+                        self.ranks.first_before_others(self.do_split)  # which writes the split if there is none
+                    self.on_train_start()
+                    self.begin_random_streams()
                 run_epochs(self, self.progress, self.stop, self.ranks)
             except PlateauReachedError as plateau:
                 self.print_to_log_file(str(plateau))
             except StopHereError:
                 self.stop_here()
             self.on_train_end()
+
+    @contextlib.contextmanager
+    def _nothing_to_lose(self) -> Iterator[None]:
+        """Before the first step, which may take minutes; several processes stop together, at a step."""
+        if self.ranks.count > 1:
+            yield
+            return
+        try:
+            with self.stop.at_once():
+                yield
+        except StoppedError:
+            self.print_to_log_file(
+                f"Stopped by {self.stop.reason} before the first step. The same command begins here."
+            )
+            raise
 
     def begin_random_streams(self) -> None:
         """Start the random streams of the steps from the seed, or continue them where the checkpoint left them."""
@@ -157,7 +174,7 @@ class ContinuableTrainer(nnUNetTrainer):
         """
         self.stop.leave_if_asked()
         endings = [".npz", ".pkl"] if save_probabilities else []
-        with self.stop.heard(at_once=True), whole_exports():
+        with self.stop.heard(), self.stop.at_once(), whole_exports():
             network: Any = self.network
             progress = ValidationProgress(
                 os.path.join(self.output_folder, "validation"),

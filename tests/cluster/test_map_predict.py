@@ -15,6 +15,7 @@ import pytest
 from nnunet_hetero.cli.cluster import mapped
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.turns import alone_in
 
 TIMINGS = ("seconds", "peak_memory_bytes")
 FLAGS = ["-d", "501", "-c", "3d_fullres", "-f", "0", "-device", "cpu", "--num_samples", "2"]
@@ -105,6 +106,17 @@ def test_nothing_is_removed_before_the_workers_are_looked_at(client, images, tmp
         mapped.predict(client, ["-i", str(images), "-o", str(output), *FLAGS, *wrong])
     said = f"{refused.value} {capsys.readouterr().err}"
     assert {"-chk": "no.pth", "-device": "cannot be used: -device mps"}[wrong[0]] in said
+    assert [file.name for file in output.iterdir()] == ["case_00.nii.gz"]
+
+
+def test_of_two_calls_on_one_folder_the_second_is_refused(client, images, tmp_path, capsys):
+    output = tmp_path / "there"
+    output.mkdir()
+    (output / "case_00.nii.gz").write_bytes(b"of the first")
+    with alone_in(output, ["case_00", "case_01"]), pytest.raises(SystemExit) as end:
+        mapped.predict(client, ["-i", str(images), "-o", str(output), *FLAGS])
+    assert end.value.code == 1
+    assert "on case_00 and 1 more of these cases). Wait" in capsys.readouterr().err
     assert [file.name for file in output.iterdir()] == ["case_00.nii.gz"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.output_folder import checked_outputs
+from nnunet_hetero.inference.output_folder import alone_with, checked_outputs
 
 WRITER = SimpleNamespace(
     modalities=("T1", "T1c"),
@@ -23,6 +23,24 @@ def cases(folder, *names) -> list[Case]:
     for name in names:
         (folder / f"{name}_0000.nii.gz").touch()
     return [Case(name, (str(folder / f"{name}_0000.nii.gz"), None)) for name in names]
+
+
+class TestAlone:
+    def test_of_two_only_one_is_at_work_on_a_case(self, tmp_path):
+        first, second = ([str(tmp_path / "out" / case) for case in part] for part in ("AB", "BC"))
+        with (
+            alone_with(first),
+            pytest.raises(SettingsError, match=r"at work in .*out \(.*, on B\)"),
+            alone_with(second),
+        ):
+            pass
+        with alone_with(first), alone_with(second[1:]), alone_with([None]):
+            pass
+
+    def test_a_name_without_a_folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with alone_with(["A"]), pytest.raises(SettingsError, match="at work"), alone_with([str(tmp_path / "A")]):
+            pass
 
 
 class TestFolder:

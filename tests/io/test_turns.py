@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ import threading
 import pytest
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.turns import alone_in, locked
+from nnunet_hetero.io.turns import WORK_NAME, alone_in, locked
 
 COUNT = """
 import sys
@@ -61,3 +62,46 @@ class TestAlone:
         assert subprocess.run([sys.executable, "-c", code]).returncode == 9
         with alone_in(tmp_path):
             pass
+
+    def test_of_a_killed_process_nothing_stays(self, tmp_path):
+        code = f"import os\nfrom nnunet_hetero.io.turns import alone_in\nwith alone_in({str(tmp_path)!r}): os._exit(9)"
+        subprocess.run([sys.executable, "-c", code], check=False)
+        assert len(list(tmp_path.iterdir())) == 1
+        with alone_in(tmp_path):
+            pass
+        assert not list(tmp_path.iterdir())
+
+    def test_a_full_disk_is_told_with_the_file(self, tmp_path, monkeypatch):
+        def full(_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("nnunet_hetero.io.turns.os.fsync", full)
+        with pytest.raises(OSError, match="No space left") as error, alone_in(tmp_path):
+            pass
+        assert error.value.filename.startswith(str(tmp_path / WORK_NAME))
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only whole folders are guarded there")
+class TestCasesOfAFolder:
+    def test_others_may_be_at_work_on_other_cases(self, tmp_path):
+        with alone_in(tmp_path, ["a", "b"]), alone_in(tmp_path, ["c"]):
+            pass
+        assert not list(tmp_path.iterdir())
+
+    def test_on_the_same_they_may_not(self, tmp_path):
+        on = rf"at work in {tmp_path} \(process {os.getpid()} on .+, on b and 1 more of these cases\)\. Wait"
+        with alone_in(tmp_path, ["a", "b", "c"]):
+            with pytest.raises(SettingsError, match=on), alone_in(tmp_path, ["c", "b", "d"]):
+                pass
+            with pytest.raises(SettingsError, match="at work"), alone_in(tmp_path):
+                pass
+        with alone_in(tmp_path), pytest.raises(SettingsError, match="at work"), alone_in(tmp_path, ["a"]):
+            pass
+
+    def test_a_note_that_cannot_be_read_may_be_of_anything(self, tmp_path):
+        with alone_in(tmp_path, ["a"]):
+            (note,) = tmp_path.glob(f"{WORK_NAME}.*")
+            note.write_bytes(b"")
+            with pytest.raises(SettingsError, match="at work"), alone_in(tmp_path, ["b"]):
+                pass

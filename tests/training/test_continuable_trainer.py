@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,32 @@ def test_time_is_up_before_the_first_step(make_trainer, monkeypatch, no_figures)
     with pytest.raises(StoppedError):
         trainer.run_training()
     log = "".join(file.read_text() for file in Path(trainer.output_folder).glob("training_log*"))
-    assert "Stopped by the time that it may take in epoch 0, after 0 of 2 training steps" in log
+    assert "Stopped by the time that it may take before the first step" in log
+    assert not list(Path(trainer.output_folder).glob("*.pth"))
+
+
+@pytest.mark.parametrize("before", ["checkpoint", ""])
+def test_stopped_before_the_first_step(make_trainer, monkeypatch, before):
+    """While nnU-Net unpacks the data, for example, it stops there; what was there before stays."""
+    trainer = make_trainer(**SETTINGS)
+    latest = Path(trainer.output_folder, "checkpoint_latest.pth")
+    if before:
+        initialised(trainer).save_checkpoint(str(latest))
+    content = latest.read_bytes() if before else None
+    trainer.prepare_inputs()
+    reached = []
+
+    def unpack_dataset(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        reached.append("the end")
+
+    monkeypatch.setattr(trainer.dataset_class, "unpack_dataset", unpack_dataset)
+    with pytest.raises(StoppedError):
+        trainer.run_training()
+    assert not reached and (latest.read_bytes() if before else None) == content
+    log = "".join(file.read_text() for file in Path(trainer.output_folder).glob("training_log*"))
+    assert "Stopped by SIGTERM before the first step. The same command begins here." in log
 
 
 def test_validation_goes_on_with_the_cases_that_lack(make_trainer, tiny_dataset, monkeypatch):

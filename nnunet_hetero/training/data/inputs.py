@@ -14,13 +14,14 @@ from typing import Any
 
 import nnunetv2
 import numpy as np
-from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset, nnUNetDatasetNumpy
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
 from nnunet_hetero.cases.histogram import standardise
 from nnunet_hetero.cases.image_values import is_flat
 from nnunet_hetero.io.checkpoints import trusted_by_environment
 from nnunet_hetero.io.pickles import require_plain_pickle
+from nnunet_hetero.training.data.unpacking import unpack
 
 TOLERANCE = 1e-3
 """How far resampling may move the voxels of a constant image, in normalised units."""
@@ -196,13 +197,21 @@ class PreparedDatasets:
         self.dataset_class = dataset_class
         self.rules = rules
         self.get_identifiers = dataset_class.get_identifiers
-        self.unpack_dataset = dataset_class.unpack_dataset
         self._latest: PreparedDataset | None = None
 
     def __call__(self, *arguments, **keywords) -> PreparedDataset:
         """Make the dataset of a folder; arguments as of nnU-Net's class."""
         self._latest = PreparedDataset(self.dataset_class(*arguments, **keywords), self.rules)
         return self._latest
+
+    def unpack_dataset(
+        self, folder: str, overwrite_existing: bool = False, num_processes: int = 1, verify: bool = True
+    ) -> None:
+        """nnU-Net's, which the trainer calls before it starts; see `unpack`."""
+        if issubclass(self.dataset_class, nnUNetDatasetNumpy):
+            unpack(folder, num_processes)
+        else:
+            self.dataset_class.unpack_dataset(folder, overwrite_existing, num_processes, verify)
 
     @property
     def loaded(self) -> str:

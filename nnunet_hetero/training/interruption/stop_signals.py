@@ -31,6 +31,10 @@ RESERVE_SECONDS = 120.0
 """A training stops so long before its time is up, or a tenth of the time if that is less: for the step that runs, and
 for the checkpoint."""
 
+SECONDS_TO_END = 20.0
+"""For a training that is to stop where it is; then it is ended by force. A pool of processes, one of which was ended,
+too, while it held a lock of the pool, waits for that lock forever."""
+
 
 class StoppedError(SystemExit):
     """The training ends here, and can go on; uncaught, it is the exit code `STOPPED`."""
@@ -75,6 +79,7 @@ class StopSignals:
         self._asked_at = 0.0
         self._at_once = False
         self._sent_by_timer = False
+        self._force: threading.Timer | None = None
 
     @classmethod
     def of_environment(cls) -> StopSignals:
@@ -83,28 +88,38 @@ class StopSignals:
         return cls(read_max_time(text) if text else None)
 
     @contextlib.contextmanager
-    def heard(self, at_once: bool = False) -> Iterator[None]:
-        """Within, requests are taken; before and after, signals do what they did.
-
-        Args:
-            at_once: Whether a request raises `StoppedError` wherever the main thread is, because there is nothing to
-                be finished.
-        """
+    def heard(self) -> Iterator[None]:
+        """Within, requests are taken; before and after, signals do what they did."""
         before = {}
         if threading.current_thread() is threading.main_thread():
             for number in stop_numbers():
                 before[number] = signal.signal(number, self._hear)
             _let_forks_be_deaf()
-        self._at_once = at_once
         timer = self._start_timer()
         try:
             yield
         finally:
-            self._at_once = False
             if timer is not None:
                 timer.cancel()
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, where requests are heard, one ends the training wherever it is: there is nothing to be finished.
+
+        Raises:
+            StoppedError: At the request, or here if it came before.
+        """
+        self._at_once = True
+        try:
+            self.leave_if_asked()
+            yield
+        finally:
+            self._at_once = False
+            if self._force is not None:
+                self._force.cancel()
+                self._force = None
 
     def leave_if_asked(self) -> None:
         """End the training here if it was asked to stop.
@@ -120,8 +135,13 @@ class StopSignals:
         if self.reason is None:
             self.reason, self._asked_at = signal.Signals(number).name, now
         elif now - self._asked_at > SAME_REQUEST_SECONDS and not by_timer:
-            _end_now(number)
+            _end_now(128 + number, "by a second signal")
         if self._at_once:
+            if self._force is None:
+                late = f"{SECONDS_TO_END:.0f} s after it was asked to"
+                self._force = threading.Timer(SECONDS_TO_END, _end_now, [STOPPED, late])
+                self._force.daemon = True
+                self._force.start()
             raise StoppedError
 
     def _start_timer(self) -> threading.Timer | None:
@@ -179,9 +199,9 @@ def _interrupt_main_thread() -> None:
         _thread.interrupt_main(signal.SIGTERM)
 
 
-def _end_now(number: int) -> None:
-    """End this process and those that it has started, as the signal alone would have."""
-    print("\nStopped at once by a second signal. The last checkpoint is whole.", file=sys.stderr, flush=True)
+def _end_now(code: int, why: str) -> None:
+    """End this process and those that it has started."""
+    print(f"\nStopped at once {why}. The last checkpoint is whole.", file=sys.stderr, flush=True)
     for process in multiprocessing.active_children():
         process.kill()
-    os._exit(128 + number)
+    os._exit(code)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -56,14 +58,26 @@ def test_the_first_is_remembered_and_handlers_are_put_back(number):
 @every_signal
 def test_where_nothing_is_to_be_finished_it_is_raised(number):
     stop = StopSignals()
-    with pytest.raises(StoppedError), stop.heard(at_once=True):
+    with pytest.raises(StoppedError), stop.heard(), stop.at_once():
         send(number)
         raise AssertionError("it went on")
 
 
+@every_signal
+def test_it_is_raised_where_it_came_before_and_remembered_where_it_comes_after(number):
+    stop = StopSignals()
+    with stop.heard():
+        with stop.at_once():
+            pass
+        send(number)
+        assert stop.reason == signal.Signals(number).name
+        with pytest.raises(StoppedError), stop.at_once():
+            raise AssertionError("it went on")
+
+
 def test_a_second_one_ends_at_once_but_not_the_same_request_twice(monkeypatch):
     ended = []
-    monkeypatch.setattr(stop_signals, "_end_now", ended.append)
+    monkeypatch.setattr(stop_signals, "_end_now", lambda code, _: ended.append(code))
     stop = StopSignals()
     with stop.heard():
         send(signal.SIGTERM)
@@ -71,7 +85,31 @@ def test_a_second_one_ends_at_once_but_not_the_same_request_twice(monkeypatch):
         assert not ended
         monkeypatch.setattr(stop_signals, "SAME_REQUEST_SECONDS", 0.0)
         send(signal.SIGUSR1)
-    assert ended == [signal.SIGUSR1]
+    assert ended == [128 + signal.SIGUSR1]
+
+
+HANGING = """
+import multiprocessing, os, signal, time
+from nnunet_hetero.training.interruption import stop_signals
+if __name__ == "__main__":
+    stop_signals.SECONDS_TO_END = 0.5
+    stop = stop_signals.StopSignals()
+    with stop.heard(), stop.at_once(), multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(abs, (1,))
+        (worker,) = pool._pool
+        pool._maintain_pool = pool._repopulate_pool = lambda *_: None
+        os.kill(worker.pid, signal.SIGKILL)  # which waits for work, and holds the lock of it
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pools of other systems wait otherwise")
+def test_what_does_not_end_by_itself_is_ended(tmp_path):
+    """The pool that writes the segmentations of the validation, for one."""
+    (tmp_path / "hanging.py").write_text(HANGING)
+    done = subprocess.run([sys.executable, "hanging.py"], cwd=tmp_path, timeout=300, capture_output=True, text=True)
+    assert done.returncode == STOPPED and "Stopped at once 0 s after it was asked to" in done.stderr
 
 
 def test_the_end_of_the_time_is_a_request(monkeypatch):
@@ -87,7 +125,8 @@ def test_the_end_of_the_time_is_a_request(monkeypatch):
 
 def test_the_end_of_the_time_wakes_who_waits():
     begin = time.monotonic()
-    with pytest.raises(StoppedError), StopSignals(max_time=0.1).heard(at_once=True):
+    stop = StopSignals(max_time=0.1)
+    with pytest.raises(StoppedError), stop.heard(), stop.at_once():
         threading.Event().wait(20)
     assert time.monotonic() - begin < 10
 

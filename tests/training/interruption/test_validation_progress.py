@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 
 import pytest
 import torch
 from torch import nn
 
-from nnunet_hetero.training.interruption.validation_progress import RECORD_NAME, ValidationProgress, hash_of
+from nnunet_hetero.training.interruption.validation_progress import BEFORE, RECORD_NAME, ValidationProgress, hash_of
 
 CASES = ["a", "b", "c"]
 
@@ -23,12 +25,12 @@ def progress(folder, seed: int = 0, endings=(".nii.gz",)) -> ValidationProgress:
 
 
 def predict(folder, *names: str, seconds: float = 1.0) -> None:
-    """Write files, so long after the record."""
-    begun = (folder / "validation" / RECORD_NAME).stat().st_mtime_ns
+    """Write files, by a clock that is so much ahead."""
+    (folder / "validation").mkdir(exist_ok=True)
     for name in names:
         file = folder / "validation" / name
         file.write_bytes(b"content")
-        os.utime(file, ns=(begun, begun + int(seconds * 1e9)))
+        os.utime(file, ns=(0, time.time_ns() + int(seconds * 1e9)))
 
 
 def test_cases_that_are_done_stay(tmp_path):
@@ -44,13 +46,26 @@ def test_all_files_of_a_case_count(tmp_path):
     assert progress(tmp_path, endings=endings).begin(CASES) == {"a"}
 
 
-def test_what_was_there_before_is_predicted_anew(tmp_path):
+@pytest.mark.parametrize("clock", [-3600, 0, 3600])
+@pytest.mark.parametrize("clock_before", [-3600, 0, 3600])
+def test_what_was_there_before_is_predicted_anew_whatever_the_clocks_say(tmp_path, clock_before, clock):
+    predict(tmp_path, "a.nii.gz", "b.nii.gz", seconds=clock_before)
     progress(tmp_path).begin(CASES)
-    predict(tmp_path, "a.nii.gz", seconds=-60)
     assert progress(tmp_path).begin(CASES) == set()
+    predict(tmp_path, "b.nii.gz", "c.nii.gz", seconds=clock)
+    assert progress(tmp_path).begin(CASES) == {"b", "c"}
 
 
-@pytest.mark.parametrize("what", ["other weights", "other files", "it came to its end", "the record is damaged"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "other weights",
+        "other files",
+        "it came to its end",
+        "the record is damaged",
+        "the record says nothing of before",
+    ],
+)
 def test_nothing_stays(tmp_path, what):
     first = progress(tmp_path)
     first.begin(CASES)
@@ -59,6 +74,11 @@ def test_nothing_stays(tmp_path, what):
         first.end()
     if what == "the record is damaged":
         (tmp_path / "validation" / RECORD_NAME).write_text("{")
+    if what == "the record says nothing of before":
+        file = tmp_path / "validation" / RECORD_NAME
+        file.write_text(
+            json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key != BEFORE})
+        )
     again = progress(
         tmp_path,
         seed=1 if what == "other weights" else 0,
