@@ -78,7 +78,7 @@ class EvaluationFolder:
             if not picture.lies_on(prediction):
                 raise DataError(f"Case '{case}': the image of {what} lies on another grid than its label maps.")
         facts = {"Shown first": [("segmented from", whole)], "Mean Dice over the subsets, %": self._scores(case)}
-        return CaseView(case, regions, prediction, backgrounds, (), truth, subsets, facts)
+        return CaseView(case, regions, prediction, backgrounds, (), truth, subsets, facts, _changes(sources))
 
     def _scores(self, case: str) -> list[tuple[str, str]]:
         return [(name.removesuffix(", mean Dice"), f"{value:.1f}") for name, value in self.numbers_of(case).items()]
@@ -96,3 +96,15 @@ class EvaluationFolder:
             for file in sorted((self.folder / PREDICTIONS / name).glob("*")):
                 if file.name.split(".")[0] == case.split(".")[0] and file.name.startswith(f"{case}."):
                     yield name, Picture.read(file)
+
+
+def _changes(sources: Provenance) -> list[str]:
+    """What happened to the files of a case since it was evaluated."""
+    found = []
+    for name, before in sources.sources.items():
+        file = Path(before["path"])
+        if not file.is_file():
+            found.append(f"{file} ({name}) is gone since the evaluation.")
+        elif (file.stat().st_size, file.stat().st_mtime_ns) != (before["size"], before["mtime_ns"]):
+            found.append(f"{file} ({name}) has been written anew since the evaluation; what it was then is not shown.")
+    return found

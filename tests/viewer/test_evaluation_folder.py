@@ -56,6 +56,39 @@ def test_view_knows_an_evaluation(evaluation, tmp_path):
     assert "T1+T2" in page.read_text(encoding="utf-8")
 
 
+def test_what_is_gone_is_said_on_the_page(evaluation, tmp_path):
+    files = [evaluation / "in" / "case_00_0001.nii.gz", evaluation / "gt" / "case_00.nii.gz"]
+    for file in files:
+        shutil.move(file, tmp_path / file.name)
+    try:
+        view = EvaluationFolder(evaluation / "out").view("case_00")
+    finally:
+        for file in files:
+            shutil.move(tmp_path / file.name, file)
+    assert [entry.name for entry in view.backgrounds] == ["T1", "T2", "FLAIR"] and view.truth is None
+    assert len(view.warnings) == 2
+    for file in files:
+        assert any(str(file) in warning and "gone since the evaluation" in warning for warning in view.warnings)
+
+
+def test_an_image_that_is_not_the_evaluated_one_is_named(evaluation, tmp_path):
+    file = evaluation / "in" / "case_00_0002.nii.gz"
+    shutil.copy2(file, tmp_path)
+    assert EvaluationFolder(evaluation / "out").view("case_00").warnings == []
+    shutil.copyfile(evaluation / "in" / "case_01_0002.nii.gz", file)
+    try:
+        (warning,) = EvaluationFolder(evaluation / "out").view("case_00").warnings
+    finally:
+        shutil.copy2(tmp_path / file.name, file)
+    assert str(file) in warning and "written anew" in warning
+
+
+@pytest.mark.parametrize("flag", ["--images", "--labels", "--predictions"])
+def test_folders_of_a_prediction_are_refused(evaluation, capsys, flag):
+    assert main(["view", str(evaluation / "out"), flag, str(evaluation / "in")]) == 1
+    assert "is an evaluation" in capsys.readouterr().err
+
+
 def test_images_that_are_gone(evaluation, tmp_path):
     moved = shutil.copytree(evaluation / "out", tmp_path / "out")
     with pytest.raises(DataError, match="Case 'case_09'"):

@@ -44,7 +44,11 @@ def run(args: argparse.Namespace) -> int:
             raise SettingsError(f"{flag} {folder} is no folder.")
     source: CaseFolder | EvaluationFolder = CaseFolder(output, images or images_of(output), labels, predictions)
     if EvaluationFolder.is_one(output):
-        # It says itself which images and label maps it was made from.
+        if any(given):
+            raise SettingsError(
+                f"{output} is an evaluation, which says itself from which images and label maps it was made. Leave out "
+                "--images, --labels and --predictions."
+            )
         source = EvaluationFolder(output)
     cases = args.case or source.cases()
     if args.o and len(cases) > 1:

@@ -1,6 +1,8 @@
 "use strict";
 (async () => {
   const byId = (id) => document.getElementById(id);
+  // The slices in the page first: from here on the browser is busy for a second or more. A hidden page paints nothing.
+  if (!document.hidden) await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   const data = JSON.parse(byId("data").textContent);
   const FLAT = data.flat;
 
