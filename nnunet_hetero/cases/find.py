@@ -99,9 +99,9 @@ def find_cases(
         unreadable = _no_text(case.files)
         problem = f"Case {os.fsencode(name)!r}: {unreadable}" if unreadable else case.problem
         problem = problem or doubt.doubt(case.name, case.files, doubtful, modalities, kept, file_ending)
-        lacking = [channel for channel in kept if problem is None and case.files[channel] is None]
-        if lacking and name in names.unknown:
-            doubt.tell_unknown(name, names.unknown[name], lacking, modalities)
+        absent = [channel for channel in kept if problem is None and case.files[channel] is None]
+        if absent and name in names.unknown:
+            doubt.tell_unknown(name, names.unknown[name], absent, modalities)
         if name in names.claimed:
             problem = problem or doubt.maybe_label(case.name, case.files)
         cases.append(replace(case, problem=problem))

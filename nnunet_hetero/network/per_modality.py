@@ -82,12 +82,12 @@ def restricted(encoded: Sequence[EncodedModality], available: Tensor) -> list[En
     device = encoded[0].features[0].device if encoded else "cpu"
     parts = []
     for channel, features, samples in encoded:
-        kept = [place for place, number in enumerate(samples.numbers) if available[number, channel]]
-        if len(kept) == len(samples):
+        usable = [place for place, number in enumerate(samples.numbers) if available[number, channel]]
+        if len(usable) == len(samples):
             parts.append(EncodedModality(channel, features, samples))
-        elif kept:
-            rows = Rows.of(kept, device)
-            numbers = Rows.of([samples.numbers[place] for place in kept], device)
+        elif usable:
+            rows = Rows.of(usable, device)
+            numbers = Rows.of([samples.numbers[place] for place in usable], device)
             parts.append(EncodedModality(channel, [rows.pick(level) for level in features], numbers))
     return parts
 

@@ -80,9 +80,9 @@ class HeteroModalVAETrainer(HeteroTrainer):
         """
         if not self.completing:
             return data
-        shown = (drawn if drawn.ndim == 2 else drawn.any(dim=0)).to(data.device)
-        hidden = torch.empty(shown.shape, device=data.device).uniform_(*HIDDEN)
-        return data * visible_blocks(data, shown, hidden)
+        drawn = (drawn if drawn.ndim == 2 else drawn.any(dim=0)).to(data.device)
+        hidden = torch.empty(drawn.shape, device=data.device).uniform_(*HIDDEN)
+        return data * visible_blocks(data, drawn, hidden)
 
     def loss_of(
         self, output: HeteroModalOutput, data: Tensor, target: Tensor | list[Tensor], present: Tensor

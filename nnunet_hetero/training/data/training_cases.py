@@ -81,10 +81,10 @@ class Cohort:
         Args:
             cases: Identifiers in the order that is asked for, all of this cohort's.
         """
-        has = self.present(cases)
-        counts = has.sum(axis=0)
+        present = self.present(cases)
+        counts = present.sum(axis=0)
         possible = counts > 0
-        weights = (has[:, possible] / counts[possible]).sum(axis=1) / possible.sum()
+        weights = (present[:, possible] / counts[possible]).sum(axis=1) / possible.sum()
         return (weights / weights.sum()).tolist()
 
     def describe(self) -> list[str]:
