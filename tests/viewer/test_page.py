@@ -156,7 +156,13 @@ class TestWhatIsShown:
             browser.open(page)
             height, width = browser.canvas().shape[:2]
             assert height > 0.5 * browser.run("return innerHeight") and width > 0.9 * browser.run("return innerWidth")
+            for _ in range(4):
+                browser.press("m")
             assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+            # The whole mark of a completed image stays in sight as long as the image does.
+            browser.run("scrollTo(0, innerHeight / 2)")
+            box = browser.run("return document.getElementById('mark').getBoundingClientRect().toJSON()")
+            assert box["height"] > 0 and box["top"] >= 0 and 0 <= box["left"] <= box["right"] <= 420
         finally:
             browser.driver.set_window_size(before["width"], before["height"])
 
