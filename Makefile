@@ -30,8 +30,9 @@ compare: $(READY)  ## ours, U-HeMIS, dropped channels and the paper's network, t
 # As many processes as there are cores, four at most: each holds torch, a gigabyte. With one core, no further process.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c "import os; cores = os.cpu_count() or 1; print(min(cores, 4) if cores > 1 else 0)")
 
+# In the order of collection, which tests/conftest.py sets: the longest files first, so that none is left at the end.
 test: $(READY)  ## all tests, in parallel
-	$(BIN)/python -m pytest -q -ra --durations=15 -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -q -ra --durations=15 -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # All are run; the exit code says whether one missed a limit.
 bench: $(READY)  ## time and memory of training, prediction, and the evaluation of all subsets; counted for a GPU

@@ -114,7 +114,7 @@ setup(
         "test": [
             "pytest>=7.4",
             "pytest-timeout>=2.2",
-            "pytest-xdist>=3.5",
+            "pytest-xdist>=3.8",
             "ruff>=0.6",
             "mypy>=1.10",
             "selenium>=4.20,<5",

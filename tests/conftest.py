@@ -15,6 +15,12 @@ import pytest
 from nnunet_hetero.nnunet.environment import EXT_TRAINER, ext_trainer_value
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: one of them at the end would keep a single process busy, and the others waiting."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def trainer_folder():
     """nnU-Net finds our trainers in every test, whether or not the environment is activated."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
 import incomplete
 import pytest
+from helpers.warm import run_warm
 
 SMALL = ("--seeds", "0", "--cases", "3", "--steps", "2", "--size", "24", "--variation", "1")
 
@@ -58,8 +60,7 @@ class TestSummary:
 @pytest.mark.slow
 def test_whole_run_and_its_continuation(tmp_path):
     def run(*arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, incomplete.__file__, "--out", str(tmp_path / "out"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True)
+        return run_warm([sys.executable, incomplete.__file__, "--out", tmp_path / "out", *arguments], os.environ)
 
     first = run(*SMALL)
     assert first.returncode in (0, 1) and "The whole cohort " in first.stdout, first.stdout + first.stderr

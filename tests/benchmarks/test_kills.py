@@ -12,6 +12,7 @@ import torch
 from kills import Training, lost_to, same
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be forked")
 @pytest.mark.timeout(1200)
 def test_kills_of_every_kind(tmp_path):

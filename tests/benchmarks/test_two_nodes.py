@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a process as Linux does")
 @pytest.mark.timeout(2400)
 def test_two_nodes(tmp_path):

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from helpers.warm import run_warm
+
 ROOT = Path(__file__).resolve().parents[2]
 FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -42,8 +44,7 @@ def install(page: Path, folder: Path) -> dict[str, str]:
 
 def run_command(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
     """``nnunet_hetero ...`` in that environment."""
-    command = [sys.executable, "-m", "nnunet_hetero.cli.main", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return run_warm(["nnunet_hetero", *arguments], environment)
 
 
 _MARK = "---- the next command"
@@ -65,7 +66,6 @@ def session(environment: dict[str, str], *commands: Sequence[object]) -> str:
         What the last one printed.
     """
     words = [[str(word) for word in command] for command in commands]
-    command = [sys.executable, "-c", _SESSION, json.dumps(words)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = run_warm([sys.executable, "-c", _SESSION, json.dumps(words)], environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.rpartition(_MARK)[2]

@@ -83,7 +83,7 @@ def found(tmp_path_factory) -> list[dict]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("ranks")
-    multiprocessing.spawn(rank, args=(port, folder), nprocs=2)
+    multiprocessing.start_processes(rank, args=(port, folder), nprocs=2, start_method="fork")
     return [torch.load(folder / f"{number}.pth", weights_only=True) for number in range(2)]
 
 

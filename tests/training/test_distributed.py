@@ -100,7 +100,9 @@ def ranks(folder, tiny_dataset) -> list[dict]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         tiny_dataset.use(monkeypatch, folder / "results")
         monkeypatch.setenv("nnUNet_wandb_enabled", "1")
-        multiprocessing.spawn(_rank, args=(port, folder, plans, tiny_dataset.dataset_json), nprocs=2)
+        arguments = (port, folder, plans, tiny_dataset.dataset_json)
+        # New processes would import torch for seconds.
+        multiprocessing.start_processes(_rank, args=arguments, nprocs=2, start_method="fork")
     return [torch.load(folder / f"{rank}.pth", weights_only=True) for rank in range(2)]
 
 
