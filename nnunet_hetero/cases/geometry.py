@@ -32,6 +32,9 @@ by up to a few hundredths of an edge at the far end of a volume; images of anoth
 ROUNDING = 1e-4
 """Deviations up to here, in edges of a voxel, are rounding of the header's float32 and not worth a word."""
 
+MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+"""Units that a NIfTI header may count in, as nibabel calls them; ITK heeds them."""
+
 PARTS = ("spacing", "direction", "origin")
 SHEARED = (
     "its axes are not at right angles (a sheared grid), which ITK cannot read. Resample it to a grid without shear, or "
@@ -276,10 +279,20 @@ def header_doubts(file: str | os.PathLike, used: Geometry) -> str | None:
 
 
 def _form(header: nibabel.Nifti1Header, name: str) -> np.ndarray | None:
+    """The affine, in mm."""
     try:
-        return getattr(header, f"get_{name}")(coded=True)[0]
+        affine = getattr(header, f"get_{name}")(coded=True)[0]
     except HeaderDataError:  # a quaternion that is none
         return None
+    unit = MILLIMETRES.get(_unit(header), 1.0)
+    return affine if affine is None else np.diag([unit, unit, unit, 1.0]) @ affine
+
+
+def _unit(header: nibabel.Nifti1Header) -> str:
+    try:
+        return header.get_xyzt_units()[0]
+    except KeyError:  # a code that is none
+        return "unknown"
 
 
 def _differs(used: Geometry, spacing: np.ndarray) -> bool:

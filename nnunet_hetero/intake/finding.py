@@ -10,19 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nnunet_hetero.cases.naming.names import NO_IMAGES, UNFINISHED, VOLUMES, not_here, split_ending
+from nnunet_hetero.cases.naming.names import NO_IMAGES, PICTURES, UNFINISHED, VOLUMES, not_here, split_ending
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.finding import find_dicom
+from nnunet_hetero.intake.dicom.scan import is_dicom, scan
 from nnunet_hetero.intake.files.sources import ZIP
 from nnunet_hetero.intake.files.tree import Tree, folder_tree, zip_tree
 from nnunet_hetero.intake.proposal.candidates import Candidate, compared
-from nnunet_hetero.intake.proposal.names import verdict_of_name
+from nnunet_hetero.intake.proposal.names import told_by_name, verdict_of_name
 from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, SURE, Verdict, Vocabulary
 from nnunet_hetero.intake.series import Series
 from nnunet_hetero.modalities import Modalities
 
 READABLE = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 """Endings of the files that are read as they are."""
+
+ARCHIVES = (
+    *(".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".gz", ".bz2"),
+    *(".xz", ".zst", ".iso", ".zip.001", ".7z.001", ".z01"),
+)
+"""Endings of files that may hold any image and are not opened."""
 
 _EXPECTED = f"no DICOM series, and no file that ends in {', '.join(READABLE)}"
 
@@ -39,7 +46,8 @@ def find_series(folder: Path, modalities: Modalities) -> list[Series]:
         SettingsError: If there are DICOM files, and what reads them is not installed.
     """
     if not folder.is_dir():
-        raise DataError(f"The input folder {folder} does not exist. Give a folder with a folder per case.")
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise DataError(f"The input folder {folder} {what}. Give a folder with a folder per case.")
     vocabulary = Vocabulary(modalities)
     found: list[Series] = []
     empty: list[Series] = []
@@ -59,11 +67,12 @@ def _cases(folder: Path) -> dict[str, list[Path]]:
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
+        packed = ZIP if entry.name.lower().endswith(ZIP) else _archive_ending(entry.name)
         if entry.is_dir():
-            cases.setdefault(entry.name, []).append(entry)
-        elif entry.name.lower().endswith(ZIP):
-            cases.setdefault(entry.name[: -len(ZIP)], []).append(entry)
-        elif split_ending(entry.name)[1]:
+            cases.setdefault(entry.name.strip(), []).append(entry)
+        elif packed:
+            cases.setdefault(entry.name[: -len(packed)].strip(), []).append(entry)
+        elif split_ending(entry.name)[1] or (entry.is_file() and is_dicom(entry)):
             loose.append(entry.name)
     if loose:
         raise DataError(
@@ -89,6 +98,10 @@ def _of_case(case: str, entries: Sequence[Path], folder: Path, vocabulary: Vocab
 
 def _of_entry(case: str, entry: Path, folder: Path, vocabulary: Vocabulary) -> Iterator[Candidate]:
     """Candidates of a folder, or of a zip that lies anywhere in a case."""
+    packed = "" if entry.is_dir() else _archive_ending(entry.name)
+    if packed:
+        yield Candidate(_below(entry, folder), _unopened(packed, vocabulary))
+        return
     if entry.is_dir():
         tree: Tree = folder_tree(entry)
     else:
@@ -102,7 +115,48 @@ def _of_entry(case: str, entry: Path, folder: Path, vocabulary: Vocabulary) -> I
             yield _of_file(case, name, prefix, vocabulary)
         else:
             rest.append(name)
-    yield from find_dicom(tree, rest, _below(entry, folder), vocabulary)
+    seen = scan(tree, rest)
+    yield from find_dicom(tree, seen, _below(entry, folder), vocabulary)
+    for name in seen.others:
+        verdict = _of_another(case, name, vocabulary)
+        if verdict is not None:
+            yield Candidate(prefix + name, verdict)
+
+
+def _of_another(case: str, path: str, vocabulary: Vocabulary) -> Verdict | None:
+    """The verdict on a file of a format that nobody here knows, if it may be an image all the same; None if not.
+
+    It may be one if it is packed, or is itself named like a modality: ``t2.PAR``.
+    """
+    name = path.rpartition("/")[2]
+    packed = _archive_ending(name)
+    if packed:
+        return _unopened(packed, vocabulary)
+    ending = Path(name).suffix
+    if name.startswith(".") or ending.lower() in (*NO_IMAGES, *PICTURES):
+        return None
+    told = told_by_name(Path(name).stem, case, vocabulary)
+    may_be = () if told is None else (told.modality,) if told.modality else told.may_be
+    if told is None or not may_be:
+        return None
+    return Verdict("", DOUBTFUL, f"{told.why}; {_unread(ending)}", may_be)
+
+
+def _archive_ending(name: str) -> str:
+    """The ending of a file that may hold any image and is not opened; empty of others."""
+    lowered = name.lower()
+    found = max((ending for ending in ARCHIVES if lowered.endswith(ending)), key=len, default="")
+    rest = lowered[: len(lowered) - len(found)]
+    return "" if split_ending(name)[1] or rest.endswith(NO_IMAGES) else found
+
+
+def _unopened(ending: str, vocabulary: Vocabulary) -> Verdict:
+    return vocabulary.any(f"files that end in '{ending}' are not opened. Unpack it, or pack it as zip")
+
+
+def _unread(ending: str) -> str:
+    what = f"files that end in '{ending}' are" if ending else "a file without an ending that is no DICOM is"
+    return f"{what} not read. Save it as NIfTI, NRRD or MetaImage"
 
 
 def _of_inner_zip(case: str, name: str, entry: Path, folder: Path, vocabulary: Vocabulary) -> Iterator[Candidate]:
@@ -123,9 +177,7 @@ def _of_file(case: str, name: str, prefix: str, vocabulary: Vocabulary) -> Candi
     if (ending in READABLE and not meant) or not (verdict.modality or verdict.may_be):
         return Candidate(prefix + name, verdict)
     problem = (
-        f"it stands for {meant}, which is not wholly here. Download or copy it again"
-        if meant
-        else f"files that end in '{ending}' are not read. Save it as NIfTI, NRRD or MetaImage"
+        f"it stands for {meant}, which is not wholly here. Download or copy it again" if meant else _unread(ending)
     )
     may_be = (verdict.modality,) if verdict.modality else verdict.may_be
     return Candidate(prefix + name, Verdict("", DOUBTFUL, f"{verdict.why}; {problem}", may_be))

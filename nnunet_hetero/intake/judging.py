@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.scan import headers_of
+from nnunet_hetero.intake.dicom.values import text
 from nnunet_hetero.intake.proposal.verdict import GIVEN
 from nnunet_hetero.intake.series import Series, by_case
 from nnunet_hetero.intake.session import sessions_apart
@@ -64,8 +68,57 @@ def passed_over(series: Sequence[Series]) -> list[tuple[Series, list[str]]]:
     return found
 
 
+@dataclass(frozen=True)
+class Person:
+    """Whom a DICOM image shows; what its header does not say is empty.
+
+    Args:
+        number: PatientID.
+        born: PatientBirthDate.
+        name: PatientName, letters and digits alone.
+    """
+
+    number: str
+    born: str = ""
+    name: str = ""
+
+    @classmethod
+    def of_header(cls, header: Any) -> Person:
+        """From a header."""
+        name = "".join(letter for letter in text(header, "PatientName").casefold() if letter.isalnum())
+        return cls(text(header, "PatientID"), text(header, "PatientBirthDate"), name)
+
+    def difference(self, other: Person) -> str | None:
+        """Why another one is somebody else, in words; None if nothing says so.
+
+        Names are written in several ways, so they count only where a number lacks; and they are not told.
+        """
+        if self.number and other.number and self.number != other.number:
+            return f"the PatientIDs '{self.number}' and '{other.number}'"
+        if self.born and other.born and self.born != other.born:
+            return f"the PatientBirthDates {self.born} and {other.born}"
+        if not (self.number and other.number) and self.name and other.name and self.name != other.name:
+            return "different PatientNames, and not both a PatientID"
+        return None
+
+
+def taken_elsewhere(series: Sequence[Series]) -> dict[tuple[str, str], list[Series]]:
+    """Images that the user's table takes to another case: their own case and that one → the rows.
+
+    Meant or not: a spreadsheet makes 1 of 001.
+
+    Args:
+        series: All rows, of any case.
+    """
+    found: dict[tuple[str, str], list[Series]] = {}
+    for row in series:
+        if row.own_case:
+            found.setdefault((row.own_case, row.case), []).append(row)
+    return found
+
+
 def require_one_patient(series: Sequence[Series], folder: Path) -> None:
-    """Refuse a case whose DICOM series are of different patients, by PatientID.
+    """Refuse a case whose DICOM series are of different patients, see `Person`.
 
     Args:
         series: Rows of the case; those that are not used do not count.
@@ -74,17 +127,18 @@ def require_one_patient(series: Sequence[Series], folder: Path) -> None:
     Raises:
         DataError: If there are several.
     """
-    patients: dict[str, Series] = {}
+    known: dict[Person, Series] = {}
     for row in series:
-        for patient in sorted(_patients(row, folder)) if row.is_used else ():
-            patients.setdefault(patient, row)
-    if len(patients) > 1:
-        (one, its), (other, others) = list(patients.items())[:2]
-        raise DataError(
-            f"Case '{series[0].case}' has images of different patients: {its.source} is of PatientID '{one}', "
-            f"{others.source} of '{other}'. Put each patient into a folder of its own; if they are one, say so with "
-            "--several-patients."
-        )
+        for person in _persons(row, folder) if row.is_used else ():
+            known.setdefault(person, row)
+    for (one, its), (other, others) in itertools.combinations(known.items(), 2):
+        difference = one.difference(other)
+        if difference is not None:
+            raise DataError(
+                f"Case '{series[0].case}' has images of different patients: {its.source} and {others.source} have "
+                f"{difference}. Put each patient into a folder of its own; if they are one, say so with "
+                "--several-patients."
+            )
 
 
 def require_one_session(series: Sequence[Series], folder: Path) -> None:
@@ -107,5 +161,6 @@ def require_one_session(series: Sequence[Series], folder: Path) -> None:
         )
 
 
-def _patients(row: Series, folder: Path) -> set[str]:
-    return {str(header.get("PatientID") or "").strip() for header in headers_of(row.place, row.inner, folder)} - {""}
+def _persons(row: Series, folder: Path) -> list[Person]:
+    headers = headers_of(row.place, row.inner, folder)
+    return list(dict.fromkeys(map(Person.of_header, headers)))

@@ -17,10 +17,10 @@ from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.images.background import not_like_training
 from nnunet_hetero.intake.images.bias import without_bias
 from nnunet_hetero.intake.images.common_brain import in_one_brain, told_zeros
-from nnunet_hetero.intake.images.grids import grid_of, resampled_image
+from nnunet_hetero.intake.images.grids import common_share, grid_of, resampled_image
 from nnunet_hetero.intake.images.masks import given_mask, masked
 from nnunet_hetero.intake.options import IntakeOptions
-from nnunet_hetero.intake.registration.plausible import REMEDY, doubtful, gains, implausible
+from nnunet_hetero.intake.registration.plausible import REMEDY, doubtful, gains, hardly_overlaps, implausible
 from nnunet_hetero.intake.registration.register import Registration, register, too_small
 from nnunet_hetero.intake.target import Target
 from nnunet_hetero.intake.way_back import WayBack
@@ -130,8 +130,9 @@ def prepare_images(
         mask: Of the brain, on the grid of one of the images.
 
     Raises:
-        DataError: If a registration is not to be believed, no image can be the reference, the mask is none, or the
-            images show skulls to a model that has seen none.
+        DataError: If a registration is not to be believed, no image can be the reference, the mask is none or keeps
+            nothing of an image, an image lies elsewhere by its header, or the images show skulls to a model that has
+            seen none.
     """
     frames = frames or {}
     empty = {name: reason for name, image in given.items() if (reason := absence(sitk.GetArrayViewFromImage(image)))}
@@ -151,7 +152,16 @@ def prepare_images(
         transforms[name] = transform
         untouched = became in (REFERENCE, SAME_GRID)
         prepared[name] = _with_grid(image, fixed) if untouched else resampled_image(image, grid, transform)
-        doubt = doubtful(found) if found is not None and became == REGISTERED else ""
+        if absence(sitk.GetArrayViewFromImage(prepared[name])):
+            raise DataError(
+                f"{what} has nothing where {reference} lies: by its header it is elsewhere, which is believed. If the "
+                "header is wrong, have it registered (without --no-registration), or leave its modality empty in "
+                "series.csv and give the table back with --series."
+            )
+        if became == REGISTERED and found is not None:
+            doubt = doubtful(found)
+        else:
+            doubt = "" if untouched else hardly_overlaps(common_share(image, prepared[name], fixed))
         fates[name] = Fate(became, found, _notes(name, images, same_frame, became), doubt)
     result = PreparedCase(
         case,
@@ -178,6 +188,7 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
         mask = _mask_on_reference(prepared, mask)
     if mask is not None:
         images = {name: masked(image, mask) for name, image in images.items()}
+        _require_kept(images, case)
     fates = prepared.fates
     if options.common_brain or (target.zero_background is not False and not options.keep_background):
         images, fates = _in_one_brain(replace(prepared, images=images), options, mask is not None)
@@ -195,6 +206,16 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
     if options.n4:
         images = {name: without_bias(image) for name, image in images.items()}
     return PreparedCase(case, images, prepared.reference, prepared.transforms, prepared.grids, fates, skulls)
+
+
+def _require_kept(images: Mapping[str, sitk.Image], case: str) -> None:
+    """An image of which a mask keeps nothing would be a modality that the case lacks."""
+    for name, image in images.items():
+        if absence(sitk.GetArrayViewFromImage(image)):
+            raise DataError(
+                f"Case '{case}': the mask keeps nothing of {name}; expected is one of the brain. Look at the mask, and "
+                "at where the image lies."
+            )
 
 
 def _in_one_brain(

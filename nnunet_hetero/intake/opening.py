@@ -17,6 +17,9 @@ from nnunet_hetero.intake.dicom.scan import headers_of, is_series, tree_of
 from nnunet_hetero.intake.files.tree import unpack_image
 from nnunet_hetero.intake.series import Series
 
+LEAST_EDGE, MOST_EDGE = 1.0, 3000.0
+"""mm. No scanner's image is smaller or larger as a whole."""
+
 
 def opened(series: Series, folder: Path, scratch: Path) -> sitk.Image:
     """Read an image or a DICOM series.
@@ -88,15 +91,16 @@ def _read(file: Path, what: str, scratch: Path) -> sitk.Image:
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3:
+        remedy = "Save one of its volumes as a file of its own" if image.GetDimension() > 3 else "Give the whole volume"
         raise DataError(
-            f"{what} has {image.GetDimension()} axes, of sizes {image.GetSize()}; expected is one 3D image. Save one "
-            "of its volumes as a file of its own."
+            f"{what} has {image.GetDimension()} axes, of sizes {image.GetSize()}; expected is one 3D image. {remedy}."
         )
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise DataError(
             f"{what} has {image.GetNumberOfComponentsPerPixel()} values per voxel, as colours or vectors; expected is "
             "one. Save the grey values."
         )
+    _require_size_of_a_body(image, what)
     doubts = header_doubts(file, read_geometry(file))
     if doubts:
         print(f"WARNING: {what} {doubts}.", flush=True)
@@ -104,3 +108,15 @@ def _read(file: Path, what: str, scratch: Path) -> sitk.Image:
     if scaled is not None:
         require_usable(scaled, what)
     return image
+
+
+def _require_size_of_a_body(image: sitk.Image, what: str) -> None:
+    edges = [size * edge for size, edge in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+    if LEAST_EDGE <= max(edges) <= MOST_EDGE:
+        return
+    found = " x ".join(f"{edge:.4g}" for edge in edges)
+    raise DataError(
+        f"{what} is {found} mm large, by its header; expected is a part of a body, with a longest edge of "
+        f"{LEAST_EDGE:g} to {MOST_EDGE:g} mm. Does the header count in micrometres or metres without saying so? "
+        "Mend its voxel sizes."
+    )

@@ -20,6 +20,7 @@ class Series:
         confidence: How sure that is: ``sure``, ``likely``, ``doubtful``, or ``given`` by the user.
         why: In words.
         may_be: Of one that is not used: modalities that it could be.
+        own_case: Of one that the user's table takes to another case: the name of its own folder or zip.
     """
 
     case: str
@@ -28,6 +29,7 @@ class Series:
     confidence: str
     why: str
     may_be: tuple[str, ...] = ()
+    own_case: str = ""
 
     @property
     def is_used(self) -> bool:

@@ -46,7 +46,7 @@ def read_series(file: Path, folder: Path, modalities: Modalities) -> list[Series
 
     Raises:
         DataError: If it cannot be read, a source is not in the folder or stands in two rows, a modality is unknown or
-            twice in a case, or the folder has images that no row names.
+            twice in a case, the folder has images that no row names, or no image is used.
     """
     table = read_table(file, "source", COLUMNS)
     lacking = [name for name in NEEDED if name not in table.columns]
@@ -64,6 +64,8 @@ def read_series(file: Path, folder: Path, modalities: Modalities) -> list[Series
             + (f" and {len(unnamed) - 1} more image(s) of {folder}" if len(unnamed) > 1 else f", which is in {folder}")
             + ". Add a row for each; its modality stays empty if the image is not to be used."
         )
+    if not any(row.is_used for row in series):
+        raise DataError(f"{file} uses no image: the column modality is empty in each row. Write what the images are.")
     return series
 
 
@@ -85,8 +87,10 @@ def _checked(
         modality = modalities.names[modalities.index(row["modality"])] if row["modality"] else ""
     except SettingsError as error:
         raise DataError(f"{where}: {error}") from error
-    may_be = () if modality else found[source].may_be
-    return Series(case, source, modality, GIVEN, f"given; proposed was: {found[source].why}", may_be)
+    proposed = found[source]
+    may_be = () if modality else proposed.may_be
+    own = proposed.case if proposed.case != case else ""
+    return Series(case, source, modality, GIVEN, f"given; proposed was: {proposed.why}", may_be, own)
 
 
 def _require_one_each(file: Path, series: Sequence[Series]) -> None:

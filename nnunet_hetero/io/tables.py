@@ -29,7 +29,7 @@ def read_table(file: Path, key: str, known: Collection[str] = ()) -> Table:
     """Read a table whose first row names the columns.
 
     Args:
-        file: ``.csv``, with commas or semicolons, or ``.tsv``.
+        file: With commas, semicolons or tabs.
         key: Column that must be there, and have another value in each row.
         known: Columns that are found in upper and lower case alike, and then called as here.
 
@@ -72,7 +72,7 @@ def read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     except ProblemError as error:
         raise DataError(f"{file} {error}. Expected: a table with commas, semicolons or tabs, in UTF-8.") from error
     first = text.split("\n", 1)[0]
-    delimiter = "\t" if file.suffix == ".tsv" else ";" if first.count(";") > first.count(",") else ","
+    delimiter = "\t" if file.suffix == ".tsv" else max(",;\t", key=first.count)  # of equally many the first
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for cells in reader:

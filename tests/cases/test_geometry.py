@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -50,6 +51,18 @@ def test_is_what_nnunets_reader_takes(tmp_path, kind):
         assert re.search(DOUBTS[kind], doubts)
     else:
         assert doubts is None
+
+
+@pytest.mark.parametrize(("unit", "millimetres"), [("micron", 0.001), ("meter", 1000.0)])
+def test_units_of_a_header(tmp_path, unit, millimetres):
+    """ITK heeds them, so a header that counts in micrometres says one thing."""
+    there = np.diag([1 / millimetres] * 3 + [1.0]) @ affine(EDGES, origin=(5.0, 6.0, 7.0))
+    image = nibabel.Nifti1Image(DATA, there)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    found = read_geometry(tmp_path / "a.nii.gz")
+    np.testing.assert_allclose(found.ras_affine, affine(EDGES, origin=(5.0, 6.0, 7.0)), rtol=1e-5)
+    assert header_doubts(tmp_path / "a.nii.gz", found) is None
 
 
 def test_a_sheared_grid_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 
@@ -55,6 +56,37 @@ def test_nothing_that_could_be_an_image_is_left_out(tmp_path):
     }
     assert not any(row.modality for row in rows.values())
     assert "'.mgz' are not read" in rows["a/T1.mgz"].why and "is no zip" in rows["a/inner.zip"].why
+
+
+@pytest.mark.parametrize("ending", ["7z", "rar", "tar.gz", "tgz", "gz", "iso", "zip.001"])
+def test_what_is_packed_otherwise_may_be_anything(tmp_path, ending):
+    """In a case, in a zip of a case, and as a case."""
+    touch(tmp_path, f"a/more/study.{ending}", "a/T1.nii.gz", f"Fall 2.{ending}", "a/report.pdf.gz", "a/notes.xyz")
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr(f"x/y.{ending}", b"1")
+    rows = found(tmp_path)
+    packed = [f"a/more/study.{ending}", f"Fall 2.{ending}", f"c.zip#x/y.{ending}"]
+    assert rows.keys() == {*packed, "a/T1.nii.gz"}
+    for source in packed:
+        assert rows[source].may_be == BRATS.names and f"'.{ending}' are not opened" in rows[source].why
+    assert rows[f"Fall 2.{ending}"].case == "Fall 2"
+
+
+def test_a_format_that_nobody_knows_is_told_if_it_is_named_like_a_modality(tmp_path):
+    names = ("a/t2.PAR", "a/flair", "a/T1.txt", "a/t2/Thumbs.db", "a/README", "a/T1c.png", "a/ADC.REC")
+    touch(tmp_path, *names, "a/T1.nii.gz")
+    rows = found(tmp_path)
+    assert {source: row.may_be for source, row in rows.items() if row.may_be} == {
+        "a/t2.PAR": ("T2",),
+        "a/flair": ("FLAIR",),
+    }
+    assert "without an ending that is no DICOM" in rows["a/flair"].why
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    touch(tmp_path, "a/T1.nii.gz")
+    os.mkfifo(tmp_path / "a/pipe")
+    assert "is no regular file" in found(tmp_path)["a/pipe"].why
 
 
 def test_two_files_for_one_modality(tmp_path):

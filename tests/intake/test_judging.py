@@ -7,7 +7,14 @@ from helpers.dicom_study import edit, write_study
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.finding import find_series
-from nnunet_hetero.intake.judging import passed_over, require_decided, require_one_patient, require_one_session
+from nnunet_hetero.intake.judging import (
+    Person,
+    passed_over,
+    require_decided,
+    require_one_patient,
+    require_one_session,
+    taken_elsewhere,
+)
 from nnunet_hetero.intake.series import Series
 from nnunet_hetero.modalities import Modalities
 
@@ -48,13 +55,52 @@ def test_patients_of_a_case(tmp_path):
     other = next(row for row in rows if row.modality == "T2")
     for file in (tmp_path / other.place).iterdir():
         edit(file, PatientID="Somebody else")
-    with pytest.raises(DataError, match=r"PatientID 'Müller 1', .* of 'Somebody else'.*--several-patients"):
+    with pytest.raises(DataError, match=r"PatientIDs 'Müller 1' and 'Somebody else'.*--several-patients"):
         require_one_patient(rows, tmp_path)
     # A series that is not used does not count.
     require_one_patient([row for row in rows if row.modality != "T2"], tmp_path)
     for file in (tmp_path / other.place).iterdir():
         edit(file, PatientID="")
     require_one_patient([*rows, USED], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (Person("a"), Person("A"), "PatientIDs 'a' and 'A'"),
+        (Person("0", "19700101", "x"), Person("0", "19500101", "x"), "PatientBirthDates 19700101 and 19500101"),
+        (Person("", "", "x"), Person("a", "", "y"), "different PatientNames"),
+        (Person("a", "", "x"), Person("a", "", "y"), None),
+        (Person("", "19700101", "x"), Person("a", "", "x"), None),
+        (Person(""), Person("a", "19700101", "x"), None),
+    ],
+)
+def test_whether_two_are_one_person(one, other, words):
+    found = [one.difference(other), other.difference(one)]
+    assert found == [None, None] if words is None else words.split(" '")[0] in found[0] and found[1]
+
+
+def test_patients_without_a_number(tmp_path):
+    write_study(tmp_path / "a/x", ["t1ce"])
+    write_study(tmp_path / "a/y", ["t2"])
+    rows = find_series(tmp_path, BRATS)
+    for row in rows:
+        for file in (tmp_path / row.place).iterdir():
+            name = "Else^Somebody" if row.modality == "T2" else "PHANTOM^anna"
+            edit(file, PatientID="", PatientName=name)
+    with pytest.raises(DataError, match="different PatientNames, and not both a PatientID") as error:
+        require_one_patient(rows, tmp_path)
+    assert "Somebody" not in str(error.value)
+    require_one_patient([row for row in rows if row.modality != "T2"], tmp_path)
+
+
+def test_images_that_a_table_takes_elsewhere():
+    rows = [
+        Series("1", "001/t1.nii", "T1", "given", "given", (), "001"),
+        Series("1", "001/t2.nii", "T2", "given", "given", (), "001"),
+        Series("b", "b/t1.nii", "T1", "given", "given"),
+    ]
+    assert taken_elsewhere(rows) == {("001", "1"): rows[:2]}
 
 
 def test_sessions_of_a_case(tmp_path):

@@ -73,6 +73,26 @@ def test_without_registration():
     assert found.fates["FLAIR"].became == "resampled" and found.fates["FLAIR"].registration is None
 
 
+def test_headers_that_are_believed_and_place_an_image_elsewhere():
+    """What comes out must not be a modality that the case lacks."""
+    far = sitk.Image(phantom_images()["T2"])
+    far.SetOrigin([place + 900 for place in far.GetOrigin()])
+    with pytest.raises(DataError, match="T2 has nothing where T1 lies: by its header it is elsewhere"):
+        prepare_images("a", {"T1": phantom_images()["T1"], "T2": far}, target(), IntakeOptions(register=False))
+    far.SetOrigin([place + 60 for place in phantom_images()["T2"].GetOrigin()])
+    found = prepare_images("a", {"T1": phantom_images()["T1"], "T2": far}, target(), IntakeOptions(register=False))
+    assert "of the smaller image's tissue overlaps where the headers place both" in found.fates["T2"].doubt
+
+
+def test_a_mask_that_keeps_nothing():
+    corner = np.zeros(_array(phantom_images()["T1"]).shape, np.uint8)
+    corner[:2, :2, :2] = 1
+    mask = sitk.GetImageFromArray(corner)
+    mask.CopyInformation(phantom_images()["T1"])
+    with pytest.raises(DataError, match="Case 'a': the mask keeps nothing of T1"):
+        prepare_images("a", {"T1": phantom_images()["T1"]}, target(), IntakeOptions(mask="x"), mask=mask)
+
+
 def test_the_reference():
     images = moved_case()
     options = IntakeOptions(register=False)

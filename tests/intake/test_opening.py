@@ -103,6 +103,14 @@ def test_what_is_not_what_its_name_says(tmp_path, image):
         read(tmp_path, "a.zip#t1.nii.gz")
 
 
+@pytest.mark.parametrize("factor", [1000, 1e-4])
+def test_a_header_that_counts_in_other_units(tmp_path, image, factor):
+    image.SetSpacing([edge * factor for edge in image.GetSpacing()])
+    sitk.WriteImage(image, str(tmp_path / "t1.nii.gz"))
+    with pytest.raises(DataError, match=r"t1\.nii\.gz is .* mm large, by its header; expected is a part of a body"):
+        read(tmp_path, "t1.nii.gz")
+
+
 def test_two_files_that_readers_mix(tmp_path, image):
     for ending in (".nii", ".nii.gz"):
         sitk.WriteImage(image, str(tmp_path / f"t1{ending}"))

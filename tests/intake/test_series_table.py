@@ -49,6 +49,7 @@ def test_as_a_spreadsheet_saves_it(cohort):
     rows = read_series(cohort / "out/series.csv", cohort / "in", BRATS)
     assert [(row.case, row.modality) for row in rows] == [("x", "T1"), ("x", ""), ("b", "")]
     assert [row.may_be for row in rows] == [(), BRATS.names, ()]
+    assert [row.own_case for row in rows] == ["Fall 1, Ä", "Fall 1, Ä", ""]  # a spreadsheet may make 1 of 001
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,12 @@ def test_as_a_spreadsheet_saves_it(cohort):
 def test_mistakes(cohort, old, new, message):
     with pytest.raises(DataError, match=message):
         read_series(*changed(cohort, (old, new)))
+
+
+def test_a_table_that_uses_nothing(cohort):
+    change = ('T1.nii.gz",T1,', 'T1.nii.gz",,'), ("b/flair.mha,FLAIR", "b/flair.mha,")
+    with pytest.raises(DataError, match="uses no image: the column modality is empty in each row"):
+        read_series(*changed(cohort, *change))
 
 
 def test_an_image_that_no_row_names(cohort):

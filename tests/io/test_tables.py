@@ -20,6 +20,7 @@ class TestReadTable:
             ("case,SITE,T1\na,X,b c.nii\n\n,,\nb,,\n", "table.csv", "utf-8"),
             ("Case;site;T1\r\na; X ;b c.nii\r\n\r\n;;\r\nb;;\r\n", "table.csv", "utf-8-sig"),
             ("CASE\tSite\tT1\na\tX\tb c.nii\n\n\t\t\nb\t\t\n", "table.tsv", "utf-8"),
+            ("CASE\tSite\tT1\na\tX\tb c.nii\n\n\t\t\nb\t\t\n", "table.csv", "utf-8"),
         ],
     )
     def test_separators_and_names(self, text, name, encoding, tmp_path):

@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_proposal(series, args: argparse.Namespace) -> None:
-    from nnunet_hetero.intake.judging import passed_over
+    from nnunet_hetero.intake.judging import passed_over, taken_elsewhere
 
     cases = {row.case for row in series}
     used = sum(row.is_used for row in series)
@@ -110,6 +110,10 @@ def _print_proposal(series, args: argparse.Namespace) -> None:
     for row in series if args.series is None else ():
         if row.may_be:
             print(f"  {row.case}: {row.source} is not used, but may be {' or '.join(row.may_be)}: {row.why}")
+    for (own, case), rows in taken_elsewhere(series).items():
+        print(
+            f"  {case}: {len(rows)} image(s) of the case {own} belong to it, as the table says, e.g. {rows[0].source}."
+        )
     for row, lacking in passed_over(series):
         print(
             f"  {row.case}: {row.source} is not used, as the table says, but may be {' or '.join(lacking)}, which the "

@@ -113,7 +113,7 @@ def settle(out: Path, folder: Path, target: Target) -> None:
         "orientation": target.orientation,
         "regions": regions,
     }
-    before = INTAKE.read_if_there(out / INTAKE_NAME)
+    before = INTAKE.or_aside(out / INTAKE_NAME)
     for key in ("input", "modalities", "file_ending", "orientation"):
         if before is not None and before[key] != record[key]:  # type: ignore[literal-required]
             raise DataError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import record_failures
+from nnunet_hetero.intake.case_names import problem_of_name
 from nnunet_hetero.intake.cohort.records import CASES, SERIES_NAME, CaseRecord, case_record, settle, write_table
 from nnunet_hetero.intake.cohort.write_case import CaseJob, in_words, remove_case, write_case
 from nnunet_hetero.intake.finding import find_series
@@ -126,7 +127,16 @@ def require_places(folder: Path, out: Path) -> None:
 def _take_all(jobs: Sequence[CaseJob], result: Intake, num_processes: int) -> None:
     with new_workers(min(num_processes, len(jobs))) as workers:
         for job in jobs:
-            if not job.used and all(row.confidence == GIVEN for row in job.series):
+            problem = problem_of_name(job.case)
+            if problem is not None:
+                reason = (
+                    f"Case {job.case!r}: {problem}. Rename its folder, or write another name into the column case of "
+                    "series.csv, and give the table back with --series."
+                )
+                result.failed[job.case] = reason
+                record_failures(job.out, {job.case: Failure(STEP, reason)})
+                print(f"Left out: {reason}", flush=True)
+            elif not job.used and all(row.confidence == GIVEN for row in job.series):
                 remove_case(job.out, job.case, job.target)
                 record_failures(job.out, {job.case: None})
                 result.left_out.append(job.case)

@@ -26,6 +26,9 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT = "1.2.840.10008.1.2.1"
 """Transfer syntaxes: one that dcm2niix does not read, and the one that is written in its place."""
 
+PREAMBLE = 128
+"""Bytes before the first element of a file; some programs leave them out."""
+
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes in which the length of the voxels is known."""
 
@@ -59,9 +62,10 @@ def convert(tree: Tree, uid: str, scratch: Path) -> Path:
             data.file_meta.TransferSyntaxUID = EXPLICIT
         if not in_order:
             data.InstanceNumber = place
-        if in_order and not deflated:
+        if in_order and not deflated and data.preamble:
             _link(file, target)
         else:
+            data.preamble = data.preamble or bytes(PREAMBLE)  # dcm2niix looks for what stands behind it
             data.save_as(target)
     made = _run(folder, scratch)
     _require_same_grid(read_geometry(made), stack.geometry)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from nnunet_hetero.intake.dicom.facts import facts_of
-from nnunet_hetero.intake.dicom.scan import common_folder, scan
+from nnunet_hetero.intake.dicom.scan import Scan, common_folder
 from nnunet_hetero.intake.files.tree import FolderTree, Tree
 from nnunet_hetero.intake.proposal.candidates import Candidate
 from nnunet_hetero.intake.proposal.sequences import verdict_of_series
 from nnunet_hetero.intake.proposal.verdict import Vocabulary
 
 
-def find_dicom(tree: Tree, names: Iterable[str], place: str, vocabulary: Vocabulary) -> Iterator[Candidate]:
+def find_dicom(tree: Tree, found: Scan, place: str, vocabulary: Vocabulary) -> Iterator[Candidate]:
     """The series in a folder or a zip, and the files that should be DICOM and cannot be read.
 
     Args:
         tree: The folder or zip.
-        names: Those of its files that may be DICOM.
+        found: What lies in it.
         place: Its path below the input folder.
         vocabulary: Of the model.
-
-    Raises:
-        SettingsError: If there are DICOM files, and pydicom is not installed.
     """
-    found = scan(tree, names)
     for uid, files in found.series.items():
         inner = common_folder([name for name, _ in files])
         below = f"{place}/{inner}".rstrip("/") if isinstance(tree, FolderTree) else place

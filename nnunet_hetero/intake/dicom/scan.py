@@ -23,6 +23,7 @@ DIRECTORY = "1.2.840.10008.1.3.10"
 
 TAGS = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID"),
+    *("PatientName", "PatientBirthDate"),
     *("Modality", "SeriesDescription", "ProtocolName", "ImageType", "ScanningSequence", "BodyPartExamined"),
     *("EchoTime", "RepetitionTime", "InversionTime", "DiffusionBValue", "ContrastBolusAgent", "InstanceNumber"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "NumberOfFrames"),
@@ -42,10 +43,12 @@ class Scan:
     Args:
         series: SeriesInstanceUID → name of each file and its header, a pydicom ``Dataset``.
         unreadable: Name of each file that should be DICOM → what is wrong with it.
+        others: Names of the files that are none.
     """
 
     series: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
 
 
 def scan(tree: Tree, names: Iterable[str]) -> Scan:
@@ -59,6 +62,7 @@ def scan(tree: Tree, names: Iterable[str]) -> Scan:
         try:
             with tree.open(name) as stream:
                 if not _may_be_dicom(name, stream):
+                    found.others.append(name)
                     continue
                 header = _read(stream)
         except READING_ERRORS as error:
@@ -78,6 +82,15 @@ def common_folder(files: Mapping[str, Any] | Iterable[str]) -> str:
     """The innermost folder that holds all of some files, with ``/``; empty for the top."""
     common = os.path.commonpath([f"/{name.rpartition('/')[0]}" for name in files])
     return common.replace(os.sep, "/").strip("/")
+
+
+def is_dicom(file: Path) -> bool:
+    """Whether a file begins, or is named, like DICOM; not one that cannot be read."""
+    try:
+        with open(file, "rb") as stream:
+            return _may_be_dicom(file.name, stream)
+    except OSError:
+        return False
 
 
 def _may_be_dicom(name: str, stream: IO[bytes]) -> bool:

@@ -61,7 +61,10 @@ class FolderTree:
 
     def open(self, name: str) -> IO[bytes]:
         """See `Tree`."""
-        return open(self.root / name, "rb")
+        file = self.root / name
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise OSError(f"{file} is no regular file")
+        return open(file, "rb")
 
     def on_disk(self, name: str, scratch: Path) -> Path:
         """See `Tree`."""

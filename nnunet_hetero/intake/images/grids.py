@@ -90,6 +90,21 @@ def resampled_image(image: sitk.Image, grid: Geometry, transform: sitk.Transform
     return sitk.Mask(sitk.Clamp(result, sitk.sitkFloat32, low, high), inside)
 
 
+def common_share(image: sitk.Image, resampled: sitk.Image, reference: sitk.Image) -> float:
+    """Share of the smaller one of two images that both show, counted in voxels that are not zero.
+
+    Args:
+        image: 3D.
+        resampled: The same on the grid of the reference.
+        reference: The other image.
+    """
+    there, here = (sitk.GetArrayViewFromImage(one) != 0 for one in (resampled, reference))
+    whole = np.count_nonzero(sitk.GetArrayViewFromImage(image)) * float(np.prod(image.GetSpacing()))
+    voxel = float(np.prod(reference.GetSpacing()))
+    smaller = min(whole, np.count_nonzero(here) * voxel)
+    return float(np.count_nonzero(there & here) * voxel / smaller) if smaller else 0.0
+
+
 def resampled_map(image: sitk.Image, grid: Geometry, transform: sitk.Transform) -> sitk.Image:
     """A map of decimals, such as probabilities or completed images, on another grid by linear interpolation."""
     return sitk.Resample(

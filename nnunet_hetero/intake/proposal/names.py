@@ -25,6 +25,11 @@ def verdict_of_name(path: str, case: str, vocabulary: Vocabulary) -> Verdict:
         >>> verdict_of_name("p1_t1ce.nii.gz", "p1", brats)
         Verdict(modality='T1c', confidence='sure', why="named 't1ce'", may_be=())
     """
+    return told_by_name(path, case, vocabulary) or vocabulary.any("its name does not say what it is")
+
+
+def told_by_name(path: str, case: str, vocabulary: Vocabulary) -> Verdict | None:
+    """The same; None if the names say nothing."""
     *folders, name = path.split("/")
     stem = split_ending(name)[0]
     numbered = _by_number(stem, case, vocabulary)
@@ -39,7 +44,7 @@ def verdict_of_name(path: str, case: str, vocabulary: Vocabulary) -> Verdict:
     told = _by_words(rest, vocabulary, SURE, f"named '{rest}'")
     for folder in reversed(folders):
         told = told or _by_words(folder, vocabulary, LIKELY, f"in a folder named '{folder}'")
-    return told or vocabulary.any("its name does not say what it is")
+    return told
 
 
 def _by_number(stem: str, case: str, vocabulary: Vocabulary) -> Verdict | None:

@@ -75,6 +75,20 @@ def implausible(registration: Registration) -> str | None:
     return None
 
 
+def hardly_overlaps(share: float) -> str:
+    """What speaks against an image that was left where its header places it, in words; empty if nothing does.
+
+    Args:
+        share: Of the smaller image's tissue that lies on tissue of the other one.
+    """
+    if share >= LEAST_OVERLAP:
+        return ""
+    return (
+        f"only {share:.0%} of the smaller image's tissue overlaps where the headers place both (usual is at least "
+        f"{LEAST_OVERLAP:.0%})"
+    )
+
+
 def doubtful(registration: Registration) -> str:
     """What speaks against a registration that is believed all the same, in words; empty if nothing does."""
     if registration.disagreement > DOUBTFUL_DISAGREEMENT:

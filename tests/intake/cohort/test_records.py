@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from helpers.moved_case import target
@@ -73,3 +74,11 @@ def test_one_model_in_one_folder(out, tmp_path):
     with pytest.raises(DataError, match="another input"):
         settle(out, tmp_path, target())
     assert found_registration(None) is None
+
+
+def test_a_damaged_record_is_begun_anew(out, capsys):
+    folder = json.loads((out / INTAKE_NAME).read_text(encoding="utf-8"))["input"]
+    before = (out / INTAKE_NAME).read_bytes()
+    (out / INTAKE_NAME).write_text("{")
+    settle(out, Path(folder), target())
+    assert (out / INTAKE_NAME).read_bytes() == before and "is not valid JSON" in capsys.readouterr().out

@@ -142,3 +142,13 @@ def test_places(folder, tmp_path):
     _take(folder, out)
     with pytest.raises(DataError, match="holds an intake with another orientation"):
         _take(folder, out, orientation="SLA")
+
+
+def test_a_name_that_no_file_can_have(folder, tmp_path):
+    """It stops nobody."""
+    (folder / "a").rename(folder / ("x" * 250))
+    (folder / "c").rename(folder / "c\nd")
+    result = _take(folder, tmp_path / "out")
+    assert set(result.failed) == {"x" * 250, "c\nd", "b"} and "250 bytes" in result.failed["x" * 250]
+    assert "Rename its folder" in result.failed["c\nd"] and "\n" not in result.failed["c\nd"]
+    assert set(json.loads((tmp_path / "out/failed.json").read_text("utf-8"))) == set(result.failed)

@@ -65,6 +65,14 @@ def test_compressed_slices(series, tmp_path, syntax):
     assert sitk.GetArrayFromImage(image).sum() == data.sum()
 
 
+def test_files_without_a_preamble(series, tmp_path):
+    tree, uid, data = series
+    for name in tree.names:
+        (tree.root / name).write_bytes((tree.root / name).read_bytes()[132:])
+    image = sitk.ReadImage(str(convert(tree, uid, tmp_path / "scratch")))
+    assert sitk.GetArrayFromImage(image).sum() == data.sum()
+
+
 def test_scaled_values(tmp_path):
     """Of CT, values in Hounsfield units."""
     data, tags = phantom(1)["t2"][:, :, 10:14], {"Modality": "CT", "RescaleSlope": 2, "RescaleIntercept": -1000}
