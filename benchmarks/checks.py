@@ -39,10 +39,11 @@ from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.nnunet.folders import dataset_folders
 from nnunet_hetero.nnunet.json_files import SPLITS
+from nnunet_hetero.reliability.alarm_levels import judged_by_others
 from nnunet_hetero.reliability.input_checks import (
-    ALPHA,
     ALPHA_TO_LOOK_CLOSER,
     InputChecks,
+    alphas_of,
     first_sources,
     fit_input_checks,
     judge,
@@ -168,7 +169,7 @@ def suspects(checks: InputChecks, signs: InputSigns, modalities: Modalities) -> 
     seen = restricted(signs, [modalities.label(source) for source in first_sources(checks, names, every)])
     if any(one.suspicious for one in judge(checks, seen, names, ALPHA_TO_LOOK_CLOSER)):
         seen = restricted(signs, [modalities.label(source) for source in sources_of_pairs(every)])
-    found = verdicts(judge(checks, seen, names, ALPHA), seen, names)
+    found = verdicts(judge(checks, seen, names, alphas_of(checks, seen, names)), seen, names)
     return {one.modality for one in found if one.check == SUSPICIOUS}
 
 
@@ -180,9 +181,11 @@ def repeated_splits(cases: dict[str, dict], modalities: Modalities, repeats: int
     for _ in tqdm(range(repeats), "Splits"):
         order = [str(case) for case in generator.permutation(sorted(cases))]
         number = round(share * len(order))
-        checks = fit_input_checks([(case, cases[case]["good"]) for case in order[:number]], names)
+        good = [(case, cases[case]["good"]) for case in order[:number]]
+        checks = fit_input_checks(good, names)
         if checks is None:
             raise SystemExit(f"{number} cases to fit on are too few.")
+        checks["alphas"] = judged_by_others(good, names).alphas
         for case in order[number:]:
             suspected = suspects(checks, cases[case]["good"], modalities)
             total[GOOD] += 1

@@ -15,7 +15,7 @@ from nnunet_hetero.calibration.request import CalibrationRequest
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.sweep.groups import CaseGroup, cases_of, entries_of, load_folds, predictor_of
-from nnunet_hetero.evaluation.sweep.labelled import LabelledCase
+from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, split_of
 from nnunet_hetero.evaluation.sweep.request import Fold
 from nnunet_hetero.inference.model.model_folder import checked_folds
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
@@ -43,6 +43,8 @@ class Collection:
         together: Whether all folds predicted each case together.
         records: By case.
         failed: By case, why it has no record.
+        seen: Patients without a record of these cases, since the fold that would predict them has trained on others of
+            theirs.
     """
 
     model: CalibratedModel
@@ -51,6 +53,7 @@ class Collection:
     together: bool
     records: dict[str, CaseRecord] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
 
 
 def collect(request: CalibrationRequest) -> Collection:
@@ -120,9 +123,22 @@ class _Collector:
                 own = self._describe(group.folds)
                 weights = {**collection.model.weights, **own.weights}
                 collection.model = replace(collection.model, weights=weights)
+                seen = self._trained_on(group.folds)
                 for entry in group.cases:
-                    self._collect_case(collection, entry, own, bar)
+                    if (patient := self.patients[entry.case.name]) in seen:
+                        collection.seen.add(patient)
+                        bar.update(len(self.subsets))
+                    else:
+                        self._collect_case(collection, entry, own, bar)
         return collection
+
+    def _trained_on(self, folds: Sequence[Fold]) -> set[str]:
+        """The patients that the folds have trained on; of labelled cases from elsewhere nobody knows."""
+        if self.request.images is not None:
+            return set()
+        dataset = self.predictor.plans_manager.dataset_name
+        names = [name for fold in folds for name in split_of(dataset, fold)["train"]]
+        return set(patients_of(names, self._case_table()).values())
 
     def _describe(self, folds: Sequence[Fold]) -> CalibratedModel:
         calibration = self.predictor.calibration

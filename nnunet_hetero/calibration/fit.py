@@ -8,8 +8,10 @@ import numpy as np
 
 from nnunet_hetero.calibration.records import CaseRecord, Row, counts_of
 from nnunet_hetero.modalities import Modalities, mask_of
+from nnunet_hetero.reliability.alarm_levels import judged_by_others
 from nnunet_hetero.reliability.calibration_file import ALL_SUBSETS, Scores
 from nnunet_hetero.reliability.input_checks import InputChecks, fit_input_checks
+from nnunet_hetero.reliability.input_verdict import InputVerdict
 from nnunet_hetero.reliability.quality import Observation, Signs
 from nnunet_hetero.reliability.temperature import fitted_temperature, shrunk
 from nnunet_hetero.reliability.volume_scale import VolumeScale, stated_width
@@ -22,8 +24,8 @@ def score_of(row: Row, by_disagreement: bool) -> float:
     return float((distance / stated_width(np.array([row["disagreement"]]), by_disagreement))[0])
 
 
-def seen_by_other_folds(rows: Iterable[Row]) -> set[str]:
-    """Patients with cases of several folds: each of these folds has trained on the patient's other cases."""
+def of_several_folds(rows: Iterable[Row]) -> set[str]:
+    """Patients whom several folds have predicted: they would count more than once."""
     folds: dict[str, set[str]] = {}
     for row in rows:
         folds.setdefault(row["patient"], set()).add(row["fold"])
@@ -97,13 +99,24 @@ def observations(rows: Iterable[Row], names: Sequence[str]) -> list[Observation]
     return found
 
 
-def fitted_input_checks(records: Iterable[CaseRecord], names: Sequence[str]) -> InputChecks | None:
-    """What good images look like to the model, see `fit_input_checks`; None without enough patients.
+def fitted_input_checks(
+    records: Iterable[CaseRecord], names: Sequence[str]
+) -> tuple[InputChecks | None, dict[str, list[InputVerdict]]]:
+    """What good images look like to the model, see `fit_input_checks`, and which cases of these are suspicious.
 
     Args:
         records: Of all cases.
         names: Of all modalities, in channel order.
+
+    Returns:
+        The checks, None without enough patients, and by case what would be said of it if it were new.
     """
-    known = [(record.rows[0]["patient"], record.input_statistics) for record in records]
-    cases = [(patient, signs) for patient, signs in known if signs is not None]
-    return fit_input_checks(cases, names)
+    known = [(record.rows[0]["case"], record.rows[0]["patient"], record.input_statistics) for record in records]
+    cases = [(case, (patient, signs)) for case, patient, signs in known if signs is not None]
+    signs_of_cases = [signs for _, signs in cases]
+    checks = fit_input_checks(signs_of_cases, names)
+    if checks is None:
+        return None, {}
+    judged = judged_by_others(signs_of_cases, names)
+    checks["alphas"] = judged.alphas
+    return checks, {cases[number][0]: found for number, found in judged.suspicious.items()}

@@ -89,7 +89,7 @@ def _figures(
     calibration: Calibration, rows: Sequence[Row], found: Sequence[HeldOut], counts: dict[str, np.ndarray]
 ) -> list[NamedFigure]:
     modalities = Modalities(tuple(calibration.modalities))
-    subsets = by_size({modalities.parse(row["subset"].split("+")) for row in rows})
+    subsets = by_size({modalities.parse([row["subset"]]) for row in rows})
     widths = {"by disagreement": found, "fixed": held_out(rows, by_disagreement=False)}
     if not calibration.by_disagreement:
         widths = {"fixed": found}

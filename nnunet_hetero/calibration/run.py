@@ -14,7 +14,7 @@ from nnunet_hetero.calibration.fit import (
     fitted_scores,
     fitted_temperatures,
     observations,
-    seen_by_other_folds,
+    of_several_folds,
 )
 from nnunet_hetero.calibration.quality_scores import predicted_by_region, quality_table
 from nnunet_hetero.calibration.records import CaseRecord, Row
@@ -25,10 +25,14 @@ from nnunet_hetero.inference.model.model_folder import checked_folds
 from nnunet_hetero.io.atomic_files import alone_in, replace_text
 from nnunet_hetero.reliability.calibration_file import Calibration
 from nnunet_hetero.reliability.conformal import patients_needed
+from nnunet_hetero.reliability.input_verdict import InputVerdict
 from nnunet_hetero.reliability.quality import fit_quality
 from nnunet_hetero.version import __version__
 
 ROWS_FILE, QUALITY_FILE = "rows.csv", "quality.csv"
+
+SHOWN = 5
+"""Names in a message."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class CalibrationResult:
         rows: Of all cases that count.
         records: Of all cases that count.
         failed: By case, why it does not count.
-        left_out: Patients that do not count, since several folds have cases of them.
+        left_out: Patients that do not count: a fold has trained on some of their cases and would predict others, or
+            several folds predict them.
+        suspicious: What the checks of the input would say of cases that seem wrong, judged by all others, by case.
     """
 
     file: Path
@@ -50,6 +56,7 @@ class CalibrationResult:
     records: list[CaseRecord]
     failed: dict[str, str]
     left_out: list[str]
+    suspicious: dict[str, list[InputVerdict]]
 
 
 def calibrate_model(request: CalibrationRequest) -> CalibrationResult:
@@ -71,14 +78,17 @@ def calibrate_model(request: CalibrationRequest) -> CalibrationResult:
 
 
 def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationResult:
-    left_out = seen_by_other_folds(_rows(list(collection.records.values())))
+    left_out = collection.seen | of_several_folds(_rows(list(collection.records.values())))
     records = [record for record in collection.records.values() if record.rows[0]["patient"] not in left_out]
     if not records:
-        reasons = "\n".join(f"  {reason}" for reason in collection.failed.values())
-        raise DataError(f"No case is left to calibrate on.\n{reasons}".rstrip())
+        reasons = [f"  {reason}" for reason in collection.failed.values()]
+        if left_out:
+            reasons.append(f"  {in_words(sorted(left_out))}")
+        raise DataError("\n".join(["No case is left to calibrate on.", *reasons]))
     rows = _rows(records)
     observed = observations(rows, collection.modalities)
     quality = fit_quality(observed)
+    input_checks, suspicious = fitted_input_checks(records, collection.modalities)
     # Without latents nothing says in which cases the model is less sure.
     by_disagreement = request.by_disagreement and collection.model.num_samples > 0
     calibration = Calibration(
@@ -93,14 +103,24 @@ def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationR
         scores=fitted_scores(rows, collection.regions, by_disagreement, request.joint),
         temperatures=fitted_temperatures(records, collection.regions),
         quality=quality or None,
-        input_checks=fitted_input_checks(records, collection.modalities),
+        input_checks=input_checks,
     )
     replace_text(request.folder / ROWS_FILE, _as_csv(rows))
     predicted = predicted_by_region(observed, quality)
     replace_text(request.folder / QUALITY_FILE, quality_table(predicted))
     write_calibration_report(request.folder, calibration, rows, records, predicted)
     file = calibration.write(Path(request.model_folder))
-    return CalibrationResult(file, calibration, rows, records, collection.failed, sorted(left_out))
+    return CalibrationResult(file, calibration, rows, records, collection.failed, sorted(left_out), suspicious)
+
+
+def in_words(left_out: Sequence[str]) -> str:
+    """Why patients do not count, with the names of a few."""
+    more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+    return (
+        f"{len(left_out)} patient(s) do not count: {', '.join(left_out[:SHOWN])}{more}. They have cases in several "
+        "folds, so a fold has trained on a patient whom it would predict. 'nnunet_hetero splits' keeps the cases of a "
+        "patient together."
+    )
 
 
 def without_interval(calibration: Calibration) -> dict[str, int]:

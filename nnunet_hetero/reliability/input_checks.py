@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from typing_extensions import TypedDict
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero.reliability.input_evidence import (
     IS,
@@ -27,12 +28,25 @@ from nnunet_hetero.reliability.input_evidence import (
     sources_that_cover,
 )
 from nnunet_hetero.reliability.posterior_classes import Classes, distances, fit_classes
-from nnunet_hetero.reliability.spread import NEEDED, Spread, limit_of, spread_of
+from nnunet_hetero.reliability.spread import NEEDED, Spread, least_alpha, limit_of, spread_of
 
-ALPHA = 0.01
-"""Share of good cases in which something may seem wrong by chance; all statements about a case share it."""
 
-ALPHA_TO_LOOK_CLOSER = 0.1
+class Alphas(NamedTuple):
+    """Shares of good cases in which something may seem wrong by chance.
+
+    Attributes:
+        exchanged: Two images seem exchanged, the mistake that is made most.
+        other: Anything else seems wrong.
+    """
+
+    exchanged: float
+    other: float
+
+
+ALPHA = Alphas(0.005, 0.005)
+"""Together a case in a hundred."""
+
+ALPHA_TO_LOOK_CLOSER = Alphas(0.05, 0.05)
 """The same for a first look, after which everything is looked at."""
 
 ALONE = ""
@@ -44,17 +58,21 @@ Key = tuple[str, Statement]
 Row = tuple[str, float]
 """A patient and a margin."""
 
+_Share = Annotated[float, Field(gt=0, lt=1)]
+
 
 class InputChecks(TypedDict):
     """What ``calibration.json`` holds under ``input_checks``.
 
     ``spreads`` are by source, kind of the statement, modality and other modality or view; ``weights`` by source and the
-    two modalities that are exchanged; ``classes`` by modality.
+    two modalities that are exchanged; ``classes`` by modality; ``alphas``, two numbers as `Alphas`, by the modalities
+    that a case has, see `nnunet_hetero.reliability.alarm_levels`; earlier versions had none.
     """
 
     spreads: dict[str, dict[str, dict[str, dict[str, Spread]]]]
     weights: dict[str, dict[str, dict[str, list[float]]]]
     classes: dict[str, Classes]
+    alphas: NotRequired[dict[str, Annotated[list[_Share], Field(min_length=2, max_length=2)]]]
 
 
 class Finding(NamedTuple):
@@ -116,29 +134,75 @@ def fit_input_checks(cases: Sequence[tuple[str, InputSigns]], names: Sequence[st
     return {"spreads": spreads, "weights": weights, "classes": classes}
 
 
-def judge(checks: InputChecks, signs: InputSigns, names: Sequence[str], alpha: float) -> list[Finding]:
+def alphas_of(checks: InputChecks, signs: InputSigns, names: Sequence[str]) -> Alphas:
+    """At which level a case is judged: `ALPHA`, or less where good cases with the same modalities would alarm.
+
+    Args:
+        checks: Of the model.
+        signs: Of the case.
+        names: Of all modalities, in channel order.
+    """
+    present = "+".join(name for name in names if name in signs["posterior"])
+    return Alphas(*checks.get("alphas", {}).get(present, ALPHA))
+
+
+def judge(checks: InputChecks, signs: InputSigns, names: Sequence[str], alphas: Alphas) -> list[Finding]:
     """What all margins of a case say; those that the calibration knows no limit of are left out.
 
     Args:
         checks: Of the model.
         signs: Of the case.
         names: Of all modalities, in channel order.
-        alpha: Share of good cases of which any margin is below its limit, at most (Bonferroni): half of it for
-            exchanges, the mistake that is made most, and an equal part of the other half for each other kind.
+        alphas: Shares of good cases of which any margin is below its limit, at most (Bonferroni); that of other kinds
+            than exchanges is divided among them.
     """
-    known = [
-        (source, statement, margin, spread)
-        for (source, statement), margin in _margins(checks, signs, names).items()
-        if (spread := _spread(checks, source, statement)) is not None
-    ]
-    of_kind = Counter(statement.kind for _, statement, _, _ in known)
     findings = []
-    for source, statement, margin, spread in known:
-        share = alpha / 2 if statement.kind == SWAPPED else alpha / 2 / len(of_kind.keys() - {SWAPPED})
-        limit = limit_of(spread, share / of_kind[statement.kind])
-        limit = limit if statement.kind in (UNLIKE, ODD) else min(limit, 0.0)
-        findings.append(Finding(statement, source, margin, limit, spread["deviation"]))
+    for known in _known(checks, signs, names):
+        kind, spread = known.statement.kind, known.spread
+        alpha = alphas.exchanged if kind == SWAPPED else alphas.other
+        limit = limit_of(spread, alpha * known.share)
+        limit = limit if kind in (UNLIKE, ODD) else min(limit, 0.0)
+        findings.append(Finding(known.statement, known.source, known.margin, limit, spread["deviation"]))
     return findings
+
+
+def least_alphas(checks: InputChecks, signs: InputSigns, names: Sequence[str]) -> Alphas:
+    """The least shares at which `judge` finds something suspicious in a case; 1 if it does at none.
+
+    Args:
+        checks: Of the model.
+        signs: Of the case.
+        names: Of all modalities, in channel order.
+    """
+    least = {True: 1.0, False: 1.0}
+    for known in _known(checks, signs, names):
+        kind = known.statement.kind
+        if kind in (UNLIKE, ODD) or known.margin < 0:
+            own = least_alpha(known.spread, known.margin) / known.share
+            least[kind == SWAPPED] = min(least[kind == SWAPPED], own)
+    return Alphas(least[True], least[False])
+
+
+class _Known(NamedTuple):
+    """A margin that the calibration knows the spread of, and its part of alpha."""
+
+    source: str
+    statement: Statement
+    margin: float
+    spread: Spread
+    share: float
+
+
+def _known(checks: InputChecks, signs: InputSigns, names: Sequence[str]) -> list[_Known]:
+    margins_of_case = _margins(checks, signs, names).items()
+    known = [(key, margin, spread) for key, margin in margins_of_case if (spread := _spread(checks, *key)) is not None]
+    of_kind = Counter(statement.kind for (_, statement), _, _ in known)
+    kinds = len(of_kind.keys() - {SWAPPED})
+    found = []
+    for (source, statement), margin, spread in known:
+        parts = of_kind[statement.kind] * (1 if statement.kind == SWAPPED else kinds)
+        found.append(_Known(source, statement, margin, spread, 1 / parts))
+    return found
 
 
 def _spread(checks: InputChecks, source: str, statement: Statement) -> Spread | None:

@@ -146,22 +146,24 @@ def fit_quality(observations: Iterable[Observation]) -> Quality:
     """Regressions and scores of every region.
 
     Args:
-        observations: Of all calibration cases; those whose Dice is NaN are left out.
+        observations: Of all calibration cases; those whose Dice is NaN are left out. A region that only one group of
+            patients has is left out, too: nothing would predict it without having seen it.
     """
     by_region: dict[str, list[Observation]] = {}
     for one in observations:
         if np.isfinite(one.dice):
             by_region.setdefault(one.region, []).append(one)
-    return {region: _fit_region(rows) for region, rows in by_region.items()}
+    groups = {region: groups_of(rows) for region, rows in by_region.items()}
+    several = [region for region, group_of in groups.items() if len(set(group_of.values())) > 1]
+    return {region: _fit_region(by_region[region], groups[region]) for region in several}
 
 
-def _fit_region(rows: Sequence[Observation]) -> OfRegion:
-    group_of = groups_of(rows)
+def _fit_region(rows: Sequence[Observation], group_of: Mapping[str, str]) -> OfRegion:
     regressions = {}
     for group in sorted(set(group_of.values())):
         others = [row for row in rows if group_of[row.patient] != group]
         fold = next(row.fold for row in rows if group_of[row.patient] == group)
-        regressions[group] = _fit(others or rows, fold)
+        regressions[group] = _fit(others, fold)
     worst: dict[tuple[str, str], float] = {}
     for row in rows:
         regression = regressions[group_of[row.patient]]

@@ -14,6 +14,9 @@ from typing_extensions import TypedDict
 NEEDED = 8
 """Numbers from which on a spread says anything."""
 
+LEAST = 1e-300
+"""Probability that is told from 0; smaller ones would give limits that are no numbers."""
+
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -50,6 +53,14 @@ def limit_of(spread: Spread, alpha: float) -> float:
     return min(spread["mean"] - _reach(number, alpha) * spread["deviation"], spread["smallest"])
 
 
+def least_alpha(spread: Spread, number: float) -> float:
+    """The least alpha whose `limit_of` a number falls below, ``LEAST`` to 1; 1 for one that falls below none."""
+    if number >= spread["smallest"]:
+        return 1.0
+    distance = (spread["mean"] - number) / np.sqrt(1 + 1 / spread["number"])
+    return max(float(t.sf(distance / max(spread["deviation"], 1e-12), spread["number"] - 1)), LEAST)
+
+
 @cache
 def _reach(number: int, alpha: float) -> float:
-    return float(t.ppf(1 - alpha, number - 1) * np.sqrt(1 + 1 / number))
+    return float(t.isf(alpha, number - 1) * np.sqrt(1 + 1 / number))

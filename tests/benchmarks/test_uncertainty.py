@@ -26,7 +26,7 @@ def result(patients: int = 60) -> CalibrationResult:
             one = row(f"case_{number}", size, fold=str(number % 3), subset=subset, disagreement=disagreement)
             rows.append({**one, "n_modalities": subset.count("+") + 1, "dice": 1 - disagreement})
     calibration = replace(CALIBRATION, scores={"core": {}})
-    return CalibrationResult(Path("calibration.json"), calibration, rows, [], {}, [])
+    return CalibrationResult(Path("calibration.json"), calibration, rows, [], {}, [], {})
 
 
 def test_before_and_after_by_region_and_number_of_modalities():

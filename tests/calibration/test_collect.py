@@ -11,7 +11,7 @@ from helpers.calibrated import calibrate
 from helpers.tiny_model import write_case
 
 from nnunet_hetero.cases.orientation import reoriented
-from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.reliability.calibration_file import Calibration
 
 
@@ -27,6 +27,43 @@ def test_what_is_there_is_not_measured_again(copied, measured):
     found = calibrate(copied.folder, level=0.6)
     assert measured == ["case_05", "case_01"]
     assert replace(found.calibration, level=0.5, sha256=before.sha256) == before
+
+
+@pytest.fixture
+def patients(copied, tmp_path, monkeypatch):
+    """Writes cases.csv of a copy of the raw data set."""
+    shutil.copytree(copied.raw, tmp_path / "raw")
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+
+    def write(text: str) -> None:
+        (tmp_path / "raw" / copied.dataset / "cases.csv").write_text(f"case,patient\n{text}")
+
+    return write
+
+
+class TestAPatientWhomTheFoldHasTrainedOn:
+    """Fold 0 validates on case_00 and case_05, fold 1 on case_01; each trains on all others."""
+
+    @pytest.mark.parametrize("folds", [0, None], ids=["one fold", "all folds"])
+    def test_does_not_count_and_is_not_predicted(self, copied, patients, measured, folds):
+        shutil.rmtree(copied.folder / "calibration")
+        patients("case_00,p\ncase_01,p\n")
+        found = calibrate(copied.folder, folds=folds)
+        assert found.left_out == ["p"] and measured == ["case_05"] and found.calibration.patients == 1
+
+    def test_counts_no_less_if_the_other_scan_is_of_no_calibrated_fold(self, copied, patients):
+        patients("case_05,p\ncase_04,p\n")
+        assert calibrate(copied.folder).left_out == ["p"]
+
+    def test_if_it_is_all_of_them_the_error_says_so(self, copied, patients):
+        patients("".join(f"case_0{number},p\n" for number in range(6)))
+        with pytest.raises(DataError, match=r"No case is left.*\n.*1 patient\(s\) do not count: p\. .*splits"):
+            calibrate(copied.folder)
+
+    def test_two_scans_in_one_fold_are_one_patient(self, copied, patients):
+        patients("case_00,p\ncase_05,p\n")
+        found = calibrate(copied.folder)
+        assert found.left_out == [] and found.calibration.patients == 2
 
 
 @pytest.mark.parametrize("of_training", [True, False], ids=["imagesTr", "a labelled folder"])

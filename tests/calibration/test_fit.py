@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reliability.test_alarm_levels import all_sources
+from reliability.test_input_checks import NAMES
 from scipy.special import expit
 
-from nnunet_hetero.calibration.fit import fitted_scores, fitted_temperatures, score_of, seen_by_other_folds
+from nnunet_hetero.calibration.fit import (
+    fitted_input_checks,
+    fitted_scores,
+    fitted_temperatures,
+    of_several_folds,
+    score_of,
+)
 from nnunet_hetero.calibration.records import CaseRecord, Row
 from nnunet_hetero.reliability.temperature import voxel_counts
 
@@ -62,8 +70,8 @@ def test_joint_scores_are_the_largest_of_all_regions():
 
 def test_patients_whom_several_folds_have():
     rows = [row("a", 1.0, patient="p"), row("b", 1.0, patient="p", fold="1"), row("c", 1.0), row("c", 1.0, subset="T2")]
-    assert seen_by_other_folds(rows) == {"p"}
-    assert seen_by_other_folds(rows[1:]) == set()
+    assert of_several_folds(rows) == {"p"}
+    assert of_several_folds(rows[1:]) == set()
 
 
 def test_temperatures_by_region_and_subset():
@@ -81,3 +89,11 @@ def test_temperatures_by_region_and_subset():
     (found,) = fitted_temperatures(records, ["core"]).values()
     assert 1.0 < found["T2"] < found["all"] < found["T1"] < 3.0
     assert found["T2"] == pytest.approx(found["all"] ** 0.25, rel=0.1)  # 30 of 30 + 10 patients' own 1.0
+
+
+def test_checks_have_levels_and_suspicious_cases_their_names():
+    every = {f"case_{number}": all_sources(number, odd=3.0 * (number == 5)) for number in range(20)}
+    records = [CaseRecord([row(case, 1.0)], {}, of_case) for case, of_case in every.items()]
+    checks, suspicious = fitted_input_checks([*records, CaseRecord([row("unknown", 1.0)], {})], NAMES)
+    assert len(checks["alphas"]) == 15 and list(suspicious) == ["case_5"]
+    assert fitted_input_checks(records[:5], NAMES) == (None, {})

@@ -55,6 +55,20 @@ def test_the_page(tmp_path):
     ]
 
 
+def test_a_modality_may_have_a_plus_sign_in_its_name(tmp_path):
+    made = [
+        CaseRecord([{**one, "subset": one["subset"].replace("T2", "T1+Gd")} for one in record.rows], {})
+        for record in records()
+    ]
+    voxels = [record.voxels for record in records()]
+    made = [replace(record, voxels=own) for record, own in zip(made, voxels, strict=True)]
+    rows = [one for record in made for one in record.rows]
+    scores = fitted_scores(rows, ["core"], True, False)
+    calibration = replace(CALIBRATION, modalities=["T1", "T1+Gd"], scores=scores, patients=20)
+    calibration = replace(calibration, temperatures={"core": {"all": 1.0}})
+    assert "T1, T1+Gd" in write_calibration_report(tmp_path, calibration, rows, made).read_text(encoding="utf-8")
+
+
 def test_too_few_patients_leave_no_empty_picture(tmp_path):
     made = records()[:2]
     rows = [one for record in made for one in record.rows]

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from nnunet_hetero.reliability.input_checks import ALPHA, fit_input_checks, judge
+from nnunet_hetero.reliability.input_checks import ALPHA, alphas_of, fit_input_checks, judge
 from nnunet_hetero.reliability.input_evidence import sources_of_pairs
 from nnunet_hetero.reliability.input_verdict import GOOD, NOT_CHECKED, SUSPICIOUS, verdicts
 
@@ -58,8 +58,9 @@ def checks():
     return fit_input_checks([(f"p{seed}", signs(seed)) for seed in range(20)], NAMES)
 
 
-def judged(checks, case, present=NAMES):
-    return verdicts(judge(checks, case, NAMES, ALPHA), case, present)
+def judged(checks, case, present=NAMES, alphas=ALPHA):
+    alphas = alphas or alphas_of(checks, case, NAMES)
+    return verdicts(judge(checks, case, NAMES, alphas), case, present)
 
 
 def wrong(found):

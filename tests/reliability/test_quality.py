@@ -105,6 +105,11 @@ def test_only_the_folds_that_predict_count():
     assert predicted_dice(quality, "A", (True, False), {"7": signs}, 0.9).dice is None
 
 
+def test_a_single_patient_predicts_nobody_who_was_not_seen():
+    assert fit_quality(simulated(1, scans=3)) == {}
+    assert list(fit_quality(simulated(2))) == ["whole"]
+
+
 def test_it_passes_through_json():
     quality = fit_quality(simulated(20))
     assert json.loads(json.dumps(quality, allow_nan=False)) == quality

@@ -21,8 +21,6 @@ calibration/ with a row for each case, subset and region and a page. An interrup
 
 Predict with the same -num_samples, -step_size and mirroring as here: with others there are no intervals."""
 
-SHOWN = 5
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; those that nnU-Net has mean the same as there."""
@@ -66,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     require_variables("nnUNet_results", *(() if args.i else ("nnUNet_raw", "nnUNet_preprocessed")))
     request = _request(args)
     # Late, so that -h answers at once.
-    from nnunet_hetero.calibration.run import calibrate_model, without_interval
+    from nnunet_hetero.calibration.run import SHOWN, calibrate_model, in_words, without_interval
+    from nnunet_hetero.reliability.input_verdict import warning
 
     usable_device(args.device)
     set_ext_trainer()
@@ -75,10 +74,11 @@ def run(args: argparse.Namespace) -> int:
     for reason in result.failed.values():
         print(f"error: {reason}")
     if result.left_out:
-        shown = ", ".join(islice(result.left_out, SHOWN))
+        print(f"WARNING: {in_words(result.left_out)}")
+    for case, found in result.suspicious.items():
         print(
-            f"WARNING: {len(result.left_out)} patient(s) do not count, e.g. {shown}: several folds have cases of them, "
-            "so each of these folds has seen the patient. 'nnunet_hetero splits' keeps patients together."
+            f"WARNING: {warning(case, found)} It makes the checks of new cases less strict: if an image is wrong, mend "
+            "it, or leave the case out, and calibrate again."
         )
     if request.by_disagreement and not calibration.by_disagreement:
         print("The model has no latents to draw, so all intervals of a region and subset have one width (fixed).")

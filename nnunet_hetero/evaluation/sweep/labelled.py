@@ -82,12 +82,26 @@ def validation_cases(dataset: str, fold: int | str, modalities: Modalities, data
             "remembers, not how well it segments new cases."
         )
     else:
-        splits_file = _folder("nnUNet_preprocessed") / dataset / "splits_final.json"
-        splits = TRAINED_SPLITS.read(splits_file)
-        if not str(fold).isdigit() or int(fold) >= len(splits):
-            raise SettingsError(f"There is no fold {fold}; {splits_file} has the folds 0 to {len(splits) - 1}.")
-        names = splits[int(fold)]["val"]
+        names = split_of(dataset, fold)["val"]
     return _labelled(names, files, f"validation case of fold {fold}", raw, modalities, dataset_json)
+
+
+def split_of(dataset: str, fold: int | str) -> dict[str, list[str]]:
+    """Names of the cases that a fold trained on, ``train``, and validates on, ``val``.
+
+    Args:
+        dataset: Name of the dataset, ``DatasetXXX_NAME``.
+        fold: Number of the fold.
+
+    Raises:
+        SettingsError: If a folder's variable is not set, or there is no such fold.
+        DataError: If the splits are not there.
+    """
+    file = _folder("nnUNet_preprocessed") / dataset / "splits_final.json"
+    splits = TRAINED_SPLITS.read(file)
+    if not str(fold).isdigit() or int(fold) >= len(splits):
+        raise SettingsError(f"There is no fold {fold}; {file} has the folds 0 to {len(splits) - 1}.")
+    return splits[int(fold)]
 
 
 def held_out_cases(

@@ -11,10 +11,10 @@ from nnunet_hetero.inference.engine.input_signs import InputTile
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.modalities import Modalities, Subset, all_subsets
 from nnunet_hetero.reliability.input_checks import (
-    ALPHA,
     ALPHA_TO_LOOK_CLOSER,
     Finding,
     InputChecks,
+    alphas_of,
     first_sources,
     judge,
 )
@@ -95,4 +95,4 @@ def judge_in_steps(tile: InputTile, checks: InputChecks, modalities: Modalities)
     signs = look(tile, modalities, first_sources(checks, names, tile.present))
     if any(one.suspicious for one in judge(checks, signs, names, ALPHA_TO_LOOK_CLOSER)):
         signs = look(tile, modalities, sources_of_pairs(tile.present))
-    return judge(checks, signs, names, ALPHA), signs
+    return judge(checks, signs, names, alphas_of(checks, signs, names)), signs

@@ -86,6 +86,15 @@ class ModelCalibration:
                     None,
                     f"{file} is the calibration of another model, or of another way to predict: {what}. {AGAIN}",
                 )
+        for what, of_model, of_file in (
+            ("modalities", list(model.modalities.names), calibration.modalities),
+            ("regions", list(model.regions), calibration.regions),
+        ):
+            if of_model != of_file:
+                return None, (
+                    f"{file} is the calibration of another model: its {what} are {', '.join(of_file)}, those of "
+                    f"the model {', '.join(of_model)}. {AGAIN}"
+                )
         folds = _folds_of(self.weights, calibration.model.weights)
         if None in folds:
             return None, f"{file} is the calibration of another model: it does not know the weights of a fold. {AGAIN}"

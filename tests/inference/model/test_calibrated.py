@@ -12,6 +12,7 @@ from helpers.tiny_model import trained_otherwise, write_case
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.reliability.calibration_file import Calibration
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,24 @@ def test_other_weights(copied):
 def test_other_plans(copied):
     trained_otherwise(copied.folder, lambda plans, configuration: configuration.update(batch_size=3))
     assert "its plans are others" in predictor_of(copied).model.uncalibrated
+
+
+def test_a_region_that_was_renamed(copied, tmp_path):
+    file = copied.folder / "dataset.json"
+    file.write_text(file.read_text().replace('"tumor core"', '"core"'))
+    write_case(tmp_path / "in", "a")
+    predictor = predictor_of(copied)
+    predictor.predict_from_files_sequential(str(tmp_path / "in"), str(tmp_path / "out"))
+    assert (tmp_path / "out" / "a.nii.gz").is_file() and predictor.failed == {}
+    assert (
+        "its regions are whole tumor, tumor core, enhancing tumor, those of the model" in predictor.model.uncalibrated
+    )
+
+
+def test_other_modalities(copied):
+    of_file = Calibration.read(copied.folder / "calibration.json")
+    replace(of_file, modalities=["T1", "T1c", "FLAIR", "T2"]).write(copied.folder)
+    assert "its modalities are T1, T1c, FLAIR, T2, those of the model" in predictor_of(copied).model.uncalibrated
 
 
 def edited(content: str) -> str:
