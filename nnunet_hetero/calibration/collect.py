@@ -137,8 +137,10 @@ class _Collector:
         if self.request.images is not None:
             return set()
         dataset = self.predictor.plans_manager.dataset_name
-        names = [name for fold in folds for name in split_of(dataset, fold)["train"]]
-        return set(patients_of(names, self._case_table()).values())
+        names: set[str] = set()
+        for fold in folds:
+            names |= set(split_of(dataset, fold)["train"])
+        return set(patients_of(sorted(names), self._case_table()).values())
 
     def _describe(self, folds: Sequence[Fold]) -> CalibratedModel:
         calibration = self.predictor.calibration

@@ -27,7 +27,7 @@ from nnunet_hetero.reliability.input_checks import (
     judge,
     least_alphas,
 )
-from nnunet_hetero.reliability.input_evidence import InputSigns, sources_of_pairs
+from nnunet_hetero.reliability.input_evidence import Explained, InputSigns, sources_of_pairs
 from nnunet_hetero.reliability.input_verdict import SUSPICIOUS, InputVerdict, verdicts
 
 GROUPS = 10
@@ -100,13 +100,12 @@ def of_modalities(signs: InputSigns, present: Sequence[str], names: Sequence[str
         present: Names of these images, in channel order.
         names: Of all modalities, in channel order.
     """
-    channels = [names.index(name) for name in present]
-    sources = ["+".join(names[channel] for channel in source) for source in sources_of_pairs(channels)]
-    explained = {
-        source: {name: one for name, one in signs["explained"][source].items() if name in present}
-        for source in sources
-        if source in signs["explained"]
-    }
+    explained: dict[str, dict[str, Explained]] = {}
+    for channels in sources_of_pairs([names.index(name) for name in present]):
+        source = "+".join(names[channel] for channel in channels)
+        if source in signs["explained"]:
+            of_source = signs["explained"][source].items()
+            explained[source] = {name: one for name, one in of_source if name in present}
     contrast: dict[str, dict[str, float]] = {}
     for one, two in combinations(present, 2):
         contrast.setdefault(one, {})[two] = signs["contrast"][one][two]
