@@ -17,6 +17,7 @@ import pytest
 from helpers.pages import ROOT, code_blocks, commands_in
 from helpers.tiny_model import write_case
 
+from nnunet_hetero.cli.cluster import mapped
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.training.interruption.stop_signals import MAX_TIME_VARIABLE
 
@@ -228,6 +229,25 @@ def test_a_training_on_a_worker_is_trained_once(tiny_dataset, tmp_path, monkeypa
     for _, *words in trainings:
         assert main([*words, "-device", "cpu"]) == 0
         assert "is trained and validated" in capsys.readouterr().out
+
+
+def test_plans_are_a_training_each(nnunet_folders, tmp_path, monkeypatch):
+    """The command of the page for several plans, up to what it hands to the workers."""
+    pytest.importorskip("distributed")
+    given = {}
+    monkeypatch.setattr("nnunet_hetero.cli.cluster.mapped.plans_file", lambda _, plans: tmp_path / f"{plans}.json")
+    words = commands_with(PREDICTION, "nnunet_hetero", "map", "train")[1]
+    assert words[-2:] == ["--cluster", "slurm.yaml"]
+    for plans in ("nnUNetPlans_T1", "nnUNetPlans_T2"):
+        (tmp_path / f"{plans}.json").write_text("{}")
+    monkeypatch.setattr(
+        "nnunet_hetero.cluster.map_train.map_trainings", lambda _, all_of, __: given.update(all_of) or {}
+    )
+    assert mapped.train(None, words[3:-2]) == 0
+    own = [training.arguments for training in given.values()]
+    assert [words[words.index("-p") + 1] for words in own] == ["nnUNetPlans_T1", "nnUNetPlans_T2"]
+    assert all(words[:5] == ("501", "3d_fullres", "0", "-tr", "SubsetTrainer") for words in own)
+    assert all("--auto-continue" in words for words in own)
 
 
 @pytest.mark.slow
