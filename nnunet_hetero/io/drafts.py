@@ -118,7 +118,8 @@ def _machine() -> str:
         space = os.readlink("/proc/self/ns/pid")  # numbers of processes are those of the container
     except OSError:
         space = ""
-    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
+    # A name of a host may have bytes that are no text.
+    return hashlib.sha256(f"{platform.node()} {space}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _start_of(pid: int) -> int | None:

@@ -83,6 +83,15 @@ class TestClearing:
             time.sleep(0.05)
         pytest.fail("The drafts of a killed process stay.")
 
+    @pytest.mark.parametrize("host", ["n\udcff\udcfe", "nöde 1", "-x", ""])
+    def test_any_host_has_drafts(self, tmp_path, monkeypatch, host):
+        monkeypatch.setattr(drafts.platform, "node", lambda: host)
+        drafts._machine.cache_clear()
+        try:
+            assert is_draft(new_draft(tmp_path / "a").name) and Owner.this_process().is_gone() is False
+        finally:
+            drafts._machine.cache_clear()
+
     def test_own_drafts_stay_while_this_process_lives(self, tmp_path):
         new_draft(tmp_path / "a").mkdir()
         clear_drafts(tmp_path)
