@@ -37,6 +37,30 @@ def one_core():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_lookup_of_trainers():
+    """nnU-Net looks for a trainer whenever a model is loaded, and twice at every loaded module meanwhile: thousands.
+
+    Where a module lies is found out once here. The lookup itself, with the modules that it drops, stays as it is.
+    """
+    from nnunetv2.utilities import find_class_by_name
+
+    lies_in = find_class_by_name._module_originates_from_path
+    known: dict[tuple[str, str], bool] = {}
+
+    def quick(module, path: str) -> bool:
+        file = getattr(module, "__file__", None)
+        if file is None:
+            return lies_in(module, path)
+        if (file, path) not in known:
+            known[file, path] = lies_in(module, path)
+        return known[file, path]
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(find_class_by_name, "_module_originates_from_path", quick)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """nnU-Net's commands take all cores, for the whole process; a fork of it after that would hang in torch."""
