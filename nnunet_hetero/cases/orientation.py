@@ -92,9 +92,9 @@ def reoriented(image: sitk.Image, orientation: str) -> sitk.Image:
         SettingsError: If there is no such orientation.
     """
     before, after = orientation_of(image), require_orientation(orientation)
-    permuted = sitk.PermuteAxes(image, axes_of_turn(before, after))
-    flips = [before[axis] != letter for axis, letter in zip(axes_of_turn(before, after), after, strict=True)]
-    return sitk.Flip(permuted, flips)
+    axes = axes_of_turn(before, after)
+    permuted = image if axes == sorted(axes) else sitk.PermuteAxes(image, axes)  # which copies slowly
+    return sitk.Flip(permuted, [before[axis] != letter for axis, letter in zip(axes, after, strict=True)])
 
 
 def require_orientation(text: str, flag: str = "The orientation") -> str:

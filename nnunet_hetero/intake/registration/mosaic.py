@@ -63,7 +63,8 @@ def mosaic(title: str, reference: sitk.Image, rows: Sequence[MosaicRow]) -> np.n
     shown = working_image(reoriented(reference, LPS), extent / PANEL)
     centre = shown.TransformPhysicalPointToIndex(box_corners(tissue_mask(shown)).mean(axis=0).tolist())
     cut = [int(np.clip(place, 0, size - 1)) for place, size in zip(centre, shown.GetSize(), strict=True)]
-    grey = [_window(panel) for panel in _panels(shown, cut)]
+    planes = _planes(shown, cut)
+    grey = [_window(panel) for panel in _panels(planes)]
     lines = [_line(plain(title), [*grey, *([None] * 3)])]
     for row in rows:
         panels: list[np.ndarray | None] = []
@@ -71,8 +72,10 @@ def mosaic(title: str, reference: sitk.Image, rows: Sequence[MosaicRow]) -> np.n
             if transform is None:
                 panels += [None] * 3
                 continue
-            moved = sitk.Resample(row.image, shown, transform, sitk.sitkLinear, 0.0, sitk.sitkFloat32)
-            edges = [canny(_window(panel) / 255.0, CANNY_SIGMA) for panel in _panels(moved, cut)]
+            moved = [
+                sitk.Resample(row.image, plane, transform, sitk.sitkLinear, 0.0, sitk.sitkFloat32) for plane in planes
+            ]
+            edges = [canny(_window(panel) / 255.0, CANNY_SIGMA) for panel in _panels(moved)]
             panels += [_overlaid(under, over) for under, over in zip(grey, edges, strict=True)]
         lines.append(_line(plain(row.title), panels))
     width = max(line.shape[1] for line in lines)
@@ -80,11 +83,16 @@ def mosaic(title: str, reference: sitk.Image, rows: Sequence[MosaicRow]) -> np.n
     return np.concatenate(padded)
 
 
-def _panels(image: sitk.Image, cut: Sequence[int]) -> list[np.ndarray]:
-    """Axial, coronal and sagittal plane of an `LPS` image as radiologists look at them: right on the left, head up."""
-    array = sitk.GetArrayViewFromImage(image)
+def _planes(image: sitk.Image, cut: Sequence[int]) -> list[sitk.Image]:
+    """Axial, coronal and sagittal plane of an `LPS` image, as images of one voxel across."""
     x, y, z = cut
-    return [array[z], array[::-1, y], array[::-1, :, x]]
+    return [image[:, :, z : z + 1], image[:, y : y + 1, :], image[x : x + 1]]
+
+
+def _panels(planes: Sequence[sitk.Image]) -> list[np.ndarray]:
+    """What `_planes` gives as radiologists look at it: right on the left, head up."""
+    axial, coronal, sagittal = (sitk.GetArrayViewFromImage(plane) for plane in planes)
+    return [axial[0], coronal[::-1, 0], sagittal[::-1, :, 0]]
 
 
 def _window(panel: np.ndarray) -> np.ndarray:
