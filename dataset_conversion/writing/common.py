@@ -17,7 +17,7 @@ from nnunet_hetero.cases.geometry import Geometry, header_doubts
 from nnunet_hetero.cases.image_values import absence, doubts
 from nnunet_hetero.cases.label_maps.labels import known_labels
 from nnunet_hetero.cases.orientation import most_common
-from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE
+from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE, IGNORE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import alone_in
 from nnunet_hetero.io.processes import are_replaced, new_workers
@@ -28,7 +28,7 @@ from .images import encode_nifti, read_image, write_atomically
 from .made_from import MadeFrom, change_since, made_from, read_record, record_file
 from .orientation import brought_to, orientations_of_raw_cases
 from .summary import SUMMARY_FILE, ConversionSummary, nowhere, summary_table
-from .unlabelled import REFUSED, REMEDY, TEST_CASES, ignore_value, with_ignore_label
+from .unlabelled import REFUSED, REMEDY, TEST_CASES, background_outside, ignore_value, with_ignore_label
 
 DEFAULT_PROCESSES = max(1, min(8, os.cpu_count() or 1))
 
@@ -252,7 +252,7 @@ def _load_case(case: RawCase, spec: DatasetSpec, test: bool, orientation: str | 
     Args:
         case: The raw case.
         spec: The dataset.
-        test: Whether it is a test case; another one without segmentation gets the ignore label.
+        test: Whether it is a test case; another one without segmentation gets the ignore label within its images.
         orientation: Which its files are to have; None leaves them as they are.
         encode: Whether to make the contents of its files.
 
@@ -290,6 +290,9 @@ def _load_case(case: RawCase, spec: DatasetSpec, test: bool, orientation: str | 
         label = _map_labels(values, spec.scheme, case.label, notes)
     elif not test:
         label = np.full(grid.shape, ignore_value(spec.scheme), np.uint8)
+    ignore = spec.scheme.labels.get(IGNORE)
+    if label is not None and isinstance(ignore, int):
+        label = background_outside(label, [data for data in loaded if data is not None], ignore)
     contents: list[bytes] = []
     if encode:
         # All get the first one's affine: differences within the tolerance would fail nnU-Net's own, stricter check.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_hetero.cases.raw_dataset import IGNORE
 from nnunet_hetero.io.provenance import Provenance
 
 from .cases import RawCase
@@ -80,6 +81,7 @@ def made_from(case: RawCase, spec: DatasetSpec, test: bool, turned_to: str | Non
         "labels": spec.scheme.values,
         "volumes": case.volumes,
         "test": test,
+        **({"ignored": "within the images"} if IGNORE in spec.scheme.labels else {}),
         **({} if turned_to is None else {"turned to": turned_to}),
     }
     return Provenance.of({**sources, **voxels}, settings)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from nnunet_hetero.cases.label_maps.unlabelled import inside
 from nnunet_hetero.cases.raw_dataset import IGNORE
 
 from .cases import RawCase
@@ -42,3 +45,23 @@ def with_ignore_label(spec: DatasetSpec, cases: Sequence[RawCase], unlabelled: s
         return spec
     labels = {**spec.scheme.labels, IGNORE: ignore_value(spec.scheme)}
     return replace(spec, scheme=replace(spec.scheme, labels=labels))
+
+
+def background_outside(label_map: np.ndarray, images: Sequence[np.ndarray], ignore: int) -> np.ndarray:
+    """A label map that ignores nothing outside of its images.
+
+    nnU-Net's preprocessing would normalise the images together with the zeros around them, which it does to no other
+    case.
+
+    Args:
+        label_map: (I, J, K).
+        images: Of the case, (I, J, K) each.
+        ignore: The ignore label.
+
+    Returns:
+        (I, J, K), of the same type; ``label_map`` itself if it ignores nothing.
+    """
+    ignored = label_map == ignore
+    if not ignored.any():
+        return label_map
+    return np.where(ignored & ~inside(images), 0, label_map).astype(label_map.dtype)

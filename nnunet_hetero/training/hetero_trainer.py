@@ -199,8 +199,9 @@ class HeteroTrainer(ContinuableTrainer):
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
         training, validation = super().get_tr_and_val_datasets()
         learns = self.learns_from_unlabelled and self.hetero.unlabelled_share != 0
+        masked = any(self.configuration_manager.use_mask_for_norm)
         self.unlabelled = arrange_unlabelled(
-            self, self.label_manager, training, validation, learns, self.ranks.is_first
+            self, self.label_manager, training, validation, masked, learns, self.ranks.is_first
         )
         self.orientation = settled_orientation(self, (training, validation))
         self.cohort = cohort = read_training_cohort(self, training, validation, self.ranks.is_first)

@@ -59,6 +59,20 @@ def test_a_training_with_its_validation(make, dataset, tmp_path):
     assert len(summary["metric_per_case"]) == 2 and np.isfinite(summary["foreground_mean"]["Dice"])
 
 
+def test_its_images_are_normalised_as_those_of_any_case(make, dataset):
+    """Without the zeros around them, which are zeros afterwards as well."""
+    trainer = initialised(make(HeteroModalVAETrainer))
+    trainer.prepare_inputs()
+    training, _ = trainer.get_tr_and_val_datasets()
+    for case in training.identifiers:
+        data, segmentation, _, _ = training.load_case(case)
+        outside = np.asarray(segmentation[0]) == -1
+        images = np.asarray(data[:])
+        assert 0.1 < outside.mean() < 0.9 and not images[:, outside].any()
+        for image in images[:, ~outside]:
+            assert not image.any() or image.std() == pytest.approx(1, abs=0.15)
+
+
 def test_a_share_of_nothing_leaves_them_out(make, dataset):
     trainer = initialised(make(HeteroModalVAETrainer, unlabelled_share=0))
     trainer.prepare_inputs()

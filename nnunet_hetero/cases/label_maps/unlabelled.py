@@ -1,12 +1,19 @@
-"""Training cases without a segmentation: their label map is nnU-Net's ignore label throughout."""
+"""Training cases without a segmentation: their label map is nnU-Net's ignore label throughout their images.
+
+Outside of the images, where all of them are zero, it is background: what is ignored there, nnU-Net's preprocessing
+takes for a part of the images, and normalises them with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from tqdm import tqdm
 
 from nnunet_hetero.cases.raw_dataset import IGNORE, UNLABELLED
@@ -16,11 +23,20 @@ OUTSIDE = -1
 """What nnU-Net's preprocessing writes into a label map where all images are zero."""
 
 
-def says_nothing(label_map: np.ndarray, ignore: int) -> bool:
-    """Whether a label map is the ignore label wherever it is within the images, raw or preprocessed.
+def inside(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Where nnU-Net takes a case to be within its images: where one of them is not zero, and in holes within that.
 
     Args:
-        label_map: Of any shape.
+        images: Of the case, as read, all of one shape.
+    """
+    return create_nonzero_mask(np.stack([image != 0 for image in images]))
+
+
+def says_nothing(label_map: np.ndarray, ignore: int) -> bool:
+    """Whether a label map is the ignore label wherever it is within the images.
+
+    Args:
+        label_map: Of any shape; `OUTSIDE` of the images.
         ignore: The ignore label.
     """
     middle = label_map[..., label_map.shape[-1] // 2]
@@ -50,10 +66,12 @@ def unlabelled_cases(folder: Path, dataset_json: Mapping[str, Any], cases: Seque
     if isinstance(listed, list):
         return {case for case in cases if case in listed}
     from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
     from nnunet_hetero.cases.preprocess import read_image
 
     require_plain_dataset_json(dict(dataset_json), "dataset.json")
+    files = get_filenames_of_train_images_and_targets(str(folder), deepcopy(dict(dataset_json)))
     found = set()
     for case in tqdm(cases, "Looking for cases without a segmentation", unit="case"):
         file = label_file(folder, dataset_json, case)
@@ -61,9 +79,18 @@ def unlabelled_cases(folder: Path, dataset_json: Mapping[str, Any], cases: Seque
             continue
         reader = determine_reader_writer_from_dataset_json(dict(dataset_json), str(file), verbose=False)()
         values, _ = read_image(str(file), f"Case '{case}': {file}", reader.read_seg)
+        if (values == ignore).any() and np.isin(values, (ignore, 0)).all():
+            images = [
+                read_image(path, f"Case '{case}': {path}", partial(_read_one, reader)) for path in files[case]["images"]
+            ]
+            values = np.where((values == 0) & ~inside([image for image, _ in images]), OUTSIDE, values)
         if says_nothing(values, ignore):
             found.add(case)
     return found
+
+
+def _read_one(reader: Any, path: str) -> tuple[np.ndarray, dict]:
+    return reader.read_images((path,))
 
 
 def label_file(folder: Path, dataset_json: Mapping[str, Any], case: str) -> Path:

@@ -1,7 +1,7 @@
 """Training cases without a segmentation: they teach how images look, and nothing of what is to be segmented.
 
-Their label map is nnU-Net's ignore label. nnU-Net by itself would take patches of them where its preprocessing has
-marked the outside of the images, and count that outside as background.
+Their label map is nnU-Net's ignore label within the images. nnU-Net by itself would take patches of them where its
+preprocessing has marked the outside of the images, and count that outside as background.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nnunet_hetero.cases.label_maps.unlabelled import says_nothing
+from nnunet_hetero.cases.label_maps.unlabelled import OUTSIDE, says_nothing
+from nnunet_hetero.cases.tissue import LEAST_BACKGROUND
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.nnunet.protocols import LogOfFold
 
 PLACES = 10_000
 """Voxels of a case that patches are taken around, as many as nnU-Net keeps of a label."""
+
+EQUAL = 1e-3
+"""Of normalised images: what differs less is the same value, resampled."""
 
 Locations = dict[Any, Any]
 """nnU-Net's ``class_locations``: by label, or by a tuple of labels, voxels ``(n, 1 + axes)``."""
@@ -55,32 +59,64 @@ class LossOfLabelled(nn.Module):
         return self.loss(output[self.rows], target[self.rows])
 
 
-def find_unlabelled(dataset: nnUNetBaseDataset, label_manager: Any, progress: bool = False) -> dict[str, Locations]:
+def find_unlabelled(
+    dataset: nnUNetBaseDataset, label_manager: Any, within_images: bool, progress: bool = False
+) -> dict[str, Locations]:
     """The cases of a preprocessed dataset without a segmentation, with the places that patches are to be taken around.
 
     Args:
         dataset: nnU-Net's.
         label_manager: nnU-Net's.
+        within_images: Whether an image is normalised by what is within the images (the plans' ``use_mask_for_norm``).
         progress: Whether to show a progress bar.
 
     Returns:
         By case what takes the place of its ``class_locations``; empty if the data set has no ignore label.
+
+    Raises:
+        DataError: If a case was normalised with what is outside of its images, see `normalised_with_outside`.
     """
     if not label_manager.has_ignore_label:
         return {}
-    annotated = (-1, *label_manager.all_labels)
-    found = {}
+    ignore, annotated = label_manager.ignore_label, (-1, *label_manager.all_labels)
+    found, wrong = {}, []
     for case in tqdm(dataset.identifiers, "Cases without a segmentation", disable=not progress):
-        _, segmentation, _, properties = dataset.load_case(case)
-        locations = properties["class_locations"]
-        if any(len(places) for label, places in locations.items() if label != annotated):
-            continue
+        data, segmentation, _, properties = dataset.load_case(case)
         values = np.asarray(segmentation[0])
-        if says_nothing(values, label_manager.ignore_label):
-            places = np.argwhere(values[None] == label_manager.ignore_label)
+        if within_images and normalised_with_outside(data, values, ignore):
+            wrong.append(case)
+        if says_nothing(values, ignore):
+            places = np.argwhere(values[None] == ignore)
             # Evenly through the case: argwhere goes along the axes.
-            found[case] = {**{label: [] for label in locations}, annotated: places[:: -(-len(places) // PLACES)]}
+            nowhere: Locations = {label: [] for label in properties["class_locations"]}
+            found[case] = {**nowhere, annotated: places[:: -(-len(places) // PLACES)]}
+    if wrong:
+        some = ", ".join(f"'{case}'" for case in wrong[:5])
+        raise DataError(
+            f"{len(wrong)} case(s) have the ignore label outside of their images too ({some}), where all images are "
+            "zero. nnU-Net's preprocessing then normalises images together with the zeros around them, which it does "
+            "to no case that is predicted. Their label maps must be 0 there: convert the data set again, or set them "
+            "to 0 where all images of a case are zero. Then preprocess again: nnUNetv2_preprocess."
+        )
     return found
+
+
+def normalised_with_outside(data: Any, segmentation: np.ndarray, ignore: int) -> bool:
+    """Whether a preprocessed case took the zeros around its images for a part of them, since they are to be ignored.
+
+    Its label map then has no outside, and its images one value in the corners and in much of the rest.
+
+    Args:
+        data: Images, ``(C, *spatial)``.
+        segmentation: Label map, ``(*spatial)``.
+        ignore: The ignore label.
+    """
+    if not (segmentation == ignore).any() or (segmentation == OUTSIDE).any():
+        return False
+    images = np.asarray(data[:])
+    corner = images.reshape(len(images), -1)[:, 0].reshape(-1, *[1] * segmentation.ndim)
+    same = (np.abs(images - corner) < EQUAL).all(axis=0)
+    return bool(same.mean() >= LEAST_BACKGROUND)
 
 
 def arrange_unlabelled(
@@ -88,6 +124,7 @@ def arrange_unlabelled(
     label_manager: Any,
     training: nnUNetBaseDataset,
     validation: nnUNetBaseDataset,
+    within_images: bool,
     learns: bool,
     progress: bool = False,
 ) -> dict[str, Locations]:
@@ -98,6 +135,7 @@ def arrange_unlabelled(
         label_manager: nnU-Net's.
         training: The cases to train on; its ``identifiers`` are changed.
         validation: The others; of fold ``all``, the same, and its ``identifiers`` are changed too.
+        within_images: See `find_unlabelled`.
         learns: Whether the trainer learns from them.
         progress: Whether to show a progress bar.
 
@@ -105,10 +143,11 @@ def arrange_unlabelled(
         Those that are trained on, as of `find_unlabelled`.
 
     Raises:
-        DataError: If one is a validation case, or no training case has a segmentation.
+        DataError: If one is a validation case, no training case has a segmentation, or one was normalised with what is
+            outside of its images.
     """
-    found = find_unlabelled(training, label_manager, progress)
-    held_out = find_unlabelled(validation, label_manager)
+    found = find_unlabelled(training, label_manager, within_images, progress)
+    held_out = find_unlabelled(validation, label_manager, within_images)
     if held_out and trainer.fold != "all":
         some = ", ".join(f"'{case}'" for case in sorted(held_out)[:5])
         raise DataError(

@@ -38,17 +38,37 @@ class TestSaysNothing:
 CONTENT = {"labels": {"background": 0, "tumor": 1, "ignore": IGNORE}, "file_ending": ".nii.gz"}
 
 
+def save(values: np.ndarray, path) -> None:
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+
+
 class TestCases:
     @pytest.fixture
     def folder(self, tmp_path):
-        (tmp_path / "labelsTr").mkdir()
+        for name in ("labelsTr", "imagesTr"):
+            (tmp_path / name).mkdir()
         for case, values in (("a", ()), ("b", (1,)), ("c", (0,))):
-            image = nibabel.Nifti1Image(label_map(*values), np.eye(4))
-            nibabel.save(image, tmp_path / "labelsTr" / f"{case}.nii.gz")
+            save(label_map(*values), tmp_path / "labelsTr" / f"{case}.nii.gz")
+            save(label_map(), tmp_path / "imagesTr" / f"{case}_0000.nii.gz")
         return tmp_path
 
     def test_label_maps_are_read_where_nobody_wrote_it_down(self, folder):
         assert unlabelled_cases(folder, CONTENT, ["a", "b", "c", "d"]) == {"a"}
+
+    def test_background_outside_of_all_images_says_nothing(self, folder):
+        for channel in range(2):
+            image = label_map()
+            image[0] = 0
+            image[channel, 1] = 5  # within the images, since one of them is not zero
+            save(image, folder / "imagesTr" / f"a_{channel:04d}.nii.gz")
+        label = label_map()
+        label[0] = 0
+        label[0, 1] = IGNORE
+        save(label, folder / "labelsTr" / "a.nii.gz")
+        assert unlabelled_cases(folder, CONTENT, ["a"]) == {"a"}
+        label[0, 1] = 0
+        save(label, folder / "labelsTr" / "a.nii.gz")
+        assert not unlabelled_cases(folder, CONTENT, ["a"])
 
     def test_what_a_converter_wrote_down_is_taken(self, tmp_path):
         content = {**CONTENT, "unlabelled_cases": ["b", "z"]}

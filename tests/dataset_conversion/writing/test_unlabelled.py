@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.ndimage import binary_fill_holes
 
 from nnunet_hetero.dataset_conversion import brats
 from nnunet_hetero.dataset_conversion.writing.images import read_image
+from nnunet_hetero.dataset_conversion.writing.unlabelled import background_outside
 
 SITES = ("HGG/Brats18_CBICA_AQN_1", "HGG/Brats18_TCIA01_131_1", "LGG/Brats18_2013_0_1")
 NAME = "Brats18_2013_0_1"
@@ -46,8 +49,24 @@ def test_as_test_cases(raw, dataset, flags):
     assert "ignore" not in content["labels"] and "unlabelled_cases" not in content
 
 
+class TestOutside:
+    def test_a_case_that_is_segmented_in_part_ignores_nothing_there(self):
+        image = np.zeros((4, 4, 4))
+        image[:3, :3, :3] = 7
+        image[1, 1, 1] = 0  # a hole in the images is no outside
+        label = np.full((4, 4, 4), 3, np.uint8)
+        label[0, 0] = [0, 1, 2, 1]
+        found = background_outside(label, [np.zeros_like(image), image], 3)
+        assert found[1, 1, 1] == 3 and not found[3].any() and not found[:, 3, :].any()
+        assert found[0, 0].tolist() == [0, 1, 2, 1] and found.dtype == np.uint8
+
+    def test_without_it_nothing_is_looked_at(self):
+        label = np.zeros((2, 2, 2), np.uint8)
+        assert background_outside(label, [], 3) is label
+
+
 class TestTraining:
-    def test_the_label_map_is_the_ignore_label(self, raw, dataset, capsys):
+    def test_the_label_map_is_the_ignore_label_within_the_images(self, raw, dataset, capsys):
         assert _convert(raw, "--unlabelled", "train") == 0
         assert "3 training cases (1 of them without a segmentation)" in capsys.readouterr().out
         content = json.loads((dataset / "dataset.json").read_text())
@@ -55,7 +74,10 @@ class TestTraining:
         assert content["missing_modalities"] == {NAME: ["T1c"]}
         values, grid = read_image(dataset / "labelsTr" / f"{NAME}.nii.gz")
         image, other = read_image(dataset / "imagesTr" / f"{NAME}_0000.nii.gz")
-        assert (values == 4).all() and values.shape == image.shape
+        images = [read_image(dataset / "imagesTr" / f"{NAME}_{channel:04d}.nii.gz")[0] for channel in range(4)]
+        # Ignored outside as well, its images would be normalised with the zeros around them.
+        within = binary_fill_holes(np.any(images, axis=0))
+        assert (values == np.where(within, 4, 0)).all() and values.shape == image.shape and not within.all()
         assert grid.difference(other, "image") is None
         labelled, _ = read_image(dataset / "labelsTr" / "Brats18_CBICA_AQN_1.nii.gz")
         assert not (labelled == 4).any()

@@ -34,7 +34,11 @@ class Cases:
         values = self.maps[case][None]
         locations = {label: np.argwhere(values == label) for label in (1, 2)}
         locations[ANNOTATED] = np.argwhere(np.isin(values, ANNOTATED))
-        return None, values, None, {"class_locations": locations}
+        return np.where(values == -1, 0.0, self.around(values)), values, None, {"class_locations": locations}
+
+    def around(self, values: np.ndarray) -> np.ndarray:
+        """Images as preprocessing leaves them: noise."""
+        return np.random.default_rng(0).normal(size=values.shape)
 
 
 def label_map(*values: int) -> np.ndarray:
@@ -52,7 +56,7 @@ def trainer(fold=0) -> SimpleNamespace:
 
 class TestFind:
     def test_patches_are_taken_inside_of_the_images(self):
-        found = find_unlabelled(Cases(a=label_map(1), b=label_map(), c=label_map(0)), LABELS)
+        found = find_unlabelled(Cases(a=label_map(1), b=label_map(), c=label_map(0)), LABELS, True)
         assert list(found) == ["b"]  # c is a case of background alone
         places = found["b"][ANNOTATED]
         assert len(places) == 48 and set(places[:, 1]) == {1, 2, 3} and not places[:, 0].any()
@@ -60,33 +64,68 @@ class TestFind:
 
     def test_without_an_ignore_label_nothing_is_read(self):
         labels = SimpleNamespace(has_ignore_label=False)
-        assert find_unlabelled(SimpleNamespace(identifiers=["a"]), labels) == {}
+        assert find_unlabelled(SimpleNamespace(identifiers=["a"]), labels, True) == {}
+
+
+class Framed(Cases):
+    """Cases whose images were normalised together with the zeros around them."""
+
+    def around(self, values):
+        found = np.full(values.shape, -0.8)
+        found[:, 1:3, 1:3, 1:3] = super().around(values)[:, 1:3, 1:3, 1:3]
+        return found
+
+
+class TestOutside:
+    everywhere = np.full((4, 4, 4), IGNORE, np.int8)
+
+    def test_is_refused_where_it_was_taken_for_a_part_of_the_images(self):
+        with pytest.raises(DataError, match=r"1 case\(s\) have the ignore label outside.*'b'.*must be 0 there"):
+            find_unlabelled(Framed(a=label_map(1), b=self.everywhere), LABELS, True)
+
+    def test_of_a_case_that_is_segmented_in_part_too(self):
+        partly = self.everywhere.copy()
+        partly[1, 1] = 1
+        with pytest.raises(DataError, match="'b'"):
+            find_unlabelled(Framed(b=partly), LABELS, True)
+
+    def test_nothing_is_wrong_without_an_outside(self):
+        assert list(find_unlabelled(Cases(b=self.everywhere), LABELS, True)) == ["b"]
+
+    def test_nor_where_all_of_every_image_counts(self):
+        assert list(find_unlabelled(Framed(b=self.everywhere), LABELS, False)) == ["b"]
 
 
 class TestArrange:
     def test_a_trainer_that_learns_from_them(self):
         training = Cases(a=label_map(1), b=label_map())
-        found = arrange_unlabelled(told := trainer(), LABELS, training, Cases(c=label_map(2)), learns=True)
+        found = arrange_unlabelled(
+            told := trainer(), LABELS, training, Cases(c=label_map(2)), within_images=True, learns=True
+        )
         assert list(found) == ["b"] and training.identifiers == ["a", "b"]
         assert told.log == ["1 of 2 training cases have no segmentation: they count for images alone."]
 
     def test_any_other_leaves_them_out(self):
         training = Cases(a=label_map(1), b=label_map())
-        assert not arrange_unlabelled(told := trainer(), LABELS, training, Cases(), learns=False)
+        assert not arrange_unlabelled(told := trainer(), LABELS, training, Cases(), within_images=True, learns=False)
         assert training.identifiers == ["a"] and "left out" in told.log[0]
 
     def test_a_validation_case_is_refused(self):
         with pytest.raises(DataError, match=r"1 validation case\(s\) have no segmentation \('b'\).*splits"):
-            arrange_unlabelled(trainer(), LABELS, Cases(a=label_map(1)), Cases(b=label_map()), learns=True)
+            arrange_unlabelled(
+                trainer(), LABELS, Cases(a=label_map(1)), Cases(b=label_map()), within_images=True, learns=True
+            )
 
     def test_fold_all_validates_on_the_others(self):
         training, validation = Cases(a=label_map(1), b=label_map()), Cases(a=label_map(1), b=label_map())
-        assert list(arrange_unlabelled(trainer("all"), LABELS, training, validation, learns=True)) == ["b"]
+        assert list(
+            arrange_unlabelled(trainer("all"), LABELS, training, validation, within_images=True, learns=True)
+        ) == ["b"]
         assert training.identifiers == ["a", "b"] and validation.identifiers == ["a"]
 
     def test_without_any_segmentation(self):
         with pytest.raises(DataError, match="no training case has a segmentation"):
-            arrange_unlabelled(trainer(), LABELS, Cases(a=label_map()), Cases(), learns=True)
+            arrange_unlabelled(trainer(), LABELS, Cases(a=label_map()), Cases(), within_images=True, learns=True)
 
 
 class TestShare:
