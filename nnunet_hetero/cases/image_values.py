@@ -28,6 +28,9 @@ FEW_VOXELS = 100
 LARGEST_RATIO = 1e5
 """A few voxels beyond this many times all others are damage: normalised with them, the rest of the image is flat."""
 
+SAMPLE = 1 << 16
+"""Voxels that are looked at before all of them are."""
+
 MOST_LABELS = 8
 """An image with no more values than that, all of them whole numbers below 256, may be a label map."""
 
@@ -125,6 +128,8 @@ def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None
             f"{what} has {number} voxel(s) that are NaN or infinite as float32, which nnU-Net computes with: {first}. "
             "Replace them, e.g. by 0."
         )
+    if _is_surely_sound(values):
+        return
     sizes = np.abs(values.astype(np.float64)).ravel()
     largest = int(sizes.argmax())
     if float(np.square(sizes).sum()) > LARGEST_SUM_OF_SQUARES:
@@ -144,6 +149,20 @@ def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None
             f"them: {_voxel(values, largest, reverse)}, others up to {others:.6g}. Normalised with them the rest would "
             "be flat. Replace them, e.g. by 0."
         )
+
+
+def _is_surely_sound(values: np.ndarray) -> bool:
+    """Whether the squares cannot sum to more than `LARGEST_SUM_OF_SQUARES`, and a sample shows voxels enough that are
+    not `LARGEST_RATIO` times smaller than the largest: nearly every image, without a copy of it.
+
+    Args:
+        values: Finite.
+    """
+    largest = max(abs(float(values.min())), abs(float(values.max())))
+    if values.size * largest**2 > LARGEST_SUM_OF_SQUARES:
+        return False
+    sample = np.abs(values.ravel()[:: max(1, values.size // SAMPLE)].astype(np.float64))
+    return bool(np.count_nonzero(sample >= largest / LARGEST_RATIO) >= FEW_VOXELS)
 
 
 def _voxel(values: np.ndarray, place: int, reverse: bool) -> str:
