@@ -13,7 +13,7 @@ from typing import Any
 
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE, DATASET_JSON, IGNORE, MOVED_TEST_CASES, UNLABELLED
 from nnunet_hetero.errors import DataError, SettingsError
-from nnunet_hetero.io.atomic_files import WORK_NAME, clear_drafts, is_draft
+from nnunet_hetero.io.atomic_files import clear_drafts, is_draft, is_of_turns
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.nnunet.folders import require_variables
 
@@ -178,7 +178,7 @@ def _require_same_dataset(file: Path, expected: dict[str, Any], advice: str) -> 
 
 
 def _is_ours(name: str) -> bool:
-    return name in (WORK_NAME, *SUBFOLDERS, MADE_FROM, CASE_TABLE, SUMMARY_FILE) or is_draft(name)
+    return name in (*SUBFOLDERS, MADE_FROM, CASE_TABLE, SUMMARY_FILE) or is_draft(name) or is_of_turns(name)
 
 
 def _converted_files(folder: Path) -> list[Path]:

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nnunet_hetero.io.drafts import clear_drafts, is_draft, new_draft, remove_draft
-from nnunet_hetero.io.turns import LOCK_NAME, WORK_NAME, alone_in, locked
+from nnunet_hetero.io.turns import alone_in, is_of_turns, locked
 from nnunet_hetero.io.unfinished import Unfinished, replacing_by_name, sync_folder
 from nnunet_hetero.io.whole import require_whole
 
 __all__ = [
-    "LOCK_NAME",
-    "WORK_NAME",
     "Unfinished",
     "alone_in",
     "clear_drafts",
     "is_draft",
+    "is_of_turns",
     "locked",
     "replace_bytes",
     "replace_json",

@@ -24,6 +24,11 @@ LOCK_NAME = ".nnunet_hetero.lock"
 WORK_NAME = ".nnunet_hetero.at_work"
 
 
+def is_of_turns(name: str) -> bool:
+    """Whether a file of this name keeps processes apart, or is left of one that was killed meanwhile."""
+    return name == LOCK_NAME or name.startswith(WORK_NAME)
+
+
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Keep other processes away from the shared files of a folder; the lock ends with the process that holds it.

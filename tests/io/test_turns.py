@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.turns import WORK_NAME, alone_in, locked
+from nnunet_hetero.io.turns import WORK_NAME, alone_in, is_of_turns, locked
 
 COUNT = """
 import sys
@@ -29,6 +29,12 @@ def test_no_change_is_lost(tmp_path):
     assert [process.wait() for process in processes] == [0, 0, 0]
     assert (tmp_path / "count").read_text() == "600"
     assert [entry.name for entry in tmp_path.iterdir()] == ["count"]
+
+
+def test_what_a_killed_process_leaves_is_known_by_its_name(tmp_path):
+    with alone_in(tmp_path), locked(tmp_path):
+        names = [entry.name for entry in tmp_path.iterdir()]
+    assert len(names) == 2 and all(map(is_of_turns, names)) and not is_of_turns("dataset.json")
 
 
 class TestAlone:
