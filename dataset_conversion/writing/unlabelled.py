@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from nnunet_hetero.cases.label_maps.unlabelled import inside
 from nnunet_hetero.cases.raw_dataset import IGNORE
 
 from .cases import RawCase
@@ -64,4 +63,7 @@ def background_outside(label_map: np.ndarray, images: Sequence[np.ndarray], igno
     ignored = label_map == ignore
     if not ignored.any():
         return label_map
+    # Late: converters start without nnU-Net and torch.
+    from nnunet_hetero.cases.label_maps.unlabelled import inside
+
     return np.where(ignored & ~inside(images), 0, label_map).astype(label_map.dtype)

@@ -92,7 +92,6 @@ def _say_who(file: Path, names: Collection[str] | None) -> int:
         _lock(descriptor, fcntl.LOCK_EX)
         with open(descriptor, "wb", closefd=False) as stream:
             stream.write(json.dumps(who).encode("ascii"))
-        os.fsync(descriptor)
     except BaseException as error:
         os.unlink(file)
         os.close(descriptor)

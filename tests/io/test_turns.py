@@ -81,7 +81,7 @@ class TestAlone:
         def full(_):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("nnunet_hetero.io.turns.os.fsync", full)
+        monkeypatch.setattr("nnunet_hetero.io.turns.json.dumps", full)
         with pytest.raises(OSError, match="No space left") as error, alone_in(tmp_path):
             pass
         assert error.value.filename.startswith(str(tmp_path / WORK_NAME))
