@@ -22,8 +22,7 @@ GRADIENTS = 2
 parameters twice."""
 
 Pair = Sequence[Tensor]
-"""Two tensors of one sample, ``(C, voxels)`` each: -P and W, mean and log-variance, or gradients of either. What is
-compiled is given them apart: of halves that it cut itself, torch.compile makes three or four kernels instead of one."""
+"""Two tensors of one sample, ``(C, voxels)`` each: -P and W, mean and log-variance, or gradients of either."""
 
 
 class Source(NamedTuple):
@@ -152,16 +151,16 @@ def _made_again(sources: list[Source], autocast: tuple[bool, torch.dtype]) -> tu
     return given, experts
 
 
-def _own(sources: list[Source], experts: list[Tensor], sample: int) -> list[Pair]:
-    """Mean and log-variance, or room for their gradients, of the experts that one sample of the batch has.
+def _own(sources: list[Source], experts: list[Tensor], sample: int) -> list[Tensor]:
+    """What the experts of one sample of the batch have of it, ``(2 * C, voxels)`` each.
 
     Sample by sample no index is needed, whatever the subsets; and compiled, a kernel is made for each number of experts
     alone, not for each number of samples.
     """
-    own: list[Pair] = []
+    own = []
     for source, expert in zip(sources, experts, strict=True):
         if sample in source.samples.numbers:
-            own.append(_flat(expert[source.samples.numbers.index(sample)].detach()).chunk(2))
+            own.append(_flat(expert[source.samples.numbers.index(sample)].detach()))
     return own
 
 
@@ -174,25 +173,25 @@ def _flat(of_sample: Tensor) -> Tensor:
 
 
 @Fusible
-def _product(into: Pair, experts: list[Pair], bound: float) -> None:
+def _product(into: Pair, experts: list[Tensor], bound: float) -> None:
     _begin(into)
     _add_experts(into, experts, bound)
     _normalise(into)
 
 
 @Fusible
-def _sums(into: Pair, experts: list[Pair], bound: float) -> None:
+def _sums(into: Pair, experts: list[Tensor], bound: float) -> None:
     _begin(into)
     _add_experts(into, experts, bound)
 
 
 @Fusible
-def _further_sums(sums: Pair, experts: list[Pair], bound: float) -> None:
+def _further_sums(sums: Pair, experts: list[Tensor], bound: float) -> None:
     _add_experts(sums, experts, bound)
 
 
 @Fusible
-def _last_product(sums: Pair, experts: list[Pair], bound: float) -> None:
+def _last_product(sums: Pair, experts: list[Tensor], bound: float) -> None:
     _add_experts(sums, experts, bound)
     _normalise(sums)
 
@@ -204,9 +203,10 @@ def _begin(into: Pair) -> None:
     weighted.zero_()
 
 
-def _add_experts(sums: Pair, experts: list[Pair], bound: float) -> None:
+def _add_experts(sums: Pair, experts: list[Tensor], bound: float) -> None:
     negated, weighted = sums
-    for mean, log_variance in experts:
+    for parameters in experts:
+        mean, log_variance = parameters.chunk(2)
         precision = _precision(log_variance.clamp(-bound, bound), negated.dtype)
         negated.sub_(precision)
         weighted.addcmul_(precision, mean)
@@ -220,7 +220,7 @@ def _normalise(sums: Pair) -> None:
 
 
 @Fusible
-def _of_product(into: list[Pair], posterior: Pair, of_posterior: Pair, experts: list[Pair], bound: float) -> None:
+def _of_product(into: list[Tensor], posterior: Pair, of_posterior: Pair, experts: list[Tensor], bound: float) -> None:
     _write_gradients(into, _gradients_of_sums(posterior, of_posterior), experts, bound)
 
 
@@ -231,7 +231,7 @@ def _of_sums(into: Pair, posterior: Pair, of_posterior: Pair) -> None:
 
 
 @Fusible
-def _of_experts(into: list[Pair], of_sums: Pair, experts: list[Pair], bound: float) -> None:
+def _of_experts(into: list[Tensor], of_sums: Pair, experts: list[Tensor], bound: float) -> None:
     _write_gradients(into, of_sums, experts, bound)
 
 
@@ -242,9 +242,11 @@ def _gradients_of_sums(posterior: Pair, of_posterior: Pair) -> Pair:
     return variance.mul_(torch.addcmul(of_log_variance, of_mean, mean)), of_weighted
 
 
-def _write_gradients(into: list[Pair], of_sums: Pair, experts: list[Pair], bound: float) -> None:
+def _write_gradients(into: list[Tensor], of_sums: Pair, experts: list[Tensor], bound: float) -> None:
     of_negated, of_weighted = of_sums
-    for (of_mean, of_log_variance), (mean, log_variance) in zip(into, experts, strict=True):
+    for gradient, parameters in zip(into, experts, strict=True):
+        mean, log_variance = parameters.chunk(2)
+        of_mean, of_log_variance = gradient.chunk(2)
         clamped = log_variance.clamp(-bound, bound)
         precision = _precision(clamped, of_negated.dtype)
         multiply_into(of_mean, precision, of_weighted)
