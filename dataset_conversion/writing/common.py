@@ -20,7 +20,7 @@ from nnunet_hetero.cases.orientation import most_common
 from nnunet_hetero.cases.raw_dataset import ABSENT, CASE_TABLE, IGNORE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.io.atomic_files import alone_in
-from nnunet_hetero.io.processes import are_replaced, new_workers
+from nnunet_hetero.io.processes import are_replaced, new_workers, outcomes_in_order
 
 from .cases import TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
 from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish
@@ -167,10 +167,7 @@ def run_in_parallel(worker: Callable[[Any], Any], jobs: Sequence[Any], processes
         yield from map(worker, jobs)
         return
     with new_workers(min(processes, len(jobs))) as workers:
-        for job in jobs:
-            workers.submit(None, worker, job)
-        while workers:
-            _, outcome = workers.pop()
+        for _, outcome in outcomes_in_order(workers, worker, jobs):
             if outcome.error is not None:
                 raise DataError(f"{outcome.error} Finished cases are kept: run the same command again.")
             yield outcome.result

@@ -136,10 +136,9 @@ def _of_another(case: str, path: str, vocabulary: Vocabulary) -> Verdict | None:
     if name.startswith(".") or ending.lower() in (*NO_IMAGES, *PICTURES):
         return None
     told = told_by_name(Path(name).stem, case, vocabulary)
-    may_be = () if told is None else (told.modality,) if told.modality else told.may_be
-    if told is None or not may_be:
+    if told is None or not told.possible:
         return None
-    return Verdict("", DOUBTFUL, f"{told.why}; {_unread(ending)}", may_be)
+    return Verdict("", DOUBTFUL, f"{told.why}; {_unread(ending)}", told.possible)
 
 
 def _archive_ending(name: str) -> str:
@@ -174,13 +173,12 @@ def _of_file(case: str, name: str, prefix: str, vocabulary: Vocabulary) -> Candi
     meant = not_here(last)
     verdict = verdict_of_name(f"{folders}/{meant}".lstrip("/") if meant else name, case, vocabulary)
     ending = split_ending(last)[1].lower()
-    if (ending in READABLE and not meant) or not (verdict.modality or verdict.may_be):
+    if (ending in READABLE and not meant) or not verdict.possible:
         return Candidate(prefix + name, verdict)
     problem = (
         f"it stands for {meant}, which is not wholly here. Download or copy it again" if meant else _unread(ending)
     )
-    may_be = (verdict.modality,) if verdict.modality else verdict.may_be
-    return Candidate(prefix + name, Verdict("", DOUBTFUL, f"{verdict.why}; {problem}", may_be))
+    return Candidate(prefix + name, Verdict("", DOUBTFUL, f"{verdict.why}; {problem}", verdict.possible))
 
 
 def _is_image(path: str) -> bool:

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextvars import ContextVar
@@ -159,6 +159,20 @@ def new_workers(num_processes: int) -> Workers:
     """Background processes for independent jobs, which take absolute paths; or what `replaced_workers` says."""
     make = _in_their_place.get()
     return Workers(num_processes) if make is None else make()
+
+
+def outcomes_in_order(workers: Workers, function: Callable, jobs: Sequence[Any]) -> Iterator[tuple[Any, Outcome]]:
+    """Run a function on each of some jobs; each job and its outcome.
+
+    Args:
+        workers: What runs it.
+        function: Of a job.
+        jobs: All are submitted at once.
+    """
+    for job in jobs:
+        workers.submit(job, function, job)
+    while workers:
+        yield workers.pop()
 
 
 def are_replaced() -> bool:

@@ -12,7 +12,7 @@ from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.report.ranked_cases import region_labels
 from nnunet_hetero.evaluation.sweep.results import SOURCES_FILE
 from nnunet_hetero.evaluation.sweep.run import Run, read_run
-from nnunet_hetero.io.provenance import Provenance
+from nnunet_hetero.io.provenance import Provenance, stamp
 from nnunet_hetero.viewer.layers import Background, CaseView
 from nnunet_hetero.viewer.picture import Picture
 
@@ -102,9 +102,9 @@ def _changes(sources: Provenance) -> list[str]:
     """What happened to the files of a case since it was evaluated."""
     found = []
     for name, before in sources.sources.items():
-        file = Path(before["path"])
-        if not file.is_file():
+        file, now = before["path"], stamp(before["path"])
+        if now["size"] is None:
             found.append(f"{file} ({name}) is gone since the evaluation.")
-        elif (file.stat().st_size, file.stat().st_mtime_ns) != (before["size"], before["mtime_ns"]):
+        elif now != before:
             found.append(f"{file} ({name}) has been written anew since the evaluation; what it was then is not shown.")
     return found

@@ -78,10 +78,10 @@ class TestAlone:
         assert not list(tmp_path.iterdir())
 
     def test_a_full_disk_is_told_with_the_file(self, tmp_path, monkeypatch):
-        def full(_):
+        def full(*_, **__):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("nnunet_hetero.io.turns.json.dumps", full)
+        monkeypatch.setattr("nnunet_hetero.io.turns.open", full, raising=False)
         with pytest.raises(OSError, match="No space left") as error, alone_in(tmp_path):
             pass
         assert error.value.filename.startswith(str(tmp_path / WORK_NAME))

@@ -58,12 +58,11 @@ def _by_part(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:
 def _scattered(one: Candidate, candidates: Sequence[Candidate]) -> Verdict | None:
     """The verdict on a series of which files lie elsewhere, too, as in two zips; None on others."""
     verdict, uid = one.verdict, parts_of(one.source)[1]
-    may_be = (verdict.modality,) if verdict.modality else verdict.may_be
     others = [other.source for other in candidates if other is not one and parts_of(other.source)[1] == uid]
-    if not is_uid(uid) or not others or not may_be:
+    if not is_uid(uid) or not others or not verdict.possible:
         return None
     why = f"{verdict.why}; files of this series lie in {others[0]}, too. Put all of them into one folder, each once"
-    return Verdict("", DOUBTFUL, why, may_be)
+    return Verdict("", DOUBTFUL, why, verdict.possible)
 
 
 def _alone(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:

@@ -34,6 +34,11 @@ class Verdict:
     why: str
     may_be: tuple[str, ...] = ()
 
+    @property
+    def possible(self) -> tuple[str, ...]:
+        """The model's modalities that it is taken for, or could be."""
+        return (self.modality,) if self.modality else self.may_be
+
 
 @dataclass(frozen=True)
 class Vocabulary:

@@ -82,14 +82,17 @@ def find_unlabelled(
     found, wrong = {}, []
     for case in tqdm(dataset.identifiers, "Cases without a segmentation", disable=not progress):
         data, segmentation, _, properties = dataset.load_case(case)
+        locations = properties["class_locations"]
+        is_labelled = any(len(places) for label, places in locations.items() if label != annotated)
+        if is_labelled and not within_images:
+            continue
         values = np.asarray(segmentation[0])
         if within_images and normalised_with_outside(data, values, ignore):
             wrong.append(case)
-        if says_nothing(values, ignore):
+        if not is_labelled and says_nothing(values, ignore):
             places = np.argwhere(values[None] == ignore)
             # Evenly through the case: argwhere goes along the axes.
-            nowhere: Locations = {label: [] for label in properties["class_locations"]}
-            found[case] = {**nowhere, annotated: places[:: -(-len(places) // PLACES)]}
+            found[case] = {**{label: [] for label in locations}, annotated: places[:: -(-len(places) // PLACES)]}
     if wrong:
         some = ", ".join(f"'{case}'" for case in wrong[:5])
         raise DataError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.atomic_files import replacing
-from nnunet_hetero.io.processes import Workers
+from nnunet_hetero.io.processes import Workers, outcomes_in_order
 
 ENDINGS = {"data": ".npy", "seg": "_seg.npy"}
 """Of the file that nnU-Net looks for, by the array's name in the ``.npz``."""
@@ -30,10 +30,7 @@ def unpack(folder: str | os.PathLike, num_processes: int) -> None:
     """
     todo = [file for file in sorted(Path(folder).glob("*.npz")) if not all(map(_is_whole, _targets(file).values()))]
     with Workers(min(num_processes, len(todo))) as workers:
-        for file in todo:
-            workers.submit(file, unpack_one, file)
-        while workers:
-            file, outcome = workers.pop()
+        for file, outcome in outcomes_in_order(workers, unpack_one, todo):
             if outcome.error is not None:
                 raise DataError(
                     f"{file} cannot be unpacked: {outcome.error}. If the file is damaged, preprocess again: "
