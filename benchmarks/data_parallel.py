@@ -4,9 +4,10 @@
 
 Measured: steps per second of one process and of two, one thread each, with the same network, the same batch in all and
 Gloo on 127.0.0.1, and the bytes of gradients that go into the exchange in a step. The efficiency is the rate of two
-over twice that of one. The machine needs two idle cores for that; the two runs alternate, and the median step counts.
-Where others are at work, the processor time says more: that of one process over that of two together, in which waiting
-for each other does not count.
+over twice that of one. The machine needs two idle cores for that; the runs alternate, and the median step counts. Two
+processes that exchange nothing, each with its share of the batch, say what the machine itself allows: cores share
+memory and heat, and small batches cost more by sample. Where others are at work, the processor time says more: that of
+one process over that of two together, in which waiting for each other does not count.
 
 Extrapolated: the time of a step on n GPUs of which each has its own share of a batch that grows with n,
 
@@ -43,18 +44,29 @@ GPUS = (8, 16, 32, 64)
 COMPUTE, LATENCY, OVERLAPS = 0.5, 20e-6, (0.0, 0.5)
 """Seconds of a full-size step on one GPU, of a message, and shares of a step behind which the exchange can hide."""
 
+ONE, APART, TOGETHER = "one process", "two that exchange nothing", "two"
+PROCESSES = {ONE: 1, APART: 2, TOGETHER: 2}
+
 BANDWIDTHS = {"10 Gbit/s Ethernet": 1.25e9, "100 Gbit/s": 12.5e9, "400 Gbit/s": 50e9}
 """Bytes per second between nodes, which are slower than those within one."""
 
 
-def worker(rank: int, count: int, port: int, args: argparse.Namespace, folder: Path) -> None:
-    """Take steps with a share of the batch, and report the seconds of each, of the processor, and the bytes of one."""
+def worker(rank: int, count: int, port: int | None, args: argparse.Namespace, folder: Path) -> None:
+    """Take steps with a share of the batch, and report the seconds of each, of the processor, and the bytes of one.
+
+    Args:
+        rank: Of this process.
+        count: Of processes.
+        port: Where they meet; None: they exchange nothing.
+        args: The command line's.
+        folder: For the report.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = our_network(MODALITIES, architecture(features=args.features, patch=[args.patch] * 3)).train()
     network.touch_absent_encoders = True
     exchanged = 0
-    if count > 1:
+    if port is not None:
         distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=count)
         network = DistributedDataParallel(network)
 
@@ -79,15 +91,21 @@ def worker(rank: int, count: int, port: int, args: argparse.Namespace, folder: P
         processor.append(time.process_time() - begin_processor)
     found = [seconds[2:], processor[2:], exchanged // len(seconds)]
     (folder / f"{rank}.json").write_text(json.dumps(found), encoding="ascii")
-    if count > 1:
+    if port is not None:
         distributed.destroy_process_group()
 
 
-def measure(count: int, args: argparse.Namespace) -> tuple[list[float], list[float], int]:
-    """Seconds of steps, processor seconds of all ranks in them, and bytes of gradients in one."""
+def free_port() -> int:
+    """A port that nobody uses now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def measure(kind: str, args: argparse.Namespace) -> tuple[list[float], list[float], int]:
+    """Seconds of steps, processor seconds of all ranks in them, and bytes of gradients in one."""
+    count = PROCESSES[kind]
+    port = free_port() if kind == TOGETHER else None
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.spawn(worker, args=(count, port, args, Path(folder)), nprocs=count)
         ranks = [json.loads((Path(folder) / f"{rank}.json").read_text(encoding="ascii")) for rank in range(count)]
@@ -118,20 +136,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=4, help="of all processes together, even (default: %(default)s)")
     parser.add_argument("--limit", type=float, default=0.9, help="least efficiency (default: %(default)s)")
     args = parser.parse_args(argv)
-    seconds: dict[int, list[float]] = {1: [], 2: []}
-    processor: dict[int, list[float]] = {1: [], 2: []}
+    seconds: dict[str, list[float]] = {kind: [] for kind in PROCESSES}
+    processor: dict[str, list[float]] = {kind: [] for kind in PROCESSES}
     exchanged = 0
     for _ in range(args.rounds):
-        for count in seconds:
-            found, of_processor, exchanged = measure(count, args)
-            seconds[count] += found
-            processor[count] += of_processor
-    one, two = (1 / statistics.median(values) for values in seconds.values())
-    efficiency = two / (2 * one)
-    print(f"one process: {one:.3f} steps/s; two: {two:.3f} steps/s, {exchanged / 2**20:.2f} MiB of gradients per step")
-    print(f"efficiency: {efficiency:.2f} of twice one process (at least {args.limit})")
-    one, two = (statistics.median(values) for values in processor.values())
-    print(f"processor time of a step: {one:.3f} s in one process, {two:.3f} s in two together: {one / two:.2f}\n")
+        for kind in PROCESSES:
+            found, of_processor, exchanged = measure(kind, args)
+            seconds[kind] += found
+            processor[kind] += of_processor
+    wall, cpu = ({kind: statistics.median(of_kind) for kind, of_kind in clock.items()} for clock in (seconds, processor))
+    efficiency = wall[ONE] / (2 * wall[TOGETHER])
+    print(f"{'':28}{'steps/s':>9}{'of twice one':>14}{'cpu s/step':>12}{'one / it':>10}")
+    for kind, count in PROCESSES.items():
+        share, of_processor = wall[ONE] / (count * wall[kind]), cpu[ONE] / cpu[kind]
+        print(f"{kind:28}{1 / wall[kind]:>9.3f}{share:>14.2f}{cpu[kind]:>12.3f}{of_processor:>10.2f}")
+    print(f"efficiency: {efficiency:.2f} (at least {args.limit}); {exchanged / 2**20:.2f} MiB of gradients per step\n")
 
     with torch.device("meta"):
         full = our_network(MODALITIES, architecture())
