@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
+from helpers.browser import Browser
+from matplotlib.figure import Figure
+
 from nnunet_hetero.evaluation.report.figures import heat_map
 from nnunet_hetero.evaluation.report.page import write_report
 
@@ -43,3 +47,22 @@ class TestMoreTables:
         page = write_report(tmp_path / "report.html", "Title", summary, tables=tables).read_text(encoding="utf-8")
         assert "<h2>Volumes</h2>" in page and "A note." in page
         assert "a&lt;b" in page and ">1.5</td>" in page
+
+
+class TestOnAPhone:
+    @pytest.fixture
+    def browser(self, tmp_path):
+        running = Browser.start(tmp_path / "profile")
+        phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        running.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+        yield running
+        running.close()
+
+    def test_wide_pictures_scroll_and_small_ones_fit(self, browser, summary, tmp_path):
+        pictures = [("wide", Figure(figsize=(12, 3))), ("small", Figure(figsize=(4.5, 3)))]
+        page = write_report(tmp_path / "report.html", "Title", summary, pictures)
+        browser.driver.get(page.as_uri())
+        wide, small = browser.run("return [...document.images].map(one => one.clientWidth)")
+        assert wide >= 0.75 * 12 * 96 and 300 < small < 390
+        assert browser.run("return document.documentElement.scrollWidth") <= 390
+        assert browser.problems() == [] and browser.requests() == []
