@@ -197,10 +197,14 @@ def _client_of_address(request: ClusterRequest) -> Client:
 
 
 def _require_trusted(address: str, trust_network: bool) -> None:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError as error:
+        raise SettingsError(f"--cluster {address}: this is no address ({error}).") from error
     if parts.scheme not in ("tcp", "tls"):
         raise SettingsError(f"--cluster {address}: an address begins with tls:// or tcp://.")
-    if parts.scheme == "tls" or trust_network or _is_this_machine(parts.hostname or ""):
+    if parts.scheme == "tls" or trust_network or _is_this_machine(host):
         return
     raise SettingsError(
         f"--cluster {address}: without TLS, whoever can reach the network can run code on the workers and here. Start "

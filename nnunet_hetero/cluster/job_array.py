@@ -33,10 +33,12 @@ def tasks_of(command: str, argv: Sequence[str], parts: int | None) -> list[list[
     """
     if command not in COMMANDS:
         raise SettingsError(f"submit {command}: an array is made of {', '.join(COMMANDS)}.")
-    if (parts is not None) != (command == "predict"):
-        raise SettingsError("--parts says into how many jobs the cases of 'predict' are divided; it needs it alone.")
-    if command == "predict" and parts is not None:
+    if command == "predict":
+        if parts is None:
+            raise SettingsError("submit predict: say into how many jobs the cases are divided, before it: --parts 20")
         return _predictions(argv, parts)
+    if parts is not None:
+        raise SettingsError(f"submit {command}: --parts divides the cases of 'predict' alone. Leave it out.")
     return _trainings(argv) if command == "train" else _evaluations(argv)
 
 

@@ -33,7 +33,7 @@ class _File(TypedDict, total=False):
     queue: str
     account: str
     walltime: str | int
-    memory: str
+    memory: str | int
     cpus: _Number
     gpus: Annotated[int, Field(ge=0)]
     setup: list[str]
@@ -177,14 +177,14 @@ def minutes(text: str | int, name: str) -> int:
     return found
 
 
-def megabytes(text: str, name: str) -> int:
+def megabytes(text: str | int, name: str) -> int:
     """Megabytes of an amount of memory.
 
     Examples:
         >>> megabytes("32GB", "slurm.yaml")
         32768
     """
-    match = _MEMORY.fullmatch(text.strip())
+    match = _MEMORY.fullmatch(str(text).strip())
     if match is None or int(match[1]) == 0:
         raise SettingsError(f"{name}: the memory is '{text}'. Give megabytes or gigabytes, e.g. 32GB.")
     return int(match[1]) * _MEGABYTES[match[2].upper()]

@@ -302,6 +302,8 @@ def _first_problem(error: ValidationError, content: Any) -> str:
         return str(first["ctx"]["error"])
     if first["type"] == "missing":
         return f"{where} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{where} is not known"
     expected = list(dict.fromkeys(_expectation(entry) for name, entry in found if name == path))
     return f"{where} is {_shortened(first['input'])}, not {' or '.join(expected)}"
 
@@ -321,6 +323,8 @@ def _path(steps: tuple[int | str, ...], content: Any, missing: bool) -> str:
 def _expectation(entry: Mapping[str, Any]) -> str:
     if entry["type"] == "string_pattern_mismatch":
         return "what may be there"
+    if entry["type"] == "literal_error":
+        return entry["ctx"]["expected"]
     message = entry["msg"].split(",")[0].removeprefix("Input should be ")
     return _JSON_WORDS.get(message, message)
 

@@ -27,6 +27,7 @@ def refusal(request: ClusterRequest) -> str:
 def test_what_is_no_cluster():
     assert "choose 'local', the address" in refusal(ClusterRequest("somewhere"))
     assert "begins with tls:// or tcp://" in refusal(ClusterRequest("http://127.0.0.1:8786"))
+    assert "this is no address (Invalid IPv6" in refusal(ClusterRequest("tls://[::1:8786"))
     assert "is not there" in refusal(ClusterRequest("no.yaml"))
 
 

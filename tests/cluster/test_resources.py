@@ -33,8 +33,9 @@ def test_a_whole_one(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("scheduler: slurm\nmemroy: 32GB", "memroy"),
-        ("scheduler: sge", "scheduler"),
+        ("scheduler: slurm\nmemroy: 32GB", "'memroy' is not known"),
+        ("scheduler: slurm\nmemory: 16", "the memory is '16'. Give megabytes or gigabytes"),
+        ("scheduler: sge", "'scheduler' is 'sge', not 'slurm', 'lsf' or 'pbs'"),
         ("queue: gpu", "the scheduler is not named"),
         ("scheduler: slurm\ncpus: 0", "cpus"),
         ("scheduler: slurm\ngpus: one", "gpus"),

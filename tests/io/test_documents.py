@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from pydantic import ConfigDict
 from typing_extensions import NotRequired, TypedDict
 
 from nnunet_hetero.errors import DataError, SettingsError
@@ -23,6 +25,12 @@ class Whole(TypedDict):
     labels: dict[str, int | list[int]]
 
 
+class Closed(TypedDict, total=False):
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    kind: Literal["a", "b", "c"]
+
+
+CLOSED = Document(Closed, "a kind", "Put it back.", SettingsError)
 WHOLE = Document(Whole, "a whole", "Put it back.", SettingsError)
 GOOD = {"parts": {"a": {"spacing": [1, 2.5], "more": 1}}, "labels": {"x": 1, "y": [1, 2]}, "more": []}
 TABLE = CsvDocument({"case": str, "n": int}, "a table", "Make it again.", other=float | None)
@@ -69,6 +77,15 @@ class TestDocument:
         assert message.startswith(str(file)) and words in message
         assert message.endswith("Expected: a whole. Put it back.")
         assert len(message) < 300 + len(str(file))
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [({"kind": "d"}, "'kind' is 'd', not 'a', 'b' or 'c'."), ({"of": 1}, "'of' is not known.")],
+    )
+    def test_choices_are_all_named_and_so_is_what_must_not_be_there(self, content, words):
+        with pytest.raises(SettingsError) as refusal:
+            CLOSED.check(content, "closed.yaml")
+        assert f"closed.yaml does not fit: {words}" in str(refusal.value)
 
     def test_what_is_no_file_is_refused(self, tmp_path):
         (tmp_path / "loop").symlink_to(tmp_path / "loop")

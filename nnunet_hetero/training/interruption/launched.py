@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from nnunet_hetero.training.interruption.stop_signals import STOPPED, StoppedError, stop_numbers
+from nnunet_hetero.training.interruption.stop_signals import STOPPED, StoppedError, handled_by
 
 
 @contextlib.contextmanager
@@ -38,14 +37,11 @@ def signals_passed_on() -> Iterator[None]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, number)
 
-    before = {number: signal.signal(number, pass_on) for number in stop_numbers()}
     try:
-        yield
+        with handled_by(pass_on):
+            yield
     except Exception as end:
         # What torch raises when a process that it started has ended; imported here, it would take seconds.
         if type(end).__name__ == "ProcessExitedException" and (asked or getattr(end, "exit_code", None) == STOPPED):
             raise StoppedError from end
         raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

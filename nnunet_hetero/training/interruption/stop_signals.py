@@ -12,8 +12,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 from nnunet_hetero.errors import SettingsError
 
@@ -34,6 +35,13 @@ for the checkpoint."""
 SECONDS_TO_END = 20.0
 """For a training that is to stop where it is; then it is ended by force. A pool of processes, one of which was ended,
 too, while it held a lock of the pool, waits for that lock forever."""
+
+
+SECONDS_TO_RAISE_AGAIN = 0.05
+"""After a request was raised where Python ignores what is raised."""
+
+_sent_by_us: set[int] = set()
+"""Signals of this process to itself that are under way: they repeat a request, and are no second one."""
 
 
 class StoppedError(SystemExit):
@@ -78,7 +86,6 @@ class StopSignals:
         self._deadline = None if max_time is None else time.monotonic() + max_time - min(RESERVE_SECONDS, max_time / 10)
         self._asked_at = 0.0
         self._at_once = False
-        self._sent_by_timer = False
         self._force: threading.Timer | None = None
 
     @classmethod
@@ -90,19 +97,15 @@ class StopSignals:
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
         """Within, requests are taken; before and after, signals do what they did."""
-        before = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in stop_numbers():
-                before[number] = signal.signal(number, self._hear)
-            _let_forks_be_deaf()
-        timer = self._start_timer()
-        try:
-            yield
-        finally:
+        with contextlib.ExitStack() as stack:
+            if threading.current_thread() is threading.main_thread():
+                _sent_by_us.clear()
+                stack.enter_context(handled_by(self._hear))
+                _let_forks_be_deaf()
+            timer = self._start_timer()
             if timer is not None:
-                timer.cancel()
-            for number, handler in before.items():
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+                stack.callback(timer.cancel)
+            yield
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
@@ -131,10 +134,11 @@ class StopSignals:
             raise StoppedError
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        now, by_timer, self._sent_by_timer = time.monotonic(), self._sent_by_timer, False
+        now, by_us = time.monotonic(), number in _sent_by_us
+        _sent_by_us.discard(number)
         if self.reason is None:
             self.reason, self._asked_at = signal.Signals(number).name, now
-        elif now - self._asked_at > SAME_REQUEST_SECONDS and not by_timer:
+        elif now - self._asked_at > SAME_REQUEST_SECONDS and not by_us:
             _end_now(128 + number, "by a second signal")
         if self._at_once:
             if self._force is None:
@@ -157,13 +161,37 @@ class StopSignals:
         if self.reason is None:
             self.reason, self._asked_at = "the time that it may take", time.monotonic()
             if main_hears and self._at_once:
-                self._sent_by_timer = True
                 _interrupt_main_thread()
 
 
 def stop_numbers() -> list[signal.Signals]:
     """The signals that ask a training to stop, where the platform has them."""
     return [signal.Signals[name] for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+
+@contextlib.contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Within, a handler hears requests to stop; for the main thread.
+
+    What it raises comes up where the thread happens to be, and Python ignores it in callbacks of its own, as at a fork
+    or when an object is freed. A `StoppedError` that is ignored is raised again: the thread is sent a signal once more.
+    """
+    ignore = sys.unraisablehook
+
+    def hear_ignored(ignored: Any) -> None:
+        if isinstance(ignored.exc_value, StoppedError):
+            _thread.start_new_thread(_interrupt_soon, ())  # a `Thread` waits for locks, which may be held here
+        else:
+            ignore(ignored)
+
+    before = {number: signal.signal(number, handler) for number in stop_numbers()}
+    sys.unraisablehook = hear_ignored
+    try:
+        yield
+    finally:
+        sys.unraisablehook = ignore
+        for number, own in before.items():
+            signal.signal(number, signal.SIG_DFL if own is None else own)
 
 
 @functools.cache
@@ -191,7 +219,13 @@ def _let_forks_be_deaf() -> None:
     os.register_at_fork(before=wait, after_in_parent=go_on, after_in_child=begin_child)
 
 
+def _interrupt_soon() -> None:
+    time.sleep(SECONDS_TO_RAISE_AGAIN)
+    _interrupt_main_thread()
+
+
 def _interrupt_main_thread() -> None:
+    _sent_by_us.add(signal.SIGTERM)
     main = threading.main_thread().ident
     if hasattr(signal, "pthread_kill") and main is not None:
         signal.pthread_kill(main, signal.SIGTERM)  # wakes it where it waits, too

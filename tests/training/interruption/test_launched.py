@@ -11,7 +11,7 @@ import pytest
 from torch.multiprocessing.spawn import ProcessExitedException
 
 from nnunet_hetero.training.interruption.launched import signals_passed_on
-from nnunet_hetero.training.interruption.stop_signals import STOPPED, StoppedError, stop_numbers
+from nnunet_hetero.training.interruption.stop_signals import STOPPED, StoppedError, StopSignals, stop_numbers
 
 
 def rank(ready) -> None:
@@ -28,6 +28,27 @@ def test_without_processes_it_ends_at_once(monkeypatch):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
     assert [signal.getsignal(number) for number in stop_numbers()] == before
+
+
+def test_where_python_ignores_it_it_is_raised_again(monkeypatch):
+    """As while a module is imported; what is raised there must not be lost, nor the request that it stands for."""
+
+    class Freed:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(multiprocessing, "active_children", list)
+    with pytest.raises(StoppedError), signals_passed_on():
+        Freed()
+        time.sleep(20)
+        raise AssertionError("it went on")
+    stop = StopSignals()
+    with signals_passed_on():
+        Freed()
+        with stop.heard():  # the trainer's, which begins meanwhile
+            time.sleep(0.3)
+            assert stop.reason is not None
 
 
 def test_processes_hear_it():

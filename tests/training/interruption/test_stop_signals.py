@@ -88,6 +88,25 @@ def test_a_second_one_ends_at_once_but_not_the_same_request_twice(monkeypatch):
     assert ended == [128 + signal.SIGUSR1]
 
 
+class Freed:
+    """Where it is freed, the process is asked to stop; Python ignores what is raised there."""
+
+    def __del__(self):
+        send(signal.SIGTERM)
+
+
+def test_where_python_ignores_it_it_is_raised_again_and_no_second_one(monkeypatch):
+    monkeypatch.setattr(stop_signals, "SAME_REQUEST_SECONDS", 0.0)
+    monkeypatch.setattr(stop_signals, "_end_now", lambda *_: pytest.fail("taken for a second one"))
+    hook = sys.unraisablehook
+    stop = StopSignals()
+    with pytest.raises(StoppedError), stop.heard(), stop.at_once():
+        Freed()
+        time.sleep(20)
+        raise AssertionError("it went on")
+    assert sys.unraisablehook is hook
+
+
 HANGING = """
 import multiprocessing, os, signal, time
 from nnunet_hetero.training.interruption import stop_signals
