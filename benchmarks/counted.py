@@ -21,6 +21,7 @@ from contextlib import nullcontext
 from counting import Counts, counted_as_kernels
 from full_size import (
     BATCH,
+    OUR_OPTIMIZER,
     PATCH,
     PLAIN,
     RESIDUAL,
@@ -51,7 +52,7 @@ def measure(kind: str, modalities: int, compiled: bool) -> dict[str, float]:
     base = count_step(lambda: nnunets_network(kind, modalities, plan), modalities, counter_of=PartsCounter)
     with counted_as_kernels() if compiled else nullcontext():
         ours = count_step(build, modalities, counter_of=PartsCounter)
-    estimate = training_bytes(networks[0], PATCH, BATCH, autocast=True)
+    estimate = training_bytes(networks[0], PATCH, BATCH, OUR_OPTIMIZER, autocast=True)
     base_tile = count_prediction(lambda: nnunets_network(kind, modalities, plan), modalities)
     tile = count_prediction(lambda: our_network(modalities, plan), modalities)
     return {

@@ -22,6 +22,8 @@ from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 PATCH, BATCH = (128, 160, 112), 2
 FEATURES = (32, 64, 128, 256, 320, 320)
 OUTPUTS = 3
+OUR_OPTIMIZER = "Muon"
+"""The default of `HeteroModalVAETrainer`."""
 PLAIN, RESIDUAL = "plain", "ResEnc"
 
 
@@ -98,7 +100,7 @@ def training_step(
     ours = isinstance(network, HeteroModalVAE)
     present = torch.ones(len(data), data.shape[1], dtype=torch.bool)
     if ours:
-        optimizer = OPTIMIZERS.get("Muon")(network, 5e-3, 3e-5)
+        optimizer = OPTIMIZERS.get(OUR_OPTIMIZER)(network, 5e-3, 3e-5)
     else:
         optimizer = torch.optim.SGD(network.parameters(), 1e-2, 0.99, weight_decay=3e-5, nesterov=True)
 

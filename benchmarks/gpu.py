@@ -23,7 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from full_size import BATCH, FEATURES, OUTPUTS, PATCH, PLAIN, architecture, nnunets_network, our_network, strides
+from full_size import (
+    BATCH,
+    FEATURES,
+    OUR_OPTIMIZER,
+    OUTPUTS,
+    PATCH,
+    PLAIN,
+    architecture,
+    nnunets_network,
+    our_network,
+    strides,
+)
 from full_size import training_step as step_of
 from measuring import peak_bytes
 from prediction import predictor_of
@@ -97,7 +108,7 @@ def training(setup: dict[str, Any], device: str, compiled: bool) -> dict[str, An
             "kernels": kernels,
             "waits": waits,
         }
-    estimate = training_bytes(built["ours"], setup["patch"], BATCH, autocast=mixed(device) is not None)
+    estimate = training_bytes(built["ours"], setup["patch"], BATCH, OUR_OPTIMIZER, autocast=mixed(device) is not None)
     found["ours"]["estimate GiB"] = estimate / 2**30
     restore_fusible()
     return found

@@ -157,6 +157,8 @@ def _plan(
         configuration["spacing"], shape, configuration["data_identifier"], float(voxels), {}
     )
     network = planner.build(planned["architecture"], planned["patch_size"])
+    optimizer = HeteroModalConfig.from_dict({**trainer.default_settings(), **settings}).optimizer
+    step = network, planned["patch_size"], planned["batch_size"], optimizer
     elements = network.compute_conv_feature_map_size(planned["patch_size"]) * planned["batch_size"]
     flat = len(configuration["spacing"]) == 2
     reference = planner.UNet_reference_val_2d if flat else planner.UNet_reference_val_3d
@@ -170,8 +172,8 @@ def _plan(
             KEY: settings,
         },
         gigabytes=float(elements / (reference * batch) * planner.UNet_reference_val_corresp_GB),
-        tensor_gigabytes=training_bytes(network, planned["patch_size"], planned["batch_size"], autocast=True) / 1e9,
-        float32_gigabytes=training_bytes(network, planned["patch_size"], planned["batch_size"]) / 1e9,
+        tensor_gigabytes=training_bytes(*step, autocast=True) / 1e9,
+        float32_gigabytes=training_bytes(*step) / 1e9,
         target=float(planner.UNet_vram_target_GB),
         reason=reason,
     )

@@ -52,7 +52,7 @@ def step_memory(folder: Path, name: str, trainer: str = DEFAULT_TRAINER) -> list
     found = []
     for configuration in trainable_configurations(plans):
         settled = deepcopy(plans)
-        settle(settled, configuration, kind.default_settings(), modalities, kind.any_patch_size)
+        settings = settle(settled, configuration, kind.default_settings(), modalities, kind.any_patch_size)
         plans_manager = PlansManager(settled)
         manager = plans_manager.get_configuration(configuration)
         outputs = plans_manager.get_label_manager(dataset_json).num_segmentation_heads
@@ -60,7 +60,8 @@ def step_memory(folder: Path, name: str, trainer: str = DEFAULT_TRAINER) -> list
             network = kind.build_network_architecture(
                 plans_manager, manager, len(modalities), outputs, kind.deeply_supervised
             )
-        mixed, single = (training_bytes(network, manager.patch_size, manager.batch_size, amp) for amp in (True, False))
+        step = network, manager.patch_size, manager.batch_size, settings.optimizer
+        mixed, single = (training_bytes(*step, autocast=autocast) for autocast in (True, False))
         patch = tuple(int(size) for size in manager.patch_size)
         found.append(StepMemory(configuration, patch, int(manager.batch_size), mixed, single))
     return found

@@ -31,12 +31,13 @@ LOOKED_AT = 5
 """Cases whose values are looked at; a scheme of normalisation treats all alike."""
 
 
-def look_ahead(trainer: nnUNetTrainer, training: nnUNetBaseDataset) -> None:
+def look_ahead(trainer: nnUNetTrainer, training: nnUNetBaseDataset, optimizer: str) -> None:
     """Look at what a training is about to learn from, and warn of it in the log.
 
     Args:
         trainer: Before its first step.
         training: Its training cases, as the network will see them; each has a channel for each modality.
+        optimizer: By the setting's name.
 
     Raises:
         DataError: If a case has not one file for each modality.
@@ -47,7 +48,7 @@ def look_ahead(trainer: nnUNetTrainer, training: nnUNetBaseDataset) -> None:
         trainer.print_to_log_file(f"WARNING: {line}")
     network = getattr(trainer.network, "module", trainer.network)  # of distributed training
     patch, device = trainer.configuration_manager.patch_size, trainer.device
-    trainer.print_to_log_file(describe_peak(network, patch, trainer.batch_size, device))
+    trainer.print_to_log_file(describe_peak(network, patch, trainer.batch_size, optimizer, device))
 
 
 def files_by_case(trainer: nnUNetTrainer) -> dict[str, list[str]]:

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.network.hetero_network import HeteroNetwork
+from nnunet_hetero.training.optimization.optimizers import kept_elements
 
-FLOAT32_BYTES, AUTOCAST_BYTES = 7.8, 4.7
+FLOAT32_BYTES, AUTOCAST_BYTES = 8.0, 4.8
 """Bytes per element of the feature maps that a training step keeps, in float32 and with autocast in 16 bits: a
 convolution's output, what norm and nonlinearity make of it, what comes and goes, and the fusion's own, which is float32
-in either case. Counted on fake tensors (benchmarks/counted.py) for the full-size plan and 1 to 8 modalities: 8.0 to 8.2
-and 4.3 to 4.5 for nnU-Net's default plan, 7.4 to 8.0 and 4.9 to 5.1 for its ResEnc plan."""
+in either case. Counted on fake tensors (benchmarks/counted.py) for the full-size plan and 1 to 8 modalities: 8.1 to 8.3
+and 4.4 to 4.6 for nnU-Net's default plan, 7.5 to 8.2 and 5.0 to 5.3 for its ResEnc plan."""
 
 ROOM = 0.85
 """Of the free memory of a GPU, the part that tensors may take; the rest is for what comes on top of them."""
 
-PARAMETER_BYTES = 16
-"""Weight, gradient, and the two moments of Adam and AdamW; Muon and SGD keep one."""
+WEIGHT_BYTES = 4
+"""Of a weight, of its gradient and of each moment that the optimiser keeps of it: float32, with autocast too."""
 
 
-class Measured(Protocol):
-    """A network that says how large its feature maps are."""
-
-    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
-        """Elements of all of them, for one sample."""
-        ...
-
-    def parameters(self) -> Iterator[Tensor]:
-        """Its weights."""
-        ...
-
-
-def training_bytes(network: Measured, patch_size: Sequence[int], batch_size: int, autocast: bool = False) -> int:
+def training_bytes(
+    network: HeteroNetwork, patch_size: Sequence[int], batch_size: int, optimizer: str, autocast: bool = False
+) -> int:
     """Peak of the tensors of a training step in which every sample has all modalities, without data loading.
 
     On a GPU the workspace of convolutions, the allocator's fragments and CUDA itself come on top.
@@ -44,25 +34,30 @@ def training_bytes(network: Measured, patch_size: Sequence[int], batch_size: int
         network: With nnU-Net's ``compute_conv_feature_map_size``; may be on the device ``meta``.
         patch_size: Voxels along every axis.
         batch_size: B; on a CPU a batch of 1 takes as much as one of 2, see `FeatureEncoder`.
+        optimizer: By the setting's name, see `kept_elements`.
         autocast: Whether feature maps have 16 bits, as nnU-Net trains on a GPU.
     """
     elements = int(network.compute_conv_feature_map_size(patch_size)) * batch_size
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return int((AUTOCAST_BYTES if autocast else FLOAT32_BYTES) * elements + PARAMETER_BYTES * parameters)
+    with_gradients = 2 * sum(weight.numel() for weight in network.parameters())
+    of_weights = WEIGHT_BYTES * (with_gradients + kept_elements(network, optimizer))
+    return int((AUTOCAST_BYTES if autocast else FLOAT32_BYTES) * elements + of_weights)
 
 
-def describe_peak(network: Measured, patch_size: Sequence[int], batch_size: int, device: torch.device) -> str:
+def describe_peak(
+    network: HeteroNetwork, patch_size: Sequence[int], batch_size: int, optimizer: str, device: torch.device
+) -> str:
     """What a training will take, for its log before the first step.
 
     Args:
         network: What is trained.
         patch_size: Voxels along every axis.
         batch_size: Of this process.
+        optimizer: By the setting's name.
         device: Where it is trained; on a GPU with autocast.
     """
     on_gpu = device.type == "cuda"
     try:
-        peak = training_bytes(network, patch_size, batch_size, autocast=on_gpu) / 2**30
+        peak = training_bytes(network, patch_size, batch_size, optimizer, autocast=on_gpu) / 2**30
     except SettingsError as unknown:
         return f"Memory of a step: not known. {unknown}"
     text = f"Tensors of a step with all modalities: about {peak:.1f} GiB"

@@ -49,4 +49,4 @@ def test_close_to_what_is_measured(features, shape, settings, residual):
         optimizer.step()
 
     measured = peak_bytes(step, network, "cpu", optimizer)
-    assert training_bytes(network, shape, 2) == pytest.approx(measured, rel=close)
+    assert training_bytes(network, shape, 2, "Muon") == pytest.approx(measured, rel=close)

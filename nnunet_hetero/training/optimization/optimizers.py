@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnunet_hetero.config import OPTIMIZERS_GROUP
+from nnunet_hetero.config import OPTIMIZERS_GROUP, SGD
 from nnunet_hetero.registry import Registry
-from nnunet_hetero.training.optimization.muon import Muon
+from nnunet_hetero.training.optimization.muon import Muon, hidden_weights
 
 MakeOptimizer = Callable[[nn.Module, float, float], torch.optim.Optimizer]
 """From what is trained, the learning rate and the weight decay (as the optimiser understands it) to the optimiser."""
@@ -42,6 +42,23 @@ OPTIMIZERS: Registry[MakeOptimizer] = Registry(
     "a function of network, learning rate and weight decay",
 )
 """All but nnU-Net's own, by the name that the setting ``optimizer`` has for each."""
+
+
+def kept_elements(network: nn.Module, optimizer: str) -> int:
+    """Elements of the moments that an optimiser keeps of a network's weights.
+
+    SGD keeps one of each weight, Adam and AdamW keep two; Muon keeps one of the weights that it takes itself and hands
+    the others to AdamW. An optimiser of another package is taken for one like Adam.
+
+    Args:
+        network: What is trained; may be on the device ``meta``.
+        optimizer: By the setting's name.
+    """
+    every = sum(weight.numel() for weight in network.parameters())
+    if optimizer == SGD:
+        return every
+    of_one = sum(weight.numel() for weight in hidden_weights(network)) if optimizer == "Muon" else 0
+    return 2 * every - of_one
 
 
 def staying_fused(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:

@@ -9,7 +9,7 @@ from torch import nn
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.training.optimization.muon import Muon
-from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
+from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS, kept_elements
 
 KINDS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "Muon": Muon}
 
@@ -22,6 +22,24 @@ def test_takes_all_weights_rate_and_decay(name):
     held = [id(weight) for group in optimizer.param_groups for weight in group["params"]]
     assert sorted(held) == sorted(id(weight) for weight in network.parameters())
     assert {(group["lr"], group["weight_decay"]) for group in optimizer.param_groups} == {(0.02, 0.3)}
+
+
+@pytest.mark.parametrize("name", ["SGD", *KINDS])
+def test_what_each_keeps_of_the_weights(name):
+    network = tiny_network()
+    if name == "SGD":  # as nnU-Net makes it
+        optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.99, nesterov=True)
+    else:
+        optimizer = OPTIMIZERS.get(name)(network, 0.01, 0)
+    for weight in network.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    kept = [value for state in optimizer.state.values() for key, value in state.items() if key != "step"]
+    assert kept_elements(network, name) == sum(moment.numel() for moment in kept)
+
+
+def test_one_of_another_package_is_taken_for_one_like_adam():
+    assert kept_elements(tiny_network(), "Lion") == kept_elements(tiny_network(), "Adam")
 
 
 def decayed_by(name: str) -> float:
