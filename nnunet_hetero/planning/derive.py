@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from nnunet_hetero.planning.settings import (
 )
 from nnunet_hetero.subset_sampling import SubsetSampler, read_draw
 from nnunet_hetero.training.data.training_cases import Cohort
+from nnunet_hetero.training.settings import settle
+from nnunet_hetero.training.trainers import TRAINERS
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,11 @@ def derive_settings(
         capacity: One of `CAPACITIES`; None keeps widths, patch and batch of the source.
         gpu_memory_target: With a capacity, what a training step may take, in GB; None is that of nnU-Net's planner.
         overwrite: Whether to replace plans of ours that have this name.
-        trainer: With a capacity, whose network is planned for.
+        trainer: Whose network is planned for.
 
     Raises:
-        SettingsError: If the dataset, the plans or a setting is not what it must be.
+        SettingsError: If the dataset, the plans or a setting is not what it must be, or a training with the new plans
+            would be refused for them.
     """
     _, folder = dataset_folders(dataset)
     plans = read_plans(folder, source)
@@ -107,6 +111,9 @@ def derive_settings(
             configuration[KEY] = settings
 
     new = derived_plans(plans, name, chosen, change)
+    kind = TRAINERS.get(trainer)
+    for configuration in chosen:
+        settle(deepcopy(new), configuration, kind.default_settings(), modalities, kind.any_patch_size)
     lines = [f"{name}, from {source}: {', '.join(chosen)}"]
     for configuration, choice in zip(chosen, choices, strict=False):
         lines += ["", *describe_choice(configuration, resolved_configuration(plans, configuration), choice, trainer)]

@@ -59,12 +59,19 @@ def test_the_draw_of_a_cohort_that_nobody_knows_yet(folder):
         ({"assignments": ["epochs=3"]}, "epochs"),
         ({"configurations": ["2d"], "assignments": ["seed=1"]}, "no configuration '2d'"),
         ({"presence": ["CT=1"]}, "Unknown modality 'CT'"),
+        ({"assignments": ["patch_size=4"]}, "single voxel at the deepest of the plan's 3 levels"),
+        ({"assignments": ["patch_size=18"]}, "must be a multiple of"),
     ],
 )
 def test_nothing_is_written_for_a_wish_that_cannot_be(folder, wishes, message):
     with pytest.raises(SettingsError, match=message):
         derive(**wishes)
     assert not (folder / "Mine.json").exists()
+
+
+def test_a_patch_that_the_trainers_network_takes(folder):
+    derive(assignments=["patch_size=18"], trainer="UHVEDPaperTrainer")
+    assert (folder / "Mine.json").is_file()
 
 
 def test_plans_are_never_derived_onto_themselves(folder):
