@@ -113,6 +113,10 @@ class HeteroNetwork(nn.Module, ABC):
             For every level what the decoder's input is drawn from, or that input if the network is not `stochastic`.
         """
 
+    def ready_to_fuse(self, encoded: Iterable[EncodedModality]) -> list[EncodedModality]:
+        """What was encoded, to be fused to several subsets: what `fuse` makes of one modality alone is made already."""
+        return list(encoded)
+
     @classmethod
     def described_widths(cls, features: Sequence[int], config: HeteroModalConfig) -> dict[str, Sequence[int]]:
         """Widths of the network's parts at every level, by name, for a reader of plans; empty if there is no such rule.

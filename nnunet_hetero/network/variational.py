@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
-from nnunet_hetero.network.fusion import Gaussian, average_of_levels, kl_to_standard_normal
+from nnunet_hetero.network.fusion import Expert, Gaussian, average_of_levels, kl_to_standard_normal
 from nnunet_hetero.network.fusions import PRODUCT_OF_GAUSSIANS, GaussianFusion, Part, ProductOfGaussians, fusion_of
 from nnunet_hetero.network.hetero_network import EncodedModality
 from nnunet_hetero.network.per_modality import EncoderPerModality, compute_again, restricted
@@ -30,6 +30,10 @@ class HeteroModalOutput(NamedTuple):
     completion: Tensor | None
     posterior: list[Gaussian]
     kl: Tensor
+
+
+class Posteriors(list[Tensor]):
+    """In the place of a modality's feature maps, what its heads make of them: of every level, as in `Expert`."""
 
 
 class VariationalNetwork(EncoderPerModality):
@@ -80,15 +84,27 @@ class VariationalNetwork(EncoderPerModality):
         for channel, features, samples in encoded:
             encoder: Any = self.encoders[channel]
             for product, level, head in zip(products, features, encoder.heads, strict=True):
-                product.multiply_head(samples, level, head)
+                if isinstance(features, Posteriors):
+                    product.multiply(Expert(level, samples))
+                else:
+                    product.multiply_head(samples, level, head)
         return [product.posterior() for product in products]
+
+    def ready_to_fuse(self, encoded: Iterable[EncodedModality]) -> list[EncodedModality]:
+        """See `HeteroNetwork`; the heads are applied."""
+        return [part._replace(features=self._posteriors(part)) for part in encoded]
+
+    def _posteriors(self, part: EncodedModality) -> Posteriors:
+        encoder: Any = self.encoders[part.channel]
+        return Posteriors(encoder.posterior(level, features) for level, features in enumerate(part.features))
 
     def fuse_level(self, encoded: Sequence[EncodedModality], level: int, shape: Sequence[int]) -> Gaussian:
         """What the fusion makes of the modalities' posteriors; ours: their product with the prior."""
         parts = []
         for channel, features, samples in encoded:
             encoder: Any = self.encoders[channel]
-            posterior = encoder.posterior(level, features[level])
+            found = features[level]
+            posterior = found if isinstance(features, Posteriors) else encoder.posterior(level, found)
             parts.append(Part(channel, posterior, samples.as_tensor(posterior.device)))
         return self.fusions[level](parts, shape, next(self.parameters()).device)
 

@@ -36,6 +36,15 @@ def test_each_of_several_subsets_as_alone():
 
 
 @torch.no_grad()
+def test_heads_are_applied_once_for_all_subsets():
+    network, x, calls = tiny_network(), random_images(2), []
+    for encoder in network.encoders:
+        encoder.heads[0].register_forward_hook(lambda module, arguments, output: calls.append(module))
+    assert len(list(fused_for_each(network, x, list(masks((0, 1), (1, 3), (0, 1, 3)))))) == 3
+    assert len(calls) == len(set(calls)) == 3
+
+
+@torch.no_grad()
 def test_features_of_one_subset_are_let_go_one_modality_after_the_other(monkeypatch):
     network, x, alive = tiny_network(), random_images(1), []
     encode_each = network.encode_each
