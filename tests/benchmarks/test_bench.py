@@ -10,6 +10,10 @@ import counted
 import prediction
 import pytest
 import sweep
+import torch
+from helpers.tiny_network import masks, random_images, tiny_network
+
+from nnunet_hetero.inference.engine.network_steps import fused_for_each, latents
 
 ROOT = Path(__file__).parents[2]
 SOUND = {"peak ratio": 1.2, "moved ratio": 1.4, "estimate off": -0.1, "tile ratio": 1.1}
@@ -52,3 +56,14 @@ def test_each_ratio_has_its_limit():
     assert len(prediction.missed_limits(ratios, "wall")) == 2
     assert sweep.missed({"commands": 0.6, "computation": 0.5}) == []
     assert len(sweep.missed({"commands": 0.61, "computation": 0.51})) == 2
+
+
+def test_floor_of_the_sweep_is_that_of_its_parts():
+    """Four modalities: 4 encoders instead of 32, and 15 decoders on either side."""
+    assert sweep.Parts(encoding=4 * 1.0, decoding=15 * 3.0).floor(4) == pytest.approx((4 + 45) / (32 + 45))
+    parts, network = sweep.Parts(), tiny_network()
+    with parts.measured(), torch.no_grad():
+        first, _ = fused_for_each(network, random_images(1), list(masks((0, 1), (2,))))
+        fused = parts.decoding
+        network.decode(latents(first, 0, None))
+    assert parts.encoding > 0 and parts.decoding > fused > 0
