@@ -41,7 +41,7 @@ class Fate:
         became: One of `REFERENCE`, `SAME_GRID`, `RESAMPLED`, `REGISTERED` and `ABSENT`.
         registration: What was found, also if the headers were believed in the end; None if nothing was looked for.
         notes: What is worth a word.
-        doubt: Why its registration is to be looked at; empty if nothing speaks against it.
+        doubt: Why its place is to be looked at; empty if nothing speaks against it.
     """
 
     became: str
@@ -161,7 +161,7 @@ def prepare_images(
         if became == REGISTERED and found is not None:
             doubt = doubtful(found)
         else:
-            doubt = "" if untouched else hardly_overlaps(common_share(image, prepared[name], fixed))
+            doubt = hardly_overlaps(common_share(image, prepared[name], fixed))
         fates[name] = Fate(became, found, _notes(name, images, same_frame, became), doubt)
     result = PreparedCase(
         case,

@@ -84,6 +84,18 @@ def test_headers_that_are_believed_and_place_an_image_elsewhere():
     assert "of the smaller image's tissue overlaps where the headers place both" in found.fates["T2"].doubt
 
 
+def test_another_part_of_the_body_on_the_same_grid():
+    """Two legs: nothing is registered, so nothing else would look at them."""
+    head = phantom_images()["T2"]
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, size) for size in reversed(head.GetSize())), indexing="ij")
+    legs = sitk.GetImageFromArray(np.where(np.hypot(y, np.abs(x) - 0.8) < 0.2, 400 + 100 * z, 0).astype(np.float32))
+    legs.CopyInformation(head)
+    found = prepare_images("a", {"T1": phantom_images()["T1"], "T2": head, "FLAIR": legs}, target(), IntakeOptions())
+    assert found.fates["FLAIR"].became == "same grid"
+    assert "of the smaller image's tissue overlaps where the headers place both" in found.fates["FLAIR"].doubt
+    assert found.fates["T1"].doubt == found.fates["T2"].doubt == ""
+
+
 def test_a_mask_that_keeps_nothing():
     corner = np.zeros(_array(phantom_images()["T1"]).shape, np.uint8)
     corner[:2, :2, :2] = 1

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(result.done)} case(s) in {args.o / 'images'}, {len(result.kept)} of them from an earlier run.")
     if result.doubtful:
         print(
-            f"{len(result.doubtful)} case(s) have an image whose registration is doubtful, e.g. {result.doubtful[0]}: "
+            f"{len(result.doubtful)} case(s) have an image whose place is doubtful, e.g. {result.doubtful[0]}: "
             f"look at their pictures in {args.o / 'qc'}; why stands in the column doubt of {args.o / 'intake.csv'}."
         )
     if result.failed:

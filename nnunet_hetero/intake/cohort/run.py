@@ -36,7 +36,7 @@ class Intake:
         kept: Those of them that an earlier run has done.
         failed: Why cases failed.
         left_out: Cases of which the user's table uses nothing.
-        doubtful: Cases that are in place with an image whose registration is to be looked at.
+        doubtful: Cases that are in place with an image whose place in space is to be looked at.
     """
 
     done: list[str] = field(default_factory=list)

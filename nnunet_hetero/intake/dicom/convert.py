@@ -95,9 +95,11 @@ def _read_whole(file: Path, name: str) -> Any:
     pydicom = require("pydicom", "A case has DICOM files; reading them")
     try:
         data = pydicom.dcmread(file, force=True)
-        found = len(data.PixelData)
+        found = len(data.get("PixelData") or b"")
     except Exception as error:  # pydicom has no class for what it may raise of a damaged file
         raise DataError(f"{name} cannot be read to its end ({error}). Copy or export it again.") from error
+    if not found:
+        raise DataError(f"{name} has no voxels. Copy or export it again.")
     expected = _bytes_of(data)
     if _syntax(data) in (*UNCOMPRESSED, DEFLATED) and found < expected:
         raise DataError(f"{name} is cut short: {found} of {expected} bytes of voxels. Copy or export it again.")

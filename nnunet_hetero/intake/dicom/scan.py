@@ -113,9 +113,11 @@ def _read(stream: IO[bytes]) -> Any:
 
 def _problem(header: Any) -> str | None:
     if header is None:
-        return "it is damaged, or no DICOM file"
+        return "it is damaged, or no DICOM file. Copy or export it again"
     lacking = [name for name in ("SOPClassUID", "SeriesInstanceUID", "SOPInstanceUID") if not _value(header, name)]
-    return f"it has no {lacking[0]}: it is damaged, cut short, or no DICOM file" if lacking else None
+    if not lacking:
+        return None
+    return f"it has no {lacking[0]}: it is damaged, cut short, or no DICOM file. Copy or export it again"
 
 
 def _value(header: Any, name: str) -> Any:

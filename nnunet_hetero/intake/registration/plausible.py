@@ -85,7 +85,7 @@ def hardly_overlaps(share: float) -> str:
         return ""
     return (
         f"only {share:.0%} of the smaller image's tissue overlaps where the headers place both (usual is at least "
-        f"{LEAST_OVERLAP:.0%})"
+        f"{LEAST_OVERLAP:.0%}): does it show the same part of the body?"
     )
 
 

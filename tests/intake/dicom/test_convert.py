@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from helpers.dicom_study import TAGS, as_enhanced, oblique_affine, write_series
+from helpers.dicom_study import TAGS, as_enhanced, edit, oblique_affine, write_series
 from helpers.phantoms import phantom
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
@@ -104,6 +104,13 @@ def test_a_slice_that_is_cut_short(series, tmp_path):
     file = tree.root / tree.names[4]
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"IM0005\.dcm (is cut short|cannot be read to its end)"):
+        convert(tree, uid, tmp_path / "scratch")
+
+
+def test_a_slice_without_voxels(series, tmp_path):
+    tree, uid, _ = series
+    edit(tree.root / tree.names[4], remove=("PixelData",))
+    with pytest.raises(DataError, match=r"IM0005\.dcm has no voxels\. Copy or export it again"):
         convert(tree, uid, tmp_path / "scratch")
 
 
