@@ -12,6 +12,7 @@ from tqdm import tqdm
 from nnunet_hetero.calibration.measure import measure_case
 from nnunet_hetero.calibration.records import COLLECTED, CaseRecord
 from nnunet_hetero.calibration.request import CalibrationRequest
+from nnunet_hetero.calibration.training_copies import copies_of_training
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.sweep.groups import CaseGroup, cases_of, entries_of, load_folds, predictor_of
@@ -100,6 +101,14 @@ class _Collector:
         self.folder = request.folder / COLLECTED
         self.subsets = parse_subsets(predictor.modalities, None, predictor.model.network.required)
         self.patients = patients_of([entry.case.name for entry in entries_of(cases)], self._case_table())
+        self.copies = self._copies(cases)
+
+    def _copies(self, cases: Sequence[CaseGroup]) -> dict[str, str]:
+        """The training cases whose images labelled cases from elsewhere have, by labelled case."""
+        if self.request.images is None or RAW not in os.environ:
+            return {}
+        raw = Path(os.environ[RAW], self.predictor.plans_manager.dataset_name)
+        return copies_of_training(entries_of(cases), raw, cases[0].folds)
 
     def _case_table(self) -> Path:
         if self.request.images is not None:
@@ -154,8 +163,9 @@ class _Collector:
         file = self.folder / f"{name}.json"
         made_from = self._made_from(entry, own)
         fold = TOGETHER if collection.together else next(iter(own.weights))
-        record = CaseRecord.read(file, made_from)
         try:
+            self._refuse_copy(name)
+            record = CaseRecord.read(file, made_from)
             if record is None:
                 subsets, patient = self.subsets, self.patients[name]
                 record = measure_case(self.predictor.model, entry, subsets, fold, patient, bar.update)
@@ -164,6 +174,13 @@ class _Collector:
         except DataError as error:
             collection.failed[name] = str(error)
         bar.update(end - bar.n)
+
+    def _refuse_copy(self, name: str) -> None:
+        if name in self.copies:
+            raise DataError(
+                f"Case '{name}': its images are those of the training case '{self.copies[name]}', which the model has "
+                "seen; on it the model is better than on new cases. Leave it out."
+            )
 
     def _made_from(self, entry: LabelledCase, own: CalibratedModel) -> Provenance:
         """What the record of a case depends on."""
