@@ -19,7 +19,7 @@ Each fold predicts its own validation cases, from every subset of their modaliti
 predict labelled cases. Writes calibration.json into the model's folder, from where prediction takes it, and
 calibration/ with a row for each case, subset and region and a page. An interrupted run continues where it stopped.
 
-Predict with the same -num_samples, -step_size and mirroring as here: with others there are no intervals."""
+Predict with the same --num_samples, -step_size and mirroring as here: with others there are no intervals."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,13 @@ from nnunet_hetero.reliability.intervals import CalibrationInUse
 
 AGAIN = "Calibrate again: nnunet_hetero calibrate."
 
+WAYS = {
+    "num_samples": "--num_samples was",
+    "mirroring_axes": "axes that were mirrored (none with --disable_tta):",
+    "step_size": "-step_size was",
+}
+"""What must be at a prediction as it was at the calibration, in words."""
+
 
 class ModelCalibration:
     """What a model's folder says of its calibration. Whatever is wrong with it, it is a sentence, never an error.
@@ -73,18 +80,14 @@ class ModelCalibration:
             return None, calibration
         file = Path(self.trained.folder) / FILE_NAME
         own = self.describe(model, [str(number) for number in range(len(self.weights))])
-        for key, words in (
-            ("plans", "are others"),
-            ("num_samples", "--num_samples was {} then, now it is {}"),
-            ("mirroring_axes", "the mirrored axes were {} then, now they are {}"),
-            ("step_size", "-step_size was {} then, now it is {}"),
-        ):
+        if own.plans != calibration.model.plans:
+            return None, f"{file} is the calibration of another model: its plans are others. {AGAIN}"
+        for key, what in WAYS.items():
             then, now = getattr(calibration.model, key), getattr(own, key)
             if then != now:
-                what = f"its plans {words}" if key == "plans" else words.format(then, now)
-                return (
-                    None,
-                    f"{file} is the calibration of another model, or of another way to predict: {what}. {AGAIN}",
+                return None, (
+                    f"{file} is of another way to predict: {what} {_in_words(then)} then, now {_in_words(now)}. "
+                    "Predict as then, or calibrate again as now: nnunet_hetero calibrate."
                 )
         for what, of_model, of_file in (
             ("modalities", list(model.modalities.names), calibration.modalities),
@@ -104,6 +107,12 @@ class ModelCalibration:
             together = ", ".join(calibration.model.weights)
             return None, f"{file} is of the folds {together} together. Predict with all of them, or calibrate again."
         return CalibrationInUse(calibration, (TOGETHER,)), ""
+
+
+def _in_words(value: float | Sequence[int] | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, (int, float)) else ", ".join(map(str, value))
 
 
 def _folds_of(weights: Sequence[str], known: dict[str, str]) -> list[str | None]:

@@ -36,9 +36,9 @@ def test_any_of_the_folds(calibrated_model, folds, expected):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"sampling": SamplingOptions(2)}, "--num_samples was 1 then, now it is 2"),
-        ({"use_mirroring": True}, r"the mirrored axes were None then, now they are \[0, 1, 2\]"),
-        ({"tile_step_size": 1.0}, "-step_size was 0.5 then, now it is 1.0"),
+        ({"sampling": SamplingOptions(2)}, "--num_samples was 1 then, now 2. Predict as then, or calibrate"),
+        ({"use_mirroring": True}, "--disable_tta.: none then, now 0, 1, 2"),
+        ({"tile_step_size": 1.0}, "-step_size was 0.5 then, now 1"),
     ],
 )
 def test_another_way_to_predict(calibrated_model, arguments, reason):
