@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             found, of_processor, exchanged = measure(kind, args)
             seconds[kind] += found
             processor[kind] += of_processor
-    wall, cpu = ({kind: statistics.median(of_kind) for kind, of_kind in clock.items()} for clock in (seconds, processor))
+    wall, cpu = ({kind: statistics.median(own) for kind, own in clock.items()} for clock in (seconds, processor))
     efficiency = wall[ONE] / (2 * wall[TOGETHER])
     print(f"{'':28}{'steps/s':>9}{'of twice one':>14}{'cpu s/step':>12}{'one / it':>10}")
     for kind, count in PROCESSES.items():
