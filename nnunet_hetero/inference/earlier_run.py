@@ -27,6 +27,7 @@ from nnunet_hetero.inference.output.case_writer import (
     CaseWriter,
 )
 from nnunet_hetero.inference.output.modality_record import FILE_NAME, RECORD
+from nnunet_hetero.inference.output.page_names import INDEX, VIEW_FOLDER, page_name
 from nnunet_hetero.inference.output.run_record import FAILED, FAILED_NAME, RUN_NAME, RUNS
 from nnunet_hetero.inference.output.volumes import cases_with_row, drop_rows
 from nnunet_hetero.io.atomic_files import clear_drafts
@@ -158,7 +159,10 @@ def forget(outputs: Iterable[str | os.PathLike], writer: CaseWriter) -> None:
 
 
 def files_of_cases(folder: Path, cases: Collection[str], ending: str) -> list[Path]:
-    """The files of cases in an output folder, of any run, the segmentations first."""
+    """The files of cases in an output folder, of any run, the segmentations first.
+
+    With their pages goes the list of all pages, which has numbers of them.
+    """
     image = "|".join(map(re.escape, dict.fromkeys((ending, *NUMBERED_FORMATS))))
     patterns = {
         "": rf"(?P<case>.+)({re.escape(ending)}|\.npz|\.pkl)",
@@ -170,6 +174,8 @@ def files_of_cases(folder: Path, cases: Collection[str], ending: str) -> list[Pa
         names = sorted(entry.name for entry in _entries(folder / below))
         matches = [re.fullmatch(pattern, name) for name in names]
         found += [folder / below / match[0] for match in matches if match and match["case"] in cases]
+    pages = {page_name(case) for case in cases} & {entry.name for entry in _entries(folder / VIEW_FOLDER)}
+    found += [folder / VIEW_FOLDER / name for name in (*sorted(pages), *([INDEX] if pages else []))]
     return sorted(found, key=lambda file: not file.name.endswith(ending) or file.parent != folder)
 
 

@@ -91,6 +91,8 @@ class Prediction:
         case: Its name, as it was given.
         quality: The Dice that each region is likely to have; empty without a calibration that predicts it.
         inputs: Whether each image is what its name says; empty without a calibration that knows.
+        absent: Why each other modality was not used, by name: ``no file``, ``switched off``, ``empty image`` or
+            ``constant image``.
     """
 
     used: tuple[str, ...]
@@ -108,6 +110,7 @@ class Prediction:
     case: str = ""
     quality: dict[str, PredictedDice] = field(default_factory=dict)
     inputs: tuple[InputVerdict, ...] = ()
+    absent: dict[str, str] = field(default_factory=dict)
 
     def view(self, height: int = 720) -> Any:
         """The page of the case, for a notebook: leave it as the last line of a cell. Needs the extra ``[viewer]``.
@@ -199,6 +202,7 @@ def predict_images(
         case,
         writer.quality(found),
         inputs,
+        {modalities.names[channel]: reason for channel, reason in sorted(prepared.absent.items())},
     )
 
 

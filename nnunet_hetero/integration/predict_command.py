@@ -155,13 +155,14 @@ def _require_viewer() -> None:
 
 def _write_pages(argv: list[str], failed: dict[str, str]) -> dict[str, str]:
     """Pages of the cases of this call's output folder; why a case has none, by case."""
+    from nnunet_hetero.inference.output.page_names import INDEX, VIEW_FOLDER
     from nnunet_hetero.viewer.case_folder import CaseFolder
-    from nnunet_hetero.viewer.pages import INDEX, write_pages
+    from nnunet_hetero.viewer.pages import write_pages
 
-    source = CaseFolder(Path(flag_value(argv, "-o") or "."), Path(flag_value(argv, "-i") or "."))
+    source = CaseFolder(Path(flag_value(argv, "-o") or "."))
     cases = [case for case in source.cases() if case not in failed]
-    without = write_pages(source, cases, source.output / "view", progress=False)
-    print(f"Pages of {len(cases) - len(without)} case(s): {source.output / 'view' / INDEX}")
+    without = write_pages(source, cases, source.output / VIEW_FOLDER, progress=False)
+    print(f"Pages of {len(cases) - len(without)} case(s): {source.output / VIEW_FOLDER / INDEX}")
     return {case: f"it is predicted, but has no page: {reason}" for case, reason in without.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,21 +15,29 @@ from nnunet_hetero.cases.find import find_cases
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.output.modality_record import read_record
 from nnunet_hetero.inference.output.volumes import plain_name
-from nnunet_hetero.inference.output_folder import ARGUMENTS_NAME, BESIDE
 from nnunet_hetero.io.documents import CsvDocument
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES
 from nnunet_hetero.nnunet.json_files import DATASET_JSON
 from nnunet_hetero.nnunet.regions import Region
+from nnunet_hetero.viewer.facts import (
+    AREAS,
+    DICE,
+    DISAGREEMENT,
+    MODALITIES,
+    UNITS,
+    VOLUMES,
+    dice_in_words,
+    modalities_in_words,
+    number_in_words,
+    size_in_words,
+    suspicion_in_words,
+)
 from nnunet_hetero.viewer.layers import Background, CaseView, Overlay
 from nnunet_hetero.viewer.picture import Picture
+from nnunet_hetero.viewer.sources import changes, images_of, made_from, predicted_images
 
 QUANTITIES = ("entropy", "mutual_information")
-REASONS = {
-    "no file": "no file",
-    "switched off": "switched off",
-    "empty image": "its image is empty",
-    "constant image": "its image is constant",
-}
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class CaseFolder:
 
     Args:
         output: Folder of predictions, with ``dataset.json``.
-        images: Folder of the images that were given; None shows none of them.
+        images: Folder of the images; None takes those that each case was predicted from.
         labels: Folder of true label maps; None knows no truth.
         predictions: ``predictions`` of an evaluation, with a folder for each subset; None shows no subsets.
     """
@@ -108,30 +116,20 @@ class CaseFolder:
                 f"Case '{case}': there is no image to show. Name the folder of its images with --images; it may have "
                 "moved since the prediction."
             )
-        truth = self._truth(case)
-        subsets = dict(self._subsets(case))
-        overlays = list(self._maps(case))
-        for what, picture in (
-            *((f"the image of {entry.name} ({entry.kind})", entry.picture) for entry in backgrounds),
-            *((f"the map of {entry.kind}", entry.picture) for entry in overlays),
-            *((f"the segmentation from {name}", picture) for name, picture in subsets.items()),
-            *([("the true label map", truth)] if truth else []),
-        ):
-            if not picture.lies_on(prediction):
-                raise DataError(
-                    f"Case '{case}': {what} lies on another grid than the segmentation, {picture.data.shape} voxels "
-                    f"against {prediction.data.shape}. Give the images that were predicted."
-                )
-        bad = [entry.name for entry in backgrounds if not np.isfinite(entry.picture.data).all()]
-        warnings = [f"{name} has voxels that are no numbers; they are shown as background." for name in bad]
-        warnings += [
-            f"{row['modality']} {row['looks']}: the input may be wrong."
-            for row in _rows(self.output / "checks.csv", CHECKS, case)
-            if row["looks"]
-        ]
-        warnings += [f"{name}: nothing says that this completed image is synthetic. It is." for name in unmarked]
         return CaseView(
-            case, self.regions, prediction, backgrounds, overlays, truth, subsets, self._facts(case), warnings
+            case,
+            self.regions,
+            prediction,
+            backgrounds,
+            list(self._maps(case)),
+            self._truth(case),
+            dict(self._subsets(case)),
+            self._facts(case),
+            [
+                *self._not_shown(case, acquired),
+                *self._suspicions(case),
+                *(f"{name}: nothing says that this completed image is synthetic. It is." for name in unmarked),
+            ],
         )
 
     def numbers_of(self, case: str) -> dict[str, float]:
@@ -143,7 +141,7 @@ class CaseFolder:
         for name in self.regions:
             for column, text in (
                 (f"{name}, predicted Dice", predicted.get(name)),
-                (f"{name}, ml", volumes.get(f"{plain_name(name)}_ml")),
+                *((f"{name}, {words}", volumes.get(f"{plain_name(name)}_{unit}")) for unit, words in UNITS.items()),
                 (f"{name}, disagreement", disagreement.get(f"{plain_name(name)}_disagreement")),
             ):
                 if text:
@@ -152,15 +150,36 @@ class CaseFolder:
 
     def _images(self, case: str) -> Iterator[tuple[str, Picture]]:
         if self.images is None:
-            return
-        found = {entry.name: entry for entry in find_cases(self.images, self.modalities, self.dataset["file_ending"])}
-        if case not in found:
-            raise DataError(f"Case '{case}': {self.images} has no image of it. Name the folder with --images.")
-        for name, file in zip(self.modalities.names, found[case].files, strict=True):
-            if file is not None:
-                picture = Picture.read(file)
+            folder = images_of(self.output)
+            beside = {} if folder is None else self._files_in(folder, case)
+            files = predicted_images(made_from(self.output, case), beside)
+        else:
+            files = self._files_in(self.images, case)
+            if not files:
+                raise DataError(f"Case '{case}': {self.images} has no image of it. Name the folder with --images.")
+        for name in self.modalities.names:
+            if name in files:
+                picture = Picture.read(files[name])
                 if picture.data.any():
                     yield name, picture
+
+    def _files_in(self, folder: Path, case: str) -> dict[str, Path]:
+        found = {entry.name: entry.files for entry in find_cases(folder, self.modalities, self.dataset["file_ending"])}
+        files = zip(self.modalities.names, found.get(case, ()), strict=False)
+        return {name: Path(file) for name, file in files if file is not None}
+
+    def _not_shown(self, case: str, acquired: Collection[str]) -> list[str]:
+        """What is wrong with the images that the case was segmented from."""
+        known = made_from(self.output, case)
+        if self.images is None:
+            return [] if known is None else changes(known, "prediction")
+        entry = read_record(self.output, case)
+        without = [name for name in (entry["used"] if entry else ()) if name not in acquired]
+        return [f"{name} was used, but is not shown: {self.images} has no image of it." for name in without]
+
+    def _suspicions(self, case: str) -> list[str]:
+        rows = _rows(self.output / "checks.csv", CHECKS, case)
+        return [suspicion_in_words(row["modality"], row["looks"]) for row in rows if row["looks"]]
 
     def _completed(self, case: str) -> tuple[dict[str, Picture], list[str]]:
         """Completed images by modality, and those of them that no file marks as synthetic."""
@@ -211,59 +230,25 @@ class CaseFolder:
         facts: dict[str, list[tuple[str, str]]] = {}
         entry = read_record(self.output, case)
         if entry is not None:
-            facts["Modalities"] = [(name, "used") for name in entry["used"]]
-            facts["Modalities"] += [
-                (name, f"absent: {REASONS.get(reason, reason)}") for name, reason in entry["absent"].items()
-            ]
+            facts[MODALITIES] = modalities_in_words(entry["used"], entry["absent"])
         volumes = _row(self.output / "volumes.csv", case)
         if volumes:
-            facts["Volumes"] = [(name, _volume(volumes, plain_name(name))) for name in self.regions]
+            flat = any(column.endswith(f"_{SQUARE_MILLIMETRES}") and number for column, number in volumes.items())
+            unit, heading = (SQUARE_MILLIMETRES, AREAS) if flat else (MILLILITRES, VOLUMES)
+            facts[heading] = [(name, _size(volumes, plain_name(name), unit)) for name in self.regions]
             if volumes.get("interval_note"):
-                facts["Volumes"].append(("no interval", volumes["interval_note"]))
+                facts[heading].append(("no interval", volumes["interval_note"]))
         quality = _rows(self.output / "quality.csv", QUALITY, case)
         if quality:
-            facts["Predicted Dice, 0 to 1"] = [(row["region"], _dice(row)) for row in quality]
+            facts[DICE] = [
+                (row["region"], dice_in_words(row["dice"], row["dice_low"], row["level"])) for row in quality
+            ]
         disagreement = _row(self.output / "uncertainty" / "uncertainty.csv", case)
         if disagreement:
-            facts["Disagreement of the draws, 0 to 1"] = [
-                (name, _number(disagreement.get(f"{plain_name(name)}_disagreement"))) for name in self.regions
+            facts[DISAGREEMENT] = [
+                (name, number_in_words(disagreement.get(f"{plain_name(name)}_disagreement"))) for name in self.regions
             ]
         return facts
-
-
-def images_of(output: Path) -> Path | None:
-    """The folder of images that a prediction was made from, as it says itself; None if it is not there any more.
-
-    Raises:
-        DataError: If what nnU-Net wrote of its arguments is not what it must be. It stays as it is.
-    """
-    arguments = BESIDE.read_if_there(output / ARGUMENTS_NAME) or {}
-    source = arguments.get("list_of_lists_or_source_folder")
-    return Path(source) if isinstance(source, str) and Path(source).is_dir() else None
-
-
-def _volume(row: Mapping[str, str], region: str) -> str:
-    volume, low, high = (row.get(f"{region}_{what}") for what in ("ml", "ml_low", "ml_high"))
-    if not volume:
-        return "unknown"
-    if low and high:
-        level = _percent(row.get("interval_level"))
-        return f"{_number(volume)} ml ({level} interval {_number(low)} to {_number(high)})"
-    return f"{_number(volume)} ml"
-
-
-def _dice(row: Mapping[str, str]) -> str:
-    if not row["dice_low"]:
-        return _number(row["dice"])
-    return f"{_number(row['dice'])} ({_percent(row['level'])} sure: at least {_number(row['dice_low'])})"
-
-
-def _percent(level: str | None) -> str:
-    return f"{float(level):.0%}" if level else "calibrated"
-
-
-def _number(text: str | None) -> str:
-    return f"{float(text):.3g}" if text else "unknown"
 
 
 NUMBER = Annotated[str, Field(pattern=r"^$|^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")]
@@ -277,6 +262,11 @@ QUALITY = CsvDocument(
 CHECKS = CsvDocument(
     {"case": str, "modality": str, "check": str, "looks": str}, "the checks of the input", "Predict again."
 )
+
+
+def _size(row: Mapping[str, str], region: str, unit: str) -> str:
+    size, low, high = (row.get(f"{region}_{unit}{end}") for end in ("", "_low", "_high"))
+    return size_in_words(size, low, high, unit, row.get("interval_level"))
 
 
 def _row(file: Path, case: str) -> dict[str, str]:

@@ -12,9 +12,10 @@ from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.report.ranked_cases import region_labels
 from nnunet_hetero.evaluation.sweep.results import SOURCES_FILE
 from nnunet_hetero.evaluation.sweep.run import Run, read_run
-from nnunet_hetero.io.provenance import Provenance, stamp
+from nnunet_hetero.io.provenance import Provenance
 from nnunet_hetero.viewer.layers import Background, CaseView
 from nnunet_hetero.viewer.picture import Picture
+from nnunet_hetero.viewer.sources import changes
 
 PREDICTIONS = "predictions"
 LABEL_MAP = "label map"
@@ -66,19 +67,18 @@ class EvaluationFolder:
         if not subsets or regions is None:
             raise DataError(f"Case '{case}': {self.folder} has no label maps of it. Evaluate with --save_predictions.")
         files = {name: Path(entry["path"]) for name, entry in sources.sources.items()}
-        acquired = {name: files[name] for name in self.run.modalities.names if name in files and files[name].is_file()}
-        if not acquired:
+        names = [name for name in self.run.modalities.names if name in files and files[name].is_file()]
+        images = [Background(name, "image", Picture.read(files[name])) for name in names]
+        backgrounds = [entry for entry in images if entry.picture.data.any()]
+        if not backgrounds:
             raise DataError(f"Case '{case}': its images are gone since the evaluation. Put them back.")
-        backgrounds = [Background(name, "image", Picture.read(file)) for name, file in acquired.items()]
         truth = Picture.read(files[LABEL_MAP]) if LABEL_MAP in files and files[LABEL_MAP].is_file() else None
         # What was segmented from most is shown first.
         whole = max(subsets, key=lambda name: name.count("+"))
         prediction = subsets[whole]
-        for what, picture in ((entry.name, entry.picture) for entry in backgrounds):
-            if not picture.lies_on(prediction):
-                raise DataError(f"Case '{case}': the image of {what} lies on another grid than its label maps.")
         facts = {"Shown first": [("segmented from", whole)], "Mean Dice over the subsets, %": self._scores(case)}
-        return CaseView(case, regions, prediction, backgrounds, (), truth, subsets, facts, _changes(sources))
+        warnings = changes(sources, "evaluation")
+        return CaseView(case, regions, prediction, backgrounds, (), truth, subsets, facts, warnings)
 
     def _scores(self, case: str) -> list[tuple[str, str]]:
         return [(name.removesuffix(", mean Dice"), f"{value:.1f}") for name, value in self.numbers_of(case).items()]
@@ -96,15 +96,3 @@ class EvaluationFolder:
             for file in sorted((self.folder / PREDICTIONS / name).glob("*")):
                 if file.name.split(".")[0] == case.split(".")[0] and file.name.startswith(f"{case}."):
                     yield name, Picture.read(file)
-
-
-def _changes(sources: Provenance) -> list[str]:
-    """What happened to the files of a case since it was evaluated."""
-    found = []
-    for name, before in sources.sources.items():
-        file, now = before["path"], stamp(before["path"])
-        if now["size"] is None:
-            found.append(f"{file} ({name}) is gone since the evaluation.")
-        elif now != before:
-            found.append(f"{file} ({name}) has been written anew since the evaluation; what it was then is not shown.")
-    return found

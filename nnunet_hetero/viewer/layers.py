@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from scipy.ndimage import binary_erosion
 
+from nnunet_hetero.errors import DataError
 from nnunet_hetero.nnunet.regions import Region
 from nnunet_hetero.viewer.picture import Picture, as_is, as_labels, as_mosaic, joined
 
@@ -62,6 +63,9 @@ class CaseView:
         subsets: Label maps by subset of the modalities, of an evaluation.
         facts: What the panel says, heading by heading: lists of ``(what, value)``.
         warnings: Sentences that must be seen.
+
+    Raises:
+        DataError: If not all of it lies on the grid of the prediction.
     """
 
     case: str
@@ -73,6 +77,30 @@ class CaseView:
     subsets: Mapping[str, Picture] = field(default_factory=dict)
     facts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for what, picture in self._pictures():
+            if not picture.lies_on(self.prediction):
+                raise DataError(
+                    f"Case '{self.case}': {what} lies on another grid than the segmentation, {picture.data.shape} "
+                    f"voxels against {self.prediction.data.shape}. Give what belongs to it."
+                )
+
+    def _pictures(self) -> Iterator[tuple[str, Picture]]:
+        """All but the prediction, and what they are."""
+        yield from ((f"the image of {entry.name} ({entry.kind})", entry.picture) for entry in self.backgrounds)
+        yield from ((f"the map of {entry.kind}", entry.picture) for entry in self.overlays)
+        yield from ((f"the segmentation from {name}", picture) for name, picture in self.subsets.items())
+        if self.truth is not None:
+            yield "the true label map", self.truth
+
+    def said(self) -> list[str]:
+        """The warnings, and what the images themselves give reason to."""
+        bad = [entry for entry in self.backgrounds if not np.isfinite(entry.picture.data).all()]
+        names = dict.fromkeys(entry.name for entry in bad)
+        return [f"{name} has voxels that are no numbers; they are shown as background." for name in names] + [
+            *self.warnings
+        ]
 
     def box(self) -> tuple[slice, ...]:
         """The part of the grid where images or regions are."""

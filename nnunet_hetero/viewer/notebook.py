@@ -9,7 +9,20 @@ import numpy as np
 
 from nnunet_hetero.cases.geometry import reader_geometry
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.inference.from_python import Prediction, Volume
+from nnunet_hetero.inference.from_python import Prediction
+from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES
+from nnunet_hetero.viewer.facts import (
+    AREAS,
+    DICE,
+    DISAGREEMENT,
+    MODALITIES,
+    VOLUMES,
+    dice_in_words,
+    modalities_in_words,
+    number_in_words,
+    size_in_words,
+    suspicion_in_words,
+)
 from nnunet_hetero.viewer.layers import Background, CaseView, Overlay
 from nnunet_hetero.viewer.page import case_page
 from nnunet_hetero.viewer.picture import Picture
@@ -54,24 +67,30 @@ def view_of(prediction: Prediction) -> CaseView:
     maps = prediction.probabilities[-len(prediction.regions) :]
     for region, values in zip(prediction.regions, maps, strict=True):
         overlays.append(Overlay(region, "probability", picture(values)))
-    facts = {"Modalities": [(name, "used") for name in prediction.used]}
-    volumes = [(name, _volume(one)) for name, one in prediction.volumes.items() if one.millilitres is not None]
-    if volumes:
-        facts["Volumes"] = volumes
-    if prediction.disagreement:
-        facts["Disagreement of the draws, 0 to 1"] = [
-            (name, f"{value:.3g}") for name, value in prediction.disagreement.items()
-        ]
     return CaseView(
         prediction.case or "case",
         prediction.regions,
         picture(prediction.segmentation),
         backgrounds,
         overlays,
-        facts=facts,
+        facts=_facts(prediction),
+        warnings=[suspicion_in_words(one.modality, one.looks) for one in prediction.inputs if one.looks],
     )
 
 
-def _volume(volume: Volume) -> str:
-    text = f"{volume.millilitres:.3g} ml"
-    return text if volume.low is None else f"{text} (interval {volume.low:.3g} to {volume.high:.3g})"
+def _facts(prediction: Prediction) -> dict[str, list[tuple[str, str]]]:
+    facts = {
+        MODALITIES: modalities_in_words(prediction.used, prediction.absent),
+        VOLUMES: [
+            (name, size_in_words(one.millilitres, one.low, one.high, MILLILITRES))
+            for name, one in prediction.volumes.items()
+            if one.millilitres is not None
+        ],
+        AREAS: [
+            (name, size_in_words(one.square_millimetres, one.low, one.high, SQUARE_MILLIMETRES))
+            for name, one in prediction.areas.items()
+        ],
+        DICE: [(name, dice_in_words(one.dice, one.low)) for name, one in prediction.quality.items()],
+        DISAGREEMENT: [(name, number_in_words(value)) for name, value in prediction.disagreement.items()],
+    }
+    return {heading: rows for heading, rows in facts.items() if rows}

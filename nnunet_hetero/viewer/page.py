@@ -92,7 +92,9 @@ def _in_script(data: dict) -> Markup:
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("nnunet_hetero", "viewer/templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["json"] = json.dumps
+    return made
 
 
 @cache

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import html
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -12,13 +13,14 @@ from urllib.parse import quote
 from tqdm import tqdm
 
 from nnunet_hetero.errors import HeteroError
+from nnunet_hetero.inference.output.page_names import INDEX, page_name
 from nnunet_hetero.io.atomic_files import replace_text
 from nnunet_hetero.viewer.layers import CaseView
 from nnunet_hetero.viewer.page import index_page, write_case_page
 from nnunet_hetero.viewer.slices import thumbnail
 
-INDEX = "index.html"
-_LONGEST = 120  # characters of a file name
+_ROW = re.compile(r'<tr data-row="(?P<row>[^"]*)"><td><a [^>]*><img src="(?P<thumbnail>[^"]*)"')
+"""A case in the list, as its template writes it."""
 
 
 class CaseSource(Protocol):
@@ -34,7 +36,9 @@ class CaseSource(Protocol):
 def write_pages(
     source: CaseSource, cases: Sequence[str], folder: Path, full: bool = False, progress: bool = True
 ) -> dict[str, str]:
-    """Write ``CASE.html`` for each case, and ``index.html``.
+    """Write ``CASE.html`` for each case, and ``index.html``; cases that the list had before stay in it.
+
+    A case that has no page now has none of before either.
 
     Args:
         source: Where the cases are.
@@ -46,28 +50,37 @@ def write_pages(
     Returns:
         Why a case has no page, by case.
     """
-    rows, failed = [], {}
+    rows = {row["case"]: row for row in _rows_before(folder, cases)}
+    failed: dict[str, str] = {}
     for case in tqdm(cases, "Pages", disable=not progress):
         try:
             view = source.view(case)
-            name = page_name(case)
-            write_case_page(view, folder / name, full)
+            numbers = source.numbers_of(case)
+            write_case_page(view, folder / page_name(case), full)
         except HeteroError as error:
             failed[case] = str(error)
+            (folder / page_name(case)).unlink(missing_ok=True)
             continue
-        shown = view.cropped(view.box())
-        rows.append(
-            {"case": case, "page": quote(name), "thumbnail": thumbnail(shown), "numbers": source.numbers_of(case)}
-        )
+        rows[case] = {"case": case, "numbers": numbers, "thumbnail": thumbnail(view.cropped(view.box()))}
     if rows:
-        replace_text(folder / INDEX, index_page(rows))
+        listed = [{**rows[case], "page": quote(page_name(case))} for case in sorted(rows)]
+        replace_text(folder / INDEX, index_page(listed))
+    else:
+        (folder / INDEX).unlink(missing_ok=True)
     return failed
 
 
-def page_name(case: str) -> str:
-    """File name of a case's page, for any name that a case may have."""
-    plain = re.sub(r'[<>:"|?*\\/\x00-\x1f]', "_", case)
-    if plain == case and len(case.encode()) <= _LONGEST:
-        return f"{case}.html"
-    # What had to be changed or cut is told apart by the rest of the name.
-    return f"{plain[:60]}-{hashlib.sha256(case.encode()).hexdigest()[:8]}.html"
+def _rows_before(folder: Path, but: Collection[str]) -> list[dict]:
+    """The rows of the list as it is, of other cases whose pages are there."""
+    try:
+        text = (folder / INDEX).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return []
+    rows = []
+    for found in _ROW.finditer(text):
+        try:
+            row = json.loads(html.unescape(found["row"]))
+            rows.append({"case": row["case"], "numbers": row["numbers"], "thumbnail": found["thumbnail"]})
+        except (ValueError, KeyError, TypeError):  # not ours
+            continue
+    return [row for row in rows if row["case"] not in but and (folder / page_name(row["case"])).is_file()]

@@ -80,6 +80,15 @@ class TestEverythingGoes:
         assert list(json.loads((tmp_path / "out" / "run.json").read_text())["cases"]) == ["a_b"]
         assert list(json.loads((tmp_path / "out" / "failed.json").read_text())) == ["a"]
 
+    def test_pages_of_it_too(self, predictor, images, tmp_path):
+        predict(predictor(), images, tmp_path / "out")
+        pages = tmp_path / "out" / "view"
+        pages.mkdir()
+        for name in ("a.html", "c.html", "index.html"):
+            (pages / name).touch()
+        predict(predictor(), images, tmp_path / "out")
+        assert [file.name for file in pages.iterdir()] == ["c.html"]
+
     def test_before_anything_is_computed(self, predictor, images, tmp_path, monkeypatch):
         predict(predictor(EVERYTHING), images, tmp_path / "out", probabilities=True)
         second = predictor(EVERYTHING)

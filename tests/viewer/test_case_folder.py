@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from helpers.viewed import REGIONS, ball, head, label_map, write, write_viewed
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.viewer.case_folder import CaseFolder, images_of
+from nnunet_hetero.viewer.case_folder import CaseFolder
 
 
 @pytest.fixture
@@ -91,6 +90,16 @@ class TestView:
             "enhancing tumor": "unknown",
         }
 
+    def test_areas_of_a_2d_image(self, files):
+        (files.output / "volumes.csv").write_text(
+            "case,whole_tumor_mm2,whole_tumor_mm2_low,whole_tumor_mm2_high,interval_level,tumor_core_mm2,tumor_core_ml\n"
+            "a,10,8,13,0.9,4,\n"
+        )
+        view = folder(files).view("a")
+        assert "Volumes" not in view.facts
+        assert view.facts["Areas"][:2] == [("whole tumor", "10 mm² (90% interval 8 to 13)"), ("tumor core", "4 mm²")]
+        assert folder(files).numbers_of("a") == {"whole tumor, mm²": 10, "tumor core, mm²": 4}
+
     def test_why_there_is_no_interval(self, files):
         (files.output / "volumes.csv").write_text(
             "case,tumor_core_ml,tumor_core_ml_low,tumor_core_ml_high,interval_level,interval_note\n"
@@ -106,14 +115,6 @@ class TestView:
             "tumor core, ml": 2.0,
             "enhancing tumor, ml": 0.5,
         }
-
-    def test_the_images_that_a_prediction_names(self, files):
-        assert images_of(files.output) is None
-        arguments = {"list_of_lists_or_source_folder": str(files.images)}
-        (files.output / "predict_from_raw_data_args.json").write_text(json.dumps(arguments))
-        assert images_of(files.output) == files.images
-        shutil.rmtree(files.images)
-        assert images_of(files.output) is None
 
 
 class TestWrongFolders:
@@ -142,12 +143,12 @@ class TestWrongFolders:
         with pytest.raises(DataError, match="true label map"):
             folder(files).view("a")
 
-    @pytest.mark.parametrize("name", ["modalities.json", "predict_from_raw_data_args.json"])
+    @pytest.mark.parametrize("name", ["modalities.json", "predict_from_raw_data_args.json", "run.json"])
     def test_who_looks_changes_no_file(self, files, name):
         (files.output / name).write_text("{broken")
         before = sorted(files.output.iterdir())
         with pytest.raises(DataError, match=f"{name} is not valid JSON"):
-            CaseFolder(files.output, images_of(files.output) or files.images).view("a")
+            CaseFolder(files.output).view("a")
         assert sorted(files.output.iterdir()) == before and (files.output / name).read_text() == "{broken"
 
     def test_a_completed_image_without_its_mark(self, files):
@@ -158,4 +159,4 @@ class TestWrongFolders:
         data = head()
         data[3, 3, 3] = np.nan
         write(files.output / "completed" / "a_0001.nii.gz", data)
-        assert folder(files).view("a").warnings == ["T1c has voxels that are no numbers; they are shown as background."]
+        assert folder(files).view("a").said() == ["T1c has voxels that are no numbers; they are shown as background."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from helpers.tiny_model import read_array, write_image
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.errors import DataError
@@ -81,6 +82,29 @@ def test_an_image_that_is_not_the_evaluated_one_is_named(evaluation, tmp_path):
     finally:
         shutil.copy2(tmp_path / file.name, file)
     assert str(file) in warning and "written anew" in warning
+
+
+def test_an_absent_modality_is_no_black_image(evaluation, tmp_path):
+    """In a data set of nnU-Net's a modality that a case lacks is a volume of zeros."""
+    file = evaluation / "in" / "case_00_0003.nii.gz"
+    shutil.copy2(file, tmp_path)
+    write_image(file, 0 * read_array(file))
+    try:
+        view = EvaluationFolder(evaluation / "out").view("case_00")
+    finally:
+        shutil.copy2(tmp_path / file.name, file)
+    assert [entry.name for entry in view.backgrounds] == ["T1", "T1c", "T2"]
+
+
+def test_truth_on_another_grid(evaluation, tmp_path):
+    file = evaluation / "gt" / "case_00.nii.gz"
+    shutil.copy2(file, tmp_path)
+    write_image(file, read_array(file), spacing=2.0)
+    try:
+        with pytest.raises(DataError, match="Case 'case_00': the true label map lies on another grid"):
+            EvaluationFolder(evaluation / "out").view("case_00")
+    finally:
+        shutil.copy2(tmp_path / file.name, file)
 
 
 @pytest.mark.parametrize("flag", ["--images", "--labels", "--predictions"])

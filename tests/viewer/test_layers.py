@@ -7,8 +7,10 @@ import gzip
 
 import nibabel
 import numpy as np
+import pytest
 from helpers.viewed import REGIONS, ball, head, label_map
 
+from nnunet_hetero.errors import DataError
 from nnunet_hetero.viewer.layers import EDGE, INSIDE, OUTSIDE, Background, CaseView, Overlay, embedded
 from nnunet_hetero.viewer.picture import Picture
 
@@ -55,7 +57,7 @@ def test_many_regions_that_cross_each_other():
     }
     (layer,) = (
         layer
-        for layer in embedded(CaseView("a", regions, picture(data), view().backgrounds))
+        for layer in embedded(CaseView("a", regions, picture(data), [Background("T1", "image", picture(data))]))
         if layer["kind"] == "prediction"
     )
     assert len(layer["places"]) > 256
@@ -64,7 +66,8 @@ def test_many_regions_that_cross_each_other():
 
 
 def test_nothing_is_numbered_0_even_where_all_is_something():
-    everywhere = CaseView("a", {"all": 1}, picture(np.ones((4, 4, 4), int)), view().backgrounds)
+    ones = picture(np.ones((4, 4, 4), int))
+    everywhere = CaseView("a", {"all": 1}, ones, [Background("T1", "image", ones)])
     layer = embedded(everywhere)[-1]
     assert layer["places"][0] == "0" and (places_of(layer, 0) != OUTSIDE).all()
 
@@ -107,3 +110,16 @@ def test_full_keeps_every_digit():
     noisy = head() + np.random.default_rng(0).normal(size=head().shape).astype(np.float32)
     layer = embedded(view(backgrounds=[Background("T1", "image", picture(noisy))]), full=True)[0]
     assert (data_of(layer) == noisy).all()
+
+
+def test_all_of_it_lies_on_one_grid():
+    other = Picture(label_map(), np.diag([1.5, 1.5, 2.5, 1.0]))
+    for more in ({"truth": other}, {"subsets": {"T1": other}}, {"overlays": [Overlay("a", "entropy", other)]}):
+        with pytest.raises(DataError, match="lies on another grid than the segmentation"):
+            view(**more)
+
+
+def test_voxels_that_are_no_numbers_are_said_once():
+    spoilt = Background("T1", "image", picture(np.where(head() > 900, np.nan, head())))
+    said = view(backgrounds=[spoilt, spoilt], warnings=["something else"]).said()
+    assert said == ["T1 has voxels that are no numbers; they are shown as background.", "something else"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -10,7 +11,10 @@ import pytest
 from helpers.tiny_model import SHAPE
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.inference.from_python import Area, Volume
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
+from nnunet_hetero.reliability.input_verdict import InputVerdict
+from nnunet_hetero.reliability.quality import PredictedDice
 from nnunet_hetero.viewer.notebook import page_of, view_of
 
 
@@ -33,7 +37,32 @@ def test_all_that_python_has(prediction):
     assert (view.prediction.data == prediction.segmentation.transpose(2, 1, 0)).all()
     # Spacing is in the order of the arrays' axes, z first.
     assert np.linalg.norm(view.prediction.affine[:3, :3], axis=0).tolist() == [2.0, 1.5, 1.0]
-    assert view.case == "one" and len(view.facts["Volumes"]) == 3
+    assert view.case == "one" and len(view.facts["Volumes"]) == 3 and not view.warnings
+    assert view.facts["Modalities"] == [
+        ("T1", "used"),
+        ("FLAIR", "used"),
+        ("T1c", "absent: no file"),
+        ("T2", "absent: no file"),
+    ]
+
+
+def test_what_a_calibration_says(prediction):
+    calibrated = dataclasses.replace(
+        prediction,
+        volumes={"whole tumor": Volume(10.0, 8.0, 13.0)},
+        quality={"whole tumor": PredictedDice(0.9, 0.8, 30)},
+        inputs=(InputVerdict("T1", "ok"), InputVerdict("FLAIR", "suspicious", "looks like T2")),
+    )
+    view = view_of(calibrated)
+    assert view.facts["Volumes"] == [("whole tumor", "10 ml (interval 8 to 13)")]
+    assert view.facts["Predicted Dice, 0 to 1"] == [("whole tumor", "0.9 (at least 0.8)")]
+    assert view.warnings == ["FLAIR looks like T2: the input may be wrong."]
+
+
+def test_areas_of_a_2d_image(prediction):
+    flat = dataclasses.replace(prediction, volumes={"whole tumor": Volume(None)}, areas={"whole tumor": Area(5.0)})
+    facts = view_of(flat).facts
+    assert "Volumes" not in facts and facts["Areas"] == [("whole tumor", "5 mm²")]
 
 
 def test_in_a_notebook(prediction, monkeypatch):

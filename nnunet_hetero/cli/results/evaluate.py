@@ -153,7 +153,8 @@ def evaluate_with(args: argparse.Namespace, sweep: Sweep | None = None) -> int:
 
 def _write_pages(folder: Path) -> dict[str, str]:
     """Pages of the worst, median and best case; why a case has none, by case."""
-    from nnunet_hetero.evaluation.report.case_pages import VIEW_FOLDER, ranked_cases
+    from nnunet_hetero.evaluation.report.case_pages import ranked_cases
+    from nnunet_hetero.inference.output.page_names import VIEW_FOLDER
     from nnunet_hetero.viewer.evaluation_folder import EvaluationFolder
     from nnunet_hetero.viewer.pages import write_pages
 

@@ -28,10 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the pages; 1 if a case has none."""
     # Late, so that -h answers at once.
-    from nnunet_hetero.viewer.case_folder import CaseFolder, images_of
+    from nnunet_hetero.inference.output.page_names import INDEX, VIEW_FOLDER
+    from nnunet_hetero.viewer.case_folder import CaseFolder
     from nnunet_hetero.viewer.evaluation_folder import EvaluationFolder
     from nnunet_hetero.viewer.page import write_case_page
-    from nnunet_hetero.viewer.pages import INDEX, write_pages
+    from nnunet_hetero.viewer.pages import write_pages
     from nnunet_hetero.viewer.slicer import write_scenes
 
     output = Path(args.output)
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     for flag, folder in (("--images", images), ("--labels", labels), ("--predictions", predictions)):
         if folder is not None and not folder.is_dir():
             raise SettingsError(f"{flag} {folder} is no folder.")
-    source: CaseFolder | EvaluationFolder = CaseFolder(output, images or images_of(output), labels, predictions)
+    source: CaseFolder | EvaluationFolder = CaseFolder(output, images, labels, predictions)
     if EvaluationFolder.is_one(output):
         if any(given):
             raise SettingsError(
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.slicer:
         failed, where = write_scenes(source, cases, Path(args.slicer)), args.slicer
     else:
-        failed, where = write_pages(source, cases, output / "view", args.full), output / "view" / INDEX
+        failed, where = write_pages(source, cases, output / VIEW_FOLDER, args.full), output / VIEW_FOLDER / INDEX
     for reason in failed.values():
         print(f"error: {reason}", file=sys.stderr)
     if len(failed) < len(cases):

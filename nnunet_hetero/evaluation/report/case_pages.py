@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from nnunet_hetero.evaluation.compare.statistics import known_mean
 from nnunet_hetero.evaluation.sweep.run import Run
+from nnunet_hetero.inference.output.page_names import INDEX, VIEW_FOLDER, page_name
 
-VIEW_FOLDER = "view"
 HEADING = "Pages to look at cases"
 RANKS = ("worst", "median", "best")
 
@@ -42,7 +42,7 @@ def page_links(run: Run, report: Path) -> list[Markup]:
         report: Folder of the report, from which the links lead.
     """
     folder = run.folder / VIEW_FOLDER
-    pages = [(folder / f"{case}.html", f"{run.name}, {rank}: {case}") for case, rank in ranked_cases(run).items()]
-    pages.append((folder / "index.html", f"{run.name}, all pages"))
+    pages = [(folder / page_name(case), f"{run.name}, {rank}: {case}") for case, rank in ranked_cases(run).items()]
+    pages.append((folder / INDEX, f"{run.name}, all pages"))
     links = [(os.path.relpath(page, report), words) for page, words in pages if page.is_file()]
     return [Markup('<a href="{}">{}</a>').format(quote(Path(link).as_posix()), words) for link, words in links]

@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll("thead button")) {
     const column = button.dataset.column;
     upwards = column === last ? !upwards : column === "case";
     last = column;
-    const valueOf = (row) => column === "case" ? row.dataset.case : row.cells[Number(column) + 2].dataset.value;
+    const valueOf = (row) => column === "case" ? JSON.parse(row.dataset.row).case : row.cells[Number(column) + 2].dataset.value;
     const rows = [...body.rows].sort((one, other) => {
       const [a, b] = [valueOf(one), valueOf(other)];
       if (a === "" || b === "") return (a === "") - (b === "");
