@@ -19,7 +19,7 @@ def encode_for_all(network: HeteroNetwork, x: Tensor, available: Tensor) -> list
         x: ``(B, M, *spatial)``.
         available: What any of the subsets needs, ``(M,)`` bool.
     """
-    return network.ready_to_fuse(network.encode_each(x, available.expand(len(x), -1)))
+    return network.ready_to_fuse(network.encode(x, available.expand(len(x), -1)))
 
 
 def fuse_subset(
