@@ -85,6 +85,9 @@ def start(log: Path) -> int:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        for child in multiprocessing.active_children():  # as at the end of a process that was not forked
+            child.terminate()
+            child.join()
         os._exit(code)
 
 
