@@ -11,6 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_hetero.cases.geometry import read_geometry
+from nnunet_hetero.cases.image_files import is_nifti, read_nifti, with_decimals
+from nnunet_hetero.cases.label_maps.labels import shown
 from nnunet_hetero.cases.label_maps.written_image import require_written
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import RUN_NAME, RUNS
@@ -129,6 +131,7 @@ def return_case(job: ReturnJob) -> list[Volumes]:
         raise DataError(f"Case '{job.case}' has no label map in {job.predictions}. Predict it first.")
     _require_of_these_images(job)
     label_map = _read(job.results.label_map, job.case)
+    _require_known(label_map, job)
     maps = {what: _read(file, job.case) for what, file in job.results.maps.items()}
     volumes: list[Volumes] = []
     (job.back / job.case).mkdir(parents=True, exist_ok=True)
@@ -167,6 +170,8 @@ def _way_back(job: ReturnJob) -> WayBack:
     transforms = {}
     for name in grids:
         file = job.intake / transform_file(job.case, name)
+        if not file.is_file():  # ITK would write pages about HDF5
+            raise DataError(f"Case '{job.case}': the transform {file} is gone. Run nnunet_hetero intake again.")
         try:
             transforms[name] = sitk.ReadTransform(str(file))
         except RuntimeError as error:
@@ -189,11 +194,28 @@ def _require_of_these_images(job: ReturnJob) -> None:
             )
 
 
+def _require_known(label_map: sitk.Image, job: ReturnJob) -> None:
+    """Decimals and labels of another model would be lost on the way without a word."""
+    known = {0}
+    for labels in job.regions.values():
+        known.update([labels] if isinstance(labels, int) else labels)
+    others = set(np.unique(sitk.GetArrayViewFromImage(label_map)).tolist()) - known
+    if others:
+        raise DataError(
+            f"Case '{job.case}': {job.results.label_map} has the values {shown(others)}; the model's labels are "
+            f"{shown(known)}. Predict the case again, by the model that it was prepared for."
+        )
+
+
 def _read(file: Path, case: str) -> sitk.Image:
+    what = f"Case '{case}': {file}"
+    decimals = with_decimals(read_nifti(file, what)) if is_nifti(file) else None
+    if decimals is not None and not np.isfinite(decimals).all():  # ITK would read zeros
+        raise DataError(f"{what} has values that are NaN or infinite. Predict the case again.")
     try:
         return sitk.ReadImage(str(file))
     except RuntimeError as error:
-        raise DataError(f"Case '{case}': {file} cannot be read as an image. Predict the case again.") from error
+        raise DataError(f"{what} cannot be read as an image. Predict the case again.") from error
 
 
 def _write(image: sitk.Image, file: Path) -> None:

@@ -45,6 +45,30 @@ def _read(file):
     return sitk.ReadImage(str(file))
 
 
+@pytest.mark.parametrize(
+    ("value", "finding"),
+    [
+        (float("nan"), "has values that are NaN or infinite"),
+        (1.5, "has the values 1.5; the model's labels are 0, 1, 2"),
+        (9.0, "has the values 9; the model's labels are 0, 1, 2"),
+    ],
+)
+def test_values_that_are_none_of_the_models_labels(job, tmp_path, value, finding):
+    file = job(REFERENCE).results.label_map
+    image = sitk.Cast(_read(file), sitk.sitkFloat32)
+    image[3, 3, 3] = value
+    sitk.WriteImage(image, str(file))
+    with pytest.raises(DataError, match=rf"Case '{CASE}': .* {finding}"):
+        return_case(job(REFERENCE))
+    assert not list((tmp_path / "back").rglob("*.nii.gz"))
+
+
+def test_a_transform_that_is_gone(job):
+    (job(REFERENCE).intake / "transforms" / CASE / "T1.tfm").unlink()
+    with pytest.raises(DataError, match=r"T1\.tfm is gone"):
+        return_case(job(REFERENCE))
+
+
 def test_on_all_images(job, tmp_path):
     volumes = return_case(job(ALL))
     folder = tmp_path / "back" / CASE
@@ -93,7 +117,7 @@ def test_a_prediction_of_other_images(job, tmp_path):
 
 def test_damage(job, tmp_path):
     (tmp_path / "pred" / f"{CASE}.nii.gz").write_bytes(b"x")
-    with pytest.raises(DataError, match="cannot be read as an image"):
+    with pytest.raises(DataError, match="cannot be read"):
         return_case(job(REFERENCE))
     (tmp_path / "out" / "transforms" / CASE / "T1.tfm").write_text("x")
     with pytest.raises(DataError, match=r"the transform .* cannot be read"):
