@@ -40,7 +40,7 @@ def test_what_is_written(calibrated_model):
 def test_a_labelled_folder(copied, tmp_path, measured):
     for number, name in enumerate("ab"):
         present = (0, 1) if name == "b" else None
-        write_case(tmp_path / "images", name, present=present, seed=number, labels=tmp_path / "labels")
+        write_case(tmp_path / "images", name, present=present, seed=30 + number, labels=tmp_path / "labels")
     (tmp_path / "cases.csv").write_text("case,patient\na,p\nb,p\n")
     found = calibrate(copied.folder, images=tmp_path / "images", labels=tmp_path / "labels")
     assert measured == ["a", "b"]
@@ -92,8 +92,8 @@ def test_a_model_without_latents_has_intervals_of_fixed_width(tmp_path, monkeypa
 class TestRefused:
     def test_a_label_map_on_another_grid(self, copied, tmp_path):
         for name in "ab":
-            write_case(tmp_path / "images", name, labels=tmp_path / "labels")
-        write_case(tmp_path / "other", "b", shape=(10, 11, 12), labels=tmp_path / "labels")
+            write_case(tmp_path / "images", name, seed=30, labels=tmp_path / "labels")
+        write_case(tmp_path / "other", "b", seed=30, shape=(10, 11, 12), labels=tmp_path / "labels")
         found = calibrate(copied.folder, images=tmp_path / "images", labels=tmp_path / "labels")
         assert list(found.failed) == ["b"] and "lies on another grid" in found.failed["b"]
         assert found.calibration.patients == 1

@@ -61,7 +61,7 @@ def test_nothing_is_written_for_a_model_that_is_not_there(folder, capsys):
 
 def test_a_case_that_cannot_be_used_gives_exit_code_1(folder, tmp_path, capsys):
     for name in "ab":
-        write_case(tmp_path / "images", name, labels=tmp_path / "labels")
+        write_case(tmp_path / "images", name, seed=30, labels=tmp_path / "labels")
     (tmp_path / "images" / "b_0001.nii.gz").write_bytes(b"no image")
     data = ["-i", str(tmp_path / "images"), "-l", str(tmp_path / "labels")]
     assert main([*COMMAND, "-f", "0", "--num_samples", "1", *data]) == 1
