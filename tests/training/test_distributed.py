@@ -101,8 +101,7 @@ def ranks(folder, tiny_dataset) -> list[dict]:
         tiny_dataset.use(monkeypatch, folder / "results")
         monkeypatch.setenv("nnUNet_wandb_enabled", "1")
         arguments = (port, folder, plans, tiny_dataset.dataset_json)
-        # New processes would import torch for seconds.
-        multiprocessing.start_processes(_rank, args=arguments, nprocs=2, start_method="fork")
+        multiprocessing.start_processes(_rank, args=arguments, nprocs=2, start_method="spawn")
     return [torch.load(folder / f"{rank}.pth", weights_only=True) for rank in range(2)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,8 @@ class TestOfAnotherPackage:
         def install(entry: str = "TheirTrainer", source: str = SOURCE, target: str = "TheirTrainer") -> None:
             groups = {"nnunet_hetero.trainers": {entry: f"somebodys_trainers:{target}"}}
             installed_package(tmp_path, monkeypatch, "somebodys_trainers", source, groups)
+            # A look-up that a test cut short may have left it, with the names of then.
+            monkeypatch.delitem(sys.modules, "nnunet_hetero_trainers", raising=False)
 
         return install
 
