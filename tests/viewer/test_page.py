@@ -112,6 +112,26 @@ class TestWhatIsShown:
         found = [(columns[0] - left) / (right + 1 - left), (columns[-1] + 1 - left) / (right + 1 - left)]
         assert found == pytest.approx(expected, abs=0.05)
 
+    def test_the_truth_is_outlined_in_white_where_it_is(self, opened):
+        click(opened, "[data-view=axial]")
+        opened.run("heteroViewer.viewer.setCrosshairWidth(0)")
+        opened.settle()
+        picture = opened.canvas()
+        predicted = np.argwhere(coloured(picture, COLOURS[0]))
+        rows = np.flatnonzero((picture.max(axis=2) > 60).sum(axis=1) > 30)
+        voxel = (rows[-1] + 1 - rows[0]) / (head() > 0).any(axis=(0, 2)).sum()
+        opened.press("o")
+        without = opened.canvas()
+        click(opened, "#truth")
+        outlined = opened.canvas()
+        changed = np.argwhere(np.abs(outlined.astype(int) - without).max(axis=2) > 40)
+        assert outlined[tuple(changed.T)].min(axis=1).max() > 200
+        # The truth lies two voxels behind the prediction: lower on the screen.
+        down, right = changed.mean(axis=0) - predicted.mean(axis=0)
+        assert down == pytest.approx(2 * voxel, abs=0.7 * voxel) and abs(right) < 0.7 * voxel
+        click(opened, "#truth")
+        assert np.abs(opened.canvas().astype(int) - without).max() < 20
+
     def test_the_other_convention_is_its_mirror(self, opened):
         click(opened, "[data-view=axial]")
         sides = []
