@@ -59,12 +59,12 @@ def convert_brats(
     processes: int = DEFAULT_PROCESSES,
     progress: bool = True,
 ) -> ConversionSummary:
-    """Convert a raw BraTS folder to ``$nnUNet_raw/DatasetXXX_name``.
+    """Convert a raw BraTS folder to ``$nnUNet_raw/DatasetNNN_name``.
 
     Args:
         raw: Folder of BraTS 2018, 2019, 2020 or 2021, as unpacked.
         dataset_id: nnU-Net's number of the dataset, 1 to 999.
-        name: What stands after ``DatasetXXX_``.
+        name: What stands after ``DatasetNNN_``.
         labels: Whether to train on the labels themselves, not on the regions whole tumour, core and enhancing tumour.
         unlabelled: What becomes of cases without segmentation: ``refuse``, they fail; ``test``, they go to imagesTs;
             ``train``, they are training cases with nnU-Net's ignore label everywhere.

@@ -93,7 +93,7 @@ def read_case_table(dataset: str | Path) -> list[CaseRecord]:
     """Read ``cases.csv`` of a converted dataset.
 
     Args:
-        dataset: ``$nnUNet_raw/DatasetXXX_Name``.
+        dataset: ``$nnUNet_raw/DatasetNNN_Name``.
 
     Raises:
         DataError: If the table is not there, or lacks columns.

@@ -28,7 +28,7 @@ def add_common_arguments(
 
     Args:
         parser: The converter's parser.
-        default_name: What stands after ``DatasetXXX_`` if the user does not say.
+        default_name: What stands after ``DatasetNNN_`` if the user does not say.
         input_help: What ``-i`` is.
         unlabelled: What becomes of cases without segmentation if no flag says it, one of `CHOICES`.
     """
@@ -41,7 +41,7 @@ def add_common_arguments(
         metavar="ID",
         help="nnU-Net dataset ID, 1 to 999",
     )
-    parser.add_argument("--name", default=default_name, help="dataset name after DatasetXXX_ (%(default)s)")
+    parser.add_argument("--name", default=default_name, help="dataset name after DatasetNNN_ (%(default)s)")
     parser.add_argument(
         "--modalities", nargs="+", metavar="NAME", help="convert these modalities only, as channels in this order (all)"
     )

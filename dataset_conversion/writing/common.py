@@ -70,7 +70,7 @@ def convert_cohort(
     the folder.
 
     Args:
-        folder: ``$nnUNet_raw/DatasetXXX_Name``, see `dataset_folder`.
+        folder: ``$nnUNet_raw/DatasetNNN_Name``, see `dataset_folder`.
         spec: The dataset to make.
         cases: What was found in the raw data.
         processes: Number of cases converted at a time.

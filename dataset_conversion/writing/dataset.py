@@ -64,11 +64,11 @@ def dataset_folder(dataset_id: int, name: str, dry_run: bool = False) -> Path:
 
     Args:
         dataset_id: 1 to 999.
-        name: What stands after ``DatasetXXX_``, as nnU-Net writes it: XXX is the dataset's number in three digits.
+        name: What stands after ``DatasetNNN_``, as nnU-Net writes it: NNN is the dataset's number in three digits.
         dry_run: Whether it is all the same if nnUNet_raw is not set.
 
     Returns:
-        ``$nnUNet_raw/DatasetXXX_name``, which may or may not exist.
+        ``$nnUNet_raw/DatasetNNN_name``, which may or may not exist.
 
     Raises:
         SettingsError: If nnUNet_raw is not set, the number or the name is not valid, or another dataset has the number.

@@ -41,7 +41,7 @@ class CaseFolder:
 
     @classmethod
     def of_dataset(cls, folder: Path) -> CaseFolder:
-        """The training cases of ``nnUNet_raw/DatasetXXX_NAME``."""
+        """The training cases of ``nnUNet_raw/DatasetNNN_NAME``."""
         return cls(folder, folder / "imagesTr", read_dataset_json(folder), True)
 
     @classmethod

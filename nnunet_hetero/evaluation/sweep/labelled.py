@@ -59,7 +59,7 @@ def validation_cases(dataset: str, fold: int | str, modalities: Modalities, data
     preprocessed case would tell the model something about the modalities that it must not know.
 
     Args:
-        dataset: Name of the dataset, ``DatasetXXX_NAME``.
+        dataset: Name of the dataset, ``DatasetNNN_NAME``.
         fold: Number of the fold; ``all`` gives every case of the dataset, since this fold trained on them all.
         modalities: The model's modalities.
         dataset_json: The model's ``dataset.json``.
@@ -90,7 +90,7 @@ def split_of(dataset: str, fold: int | str) -> dict[str, list[str]]:
     """Names of the cases that a fold trained on, ``train``, and validates on, ``val``.
 
     Args:
-        dataset: Name of the dataset, ``DatasetXXX_NAME``.
+        dataset: Name of the dataset, ``DatasetNNN_NAME``.
         fold: Number of the fold.
 
     Raises:
@@ -110,7 +110,7 @@ def held_out_cases(
     """The test cases that folds share, see `nnunet_hetero.splits`, as files of ``nnUNet_raw``.
 
     Args:
-        dataset: Name of the dataset, ``DatasetXXX_NAME``.
+        dataset: Name of the dataset, ``DatasetNNN_NAME``.
         folds: Numbers of folds, or ``all``.
         modalities: The model's modalities.
         dataset_json: The model's ``dataset.json``.

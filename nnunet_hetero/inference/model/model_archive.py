@@ -86,7 +86,7 @@ def _checked_members(opened: zipfile.ZipFile, archive: str | os.PathLike) -> lis
         seen.add(name.lower())
     if not any(_model_of(entry.filename) for entry in files):
         raise SettingsError(
-            f"{archive} holds no model: expected files below DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION, as "
+            f"{archive} holds no model: expected files below DatasetNNN_NAME/TRAINER__PLANS__CONFIGURATION, as "
             "nnUNetv2_export_model_to_zip writes them."
         )
     return files
