@@ -18,8 +18,8 @@ import json
 import sys
 from contextlib import nullcontext
 
-from counting import Counts, counted_as_kernels
-from full_size import (
+from measuring.counting import Counts, counted_as_kernels
+from measuring.full_size import (
     BATCH,
     OUR_OPTIMIZER,
     PATCH,
@@ -31,7 +31,7 @@ from full_size import (
     nnunets_network,
     our_network,
 )
-from parts import PARTS, PartsCounter
+from measuring.parts import PARTS, PartsCounter
 
 from nnunet_hetero.training.memory import training_bytes
 

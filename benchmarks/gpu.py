@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from full_size import (
+from measuring.full_size import (
     BATCH,
     FEATURES,
     OUR_OPTIMIZER,
@@ -35,8 +35,8 @@ from full_size import (
     our_network,
     strides,
 )
-from full_size import training_step as step_of
-from measuring import peak_bytes
+from measuring.full_size import training_step as step_of
+from measuring.taking_turns import peak_bytes
 from prediction import predictor_of
 from torch import nn
 from torch.profiler import ProfilerActivity, profile

@@ -33,7 +33,7 @@ from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # before torch is imported
 
-from micro_dataset import CONFIGURATION, DATASET, PLANS, write_micro_dataset
+from measuring.micro_dataset import CONFIGURATION, DATASET, PLANS, write_micro_dataset
 
 from nnunet_hetero.nnunet.arguments import whole_number
 

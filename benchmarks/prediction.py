@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 import torch
-from measuring import compare, peak_bytes
+from measuring.taking_turns import compare, peak_bytes
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from step import MODALITIES, build, measure_memory

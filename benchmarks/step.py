@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
-from measuring import compare, in_fresh_process, peak_bytes
+from measuring.taking_turns import compare, in_fresh_process, peak_bytes
 from torch import nn
 
 from nnunet_hetero.config import HeteroModalConfig

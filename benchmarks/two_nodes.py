@@ -123,7 +123,7 @@ def notes_of(results: Path) -> list[dict]:
 
 def run(folder: Path) -> int:
     """Train with two nodes, undisturbed and disturbed, and compare; the exit code."""
-    from micro_dataset import write_micro_dataset
+    from measuring.micro_dataset import write_micro_dataset
 
     write_micro_dataset(folder, SETTINGS)
     together, killed = folder / "together", folder / "killed"

@@ -67,7 +67,7 @@ def seconds_to_open(page: Path, folder: Path) -> tuple[float | None, float | Non
     """
     if not shutil.which("chromium") or not shutil.which("chromedriver"):
         return None, None
-    from helpers.browser import Browser
+    from helpers.looking.browser import Browser
 
     browser = Browser.start(folder / "profile")
     try:

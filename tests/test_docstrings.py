@@ -7,7 +7,7 @@ import importlib
 
 import numpy as np
 import pytest
-from helpers.house import read_modules
+from helpers.project.house import read_modules
 from helpers.tiny_model import read_array
 
 WITH_EXAMPLES = sorted(name for name, module in read_modules().items() if ">>>" in module.file.read_text("utf-8"))

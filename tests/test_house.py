@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import statistics
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from helpers.house import (
+from helpers.project.house import (
     PACKAGE,
+    ROOT,
     Module,
     circles,
     import_graph,
@@ -35,6 +37,8 @@ FLOORS = (
 """From the ground up. A room may import from its own floor and those below; rooms inside a room share its floor."""
 
 LARGEST_ROOM, LONGEST_FILE, MEDIAN_FILE = 15, 400, 150
+DOORS = ("__init__.py", "conftest.py")
+"""Files that a room has beside what is in it."""
 
 OVERRIDES = (
     "nnunet_hetero/training/continuable_trainer.py",
@@ -43,6 +47,9 @@ OVERRIDES = (
 )
 """Beside `nnunet/`, the files whose classes override nnU-Net's own, private names included."""
 
+TREES = ("nnunet_hetero", "dataset_conversion", "tests", "benchmarks", "tools")
+SOURCES = sorted(file for tree in TREES for file in (ROOT / tree).rglob("*.py"))
+HELPERS = ROOT / "tests" / "helpers"
 MODULES = read_modules()
 GRAPH = import_graph(MODULES)
 ROOMS = room_graph(MODULES, GRAPH)
@@ -76,14 +83,32 @@ def test_no_circles():
 
 
 def test_a_room_can_be_overlooked():
-    sizes = Counter(Path(module.place).parent.as_posix() for module in MODULES.values() if not module.is_door)
+    sizes = Counter(file.parent.relative_to(ROOT).as_posix() for file in SOURCES if file.name not in DOORS)
+    del sizes["benchmarks"]  # a list of commands, see below
     assert not {room: size for room, size in sizes.items() if size > LARGEST_ROOM}
 
 
+def test_benchmarks_are_commands_and_what_they_share_has_rooms():
+    """Each is named in the documentation by its file, which stays where it is."""
+    page = (ROOT / "docs" / "reference" / "benchmarks.md").read_text(encoding="utf-8")
+    commands = {file for file in SOURCES if file.parent == ROOT / "benchmarks"}
+    assert not {file.name for file in commands if "__main__" not in file.read_text(encoding="utf-8")}
+    assert re.findall(r"^\| `python benchmarks/(\w+\.py)", page, re.MULTILINE) == sorted(file.name for file in commands)
+
+
 def test_files_are_short():
-    lines = {module.place: module.lines for module in MODULES.values() if not module.is_door}
-    assert not {place: length for place, length in lines.items() if length > LONGEST_FILE}
-    assert statistics.median(lines.values()) <= MEDIAN_FILE
+    lengths = {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8").count("\n") for file in SOURCES}
+    assert not {file: length for file, length in lengths.items() if length > LONGEST_FILE}
+    assert statistics.median(module.lines for module in MODULES.values() if not module.is_door) <= MEDIAN_FILE
+
+
+def test_helpers_are_where_tests_look_for_them():
+    """And there is none that nobody uses."""
+    helpers = [file for file in SOURCES if file.is_relative_to(HELPERS) and file.name not in DOORS]
+    there = {f"helpers.{'.'.join(file.relative_to(HELPERS).with_suffix('').parts)}" for file in helpers}
+    found = re.compile(r"^ *from (helpers[.\w]*) import", re.MULTILINE)
+    used = {name for file in SOURCES for name in found.findall(file.read_text(encoding="utf-8"))}
+    assert used == there
 
 
 def test_private_names_of_nnunet_stay_in_its_room():
@@ -118,7 +143,7 @@ WITHOUT_MIRROR = {
     "nnunet_hetero/errors.py": "classes without a body",
     "nnunet_hetero/evaluation/report/comparison_report.py": "cli/results/test_compare.py runs it whole",
     "nnunet_hetero/nnunet/protocols.py": "classes without a body",
-    "nnunet_hetero/training/memory.py": "against what a step takes, benchmarks/test_memory_estimate.py",
+    "nnunet_hetero/training/memory.py": "against what a step takes, benchmarks/measuring/test_memory_estimate.py",
 }
 """Modules whose tests stand elsewhere, and why."""
 

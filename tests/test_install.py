@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from helpers.environments import Environment, copy_sources, install, make_environment, uninstall
+from helpers.project.environments import Environment, copy_sources, install, make_environment, uninstall
 
 # Stands in for nnU-Net where a test is about our hook, because the real one takes ten seconds to import.
 STAND_IN = """

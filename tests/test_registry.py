@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.entry_points import installed_package
+from helpers.project.entry_points import installed_package
 
 from nnunet_hetero import registry
 from nnunet_hetero.errors import SettingsError

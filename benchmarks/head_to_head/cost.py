@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import compare, in_fresh_process, peak_bytes
+from measuring.taking_turns import compare, in_fresh_process, peak_bytes
 from tqdm import tqdm
 
 from head_to_head.data import CONFIGURATION, DATASET

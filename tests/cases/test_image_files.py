@@ -7,7 +7,7 @@ import gzip
 import nibabel
 import numpy as np
 import pytest
-from helpers.headers import affine, write_nifti
+from helpers.cohorts.headers import affine, write_nifti
 
 from nnunet_hetero.cases.image_files import is_nifti, read_header, read_nifti, require_whole
 from nnunet_hetero.errors import DataError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from helpers.batch_system import BatchSystem
-from helpers.cluster_jobs import double
+from helpers.cluster.batch_system import BatchSystem
+from helpers.cluster.cluster_jobs import double
 
 from nnunet_hetero.cluster.batch_cluster import batch_cluster, jobqueue_arguments
 from nnunet_hetero.cluster.connection import ClusterRequest, connected

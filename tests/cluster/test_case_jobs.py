@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from helpers.cluster_jobs import entry_of
+from helpers.cluster.cluster_jobs import entry_of
 
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cluster.case_jobs import do_cases, with_absolute_files

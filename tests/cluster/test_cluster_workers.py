@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
-from helpers.cluster_jobs import double
-from helpers.moved_case import FILES, phantom_images, write_model_of_phantoms
+from helpers.cluster.cluster_jobs import double
+from helpers.cohorts.moved_case import FILES, phantom_images, write_model_of_phantoms
 
 from nnunet_hetero.cli.cluster import mapped
 from nnunet_hetero.cli.main import main

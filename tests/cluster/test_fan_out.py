@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.cluster_jobs import begun, double
+from helpers.cluster.cluster_jobs import begun, double
 
 from nnunet_hetero.cluster import fan_out
 from nnunet_hetero.cluster.fan_out import FanOut

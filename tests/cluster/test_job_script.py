@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from helpers.batch_system import BatchSystem
+from helpers.cluster.batch_system import BatchSystem
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.cluster.job_script import job_script

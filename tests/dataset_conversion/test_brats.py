@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.leftovers import leave_draft
+from helpers.accidents.leftovers import leave_draft
 
 from nnunet_hetero.dataset_conversion import brats
 from nnunet_hetero.dataset_conversion.writing import common

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.example_package import install, run_command
+from helpers.project.example_package import install, run_command
 from helpers.tiny_model import read_array, write_case, write_image
 
 CHANNELS = ("t1", "t2", "stir")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.example_package import install, run_command, session
+from helpers.project.example_package import install, run_command, session
 
 from nnunet_hetero.nnunet.environment import EXT_TRAINER
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from helpers.example_package import install, session
+from helpers.project.example_package import install, session
 
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, EXT_TRAINER
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers.evaluation import labelled_folders
-from helpers.example_package import install, run_command
+from helpers.project.example_package import install, run_command
 
 from nnunet_hetero.evaluation.report.run_report import write_run_report
 

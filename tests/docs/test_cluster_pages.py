@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from helpers.pages import ROOT, code_blocks, commands_in
+from helpers.project.pages import ROOT, code_blocks, commands_in
 from helpers.tiny_model import write_case
 
 from nnunet_hetero.cli.cluster import mapped

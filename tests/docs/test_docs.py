@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from helpers.pages import FENCE, ROOT, code_blocks, commands_in
+from helpers.project.pages import FENCE, ROOT, code_blocks, commands_in
 
 from nnunet_hetero.cli.cluster.map import parser_of_cluster
 from nnunet_hetero.cli.cluster.mapped import train_parser

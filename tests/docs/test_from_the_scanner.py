@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from helpers.dicom_study import TAGS, Patient, oblique_affine, write_localizer, write_series
+from helpers.cohorts.dicom_study import TAGS, Patient, oblique_affine, write_localizer, write_series
 from helpers.tiny_model import write_tiny_model
 
 from nnunet_hetero.cli.main import main

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.faults import KILLED, count_changes, end, fill, hidden_files, run_until
+from helpers.accidents.faults import KILLED, count_changes, end, fill, hidden_files, run_until
 from helpers.tiny_model import write_case, write_tiny_model
 
 from nnunet_hetero.cli.main import main

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.gaps import write_dataset
+from helpers.cohorts.gaps import write_dataset
 
 
 @pytest.fixture

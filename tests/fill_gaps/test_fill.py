@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from helpers.gaps import MISSING, files_of, fill, snapshot
+from helpers.cohorts.gaps import MISSING, files_of, fill, snapshot
 from helpers.tiny_model import SHAPE, read_array, tiny_dataset_json, write_case, write_image, write_json
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from helpers.gaps import DIRECTION, MISSING, fill, snapshot
+from helpers.cohorts.gaps import DIRECTION, MISSING, fill, snapshot
 from helpers.tiny_model import tiny_dataset_json, write_image, write_json
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 from skimage import io

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from helpers.gaps import DIRECTION, fill, snapshot
+from helpers.cohorts.gaps import DIRECTION, fill, snapshot
 from helpers.tiny_model import write_image, write_json
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from skimage import io

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.accidents.leftovers import leave_draft
 from helpers.kept import KEPT
-from helpers.leftovers import leave_draft
 from helpers.tiny_model import write_case, write_image
 
 from nnunet_hetero.errors import DataError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from helpers.dicom_study import write_study
-from helpers.moved_case import moved_case, target, write_moved_cases
+from helpers.cohorts.dicom_study import write_study
+from helpers.cohorts.moved_case import moved_case, target, write_moved_cases
 
 from nnunet_hetero.intake.cohort.run import proposed_series, take_in
 from nnunet_hetero.intake.one_case import prepare_images

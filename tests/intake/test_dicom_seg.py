@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from helpers.dicom_study import MAY_BE_REMOVED, as_enhanced, edit, oblique_affine
+from helpers.cohorts.dicom_study import MAY_BE_REMOVED, as_enhanced, edit, oblique_affine
 from helpers.phantoms import phantom
 
 from nnunet_hetero.cases.orientation import reoriented

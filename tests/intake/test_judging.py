@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.dicom_study import edit, write_study
+from helpers.cohorts.dicom_study import edit, write_study
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.finding import find_series

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import brighter_half, moved_case, phantom_images, target
+from helpers.cohorts.moved_case import brighter_half, moved_case, phantom_images, target
 
 from nnunet_hetero.cases.orientation import orientation_of, reoriented
 from nnunet_hetero.errors import DataError

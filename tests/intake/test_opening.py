@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.dicom_study import oblique_affine
+from helpers.cohorts.dicom_study import oblique_affine
 from helpers.phantoms import phantom
 
 from nnunet_hetero.errors import DataError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.dicom_study import TAGS, Patient, oblique_affine, write_series
+from helpers.cohorts.dicom_study import TAGS, Patient, oblique_affine, write_series
 from helpers.phantoms import phantom
 
 from nnunet_hetero.intake.finding import find_series

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import dice, motion, moved_labels, phantom_images
+from helpers.cohorts.moved_case import dice, motion, moved_labels, phantom_images
 
 from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.errors import DataError, SettingsError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
-from helpers.environments import copy_sources, install, make_environment
+from helpers.project.environments import copy_sources, install, make_environment
 
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
 

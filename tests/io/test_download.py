@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from helpers.file_server import Server
+from helpers.accidents.file_server import Server
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.download import Download, is_address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.entry_points import installed_package
+from helpers.project.entry_points import installed_package
 from helpers.tiny_network import masks, random_images, tiny_configuration
 from torch import nn
 

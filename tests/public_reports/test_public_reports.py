@@ -1,6 +1,6 @@
 """What people reported in public trackers: none of it may end in a wrong result, or in a traceback.
 
-Each ``kind_*.py`` beside this file has the situations of one kind, as a list ``SITUATIONS``.
+Each ``kinds/kind_*.py`` has the situations of one kind, as a list ``SITUATIONS``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from public_reports.situation import Place, Situation
 
-KINDS = sorted(file.stem for file in Path(__file__).parent.glob("kind_*.py"))
-ALL = [one for kind in KINDS for one in importlib.import_module(f"public_reports.{kind}").SITUATIONS]
+KINDS = sorted(file.stem for file in (Path(__file__).parent / "kinds").glob("kind_*.py"))
+ALL = [one for kind in KINDS for one in importlib.import_module(f"public_reports.kinds.{kind}").SITUATIONS]
 
 
 @pytest.mark.parametrize("situation", ALL, ids=[f"{one.number} {one.title}" for one in ALL])

@@ -7,7 +7,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from helpers.spoilt import BROKEN, BROKEN_TABLE, edited, put, require_refusal, run, spoilt, without
+from helpers.accidents.spoilt import BROKEN, BROKEN_TABLE, edited, put, require_refusal, run, spoilt, without
 from helpers.tiny_model import CONFIGURATION, write_case, write_json
 
 QUICK = ("-device", "cpu", "--disable_tta", "--disable_progress_bar")

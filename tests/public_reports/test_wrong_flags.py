@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers.spoilt import require_refusal, run
+from helpers.accidents.spoilt import require_refusal, run
 from helpers.tiny_model import CONFIGURATION, write_case
 
 from nnunet_hetero.cli.main import COMMANDS

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.spoilt import BROKEN, put, require_refusal, run, spoilt, without
+from helpers.accidents.spoilt import BROKEN, put, require_refusal, run, spoilt, without
 from helpers.tiny_model import CONFIGURATION, write_case
 
 HERE = ("configurations", CONFIGURATION)

@@ -7,8 +7,8 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from helpers.invented_evaluation import random_scores, write_evaluation
-from helpers.spoilt import BROKEN, BROKEN_TABLE, put, require_refusal, run, spoilt, without
+from helpers.accidents.spoilt import BROKEN, BROKEN_TABLE, put, require_refusal, run, spoilt, without
+from helpers.results.invented_evaluation import random_scores, write_evaluation
 from helpers.tiny_model import CONFIGURATION, write_case
 
 from nnunet_hetero.io.documents import ASIDE

@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from helpers.split_cohort import CASES, GAPS, ROWS, content, split, written
+from helpers.cohorts.split_cohort import CASES, GAPS, ROWS, content, split, written
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 

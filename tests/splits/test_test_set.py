@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from helpers.split_cohort import CASES, GAPS, ROWS, cases_in, content, split, written
+from helpers.cohorts.split_cohort import CASES, GAPS, ROWS, cases_in, content, split, written
 
 from nnunet_hetero.cli.main import main
 

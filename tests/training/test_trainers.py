@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.entry_points import installed_package
+from helpers.project.entry_points import installed_package
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunet_hetero.config import HeteroModalConfig

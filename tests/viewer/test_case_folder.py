@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers.viewed import REGIONS, ball, head, label_map, write, write_viewed
+from helpers.looking.viewed import REGIONS, ball, head, label_map, write, write_viewed
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.viewer.case_folder import CaseFolder

@@ -8,7 +8,7 @@ import gzip
 import nibabel
 import numpy as np
 import pytest
-from helpers.viewed import REGIONS, ball, head, label_map
+from helpers.looking.viewed import REGIONS, ball, head, label_map
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.viewer.layers import EDGE, INSIDE, OUTSIDE, Background, CaseView, Overlay, embedded

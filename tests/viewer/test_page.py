@@ -7,8 +7,8 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers.browser import Browser
-from helpers.viewed import SIZE, ball, head, label_map, write, write_viewed
+from helpers.looking.browser import Browser
+from helpers.looking.viewed import SIZE, ball, head, label_map, write, write_viewed
 
 from nnunet_hetero.viewer.case_folder import CaseFolder
 from nnunet_hetero.viewer.layers import COLOURS, Background

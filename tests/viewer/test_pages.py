@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from helpers.browser import Browser
-from helpers.viewed import write_viewed
+from helpers.looking.browser import Browser
+from helpers.looking.viewed import write_viewed
 
 from nnunet_hetero.viewer.case_folder import CaseFolder
 from nnunet_hetero.viewer.pages import write_pages

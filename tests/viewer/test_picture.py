@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.viewed import MIDDLE, SIZE, head, label_map, write
+from helpers.looking.viewed import MIDDLE, SIZE, head, label_map, write
 from PIL import Image
 
 from nnunet_hetero.errors import DataError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.viewed import ball, write_viewed
+from helpers.looking.viewed import ball, write_viewed
 
 from nnunet_hetero.viewer.case_folder import CaseFolder
 from nnunet_hetero.viewer.slicer import write_scenes

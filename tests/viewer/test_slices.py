@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 import pytest
-from helpers.viewed import write_viewed
+from helpers.looking.viewed import write_viewed
 from PIL import Image
 
 from nnunet_hetero.viewer.case_folder import CaseFolder

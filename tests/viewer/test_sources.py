@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from helpers.viewed import head, write, write_viewed
+from helpers.looking.viewed import head, write, write_viewed
 
 from nnunet_hetero.io.provenance import Provenance
 from nnunet_hetero.viewer.case_folder import CaseFolder

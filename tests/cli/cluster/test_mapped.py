@@ -6,7 +6,7 @@ import contextlib
 import shutil
 
 import pytest
-from helpers.pages import ROOT, code_blocks, commands_in
+from helpers.project.pages import ROOT, code_blocks, commands_in
 
 from nnunet_hetero.cli.cluster.mapped import train, train_parser
 from nnunet_hetero.cli.main import main

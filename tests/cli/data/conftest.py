@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.moved_case import write_model_of_phantoms
+from helpers.cohorts.moved_case import write_model_of_phantoms
 
 
 @pytest.fixture

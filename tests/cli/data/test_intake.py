@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import FILES, phantom_images
+from helpers.cohorts.moved_case import FILES, phantom_images
 
 from nnunet_hetero.cli.main import main
 

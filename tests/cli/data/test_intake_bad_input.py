@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import phantom_images
+from helpers.cohorts.moved_case import phantom_images
 
 from nnunet_hetero.cli.main import main
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import SimpleITK as sitk
-from helpers.moved_case import moved_case, phantom_images, target, write_moved_cases
+from helpers.cohorts.moved_case import moved_case, phantom_images, target, write_moved_cases
 
 from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.cli.main import main

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 import pytest
-from helpers.two_scans import calibration_of, write_scans
+from helpers.results.two_scans import calibration_of, write_scans
 from matplotlib import rc_context
 
 from nnunet_hetero.cli.main import main

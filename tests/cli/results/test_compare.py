@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.invented_evaluation import random_scores, write_evaluation
+from helpers.results.invented_evaluation import random_scores, write_evaluation
 
 from nnunet_hetero.cli.main import main
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from helpers.looking.viewed import write_viewed
 from helpers.tiny_model import write_case
-from helpers.viewed import write_viewed
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.viewer import niivue

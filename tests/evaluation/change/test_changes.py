@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from helpers.two_scans import calibration_of, write_scans
+from helpers.results.two_scans import calibration_of, write_scans
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.change.changes import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from helpers.two_scans import calibration_of, write_scans
+from helpers.results.two_scans import calibration_of, write_scans
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.change.scans import Scans

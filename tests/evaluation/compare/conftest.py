@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.invented_evaluation import random_scores, write_evaluation
+from helpers.results.invented_evaluation import random_scores, write_evaluation
 
 from nnunet_hetero.evaluation.sweep.run import read_run
 

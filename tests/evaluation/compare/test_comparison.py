@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.invented_evaluation import BRATS, random_scores
+from helpers.results.invented_evaluation import BRATS, random_scores
 from scipy import stats
 
 from nnunet_hetero.evaluation.compare.comparison import compare_runs

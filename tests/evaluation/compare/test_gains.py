@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.invented_evaluation import additive, random_scores, write_additive, write_evaluation
+from helpers.results.invented_evaluation import additive, random_scores, write_additive, write_evaluation
 
 from nnunet_hetero.evaluation.compare.gains import modality_gains
 from nnunet_hetero.evaluation.sweep.run import read_run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.invented_evaluation import random_scores
+from helpers.results.invented_evaluation import random_scores
 
 from nnunet_hetero.evaluation.compare.comparison import compare_runs
 from nnunet_hetero.evaluation.compare.notes import how_tested, notes_on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.invented_evaluation import BRATS, REGIONS, random_scores, write_evaluation
+from helpers.results.invented_evaluation import BRATS, REGIONS, random_scores, write_evaluation
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.compare.comparison import compare_runs

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import pytest
-from helpers.invented_evaluation import write_evaluation
+from helpers.results.invented_evaluation import write_evaluation
 
 from nnunet_hetero.evaluation.compare.comparison import compare_runs
 from nnunet_hetero.evaluation.compare.table import STATISTICS, latex, lay_out, markdown, statistics_csv, table_csv

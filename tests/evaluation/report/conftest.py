@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers.pictured import MODALITIES, REGIONS
+from helpers.looking.pictured import MODALITIES, REGIONS
 
 from nnunet_hetero.evaluation.sweep.means import summarise
 from nnunet_hetero.modalities import all_subsets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.invented_evaluation import random_scores, write_evaluation
+from helpers.results.invented_evaluation import random_scores, write_evaluation
 
 from nnunet_hetero.evaluation.report.case_pages import page_links, ranked_cases
 from nnunet_hetero.evaluation.sweep.run import read_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.browser import Browser
+from helpers.looking.browser import Browser
 from matplotlib.figure import Figure
 
 from nnunet_hetero.evaluation.report.figures import heat_map

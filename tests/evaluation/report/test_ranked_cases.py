@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from helpers.invented_evaluation import additive, write_additive, write_evaluation
+from helpers.results.invented_evaluation import additive, write_additive, write_evaluation
 
 from nnunet_hetero.evaluation.report.ranked_cases import ranked_overlays, region_labels
 from nnunet_hetero.evaluation.sweep.run import read_run

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from helpers.evaluation import evaluate
-from helpers.invented_evaluation import random_scores, write_additive, write_evaluation
+from helpers.results.invented_evaluation import random_scores, write_additive, write_evaluation
 
 from nnunet_hetero.evaluation.report.ranked_cases import ranked_overlays, region_labels
 from nnunet_hetero.evaluation.report.run_report import facts_of, run_figures, write_run_figures, write_run_report

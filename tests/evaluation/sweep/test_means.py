@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from helpers.two_modalities import MODALITIES, row, small_summary
+from helpers.results.two_modalities import MODALITIES, row, small_summary
 
 from nnunet_hetero.evaluation.sweep.means import summarise
 from nnunet_hetero.evaluation.sweep.summary import ScoreMeans

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.invented_evaluation import random_scores, write_evaluation
+from helpers.results.invented_evaluation import random_scores, write_evaluation
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.sweep.run import find_evaluation, join_runs, read_run

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from helpers.two_modalities import small_summary
+from helpers.results.two_modalities import small_summary
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.sweep.summary import Summary, as_number, read_summary, shown_scores

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from helpers.two_modalities import MODALITIES, row, small_summary
+from helpers.results.two_modalities import MODALITIES, row, small_summary
 
 from nnunet_hetero.evaluation.sweep.means import summarise
 from nnunet_hetero.evaluation.sweep.table import markdown_table, notes

@@ -8,8 +8,8 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+from helpers.accidents.file_server import Server
 from helpers.calibrated import predictor_of
-from helpers.file_server import Server
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.inference.model.model_archive import install_model

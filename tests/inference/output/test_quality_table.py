@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.two_scans import REGIONS, calibration_of
+from helpers.results.two_scans import REGIONS, calibration_of
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.engine.case_result import Demands, Statement

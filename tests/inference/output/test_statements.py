@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.two_scans import calibration_of
+from helpers.results.two_scans import calibration_of
 
 from nnunet_hetero.inference.engine.case_result import CasePrediction, Statement
 from nnunet_hetero.inference.output.statements import at_temperatures, said_by, statements_of

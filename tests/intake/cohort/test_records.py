@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.moved_case import target
+from helpers.cohorts.moved_case import target
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.cohort.records import (

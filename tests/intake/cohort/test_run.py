@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import FILES, phantom_images, target
+from helpers.cohorts.moved_case import FILES, phantom_images, target
 
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.intake.cohort import run as module

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import brighter_half, phantom_images, target
+from helpers.cohorts.moved_case import brighter_half, phantom_images, target
 from PIL import Image
 
 from nnunet_hetero.cases.orientation import reoriented

@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from helpers.dicom_study import TAGS, as_enhanced, edit, oblique_affine, write_series
+from helpers.cohorts.dicom_study import TAGS, as_enhanced, edit, oblique_affine, write_series
 from helpers.phantoms import phantom
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 

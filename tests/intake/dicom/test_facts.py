@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.dicom_study import header
+from helpers.cohorts.dicom_study import header
 
 from nnunet_hetero.intake.dicom.facts import facts_of
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.dicom_study import header, oblique_affine
+from helpers.cohorts.dicom_study import header, oblique_affine
 from pydicom.dataset import Dataset
 
 from nnunet_hetero.cases.geometry import Geometry

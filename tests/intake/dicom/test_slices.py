@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from helpers.dicom_study import header
+from helpers.cohorts.dicom_study import header
 
 from nnunet_hetero.intake.dicom.slices import flat_headers, slices_of
 from nnunet_hetero.intake.dicom.values import number, numbers

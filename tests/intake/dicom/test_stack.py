@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.dicom_study import TAGS, Patient, header, oblique_affine, one_slice
+from helpers.cohorts.dicom_study import TAGS, Patient, header, oblique_affine, one_slice
 
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.stack import stack_of

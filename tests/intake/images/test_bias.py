@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from helpers.moved_case import phantom_images
+from helpers.cohorts.moved_case import phantom_images
 
 from nnunet_hetero.intake.images.bias import without_bias
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import dice, motion, moved, moved_labels, other_grid, phantom_images
+from helpers.cohorts.moved_case import dice, motion, moved, moved_labels, other_grid, phantom_images
 
 from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.intake.images.grids import (

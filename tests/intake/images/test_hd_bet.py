@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import phantom_images
+from helpers.cohorts.moved_case import phantom_images
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.intake.images import hd_bet

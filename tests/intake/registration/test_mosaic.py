@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import motion, moved, phantom_images
+from helpers.cohorts.moved_case import motion, moved, phantom_images
 
 from nnunet_hetero.intake.registration.mosaic import EDGE_COLOUR, GAP, PANEL, MosaicRow, mosaic
 from nnunet_hetero.intake.registration.rigid import inverse

@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import REGIONS, brighter_half, dice, motion, moved_labels, phantom_images, target
+from helpers.cohorts.moved_case import REGIONS, brighter_half, dice, motion, moved_labels, phantom_images, target
 
 from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.errors import DataError, SettingsError

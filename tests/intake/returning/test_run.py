@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 import SimpleITK as sitk
-from helpers.moved_case import phantom_images
+from helpers.cohorts.moved_case import phantom_images
 
 from nnunet_hetero.cases.orientation import reoriented
 from nnunet_hetero.errors import DataError, SettingsError

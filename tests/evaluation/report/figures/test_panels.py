@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from helpers.pictured import REGIONS, texts
+from helpers.looking.pictured import REGIONS, texts
 
 from nnunet_hetero.evaluation.report.figures import completion_panel, overlay_panel, uncertainty_panel
 

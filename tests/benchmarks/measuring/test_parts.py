@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from counting import counted_as_kernels
-from full_size import PLAIN, architecture, count_step, nnunets_network, our_network
-from parts import DECODER, ENCODERS, FUSION, IMAGES, PARTS, REST, PartsCounter
+from measuring.counting import counted_as_kernels
+from measuring.full_size import PLAIN, architecture, count_step, nnunets_network, our_network
+from measuring.parts import DECODER, ENCODERS, FUSION, IMAGES, PARTS, REST, PartsCounter
 
 PATCH, FEATURES = (32, 32, 32), (8, 16)
 

@@ -14,7 +14,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "nnunet_hetero", "dataset_conversion")
 
 

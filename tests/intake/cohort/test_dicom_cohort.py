@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from helpers.dicom_study import TAGS, Patient, edit, oblique_affine, write_series
-from helpers.moved_case import target
+from helpers.cohorts.dicom_study import TAGS, Patient, edit, oblique_affine, write_series
+from helpers.cohorts.moved_case import target
 from helpers.phantoms import phantom
 from pydicom.uid import generate_uid
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.tiny_network import masks, random_images, tiny_configuration
-from measuring import peak_bytes
+from measuring.taking_turns import peak_bytes
 
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.training.memory import training_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from full_size import (
+from measuring.full_size import (
     OUR_OPTIMIZER,
     PLAIN,
     RESIDUAL,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = "nnunet_hetero"
 TREES = {PACKAGE: ROOT / PACKAGE, f"{PACKAGE}.dataset_conversion": ROOT / "dataset_conversion"}
 """Where the source of each import path lies."""

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from helpers.headers import affine, write_nifti
+from helpers.cohorts.headers import affine, write_nifti
 from helpers.tiny_model import read_array, write_case, write_image
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from public_reports.situation import Place, Situation

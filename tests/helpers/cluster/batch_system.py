@@ -17,7 +17,7 @@ from pathlib import Path
 _PROGRAM = """#!{python}
 import sys
 sys.path.insert(0, {helpers!r})
-from helpers.batch_system import {function}
+from helpers.cluster.batch_system import {function}
 {function}({folder!r}, sys.argv[1:])
 """
 
@@ -32,7 +32,7 @@ class BatchSystem:
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir()
-        helpers = str(Path(__file__).parents[1])
+        helpers = str(Path(__file__).parents[2])
         for name in ("sbatch", "scontrol", "scancel"):
             text = _PROGRAM.format(python=sys.executable, helpers=helpers, function=name, folder=str(folder))
             (folder / name).write_text(text)
@@ -69,8 +69,8 @@ def sbatch(folder: str, arguments: list[str]) -> None:
     array = re.search(r"^#SBATCH --array=(\d+)-(\d+)$", text, re.MULTILINE)
     first, last = map(int, array.groups()) if array else (0, 0)
     for task in range(first, last + 1):
-        program = f"from helpers.batch_system import run_task; run_task({folder!r}, {str(script)!r}, {task})"
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        program = f"from helpers.cluster.batch_system import run_task; run_task({folder!r}, {str(script)!r}, {task})"
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         # Whoever waits for the end of our output waits for us alone.
         apart = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
         subprocess.Popen([sys.executable, "-c", program], env=environment, **apart)

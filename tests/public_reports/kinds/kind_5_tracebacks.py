@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers.invented_evaluation import random_scores, write_evaluation
+from helpers.results.invented_evaluation import random_scores, write_evaluation
 from helpers.tiny_model import write_case
 from public_reports.situation import MODEL, Place, Situation
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from counting import Counter, Counts, as_on_a_gpu, mixed_precision
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor, nn
 
+from measuring.counting import Counter, Counts, as_on_a_gpu, mixed_precision
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.inference.engine.network_steps import latents
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE

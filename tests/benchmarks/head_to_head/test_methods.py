@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from head_to_head.methods import METHODS, choose_methods, read_settings, settled, training_length
-from helpers.entry_points import installed_package
+from helpers.project.entry_points import installed_package
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.nnunet.environment import OUR_TRAINERS

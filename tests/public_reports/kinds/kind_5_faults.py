@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 
-from helpers.leftovers import leave_draft
+from helpers.accidents.leftovers import leave_draft
 from helpers.tiny_model import write_case
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from public_reports.situation import MODEL, Place, Situation

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from counting import Counter
 from helpers.tiny_model import write_tiny_model
+from measuring.counting import Counter
 
 from nnunet_hetero.inference.engine import sliding_window
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed

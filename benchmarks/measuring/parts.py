@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from counting import Counter
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from measuring.counting import Counter
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 
 ENCODERS, FUSION, DECODER, IMAGES = (

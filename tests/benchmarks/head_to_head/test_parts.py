@@ -11,7 +11,7 @@ import torch
 from head_to_head import completion, cost, precision, training
 from helpers.tiny_dataset import DATASET, threads_for_processes
 from helpers.tiny_model import tiny_plans, write_json
-from measuring import compare, in_fresh_process, peak_bytes
+from measuring.taking_turns import compare, in_fresh_process, peak_bytes
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_hetero.cases.case_images import CaseImages

@@ -1,0 +1,1 @@
+"""What the commands of ``benchmarks/`` share: what is measured, how, and on what."""

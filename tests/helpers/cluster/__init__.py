@@ -1,0 +1,1 @@
+"""A batch system of this machine, and jobs for it."""

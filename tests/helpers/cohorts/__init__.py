@@ -1,0 +1,1 @@
+"""Cases as cohorts and hospitals have them, made in a moment."""

@@ -1,0 +1,1 @@
+"""The repository itself: its modules, its pages, its installation, packages beside it."""

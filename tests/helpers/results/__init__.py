@@ -1,0 +1,1 @@
+"""What an evaluation or a prediction leaves, made without one."""
