@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tqdm import tqdm
 
@@ -26,6 +25,7 @@ from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import find_cases
 from nnunet_hetero.cases.intensity_scale import IntensityScale
 from nnunet_hetero.cases.preprocess import grid_difference, preprocess, read_case
+from nnunet_hetero.cases.raw_dataset import read_dataset_json, training_files
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.evaluation.scores.image_quality import WINDOW, z_scored
@@ -157,7 +157,7 @@ def cases_of(predictor: HeteroModalPredictor, names: Sequence[str], what: str) -
     """Read raw cases of the model's dataset."""
     modalities = predictor.modalities
     raw, _ = dataset_folders(predictor.plans_manager.dataset_name)
-    files = get_filenames_of_train_images_and_targets(str(raw))
+    files = training_files(raw, read_dataset_json(raw))
     reader = predictor.plans_manager.image_reader_writer_class()
     every = tuple(range(len(modalities)))
     found = find_cases([files[name]["images"] for name in names], modalities, predictor.dataset_json["file_ending"])

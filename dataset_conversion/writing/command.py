@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
-from nnunet_hetero.io.console import make_printable
+from nnunet_hetero.io.console import GO_ON, make_printable
 from nnunet_hetero.io.places import require_apart
-from nnunet_hetero.io.processes import stopped_by_user
+from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
 from nnunet_hetero.nnunet.arguments import whole_number
 
 from .cases import RawCase
@@ -157,13 +158,14 @@ def run_alone(
     parser = argparse.ArgumentParser(prog=prog, description=description)
     add_arguments(parser)
     try:
-        return run(parser.parse_args(argv))
+        with contextlib.nullcontext() if argv is not None else requests_to_stop():
+            return run(parser.parse_args(argv))
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         print(f"error: {os_error_in_words(error)}", file=sys.stderr)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if argv is not None:  # Python code that calls us decides for itself
             raise
-        return stopped_by_user()
+        return stopped_by_user(interrupt, GO_ON)
     return 1

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
-
-from nnunet_hetero.cases.raw_dataset import read_dataset_json
+from nnunet_hetero.cases.raw_dataset import read_dataset_json, training_files
 from nnunet_hetero.errors import HeteroError
 from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, split_of
 from nnunet_hetero.evaluation.sweep.request import Fold
@@ -55,7 +53,7 @@ def _same(own: dict[int, str], files: Sequence[str]) -> bool:
 def _trained_files(raw: Path, folds: Sequence[Fold]) -> dict[str, list[str]]:
     """By case that one of the folds has trained on, its images in channel order."""
     try:
-        every = get_filenames_of_train_images_and_targets(str(raw), read_dataset_json(raw))
+        every = training_files(raw, read_dataset_json(raw))
         names = set(every)
         if "all" not in folds:
             names = set(chain.from_iterable(split_of(raw.name, fold)["train"] for fold in folds))

@@ -15,7 +15,6 @@ from typing import Any
 
 from nnunetv2.configuration import default_num_processes
 from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 from tqdm import tqdm
 from typing_extensions import TypedDict
 
@@ -24,7 +23,7 @@ from nnunet_hetero.cases.image_files import require_whole
 from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.cases.intensity_scale import Moments, mean_moments
 from nnunet_hetero.cases.naming.neighbours import refuse_mixture
-from nnunet_hetero.cases.raw_dataset import DATASET_JSON, read_dataset_json
+from nnunet_hetero.cases.raw_dataset import DATASET_JSON, read_dataset_json, training_files
 from nnunet_hetero.io.atomic_files import locked, replace_json
 from nnunet_hetero.io.documents import Document
 from nnunet_hetero.io.processes import threads
@@ -168,10 +167,7 @@ def case_statistics(
     if not (raw.folder / DATASET_JSON).is_file():
         raise FileNotFoundError(f"{raw.folder / DATASET_JSON} is not there")
     dataset_json = read_dataset_json(raw.folder)
-    files = {
-        case: entry["images"]
-        for case, entry in get_filenames_of_train_images_and_targets(str(raw.folder), dataset_json).items()
-    }
+    files = {case: entry["images"] for case, entry in training_files(raw.folder, dataset_json).items()}
     cases = [case for case in cases if case in files]
     stamps = {}
     for case in cases:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nnunet_hetero.cli.dispatch import Command, dispatch
 from nnunet_hetero.errors import HeteroError, os_error_in_words
-from nnunet_hetero.io.console import make_printable
+from nnunet_hetero.io.console import GO_ON, GO_ON_WITH_FLAG, make_printable
 from nnunet_hetero.nnunet.folders import require_numbers
 from nnunet_hetero.version import __version__
 
@@ -47,6 +47,15 @@ COMMANDS = {
     "demo": Command("nnunet_hetero.cli.setup.demo", "run the whole chain on a synthetic cohort"),
 }
 
+HOW_TO_GO_ON = {
+    **dict.fromkeys(("convert", "intake", "return", "fill-gaps", "reorient"), GO_ON),
+    **dict.fromkeys(("evaluate", "calibrate", "install-model"), GO_ON),
+    **dict.fromkeys(("predict", "complete"), GO_ON_WITH_FLAG),
+    "train": "The same command with --auto-continue goes on from the last checkpoint.",
+    "map": "The same command does the rest (predict and complete: with --continue_prediction).",
+}
+"""Of the commands that take long, for those who have stopped one."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand.
@@ -55,10 +64,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the command's name; None reads ``sys.argv``.
 
     Returns:
-        The exit code: 0, 1 for an error that the user can mend (printed as ``error: ...``), or 130 after Ctrl-C.
+        The exit code: 0, 1 for an error that the user can mend (printed as ``error: ...``), 130 after Ctrl-C, or 143
+        after SIGTERM.
     """
     make_printable()
-    arguments = sys.argv[1:] if argv is None else list(argv)
+    if argv is not None:  # Python code that calls us decides for itself what ends it
+        return _run(list(argv))
+    from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
+
+    arguments = sys.argv[1:]
+    try:
+        with requests_to_stop():
+            return _run(arguments)
+    except KeyboardInterrupt as interrupt:
+        code = stopped_by_user(interrupt, HOW_TO_GO_ON.get(arguments[0], "") if arguments else "")
+        sys.stdout.flush()
+        os._exit(code)  # at once: Python itself would wait for threads that are still at work
+
+
+def _run(arguments: list[str]) -> int:
     try:
         if arguments[:1] != ["doctor"]:  # which says so itself
             require_numbers()
@@ -78,14 +102,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written to
         print(f"error: {os_error_in_words(error)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        if argv is not None:  # Python code that calls us decides for itself
-            raise
-        from nnunet_hetero.io.processes import stopped_by_user  # late, so that -h answers at once
-
-        code = stopped_by_user()
-        sys.stdout.flush()
-        os._exit(code)  # at once: Python itself would wait for threads that are still at work
 
 
 if __name__ == "__main__":

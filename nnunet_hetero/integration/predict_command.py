@@ -20,8 +20,8 @@ from nnunet_hetero.inference.options import PredictionOptions, prediction_flags_
 from nnunet_hetero.integration.nnunet_arguments import require_possible_prediction
 from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
 from nnunet_hetero.io.checkpoints import TRUST_FLAG
-from nnunet_hetero.io.console import make_printable
-from nnunet_hetero.io.processes import stopped_by_user
+from nnunet_hetero.io.console import GO_ON_WITH_FLAG, make_printable
+from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, OUR_TRAINERS
 from nnunet_hetero.nnunet.folders import model_folder
 from nnunet_hetero.nnunet.versions import require_supported_nnunet
@@ -64,7 +64,8 @@ def predict(
         else:
             trainer = flag_value(rest, "-tr")
         if _is_ours(trainer or STOCK_TRAINER, must_load=bool(given)):
-            return _predict_with_ours(module, original, options, rest, predictor)
+            with requests_to_stop():
+                return _predict_with_ours(module, original, options, rest, predictor)
         if predictor is not None:
             raise SettingsError(
                 f"Trainer '{trainer or STOCK_TRAINER}' is not one of nnunet_hetero's, and only these predict on a "
@@ -86,8 +87,8 @@ def predict(
     except OSError as error:
         print(f"error: {os_error_in_words(error)}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(stopped_by_user())
+    except KeyboardInterrupt as interrupt:
+        sys.exit(stopped_by_user(interrupt, GO_ON_WITH_FLAG))
     if not given:
         return original()
     with _replaced(sys, "argv", [sys.argv[0], *rest]):

@@ -11,6 +11,10 @@ from nnunet_hetero.errors import HeteroError
 
 HANDLER = "nnunet_hetero"
 
+GO_ON = "The same command does the rest."
+GO_ON_WITH_FLAG = "The same command with --continue_prediction does the rest."
+"""What a command that was stopped says last."""
+
 _PLAIN = str.maketrans({"–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "·": "*", "†": "+", "●": "x", "○": "o"})
 _PLAIN |= str.maketrans({"≥": ">=", "≤": "<=", "±": "+-", "→": "->", "µ": "u", "μ": "mu", "σ": "sigma", "π": "pi"})
 _PLAIN |= str.maketrans(dict.fromkeys("„“”«»", '"') | dict.fromkeys("‚‘’", "'") | {"ß": "ss", "æ": "ae", "ø": "o"})

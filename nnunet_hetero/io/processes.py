@@ -6,6 +6,7 @@ next one, so they never see it: the process that started them ends them.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import multiprocessing
 import os
@@ -21,13 +22,18 @@ from concurrent.futures.process import BrokenProcessPool
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
+from types import FrameType
 from typing import Any
 
 from nnunet_hetero.errors import HeteroError, os_error_in_words
 from nnunet_hetero.io.console import make_printable
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+SAME_REQUEST_SECONDS = 1.0
+"""Signals so close together are one request: one came directly, the other through torchrun, srun or a shell."""
+
+SECONDS_TO_END = 20.0
+"""For a command that is to stop where it is; then it is ended by force. A pool of processes, one of which was ended,
+too, while it held a lock of the pool, waits for that lock forever."""
 
 
 @dataclass(frozen=True)
@@ -219,15 +225,84 @@ def threads(number: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def stopped_by_user() -> int:
-    """After Ctrl-C: end all processes that this one has started, and say so in one line; gives the exit code."""
+class StopRequest(KeyboardInterrupt):
+    """A scheduler's signal, which ends a command as Ctrl-C does.
+
+    Args:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
+def stop_numbers() -> list[signal.Signals]:
+    """The signals by which schedulers ask a process to stop, where the platform has them."""
+    return [signal.Signals[name] for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+
+@contextlib.contextmanager
+def requests_to_stop() -> Iterator[None]:
+    """Within, signals of schedulers end the main thread as Ctrl-C does; a second one ends the process at once.
+
+    So does the end of `SECONDS_TO_END`, whoever has caught the first one: Python ignores what is raised in callbacks,
+    and a process on its way out may wait for others. Signals that are heard or ignored already stay so.
+
+    Raises:
+        StopRequest: Wherever the main thread is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    own, asked_at = os.getpid(), 0.0
+
+    def end_soon(request: StopRequest) -> None:
+        time.sleep(SECONDS_TO_END)
+        os._exit(stopped_by_user(request))
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal asked_at
+        if os.getpid() != own:  # a fork, which ends as processes do
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        elif not asked_at:
+            asked_at, request = time.monotonic(), StopRequest(number)
+            _thread.start_new_thread(end_soon, (request,))
+            raise request
+        elif time.monotonic() - asked_at > SAME_REQUEST_SECONDS:
+            os._exit(stopped_by_user(StopRequest(number)))
+
+    heard = [number for number in stop_numbers() if signal.getsignal(number) == signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def stopped_by_user(interrupt: KeyboardInterrupt, go_on: str = "") -> int:
+    """End all processes that this one has started, and say in one line that it was stopped.
+
+    Args:
+        interrupt: Ctrl-C, or the request of a scheduler.
+        go_on: How the rest is done, in a sentence.
+
+    Returns:
+        The exit code as shells have it: 128 and the signal's number.
+    """
     children = multiprocessing.active_children()
     for process in children:
         process.kill()
     for process in children:
         process.join(1)
-    print("\nStopped by Ctrl-C. What was finished is there as a whole, nothing is half written.", file=sys.stderr)
-    return INTERRUPTED
+    number = interrupt.number if isinstance(interrupt, StopRequest) else signal.SIGINT
+    who = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    said = f"\nStopped by {who}. What was finished is there as a whole, nothing is half written. {go_on}"
+    print(said.rstrip(), file=sys.stderr, flush=True)
+    return 128 + number
 
 
 @contextlib.contextmanager

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 
 from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunet_hetero.cases.image_files import is_nifti, read_header
 from nnunet_hetero.cases.orientation import axis_codes, in_words, most_common, stored_orientation
-from nnunet_hetero.cases.raw_dataset import read_dataset_json
+from nnunet_hetero.cases.raw_dataset import read_dataset_json, training_files
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.fill_gaps.case_folder import CaseFolder
 from nnunet_hetero.io.processes import threads
@@ -82,8 +80,7 @@ def files_of_training_cases(folder: Path) -> dict[str, list[str]]:
     Raises:
         DataError: If it has no ``dataset.json``.
     """
-    # A copy, since nnU-Net writes paths into what it is given.
-    entries = get_filenames_of_train_images_and_targets(str(folder), deepcopy(read_dataset_json(folder)))
+    entries = training_files(folder, read_dataset_json(folder))
     files = {case: [*entry["images"], entry["label"]] for case, entry in entries.items()}
     return {case: list(filter(os.path.isfile, paths)) for case, paths in files.items()}
 

@@ -6,15 +6,14 @@ Data that trains to nothing, and data that trains to a model which no one can pr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunet_hetero.cases.intensities import RawImages
+from nnunet_hetero.cases.raw_dataset import training_files
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.training.memory import describe_peak
@@ -61,9 +60,8 @@ def files_by_case(trainer: nnUNetTrainer) -> dict[str, list[str]]:
     if not folder.is_dir():
         return {}
     try:
-        # A copy, since nnU-Net writes paths into what it is given.
-        entries = get_filenames_of_train_images_and_targets(str(folder), deepcopy(trainer.dataset_json))
-    except (OSError, AssertionError):
+        entries = training_files(folder, trainer.dataset_json)
+    except OSError:
         return {}
     return {case: entry["images"] for case, entry in entries.items()}
 

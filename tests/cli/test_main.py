@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import subprocess
 import sys
 
@@ -83,3 +85,42 @@ def test_light_commands_import_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+STOPPED = """
+import importlib, signal, sys, time
+from nnunet_hetero.cli import main
+name = sys.argv[1]
+module = importlib.import_module(main.COMMANDS[name].module)
+module.PASS_THROUGH = True
+module.run = lambda _: print("ready", flush=True) or time.sleep(600)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main.main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows")
+@pytest.mark.parametrize(
+    ("command", "number", "said"),
+    [
+        ("calibrate", "SIGTERM", "SIGTERM. {} The same command does the rest."),
+        ("calibrate", "SIGINT", "Ctrl-C. {} The same command does the rest."),
+        ("intake", "SIGUSR1", "SIGUSR1. {} The same command does the rest."),
+        ("complete", "SIGTERM", "SIGTERM. {} The same command with --continue_prediction does the rest."),
+        ("train", "SIGTERM", "SIGTERM. {} The same command with --auto-continue goes on from the last checkpoint."),
+        ("view", "SIGTERM", "SIGTERM. {}"),
+    ],
+)
+def test_a_command_that_is_stopped_says_how_to_go_on(command, number, said):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    number = signal.Signals[number]
+    with subprocess.Popen([sys.executable, "-c", STOPPED, command], **pipes) as process:
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, number)
+        _, error = process.communicate(timeout=60)
+    whole = "What was finished is there as a whole, nothing is half written."
+    assert (process.returncode, error.strip()) == (128 + number, f"Stopped by {said.format(whole)}")
+
+
+def test_commands_that_can_be_stopped_are_commands():
+    assert main_module.HOW_TO_GO_ON.keys() <= COMMANDS.keys()

@@ -138,6 +138,7 @@ def test_stopped_before_the_first_step(make_trainer, monkeypatch, before):
         reached.append("the end")
 
     monkeypatch.setattr(trainer.dataset_class, "unpack_dataset", unpack_dataset)
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("a process that a signal may leave behind"))
     with pytest.raises(StoppedError):
         trainer.run_training()
     assert not reached and (latest.read_bytes() if before else None) == content

@@ -7,7 +7,6 @@ takes for a part of the images, and normalises them with it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from tqdm import tqdm
 
-from nnunet_hetero.cases.raw_dataset import IGNORE, UNLABELLED
+from nnunet_hetero.cases.raw_dataset import IGNORE, UNLABELLED, training_files
 from nnunet_hetero.nnunet.model_gate import require_plain_dataset_json
 
 OUTSIDE = -1
@@ -66,12 +65,11 @@ def unlabelled_cases(folder: Path, dataset_json: Mapping[str, Any], cases: Seque
     if isinstance(listed, list):
         return {case for case in cases if case in listed}
     from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
-    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
     from nnunet_hetero.cases.preprocess import read_image
 
     require_plain_dataset_json(dict(dataset_json), "dataset.json")
-    files = get_filenames_of_train_images_and_targets(str(folder), deepcopy(dict(dataset_json)))
+    files = training_files(folder, dataset_json)
     found = set()
     for case in tqdm(cases, "Looking for cases without a segmentation", unit="case"):
         file = label_file(folder, dataset_json, case)

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import Case, find_cases
 from nnunet_hetero.cases.label_maps.labels import dataset_labels, known_labels, raw_labels
 from nnunet_hetero.cases.naming.neighbours import meant_instead
 from nnunet_hetero.cases.preprocess import grid_difference, read_image
-from nnunet_hetero.cases.raw_dataset import read_dataset_json
+from nnunet_hetero.cases.raw_dataset import read_dataset_json, training_files
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.nnunet.folders import require_variables
@@ -74,7 +73,7 @@ def validation_cases(dataset: str, fold: int | str, modalities: Modalities, data
             f"The raw dataset {raw} is not there, and evaluation reads the raw images. Put it back, or give folders of "
             "images and labels with -i and -l."
         )
-    files = get_filenames_of_train_images_and_targets(str(raw), read_dataset_json(raw))
+    files = training_files(raw, read_dataset_json(raw))
     names = list(files)
     if fold == "all":
         print(
@@ -128,7 +127,7 @@ def held_out_cases(
             f"The folds {', '.join(map(str, folds))} have different test cases, which another one of them may have "
             "trained on. Evaluate each by itself, e.g. -f 0."
         )
-    files = get_filenames_of_train_images_and_targets(str(raw), read_dataset_json(raw))
+    files = training_files(raw, read_dataset_json(raw))
     if (raw / "imagesTs").is_dir():
         ending = dataset_json["file_ending"]
         for case in find_cases(raw / "imagesTs", modalities, ending):

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.processes import SAME_REQUEST_SECONDS, SECONDS_TO_END, stop_numbers
 
 STOPPED = 75
 """Exit code of a training that stopped because it was asked to, and can go on: ``EX_TEMPFAIL`` of BSD's sysexits.h, "a
@@ -25,17 +26,9 @@ temporary failure, try again later". No other end of a training has it."""
 MAX_TIME_VARIABLE = "NNUNET_HETERO_MAX_TIME"
 """Environment variable, ``HH:MM``: how long a training may take; ``nnunet_hetero train --max_time`` sets it."""
 
-SAME_REQUEST_SECONDS = 1.0
-"""Signals so close together are one request: one came directly, the other through torchrun, srun or a shell."""
-
 RESERVE_SECONDS = 120.0
 """A training stops so long before its time is up, or a tenth of the time if that is less: for the step that runs, and
 for the checkpoint."""
-
-SECONDS_TO_END = 20.0
-"""For a training that is to stop where it is; then it is ended by force. A pool of processes, one of which was ended,
-too, while it held a lock of the pool, waits for that lock forever."""
-
 
 SECONDS_TO_RAISE_AGAIN = 0.05
 """After a request was raised where Python ignores what is raised."""
@@ -162,11 +155,6 @@ class StopSignals:
             self.reason, self._asked_at = "the time that it may take", time.monotonic()
             if main_hears and self._at_once:
                 _interrupt_main_thread()
-
-
-def stop_numbers() -> list[signal.Signals]:
-    """The signals that ask a training to stop, where the platform has them."""
-    return [signal.Signals[name] for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
 @contextlib.contextmanager

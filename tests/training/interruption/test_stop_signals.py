@@ -12,6 +12,7 @@ import time
 import pytest
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.processes import stop_numbers
 from nnunet_hetero.training.interruption import stop_signals
 from nnunet_hetero.training.interruption.stop_signals import (
     MAX_TIME_VARIABLE,
@@ -19,7 +20,6 @@ from nnunet_hetero.training.interruption.stop_signals import (
     StoppedError,
     StopSignals,
     read_max_time,
-    stop_numbers,
 )
 
 every_signal = pytest.mark.parametrize("number", stop_numbers())
