@@ -254,18 +254,14 @@ class HeteroModalPredictor(ArrayEntryPoints):
             SettingsError: If a previous stage's predictions are given, since the model is no cascade; or if another
                 process is at work on these cases in the output folder.
         """
-        if folder_with_segs_from_prev_stage is not None:
-            raise SettingsError(
-                "-prev_stage_predictions is given, but hetero-modal models are no cascades: a previous stage's "
-                "segmentation is no modality that could be missing. Leave the flag out."
-            )
+        self.refuse_cascade(folder_with_segs_from_prev_stage)
         source, outputs = list_of_lists_or_source_folder, output_folder_or_list_of_truncated_output_files
         if isinstance(outputs, os.PathLike):
             # nnU-Net would take any other type than str and list for "return the results".
             outputs = str(outputs)
         self.failed = {}
         processes = num_processes_preprocessing, num_processes_segmentation_export
-        cases, paths = self._cases_of_part(source, outputs, part_id, num_parts, save_probabilities)
+        cases, paths = self.cases_of_part(source, outputs, part_id, num_parts, save_probabilities)
         if outputs is None:
             return self._predict_all(cases, paths, save_probabilities, *processes) if cases else None
         arguments = {
@@ -338,10 +334,23 @@ class HeteroModalPredictor(ArrayEntryPoints):
             folder_with_segs_from_prev_stage=folder_with_segs_from_prev_stage,
         )
 
-    def _cases_of_part(
+    @staticmethod
+    def refuse_cascade(previous_stage: str | None) -> None:
+        """Refuse predictions of a previous stage.
+
+        Raises:
+            SettingsError: If some are given.
+        """
+        if previous_stage is not None:
+            raise SettingsError(
+                "-prev_stage_predictions is given, but hetero-modal models are no cascades: a previous stage's "
+                "segmentation is no modality that could be missing. Leave the flag out."
+            )
+
+    def cases_of_part(
         self, source: Any, outputs: Any, part_id: int = 0, num_parts: int = 1, save_probabilities: bool = False
     ) -> tuple[list[Case], Sequence[str | None]]:
-        """The cases of a part, and their output files without ending; see `predict_from_files`."""
+        """The cases of a part, and their output files without ending; see `predict_from_files`, also for errors."""
         ending = self.dataset_json["file_ending"]
         cases = find_cases(source, self.modalities, ending, self.kept)
         paths = checked_outputs(outputs, source, cases, CaseWriter.of_model(self.model, save_probabilities))

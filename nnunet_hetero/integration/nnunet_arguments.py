@@ -23,11 +23,12 @@ _PREDICT_TYPES: dict[str, Callable[[str], Any]] = {
 }
 
 
-def require_possible_prediction(argv: Sequence[str]) -> None:
+def require_possible_prediction(argv: Sequence[str], here: bool = True) -> None:
     """Refuse arguments of a prediction command that nnU-Net cannot work with.
 
     Args:
         argv: Without ours. What is missing or unknown, nnU-Net's parser words.
+        here: Whether this machine is going to do it, so that it must have the device.
 
     Raises:
         SettingsError: If a value is impossible, there is no such device, or input or output are no folders.
@@ -38,7 +39,7 @@ def require_possible_prediction(argv: Sequence[str]) -> None:
     parts, part = values.get("-num_parts", 1), values.get("-part_id", 0)
     if part >= parts:
         raise SettingsError(f"-part_id is {part}, but -num_parts is {parts}; the parts are counted from 0.")
-    _require_device(flag_value(argv, "-device"))
+    _require_device(flag_value(argv, "-device"), here)
     dataset, configuration = flag_value(argv, "-d"), flag_value(argv, "-c")
     if flag_value(argv, "-m") is None and dataset is not None and configuration is not None:
         # Whether there is such a data set; the model is looked for when it is loaded.
@@ -53,11 +54,12 @@ def require_possible_prediction(argv: Sequence[str]) -> None:
         require_output_folder(output)
 
 
-def require_possible_training(argv: Sequence[str]) -> None:
+def require_possible_training(argv: Sequence[str], here: bool = True) -> None:
     """Refuse arguments of the training command that nnU-Net cannot work with.
 
     Args:
         argv: What is missing or unknown, nnU-Net's parser words.
+        here: Whether this machine is going to do it, so that it must have the device.
 
     Raises:
         SettingsError: If a value is impossible, there is no such device, data set, plans or configuration, or the data
@@ -69,7 +71,7 @@ def require_possible_training(argv: Sequence[str]) -> None:
         return
     _checked(argv, TRAIN_FLAGS, {"-num_gpus": whole_number(1)})
     _parsed("the fold", training.fold, fold)
-    _require_device(training.device)
+    _require_device(training.device, here)
     _require_trainer(training.tr)
     _require_planned(plans_file(training.dataset, training.p), training.configuration, training.dataset)
 
@@ -128,10 +130,11 @@ def _parsed(flag: str, text: str, kind: Callable[[str], Any]) -> Any:
         raise SettingsError(f"{flag}: {error}. Give such a value.") from error
 
 
-def _require_device(name: str | None) -> None:
+def _require_device(name: str | None, here: bool) -> None:
     name = "cuda" if name is None else name  # nnU-Net's default
     if name not in DEVICES:
         raise SettingsError(
             f"-device {name}: nnU-Net takes {', '.join(DEVICES)}. To choose among GPUs, set CUDA_VISIBLE_DEVICES."
         )
-    usable_device(name)
+    if here:
+        usable_device(name)

@@ -38,6 +38,7 @@ def predict(
     original: Callable[[], Any],
     safely: bool = False,
     predictor: type[HeteroModalPredictor] | None = None,
+    only_look: bool = False,
 ) -> Any:
     """Stand in for an entry point of nnU-Net's prediction module; reads ``sys.argv`` as that does.
 
@@ -47,6 +48,7 @@ def predict(
         original: nnU-Net's own entry point.
         safely: Whether to refuse a model that could run code even where nnU-Net's own predictor loads it.
         predictor: Class that predicts, ours by default; one that is given takes models of our trainers only.
+        only_look: Whether to end where the first case would be predicted, here or elsewhere.
 
     Returns:
         What nnU-Net's entry point returns.
@@ -59,6 +61,11 @@ def predict(
         return _help(original)
     given = dict.fromkeys(arg for arg in sys.argv[1:] if arg.startswith("--") and arg not in rest)
     try:
+        if only_look:
+            require_possible_prediction(rest, here=False)
+            from nnunet_hetero.inference.looking import LookingPredictor
+
+            rest, predictor = [*rest, "-device", "cpu"], LookingPredictor
         if name.endswith("_modelfolder"):
             trainer = _trainer_of_model_folder(rest, options.trust_checkpoint, safely)
         else:
@@ -66,7 +73,7 @@ def predict(
         if _is_ours(trainer or STOCK_TRAINER, must_load=bool(given)):
             with requests_to_stop():
                 return _predict_with_ours(module, original, options, rest, predictor)
-        if predictor is not None:
+        if predictor is not None and not only_look:
             raise SettingsError(
                 f"Trainer '{trainer or STOCK_TRAINER}' is not one of nnunet_hetero's, and only these predict on a "
                 f"cluster. Predict with a model of one of them, e.g. -tr {DEFAULT_TRAINER}."
@@ -89,6 +96,8 @@ def predict(
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
         sys.exit(stopped_by_user(interrupt, GO_ON_WITH_FLAG))
+    if only_look:
+        return None
     if not given:
         return original()
     with _replaced(sys, "argv", [sys.argv[0], *rest]):

@@ -17,7 +17,7 @@ import pytest
 from helpers.project.pages import ROOT, code_blocks, commands_in
 from helpers.tiny_model import write_case
 
-from nnunet_hetero.cli.cluster import mapped
+from nnunet_hetero.cli.cluster import beforehand, mapped
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.training.interruption.stop_signals import MAX_TIME_VARIABLE
 
@@ -101,7 +101,9 @@ class TestScripts:
 
 class TestJobArrays:
     @pytest.mark.parametrize("page", [TRAINING, PREDICTION], ids=lambda page: page.stem)
-    def test_each_is_submitted_or_printed(self, programs, capsys, page):
+    def test_each_is_submitted_or_printed(self, programs, monkeypatch, capsys, page):
+        looked_at = []
+        monkeypatch.setattr(beforehand, "require_possible", lambda command, _: looked_at.append(command))
         here = programs("sbatch", 'cp "$1" submitted; echo Submitted batch job 7')
         (here / "slurm.yaml").write_text(code_blocks(PREDICTION, "yaml")[0], encoding="utf-8")
         commands = commands_with(page, "nnunet_hetero", "submit")
@@ -111,9 +113,12 @@ class TestJobArrays:
             assert main(arguments) == 0
             printed = capsys.readouterr().out
             if "--print" in arguments:
-                assert printed.startswith("#!/bin/bash\n#SBATCH") and not (here / "submitted").exists()
+                assert (
+                    printed.startswith("#!/bin/bash\n#SBATCH") and not (here / "submitted").exists() and not looked_at
+                )
                 continue
             assert "Submitted batch job 7" in printed
+            assert looked_at.pop() in arguments and not looked_at
             if "predict" in arguments:
                 assert (here / "submitted").read_text().startswith(block_with(PREDICTION, "--array=0-19"))
 
@@ -235,7 +240,8 @@ def test_plans_are_a_training_each(nnunet_folders, tmp_path, monkeypatch):
     """The command of the page for several plans, up to what it hands to the workers."""
     pytest.importorskip("distributed")
     given = {}
-    monkeypatch.setattr("nnunet_hetero.cli.cluster.mapped.plans_file", lambda _, plans: tmp_path / f"{plans}.json")
+    monkeypatch.setattr(mapped, "require_possible", lambda *_: None)
+    monkeypatch.setattr(mapped, "plans_file", lambda _, plans: tmp_path / f"{plans}.json")
     words = commands_with(PREDICTION, "nnunet_hetero", "map", "train")[1]
     assert words[-2:] == ["--cluster", "slurm.yaml"]
     for plans in ("nnUNetPlans_T1", "nnUNetPlans_T2"):

@@ -9,12 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from nnunet_hetero.cli.cluster.beforehand import CPU, require_possible
 from nnunet_hetero.cli.data import convert as convert_command
 from nnunet_hetero.cli.data import intake as intake_command
 from nnunet_hetero.cli.models import complete as complete_command
 from nnunet_hetero.cli.models import predict as predict_command
 from nnunet_hetero.cli.results import evaluate as evaluate_command
-from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.nnunet_flags import TRAIN_FLAGS, TRAIN_SWITCHES, flag_value, wants_help
 from nnunet_hetero.integration.train_command import split_train_flags
 from nnunet_hetero.nnunet.arguments import fold
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
 RAW, RESULTS = "nnUNet_raw", "nnUNet_results"
-
-CPU = "cpu"
-"""Where the model is loaded here: to know what is to be done, not to do it."""
 
 
 def predict(client: Client, argv: Sequence[str]) -> int:
@@ -126,14 +123,12 @@ def train(client: Client, argv: Sequence[str]) -> int:
     for flag in _MORE:
         more += [] if vars(args)[flag] is None else [flag, vars(args)[flag]]
     for plans in args.p:
-        file = plans_file(args.dataset, plans)
-        if not file.is_file():
-            raise SettingsError(f"{file} is not there. Name plans with -p; 'nnunet_hetero plan-subsets' prints some.")
-        files.append(file)
         folder = Path(model_folder(args.dataset, args.tr, plans, args.configuration)).absolute()
         for number in args.folds:
             own = (args.dataset, args.configuration, number, "-tr", args.tr, "-p", plans, *more)
             trainings[f"fold {number}, {plans}"] = Training(own, str(folder / f"fold_{number}"))
+        files.append(plans_file(args.dataset, plans))
+    require_possible("train", [training.arguments for training in trainings.values()])
     with probe_in(os.environ[RESULTS]) as probe:
         device = vars(args)["-device"] or "cuda"
         failed = map_trainings(client, trainings, Workplace(versions(), files_and_sizes(files), (), probe, device))

@@ -57,7 +57,9 @@ def parser_of_submission() -> argparse.ArgumentParser:
     parser.add_argument(
         "--script", metavar="FILE", help="Where the script is written. Default: nnunet_hetero_COMMAND.sh"
     )
-    parser.add_argument("--print", action="store_true", help="Print the script; write and submit nothing.")
+    parser.add_argument(
+        "--print", action="store_true", help="Print the script; look at nothing, write and submit nothing."
+    )
     parser.add_argument("command", metavar="COMMAND", help="train, predict or evaluate.")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="Its own flags.")
     return parser
@@ -67,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the script and hand it to the batch system.
 
     Raises:
-        SettingsError: If the batch system is not there or does not take it, or arguments are not what they must be.
+        SettingsError: If the batch system is not there or does not take it, or each job would refuse its arguments.
     """
+    from nnunet_hetero.cli.cluster.beforehand import require_possible
     from nnunet_hetero.cluster.job_array import tasks_of
     from nnunet_hetero.cluster.job_script import job_script
     from nnunet_hetero.cluster.resources import SUBMIT_COMMANDS, JobResources, read_cluster_file
@@ -88,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     command = SUBMIT_COMMANDS[resources.scheduler]
     if shutil.which(command) is None:
         raise SettingsError(f"There is no '{command}' here. Submit on a machine that has it; --print shows the script.")
+    require_possible(found.command, [words for _, *words in tasks])
     os.makedirs(resources.log_directory, exist_ok=True)
     replace_text(file, script)
     with file.open("rb") as stream:  # bsub reads the script from its input

@@ -28,12 +28,15 @@ def run(args: argparse.Namespace) -> int:
     return predict_with(args.arguments)
 
 
-def predict_with(arguments: Sequence[str], predictor: type[HeteroModalPredictor] | None = None) -> int:
+def predict_with(
+    arguments: Sequence[str], predictor: type[HeteroModalPredictor] | None = None, only_look: bool = False
+) -> int:
     """The command, by another predictor than ours on demand; raises as `run`.
 
     Args:
         arguments: Of the command.
         predictor: Class of the predictor.
+        only_look: Whether to end where the first case would be predicted, here or elsewhere.
     """
     require_supported_nnunet()
     set_ext_trainer()
@@ -51,7 +54,7 @@ def predict_with(arguments: Sequence[str], predictor: type[HeteroModalPredictor]
 
     original = inspect.unwrap(getattr(predict_from_raw_data, name))
     try:
-        predict(predict_from_raw_data, name, original, safely=True, predictor=predictor)
+        predict(predict_from_raw_data, name, original, safely=True, predictor=predictor, only_look=only_look)
     except SystemExit as end:
         if not end.code:  # nnU-Net has printed its help
             print(DEFAULT_TRAINER_NOTE)

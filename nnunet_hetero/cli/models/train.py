@@ -72,8 +72,7 @@ def run(args: argparse.Namespace) -> int:
                 arguments = _of_first(ranks, continuing(arguments))
             if ranks is not None:
                 require_same_files(ranks, _gone_on_from(arguments))
-            _require_harmless(arguments)
-            require_possible_training(arguments)
+            require_trainable(arguments)
             return _call_nnunet(arguments)
 
 
@@ -137,17 +136,35 @@ def _set_variables(flags: argparse.Namespace) -> None:
         os.environ[MAX_TIME_VARIABLE] = flags.max_time
 
 
+def require_trainable(arguments: Sequence[str], here: bool = True, trusted: bool = False) -> None:
+    """Refuse a training that nnU-Net cannot do, or in which it would load what is no part of a model.
+
+    Args:
+        arguments: Of nnU-Net's command.
+        here: Whether this machine is going to do it, so that it must have the device.
+        trusted: Whether the user vouches for the files; else an environment variable may say so.
+
+    Raises:
+        SettingsError: If so; see `require_possible_training`.
+    """
+    from nnunet_hetero.io.checkpoints import trusted_by_environment
+
+    if not (trusted or trusted_by_environment()):
+        _require_harmless(arguments)
+    require_possible_training(arguments, here)
+
+
 def _require_harmless(arguments: Sequence[str]) -> None:
     """Look at what nnU-Net is going to load whatever is in it, whoever's trainer it is.
 
     Raises:
         SettingsError: If something in it is no part of a model.
     """
-    from nnunet_hetero.io.checkpoints import load_checkpoint, trusted_by_environment
+    from nnunet_hetero.io.checkpoints import load_checkpoint
     from nnunet_hetero.nnunet.model_gate import read_model_plans
 
     training = train_arguments(arguments)
-    if training is None or trusted_by_environment():
+    if training is None:
         return  # nnU-Net's parser words what is wrong with the arguments
     if training.pretrained_weights is not None:
         load_checkpoint(training.pretrained_weights, mmap=True)

@@ -118,9 +118,6 @@ def evaluate_with(args: argparse.Namespace, sweep: Sweep | None = None) -> int:
         args: Of the command.
         sweep: What segments and measures the cases; None does so here.
     """
-    require_variables("nnUNet_results", *(() if args.i else ("nnUNet_raw", "nnUNet_preprocessed")))
-    if args.remove_small and not args.remove_small[1].isdecimal():
-        raise SettingsError(f"--remove_small: '{args.remove_small[1]}' is no number of voxels. Give REGION VOXELS.")
     request = _request(args)
     # Late, so that -h answers at once.
     from nnunet_hetero.evaluation.report.run_report import write_run_report
@@ -151,6 +148,14 @@ def evaluate_with(args: argparse.Namespace, sweep: Sweep | None = None) -> int:
     return 1 if result.evaluation.failed or without else 0
 
 
+def look(args: argparse.Namespace) -> None:
+    """Refuse what the command refuses before the first case, here or elsewhere, and write nothing."""
+    from nnunet_hetero.evaluation.sweep.model import look_at
+
+    set_ext_trainer()
+    look_at(_request(args))
+
+
 def _write_pages(folder: Path) -> dict[str, str]:
     """Pages of the worst, median and best case; why a case has none, by case."""
     from nnunet_hetero.evaluation.report.case_pages import ranked_cases
@@ -163,6 +168,9 @@ def _write_pages(folder: Path) -> dict[str, str]:
 
 
 def _request(args: argparse.Namespace) -> EvaluationRequest:
+    require_variables("nnUNet_results", *(() if args.i else ("nnUNet_raw", "nnUNet_preprocessed")))
+    if args.remove_small and not args.remove_small[1].isdecimal():
+        raise SettingsError(f"--remove_small: '{args.remove_small[1]}' is no number of voxels. Give REGION VOXELS.")
     return EvaluationRequest(
         model_folder=model_folder(args.d, args.tr, args.p, args.c),
         folds=args.f,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -67,17 +67,10 @@ def evaluate_model(request: EvaluationRequest, sweep: Sweep | None = None) -> Ev
             share validation cases, or the model has no image decoders and completion is asked for.
         DataError: If there are no cases, a label map is missing, or no case could be evaluated.
     """
-    folds = checked_folds(Path(request.model_folder), request.folds, request.checkpoint_name)
-    groups = request.groups(folds)
-    predictor = predictor_of(request)
-    load_folds(predictor, request, groups[0])
-    regions = regions_of(predictor.label_manager)
-    scoring = _scoring(request, predictor, regions)
-    subsets = parse_subsets(predictor.modalities, request.subsets, predictor.model.network.required)
-    cases = cases_of(request, predictor, groups)
+    ready = look_at(request)
+    folds, predictor, cases, subsets = ready.folds, ready.predictor, ready.cases, ready.subsets
+    regions, scoring, folder = ready.regions, ready.scoring, ready.folder
     settings = request.settings(folds, predictor.sampling.num_samples)
-    folder = request.output_folder(folds)
-    _require_free(folder, request, cases)
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
         sources = sources_of(request, cases, predictor.modalities)
@@ -98,6 +91,43 @@ def evaluate_model(request: EvaluationRequest, sweep: Sweep | None = None) -> Ev
         replace_text(folder / "table.md", table)
         replace_json(folder / SUMMARY_FILE, summary.to_json())
     return EvaluationResult(folder, evaluation, summary, table)
+
+
+class Ready(NamedTuple):
+    """What is to be done, when all has been looked at and nothing is written yet.
+
+    Args:
+        folds: That are evaluated.
+        predictor: Holds those of the first group.
+        cases: The groups.
+        subsets: Of the modalities.
+        regions: By name.
+        scoring: How predictions are scored.
+        folder: For the results.
+    """
+
+    folds: list[int | str]
+    predictor: HeteroModalPredictor
+    cases: list[CaseGroup]
+    subsets: list[Subset]
+    regions: dict[str, Region]
+    scoring: Scoring
+    folder: Path
+
+
+def look_at(request: EvaluationRequest) -> Ready:
+    """Load the model and find the cases, see `evaluate_model`; raises as that does before the first case."""
+    folds = checked_folds(Path(request.model_folder), request.folds, request.checkpoint_name)
+    groups = request.groups(folds)
+    predictor = predictor_of(request)
+    load_folds(predictor, request, groups[0])
+    regions = regions_of(predictor.label_manager)
+    scoring = _scoring(request, predictor, regions)
+    subsets = parse_subsets(predictor.modalities, request.subsets, predictor.model.network.required)
+    cases = cases_of(request, predictor, groups)
+    folder = request.output_folder(folds)
+    _require_free(folder, request, cases)
+    return Ready(folds, predictor, cases, subsets, regions, scoring, folder)
 
 
 def _summary(

@@ -8,10 +8,10 @@ import shutil
 import pytest
 from helpers.project.pages import ROOT, code_blocks, commands_in
 
+from nnunet_hetero.cli.cluster import mapped
 from nnunet_hetero.cli.cluster.mapped import train, train_parser
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.cluster import map_train
-from nnunet_hetero.errors import SettingsError
 
 
 def test_folds_and_plans_are_lists():
@@ -27,6 +27,7 @@ def test_trainings_are_folds_times_plans(nnunet_folders, monkeypatch, capsys):
         return {"fold 1, nnUNetPlans": "it ended with code 1: no"}
 
     monkeypatch.setattr(map_train, "map_trainings", note)
+    monkeypatch.setattr(mapped, "require_possible", lambda *_: None)
     assert train(None, ["501", "3d_fullres", "0", "1", "-tr", "SubsetTrainer", "-device", "cpu", "--npz"]) == 1
     assert list(given) == ["fold 0, nnUNetPlans", "fold 1, nnUNetPlans"]
     training = given["fold 1, nnUNetPlans"]
@@ -35,8 +36,6 @@ def test_trainings_are_folds_times_plans(nnunet_folders, monkeypatch, capsys):
     )
     assert training.folder.endswith("Dataset501_Tiny/SubsetTrainer__nnUNetPlans__3d_fullres/fold_1")
     assert "error: fold 1, nnUNetPlans: it ended with code 1: no" in capsys.readouterr().out
-    with pytest.raises(SettingsError, match=r"no_plans\.json is not there"):
-        train(None, ["501", "3d_fullres", "0", "-p", "no_plans"])
 
 
 def test_trainings_of_the_page(nnunet_folders, tmp_path, monkeypatch):
@@ -50,6 +49,7 @@ def test_trainings_of_the_page(nnunet_folders, tmp_path, monkeypatch):
         folder = preprocessed / nnunet_folders.dataset
         shutil.copy(folder / "nnUNetPlans.json", folder / f"nnUNetPlans_{name}.json")
     given: list[list[str]] = []
+    monkeypatch.setattr(mapped, "require_possible", lambda *_: None)
 
     def note(client, trainings, workplace):
         given.append([client, *trainings])
@@ -84,6 +84,7 @@ def test_a_shared_folder_that_may_not_be_written_to(nnunet_folders, monkeypatch,
         raise OSError(30, "Read-only file system", str(file))
 
     monkeypatch.setattr("nnunet_hetero.cluster.connection.connected", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(mapped, "require_possible", lambda *_: None)
     monkeypatch.setattr("pathlib.Path.touch", refuse)
     assert main(["map", "train", "501", "3d_fullres", "0"]) == 1
     said = capsys.readouterr().err

@@ -42,5 +42,6 @@ def test_what_the_batch_system_does_not_take(tmp_path, monkeypatch, capsys):
     (tmp_path / "qsub").write_text("#!/bin/sh\necho 'unknown queue' >&2\nexit 1\n")
     (tmp_path / "qsub").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("nnunet_hetero.cli.cluster.beforehand.require_possible", lambda *_: None)
     assert main(["submit", "--scheduler", "pbs", *TRAIN]) == 1
     assert "'qsub' does not take" in (said := capsys.readouterr().err) and "unknown queue" in said

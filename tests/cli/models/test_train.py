@@ -24,7 +24,7 @@ def called_with(monkeypatch):
     monkeypatch.delenv(EXT_TRAINER, raising=False)
     for name in ("nnUNet_preprocessed", "nnUNet_results"):
         monkeypatch.setenv(name, "/anywhere")
-    monkeypatch.setattr(train, "require_possible_training", lambda _: None)
+    monkeypatch.setattr(train, "require_possible_training", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["nnunet_hetero"])
     monkeypatch.setattr(
         run_training,
