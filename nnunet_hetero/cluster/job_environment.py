@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 
-from nnunet_hetero.nnunet.environment import EXT_TRAINER
-from nnunet_hetero.nnunet.folders import NUMBERS, VARIABLES
-
-NAMES = (*VARIABLES, *NUMBERS, "nnUNet_n_proc_DA", "nnUNet_compile", EXT_TRAINER)
+PREFIXES = ("nnUNet_", "NNUNET_HETERO_")
+"""Of nnU-Net's variables, and of ours: folders, numbers of processes, loggers. Keys of services are not among them."""
 
 
 def environment_lines(threads: int) -> list[str]:
-    """Lines of shell that give a job nnU-Net's variables as they are here, those that are set.
+    """Lines of shell that give a job nnU-Net's variables and ours as they are here, those that are set.
 
     Args:
         threads: Of a job.
     """
-    names = [name for name in dict.fromkeys(NAMES) if os.environ.get(name)]
+    names = sorted(name for name in os.environ if name.startswith(PREFIXES) and os.environ[name])
     return [*(f"export {name}={shlex.quote(os.environ[name])}" for name in names), f"export OMP_NUM_THREADS={threads}"]

@@ -1,8 +1,8 @@
 """The script of a job array for SLURM, LSF or PBS, which stops in time and is queued again until all is done.
 
 The batch system warns a job before its time is up. The script passes that on to the command as SIGTERM, upon which a
-training writes its checkpoint; then it asks for the job to be queued again. A job whose node fails is queued again by
-the batch system itself.
+training writes its checkpoint; then it asks for the job to be queued again. A job whose node fails, or that makes way
+for another, is queued again by the batch system itself; one that its user ends is not.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ TASK = {
 }
 
 _BODY = """\
-# The warning before the end of the time, or of the node: the command may finish what it is at.
-asked=0
-trap 'asked=$((asked + 1)); kill -TERM "$child" 2> /dev/null' TERM USR1
-"$@" &
+# The warning before the end of the time (USR1), or an end that someone wants (TERM): the command may finish its step.
+asked=0 warned=0 ended=0
+trap 'warned=1; asked=$((asked + 1)); kill -TERM "$child" 2> /dev/null' USR1
+trap 'ended=1; asked=$((asked + 1)); kill -TERM "$child" 2> /dev/null' TERM INT
+"$@" {close}&
 child=$!
 seen=-1
 while [ "$seen" -ne "$asked" ]; do # a signal ends the waiting, not the command
@@ -37,17 +38,18 @@ while [ "$seen" -ne "$asked" ]; do # a signal ends the waiting, not the command
     code=0
     wait "$child" || code=$?
 done
-if [ "$code" -ne 0 ] && { [ "$asked" -gt 0 ] || [ "$code" -eq %d ]; }; then
-    %s
+if [ "$ended" -eq 1 ] && [ "$warned" -eq 0 ] && [ "$code" -eq {stopped} ]; then
+    exit 143 # by which no one queues it again
+fi
+if [ "$code" -ne 0 ] && {{ [ "$warned" -eq 1 ] || [ "$code" -eq {stopped} ]; }}; then
+    {again}
 fi
 exit "$code"
 """
 
 _PBS_TIMER = """\
-# PBS gives no warning of its own.
-(sleep {seconds} && kill -USR1 $$) > /dev/null 2>&1 &
-timer=$!
-trap 'kill "$timer" 2> /dev/null' EXIT
+# PBS gives no warning of its own. The timer ends with this script, which holds the other end of its pipe.
+exec 3> >(read -r -t {seconds}; if [ $? -gt 128 ]; then kill -USR1 $$; fi)
 """
 
 
@@ -78,9 +80,14 @@ def job_script(resources: JobResources, tasks: Sequence[Sequence[str]], name: st
             '*) echo "there is no task $task" >&2; exit 2 ;;',
             "esac",
             "",
-            _timer(resources) + _BODY % (STOPPED, _again(resources.scheduler, file)),
+            _timer(resources) + _body(resources.scheduler, file),
         ]
     )
+
+
+def _body(scheduler: str, file: str) -> str:
+    close = "3>&- " if scheduler == "pbs" else ""  # the timer's pipe
+    return _BODY.format(close=close, stopped=STOPPED, again=_again(scheduler, file))
 
 
 def _again(scheduler: str, file: str) -> str:
@@ -99,6 +106,11 @@ def _timer(resources: JobResources) -> str:
     return _PBS_TIMER.format(seconds=60 * max(1, resources.walltime - WARNING))
 
 
+def _warning(resources: JobResources) -> int:
+    """Minutes between the warning and the end."""
+    return min(WARNING, max(1, resources.walltime - 1))
+
+
 def _slurm(resources: JobResources, number: int, name: str) -> list[str]:
     directives = [
         f"--job-name={name}",
@@ -112,7 +124,7 @@ def _slurm(resources: JobResources, number: int, name: str) -> list[str]:
         *([f"--gres=gpu:{resources.gpus}"] if resources.gpus else []),
         shlex.quote(f"--output={resources.log_directory}/%x-%A_%a.out"),
         "--open-mode=append",
-        f"--signal=B:USR1@{60 * min(WARNING, max(1, resources.walltime - 1))}",
+        f"--signal=B:USR1@{60 * _warning(resources)}",
         "--requeue",
         *resources.directives,
     ]
@@ -131,7 +143,7 @@ def _lsf(resources: JobResources, number: int, name: str) -> list[str]:
         *([f'-gpu "num={resources.gpus}"'] if resources.gpus else []),
         f"-o {shlex.quote(f'{resources.log_directory}/{name}-%J_%I.out')}",
         "-wa USR1",
-        f"-wt {WARNING}",
+        f"-wt {_warning(resources)}",
         "-r",
         f'-Q "{STOPPED}"',
         *resources.directives,

@@ -32,7 +32,7 @@ class _File(TypedDict, total=False):
     scheduler: Literal["slurm", "lsf", "pbs"]
     queue: str
     account: str
-    walltime: str | int
+    walltime: str
     memory: str | int
     cpus: _Number
     gpus: Annotated[int, Field(ge=0)]
@@ -141,8 +141,11 @@ def read_cluster_file(file: Path) -> dict[str, Any]:
 
     try:
         text = read_text(file)
-        twice = _named_twice(yaml.compose(text, yaml.SafeLoader))
+        node = yaml.compose(text, yaml.SafeLoader)
+        twice = _named_twice(node)
         content = yaml.safe_load(text)
+        if isinstance(content, dict) and "walltime" in content:
+            content["walltime"] = _as_typed(node, "walltime")
     except ProblemError as problem:
         raise CLUSTER_FILE.refusal(file, str(problem)) from problem
     except yaml.YAMLError as error:
@@ -159,19 +162,21 @@ def _named_twice(node: Any) -> list[str]:
     return [key for key, count in counts.items() if count > 1]
 
 
-def minutes(text: str | int, name: str) -> int:
-    """Minutes of a time limit: ``04:00:00``, ``1-12:00:00`` (a day and a half), or seconds, as YAML reads ``4:00:00``.
+def _as_typed(node: Any, name: str) -> str:
+    """The text of a value; YAML would read ``24:00`` as 24 minutes, in seconds."""
+    return next(str(value.value) for key, value in node.value if key.value == name)
+
+
+def minutes(text: str, name: str) -> int:
+    """Minutes of a time limit: ``04:00:00``, ``04:00`` (both are hours), ``1-12:00:00`` (a day and a half).
 
     Examples:
-        >>> minutes("04:00:00", "slurm.yaml"), minutes("1-00:30:00", "slurm.yaml"), minutes(7200, "slurm.yaml")
-        (240, 1470, 120)
+        >>> minutes("04:00:00", "slurm.yaml"), minutes("24:00", "slurm.yaml"), minutes("1-00:30:00", "slurm.yaml")
+        (240, 1440, 1470)
     """
-    if isinstance(text, int):
-        found = text // 60
-    else:
-        match = _TIME.fullmatch(text.strip())
-        days, hours, of_hour = (int(number or 0) for number in match.groups()[:3]) if match else (0, 0, 0)
-        found = (days * 24 + hours) * 60 + of_hour
+    match = _TIME.fullmatch(text.strip())
+    days, hours, of_hour = (int(number or 0) for number in match.groups()[:3]) if match else (0, 0, 0)
+    found = (days * 24 + hours) * 60 + of_hour
     if found < 1:
         raise SettingsError(f"{name}: the walltime is '{text}'. Give hours, minutes and seconds, e.g. 04:00:00.")
     return found

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 from helpers.cluster.batch_system import BatchSystem
@@ -93,29 +97,92 @@ def test_an_array_of_one(resources):
     assert found[wanted[0]] == wanted[1]
 
 
-@pytest.mark.parametrize(
-    ("code", "warned", "again"),
-    [(0, False, False), (1, False, False), (75, False, True), (0, True, False), (3, True, True)],
-)
-def test_when_a_job_is_queued_again(tmp_path, code, warned, again):
-    """The body of the script, with a command that ends as is said, after a moment if it is warned."""
-    system = BatchSystem(tmp_path / "slurm")
-    script = job_script(JobResources("slurm", gpus=0), [["x"]], "name", "x.sh")
-    command = f"trap 'sleep 0.2; exit {code}' TERM; echo ready > {tmp_path}/ready; sleep 30 & wait"
-    text = script.split("set -- ")[0] + f"set -- bash -c {shlex.quote(command if warned else f'exit {code}')} ;;\n"
+def written(tmp_path, scheduler: str, command: str, change: tuple[str, str] = ("", "")) -> tuple[Path, dict[str, str]]:
+    """A script with one command of shell, and its environment, where small programs write down what they are asked."""
     file = tmp_path / "script.sh"
+    script = job_script(JobResources(scheduler, gpus=0), [["x"]], "name", "x.sh").replace(*change)
+    text = script.split("set -- ")[0] + f"set -- bash -c {shlex.quote(command)} ;;\n"
     file.write_text(text + script.partition(" ;;\n")[2])
-    environment = {"PATH": f"{system.folder}:{'/usr/bin:/bin'}", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "0"}
-    with subprocess.Popen(["bash", str(file)], env=environment) as process:
-        if warned:
-            end = time.monotonic() + 60
-            while not (tmp_path / "ready").exists() and time.monotonic() < end:
-                time.sleep(0.02)
+    for name in ("scontrol", "qsub"):
+        (tmp_path / name).write_text(f"#!/bin/bash\necho {name} $@ > {tmp_path}/again\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "0", "LSB_JOBINDEX": "1", "PBS_ARRAY_INDEX": "0"}
+    return file, {"PATH": f"{tmp_path}:/usr/bin:/bin", **variables}
+
+
+def wait_for(what) -> None:
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+AGAIN = {"slurm": ("scontrol requeue 7_0\n", 0), "lsf": (None, 75), "pbs": ("qsub -J 0-1:2 x.sh\n", 0)}
+"""What queues a job again: a command, or an exit code."""
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "lsf", "pbs"])
+@pytest.mark.parametrize(
+    ("code", "number", "again", "otherwise"),
+    [
+        (0, None, False, 0),
+        (1, None, False, 1),
+        (75, None, True, 0),
+        (0, signal.SIGUSR1, False, 0),
+        (3, signal.SIGUSR1, True, 0),
+        (75, signal.SIGUSR1, True, 0),
+        (75, signal.SIGTERM, False, 143),
+        (3, signal.SIGTERM, False, 3),
+        (75, signal.SIGINT, False, 143),
+    ],
+)
+def test_when_a_job_is_queued_again(tmp_path, scheduler, code, number, again, otherwise):
+    """After a warning, or if the command asks for it, and not if someone ends the job (``bkill``, ``qdel``)."""
+    command = f"trap 'sleep 0.2; exit {code}' TERM; echo ready > {tmp_path}/ready; sleep 30 & wait"
+    file, environment = written(tmp_path, scheduler, f"exit {code}" if number is None else command)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
+    with subprocess.Popen(["bash", str(file)], env=environment, preexec_fn=heard) as process:
+        if number is not None:
+            wait_for((tmp_path / "ready").exists)
             for _ in range(2):  # twice, as srun and the shell may pass it on both
-                process.send_signal(10)
+                process.send_signal(number)
                 time.sleep(0.05)
-    assert (system.folder / "7_0.again").exists() == again
-    assert process.returncode == (0 if again else code)
+    said, end = AGAIN[scheduler]
+    assert process.returncode == (end if again else otherwise)
+    assert (tmp_path / "again").exists() == (again and said is not None)
+    assert not (again and said) or (tmp_path / "again").read_text() == said
+
+
+def processes_of_session(leader: int) -> list[str]:
+    """The commands of those that live."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = file.read_text(errors="replace").rpartition(")")
+        except OSError:
+            continue
+        state, _, _, session, *_ = rest.split()
+        if int(session) == leader and state not in "ZX":
+            found.append(name)
+    return found
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="asks /proc which processes are there")
+@pytest.mark.parametrize("end", ["by itself", "in time", "killed"])
+def test_the_timer_of_pbs_warns_in_time_and_ends_with_its_script(tmp_path, end):
+    command = (
+        f"trap 'exit 75' TERM; echo ready > {tmp_path}/ready; {'sleep 30 & wait' if end == 'in time' else 'exit 0'}"
+    )
+    command = "exec sleep 1" if end == "killed" else command
+    file, environment = written(tmp_path, "pbs", command, ("-t 14100;", "-t 1;" if end == "in time" else "-t 600;"))
+    assert "read -r -t 14100;" in job_script(JobResources("pbs"), [["x"]], "name", "x.sh")
+    with subprocess.Popen(["bash", str(file)], env=environment, start_new_session=True) as process:
+        if end == "killed":
+            wait_for(lambda: len(processes_of_session(process.pid)) == 3)
+            process.kill()
+    wait_for(lambda: not processes_of_session(process.pid))
+    assert process.returncode == (-signal.SIGKILL if end == "killed" else 0)
+    assert (tmp_path / "again").exists() == (end == "in time")
 
 
 def test_an_array_runs_and_a_warned_job_goes_on(nnunet_folders, tmp_path, monkeypatch, capsys):

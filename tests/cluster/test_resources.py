@@ -30,6 +30,14 @@ def test_a_whole_one(tmp_path):
     assert (found.setup, found.directives, found.workers) == (("module load cuda",), ("--constraint=a100",), 8)
 
 
+@pytest.mark.parametrize("text", ["24:00", "'24:00'", "24:00:00", "1-00:00:00"])
+def test_a_time_is_what_is_written(tmp_path, text):
+    """YAML by itself reads some of these as numbers, of seconds."""
+    file = tmp_path / "slurm.yaml"
+    file.write_text(f"scheduler: slurm\nwalltime: {text}\n")
+    assert read_resources(file).walltime == 24 * 60
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -44,6 +52,8 @@ def test_a_whole_one(tmp_path):
         ("scheduler: slurm\nqueue: ''", "queue is empty"),
         ("scheduler: slurm\ndirectives: ['']", "directives is empty"),
         ("scheduler: slurm\nwalltime: soon", "the walltime is 'soon'"),
+        ("scheduler: slurm\nwalltime: 60", "the walltime is '60'"),
+        ("scheduler: slurm\nwalltime: [a]", "the walltime is"),
         ("scheduler: slurm\nwalltime: 00:00:00", "the walltime is '00:00:00'"),
         ("scheduler: slurm\nmemory: a lot", "the memory is 'a lot'"),
         ("scheduler: slurm\nqueue: |\n  a\n  #SBATCH b", "has several lines"),

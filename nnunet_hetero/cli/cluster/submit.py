@@ -92,6 +92,11 @@ def run(args: argparse.Namespace) -> int:
     if shutil.which(command) is None:
         raise SettingsError(f"There is no '{command}' here. Submit on a machine that has it; --print shows the script.")
     require_possible(found.command, [words for _, *words in tasks])
+    if resources.scheduler == "pbs" and file.exists() and file.read_text(encoding="utf-8", errors="replace") != script:
+        raise SettingsError(
+            f"{file} is there already, with other jobs in it; those that have not ended are queued again by this file. "
+            "Name another one with --script, or remove it."
+        )
     os.makedirs(resources.log_directory, exist_ok=True)
     replace_text(file, script)
     with file.open("rb") as stream:  # bsub reads the script from its input

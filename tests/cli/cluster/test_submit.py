@@ -45,3 +45,22 @@ def test_what_the_batch_system_does_not_take(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("nnunet_hetero.cli.cluster.beforehand.require_possible", lambda *_: None)
     assert main(["submit", "--scheduler", "pbs", *TRAIN]) == 1
     assert "'qsub' does not take" in (said := capsys.readouterr().err) and "unknown queue" in said
+
+
+def test_a_script_that_pbs_may_still_need_is_not_replaced(tmp_path, monkeypatch, capsys):
+    """Its jobs name it when they queue themselves again; other batch systems keep a copy."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("qsub", "sbatch"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 7\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("nnunet_hetero.cli.cluster.beforehand.require_possible", lambda *_: None)
+    pbs = ["submit", "--scheduler", "pbs"]
+    assert main([*pbs, *TRAIN]) == 0
+    assert main([*pbs, *TRAIN]) == 0  # the same
+    before = (tmp_path / "nnunet_hetero_train.sh").read_text()
+    assert main([*pbs, *TRAIN, "2"]) == 1
+    assert "is there already, with other jobs in it" in capsys.readouterr().err
+    assert (tmp_path / "nnunet_hetero_train.sh").read_text() == before
+    assert main([*pbs, "--script", "other.sh", *TRAIN, "2"]) == 0
+    assert main(["submit", "--scheduler", "slurm", *TRAIN, "2"]) == 0
