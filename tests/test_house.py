@@ -102,6 +102,20 @@ def test_files_are_short():
     assert statistics.median(module.lines for module in MODULES.values() if not module.is_door) <= MEDIAN_FILE
 
 
+def test_where_to_change_something_is_a_place():
+    """The table of CONTRIBUTING.md: paths from the repository, or from the package or the first one's folder."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split("## Where do I change ...")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+    assert len(rows) >= 12
+    for row in rows:
+        named = [name for name in re.findall(r"`([^`]+)`", row.split("|")[2]) if re.search(r"/|\.py$", name)]
+        first = ROOT / named[0]
+        assert first.exists(), row
+        for name in named[1:]:
+            assert any((place / name).exists() for place in (ROOT, ROOT / PACKAGE, first.parent)), name
+
+
 def test_helpers_are_where_tests_look_for_them():
     """And there is none that nobody uses."""
     helpers = [file for file in SOURCES if file.is_relative_to(HELPERS) and file.name not in DOORS]

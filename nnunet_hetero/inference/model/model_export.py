@@ -11,6 +11,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.as_trained import require_whole_model
 from nnunet_hetero.inference.model.model_card import CARD_NAME, evaluation_tables, model_card
 from nnunet_hetero.io.atomic_files import replacing
+from nnunet_hetero.io.checkpoints import load_checkpoint
 from nnunet_hetero.io.digests import sha256_of
 
 OF_MODEL = ("dataset.json", "plans.json", "dataset_fingerprint.json", "calibration.json")
@@ -51,7 +52,8 @@ def export_model(
             f"{folder} is not named DATASET/TRAINER__PLANS__CONFIGURATION, which tells where a model is installed. "
             "Put it into folders of these names."
         )
-    require_whole_model(folder, [folder / f"fold_{fold}" / checkpoint_name for fold in folds])
+    checkpoints = [folder / f"fold_{fold}" / checkpoint_name for fold in folds]
+    require_whole_model(folder, checkpoints)
     inside = Path(folder.parent.name, folder.name)
     with replacing(archive) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
         for file in files_of_model(folder, folds, checkpoint_name):
@@ -59,7 +61,8 @@ def export_model(
             method = zipfile.ZIP_STORED if file.suffix in (".pth", ".png") else zipfile.ZIP_DEFLATED
             opened.write(file, (inside / file.relative_to(folder)).as_posix(), method)
         if card:
-            opened.writestr((inside / CARD_NAME).as_posix(), model_card(folder, folds, licence))
+            content = load_checkpoint(checkpoints[0], trusted=False, mmap=True)
+            opened.writestr((inside / CARD_NAME).as_posix(), model_card(folder, content, folds, licence))
     return sha256_of(archive)
 
 
