@@ -10,9 +10,9 @@ background is exactly zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
@@ -20,6 +20,9 @@ from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 from nnunet_hetero.cases.image_values import absence
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
+
+if TYPE_CHECKING:
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 PERCENTILES = (1, *range(10, 100, 10), 99)
 
@@ -117,7 +120,7 @@ def standardise_case(
     statistics: Mapping[int, Statistics],
     standard: Landmarks,
     modalities: Modalities,
-    configuration_manager,
+    configuration_manager: ConfigurationManager,
     case: str,
 ) -> None:
     """Standardise the preprocessed images of a case, in place.
@@ -148,7 +151,7 @@ def standardise_case(
         data[channel][where] = standardise(data[channel][where], landmarks, standard[name])
 
 
-def standardised_channels(channels, configuration_manager) -> list[int]:
+def standardised_channels(channels: Iterable[int], configuration_manager: ConfigurationManager) -> list[int]:
     """Those of some channels that are standardised: MR images, by their normalisation."""
     schemes = configuration_manager.normalization_schemes
     return [channel for channel in channels if schemes[channel] == STANDARDISED_SCHEME]

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.tissue import background_notes, require_tissue, without_flat
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities, Subset
+
+if TYPE_CHECKING:
+    from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 
 MOST_VOXELS = 1e10
 """Of a case as the model sees it: 40 GB for each modality, more than any scanner makes."""
@@ -49,7 +53,7 @@ class PreparedCase:
     absent: dict[int, str]
 
 
-def read_case(case: Case, modalities: Modalities, kept: Subset, reader) -> CaseImages:
+def read_case(case: Case, modalities: Modalities, kept: Subset, reader: BaseReaderWriter) -> CaseImages:
     """Read and check the images of a case.
 
     Args:
@@ -165,7 +169,9 @@ def grid_difference(image: np.ndarray, grid: dict, other: np.ndarray, other_grid
     return reader_geometry(image.shape, grid).difference(reader_geometry(other.shape, other_grid))
 
 
-def _require_same_grid(what: str, image, grid, first: str, first_image, first_grid) -> None:
+def _require_same_grid(
+    what: str, image: np.ndarray, grid: dict, first: str, first_image: np.ndarray, first_grid: dict
+) -> None:
     difference = grid_difference(image, grid, first_image, first_grid)
     if difference:
         raise DataError(

@@ -7,6 +7,7 @@ field.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
@@ -16,6 +17,9 @@ from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.image_values import CONSTANT, ROUNDING, absence, is_two_valued
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.errors import DataError
+
+if TYPE_CHECKING:
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 CT_SCHEME = "CTNormalization"
 SHIFTING_SCHEMES = ("ZScoreNormalization", "RescaleTo01Normalization")
@@ -144,7 +148,7 @@ def warn_of_odd_backgrounds(images: CaseImages, preparation: Preparation) -> Non
             )
 
 
-def without_flat(images: CaseImages, configuration_manager) -> CaseImages:
+def without_flat(images: CaseImages, configuration_manager: ConfigurationManager) -> CaseImages:
     """The case without images that are constant where nnU-Net normalises them, such as a mask of the head.
 
     Where that is depends on the other images: inside the box, or the mask, of what is not zero in any of them.

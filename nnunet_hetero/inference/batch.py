@@ -119,7 +119,7 @@ class Batch:
     def __enter__(self) -> Batch:
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: Any) -> None:
         self._workers.__exit__(*exception)
         for unfinished in self._open:
             unfinished.drop()
@@ -234,7 +234,7 @@ class Batch:
         self.keep([CaseEntry(item.folder, item.file_name, None, item.record, rows, self.run, measured)])
 
 
-def _result(logits: np.ndarray, properties: dict, writer: CaseWriter):
+def _result(logits: np.ndarray, properties: dict, writer: CaseWriter) -> Any:
     found = convert_predicted_logits_to_segmentation_with_correct_shape(
         logits,
         writer.preparation.plans_manager,

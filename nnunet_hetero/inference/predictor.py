@@ -128,7 +128,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         )
         self._trained, self.calibration = trained, ModelCalibration(trained)
 
-    def manual_initialization(self, *arguments, **keywords) -> None:
+    def manual_initialization(self, *arguments: Any, **keywords: Any) -> None:
         """See nnU-Net; with ``nnUNet_compile`` the network's parts are compiled, as in training."""
         super().manual_initialization(*arguments, **keywords)
         if isinstance(self.network, OptimizedModule):
@@ -232,8 +232,8 @@ class HeteroModalPredictor(ArrayEntryPoints):
 
     def predict_from_files(
         self,
-        list_of_lists_or_source_folder,
-        output_folder_or_list_of_truncated_output_files,
+        list_of_lists_or_source_folder: str | os.PathLike | list[list[str]],
+        output_folder_or_list_of_truncated_output_files: str | os.PathLike | list[str] | None,
         save_probabilities: bool = False,
         overwrite: bool = True,
         num_processes_preprocessing: int = default_num_processes,
@@ -241,7 +241,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         folder_with_segs_from_prev_stage: str | None = None,
         num_parts: int = 1,
         part_id: int = 0,
-    ):
+    ) -> list | None:
         """Predict cases from files, some of which may not exist; see nnU-Net for the arguments.
 
         With 0 processes for a step this process does it. A case's files appear when all of them are whole, the
@@ -317,12 +317,12 @@ class HeteroModalPredictor(ArrayEntryPoints):
 
     def predict_from_files_sequential(
         self,
-        list_of_lists_or_source_folder,
-        output_folder_or_list_of_truncated_output_files,
+        list_of_lists_or_source_folder: str | os.PathLike | list[list[str]],
+        output_folder_or_list_of_truncated_output_files: str | os.PathLike | list[str] | None,
         save_probabilities: bool = False,
         overwrite: bool = True,
         folder_with_segs_from_prev_stage: str | None = None,
-    ):
+    ) -> list | None:
         """The same without background processes."""
         return self.predict_from_files(
             list_of_lists_or_source_folder,
@@ -378,7 +378,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
 
     def predict_from_data_iterator(
         self,
-        data_iterator,
+        data_iterator: Any,
         save_probabilities: bool = False,
         num_processes_segmentation_export: int = default_num_processes,
     ) -> list:

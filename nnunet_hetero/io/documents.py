@@ -13,7 +13,7 @@ import io
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -284,7 +284,7 @@ def put_aside(file: str | os.PathLike, reason: Exception) -> None:
     print(f"WARNING: {reason} It is kept as {target.name}, and begun anew.", flush=True)
 
 
-def _free_names(file: Path):
+def _free_names(file: Path) -> Iterator[Path]:
     yield file.with_name(file.name + ASIDE)
     number = 1
     while True:

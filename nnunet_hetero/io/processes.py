@@ -80,7 +80,7 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_exception) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_exception: Any) -> None:
         self._jobs.clear()
         if kind is not None:
             self._kill_pool()
@@ -328,7 +328,7 @@ def _end_with_parent() -> None:
     if parent is None:  # started by hand
         return
 
-    def watch():
+    def watch() -> None:
         parent.join()
         os._exit(1)
 

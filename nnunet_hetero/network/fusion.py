@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import chain
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -77,7 +77,12 @@ class _Draw(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        context, mean: Tensor, log_variance: Tensor, noise: Tensor, dtype: torch.dtype, with_divergence: bool
+        context: Any,
+        mean: Tensor,
+        log_variance: Tensor,
+        noise: Tensor,
+        dtype: torch.dtype,
+        with_divergence: bool,
     ) -> tuple[Tensor, Tensor | None]:
         context.dtype, context.with_divergence, divergence = mean.dtype, with_divergence, None
         if with_divergence:
@@ -89,7 +94,7 @@ class _Draw(torch.autograd.Function):
         return drawn, divergence
 
     @staticmethod
-    def backward(context, gradient: Tensor, of_divergence: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(context: Any, gradient: Tensor, of_divergence: Tensor | None) -> tuple[Tensor | None, ...]:
         if context.with_divergence:
             found = _of_draw_and_divergence(gradient, of_divergence, *context.saved_tensors)
         else:
@@ -255,12 +260,12 @@ class _MeanDivergence(torch.autograd.Function):
     """KL of one level, with a gradient by hand that keeps nothing but its arguments."""
 
     @staticmethod
-    def forward(context, mean: Tensor, log_variance: Tensor) -> Tensor:
+    def forward(context: Any, mean: Tensor, log_variance: Tensor) -> Tensor:
         context.save_for_backward(mean, log_variance)
         return _mean_divergence(mean, log_variance)
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         return _of_divergence(*context.saved_tensors, gradient)
 
 

@@ -21,7 +21,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 
 
-def require_no_cascade(configuration_manager, network: str) -> None:
+def require_no_cascade(configuration_manager: ConfigurationManager, network: str) -> None:
     """Refuse the second stage of a cascade.
 
     Raises:
@@ -34,7 +34,7 @@ def require_no_cascade(configuration_manager, network: str) -> None:
         )
 
 
-def planned_architecture(configuration_manager, network: str) -> dict:
+def planned_architecture(configuration_manager: ConfigurationManager, network: str) -> dict:
     """Keyword arguments of nnU-Net's U-Net for a configuration of its plans, classes resolved.
 
     Args:

@@ -178,10 +178,10 @@ class _ScaledGradient(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(context, x: Tensor, scale: float) -> Tensor:
+    def forward(context: Any, x: Tensor, scale: float) -> Tensor:
         context.scale = scale
         return x.view_as(x)
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient * context.scale, None

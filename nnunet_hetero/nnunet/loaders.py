@@ -61,7 +61,7 @@ def loaders_of_training() -> Iterator[None]:
     """
     original = nnunet.nnUNetDataLoader
 
-    def loader(data: nnUNetBaseDataset, *arguments, **keywords):
+    def loader(data: nnUNetBaseDataset, *arguments: Any, **keywords: Any) -> LoaderOfTraining:
         return LoaderOfTraining(
             data,
             *arguments,

@@ -12,7 +12,7 @@ from torch import Tensor
 Region = int | tuple[int, ...]
 
 
-def regions_of(label_manager) -> dict[str, Region]:
+def regions_of(label_manager: LabelManager) -> dict[str, Region]:
     """The dataset's foreground regions, or labels if it has no regions, by their names in dataset.json.
 
     Args:

@@ -204,8 +204,14 @@ def _planner(
                 )
 
         def static_estimate_VRAM_usage(
-            self, patch_size, input_channels, output_channels, arch_class_name, arch_kwargs, arch_kwargs_req_import
-        ):
+            self,
+            patch_size: Sequence[int],
+            input_channels: int,
+            output_channels: int,
+            arch_class_name: str,
+            arch_kwargs: Mapping[str, Any],
+            arch_kwargs_req_import: Sequence[str],
+        ) -> Any:
             architecture = {
                 "network_class_name": arch_class_name,
                 "arch_kwargs": arch_kwargs,

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import dummy_context
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import Tensor, autocast
 from torch.nn.parallel import DistributedDataParallel
 
@@ -132,8 +134,8 @@ class HeteroTrainer(ContinuableTrainer):
     @classmethod
     def build_network_architecture(
         cls,
-        plans_manager,
-        configuration_manager,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
         num_input_channels: int,
         num_output_channels: int,
         enable_deep_supervision: bool = True,
@@ -144,7 +146,7 @@ class HeteroTrainer(ContinuableTrainer):
             configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )
 
-    def print_to_log_file(self, *args, **keywords) -> None:
+    def print_to_log_file(self, *args: Any, **keywords: Any) -> None:
         """nnU-Net's; its file has the encoding of the system, which may not know all letters."""
         encoding = locale.getpreferredencoding(False)
         super().print_to_log_file(*(printable(str(arg), encoding) for arg in args), **keywords)
@@ -170,7 +172,7 @@ class HeteroTrainer(ContinuableTrainer):
         """Never the whole network: it would be compiled anew for every subset. `initialize` compiles its parts."""
         return False
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> tuple[Any, Any]:
         """Optimiser and schedule of the settings."""
         optimizer, schedule = super().configure_optimizers()
         if self.hetero.optimizer != SGD:
@@ -183,7 +185,7 @@ class HeteroTrainer(ContinuableTrainer):
         return optimizer, schedule
 
     @staticmethod
-    def get_training_transforms(*args, **kwargs):
+    def get_training_transforms(*args: Any, **kwargs: Any) -> BasicTransform:
         """nnU-Net's augmentation; a channel that was zero before it is zero after it."""
         return KeepAbsentZero(repeatable(nnUNetTrainer.get_training_transforms(*args, **kwargs)))
 
@@ -195,7 +197,7 @@ class HeteroTrainer(ContinuableTrainer):
             rules, self.landmarks = input_rules(self, self.hetero, self.ranks, self.landmarks)
             self.dataset_class: Any = PreparedDatasets(self.dataset_class, rules)
 
-    def get_tr_and_val_datasets(self):
+    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
         """nnU-Net's, after a look at what each training case has; the draw and the sampling of cases follow from it."""
         training, validation = super().get_tr_and_val_datasets()
         learns = self.learns_from_unlabelled and self.hetero.unlabelled_share != 0
@@ -225,7 +227,7 @@ class HeteroTrainer(ContinuableTrainer):
             self.print_to_log_file(cohort.describe_probabilities(probabilities))
         return training, validation
 
-    def get_dataloaders(self):
+    def get_dataloaders(self) -> tuple[Any, Any]:
         """nnU-Net's, which sample cases with the probabilities of the settings."""
         with loaders_of_training():
             return super().get_dataloaders()
@@ -302,7 +304,7 @@ class HeteroTrainer(ContinuableTrainer):
             segmentation = self.loss(self.network(data, drawn), target)
         return segmentation, {"loss": segmentation}
 
-    def autocast(self):
+    def autocast(self) -> Any:
         """nnU-Net's rule: autocast on CUDA only."""
         return autocast(self.device.type, enabled=True) if self.device.type == "cuda" else dummy_context()
 

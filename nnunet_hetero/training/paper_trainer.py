@@ -55,7 +55,7 @@ class UHVEDPaperTrainer(HeteroModalVAETrainer):
             "kl_average": LEVELS,
         }
 
-    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:
         """See nnU-Net; rotations of up to 10° about every axis, no scaling."""
         rotation = (-ROTATION, ROTATION)
         mirror_axes = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()[3]
@@ -64,16 +64,16 @@ class UHVEDPaperTrainer(HeteroModalVAETrainer):
 
     @staticmethod
     def get_training_transforms(
-        patch_size,
-        rotation_for_DA,
-        deep_supervision_scales,
-        mirror_axes,
-        do_dummy_2d_data_aug,
-        use_mask_for_norm=None,
-        is_cascaded=False,
-        foreground_labels=None,
-        regions=None,
-        ignore_label=None,
+        patch_size: Any,
+        rotation_for_DA: Any,
+        deep_supervision_scales: Any,
+        mirror_axes: Any,
+        do_dummy_2d_data_aug: bool,
+        use_mask_for_norm: Any = None,
+        is_cascaded: bool = False,
+        foreground_labels: Any = None,
+        regions: Any = None,
+        ignore_label: int | None = None,
     ) -> BasicTransform:
         """Rotations and flips; what nnU-Net does to the labels comes after them. See nnU-Net for the arguments."""
         labels = HeteroModalVAETrainer.get_validation_transforms(

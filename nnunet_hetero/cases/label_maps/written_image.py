@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnunet_hetero.io.whole import cut_off, require_whole
+
+if TYPE_CHECKING:
+    from nnunetv2.imageio.base_reader_writer import BaseReaderWriter
 
 HEADERS = {".nii": 348, ".gipl": 256, ".bmp": 54}
 """Formats without compression by ending: bytes before the voxels, at least."""
@@ -43,7 +47,7 @@ def require_written(file: str | os.PathLike, expected: np.ndarray, read: Callabl
         raise cut_off(file, "other voxels are read than were written")
 
 
-def write_label_map(label_map: np.ndarray, file: str | os.PathLike, properties: dict, reader) -> None:
+def write_label_map(label_map: np.ndarray, file: str | os.PathLike, properties: dict, reader: BaseReaderWriter) -> None:
     """Write a label map with nnU-Net's writer, and read it back.
 
     Args:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.options import add_trust_argument
 from nnunet_hetero.nnunet.arguments import whole_number
+
+if TYPE_CHECKING:
+    from nnunet_hetero.intake.series import Series
+    from nnunet_hetero.intake.target import Target
 
 HELP = """Make cases ready for a model: a folder with one folder per case, of DICOM, NIfTI, NRRD or MetaImage files,
 becomes a folder that 'nnunet_hetero predict' takes.
@@ -100,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if result.failed else 0
 
 
-def _print_proposal(series, args: argparse.Namespace) -> None:
+def _print_proposal(series: Sequence[Series], args: argparse.Namespace) -> None:
     from nnunet_hetero.intake.judging import passed_over, taken_elsewhere
 
     cases = {row.case for row in series}
@@ -121,7 +127,7 @@ def _print_proposal(series, args: argparse.Namespace) -> None:
         )
 
 
-def _tell_what_is_unknown(target) -> None:
+def _tell_what_is_unknown(target: Target) -> None:
     if target.orientation is None:
         print("The model's orientation is not known: each case keeps that of its reference.")
     if target.zero_background is None:

@@ -122,7 +122,9 @@ def _predict(
     return found
 
 
-def _empty_maps(subset: Subset, channels: int, draws: Sequence, shape: tuple[int, ...], device) -> list[Maps]:
+def _empty_maps(
+    subset: Subset, channels: int, draws: Sequence, shape: tuple[int, ...], device: torch.device
+) -> list[Maps]:
     """One for each draw."""
     mask = torch.from_numpy(mask_of(subset, channels))
     nothing = torch.zeros((0, *shape[1:]), device=device)

@@ -385,7 +385,9 @@ def write_image(file: str | os.PathLike, image: np.ndarray, properties: dict) ->
     require_written(file, written, lambda path: sitk.GetArrayFromImage(sitk.ReadImage(path)))
 
 
-def _nifti(image: np.ndarray, original_affine: np.ndarray, reoriented_affine: np.ndarray | None = None):
+def _nifti(
+    image: np.ndarray, original_affine: np.ndarray, reoriented_affine: np.ndarray | None = None
+) -> nibabel.Nifti1Image:
     if reoriented_affine is None:
         return nibabel.Nifti1Image(image, original_affine)
     back = ornt_transform(axcodes2ornt("RAS"), io_orientation(original_affine))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import update_wrapper
 from inspect import signature
+from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map
@@ -33,13 +34,13 @@ class Fusible:
         update_wrapper(self, function)
         _all.append(self)
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: Any) -> Any:
         """Call the function, compiled or not; within an autograd function, whose gradient is written by hand."""
         # Detached, or it would be compiled anew for tensors that require a gradient.
         return self.run(*tree_map(_detached, arguments))
 
 
-def _detached(argument):
+def _detached(argument: Any) -> Any:
     return argument.detach() if isinstance(argument, torch.Tensor) else argument
 
 
@@ -50,7 +51,7 @@ def multiply_into(target: torch.Tensor, one: torch.Tensor, other: torch.Tensor |
     return torch.mul(one, other, out=target)
 
 
-def compile_fusible(**kwargs) -> None:
+def compile_fusible(**kwargs: Any) -> None:
     """torch.compile all of them; shapes may vary."""
     for one in _all:
         one.run = torch.compile(one.function, **{"dynamic": True, **kwargs})

@@ -6,7 +6,7 @@ See `nnunet_hetero.network.fusion` for the product itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,7 +62,7 @@ class Multiplied(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        context,
+        context: Any,
         result: Result,
         plan: list[tuple[Rows, Head | None, int]],
         last: bool,
@@ -91,7 +91,7 @@ class Multiplied(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(context, *of_outputs: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(context: Any, *of_outputs: Tensor) -> tuple[Tensor | None, ...]:
         result, before = context.result, context.needs_input_grad[3]
         sources = _sources(context.plan, context.saved_tensors)
         posterior = context.saved_tensors[-2:] if context.last else None
@@ -106,7 +106,7 @@ class Multiplied(torch.autograd.Function):
         return None, None, None, *of_sums, *found
 
 
-def _of_sources(sources: list[Source], context, posterior: Pair | None, of_output: Pair) -> list[Tensor]:
+def _of_sources(sources: list[Source], context: Any, posterior: Pair | None, of_output: Pair) -> list[Tensor]:
     """Gradients of the tensors of some experts, from those of the sums, or of the posterior if it is given."""
     given, experts = _made_again(sources, context.autocast)
     gradients = [torch.empty(one.shape, dtype=one.dtype, device=one.device) for one in experts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
@@ -24,7 +25,7 @@ class KeepAbsentZero(BasicTransform):
         super().__init__()
         self.transform = transform
 
-    def __call__(self, **data_dict) -> dict:
+    def __call__(self, **data_dict: Any) -> dict:
         present = (data_dict["image"] != 0).flatten(1).any(dim=1)
         data_dict = self.transform(**data_dict)
         # Channels that a transform appends (a cascade's previous stage) are no modalities.

@@ -16,6 +16,7 @@ import nnunetv2
 import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset, nnUNetDatasetNumpy
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_hetero.cases.histogram import standardise
 from nnunet_hetero.cases.image_values import is_flat
@@ -44,7 +45,7 @@ class InputRules:
     landmarks: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
     standard: Mapping[int, Sequence[float]] = field(default_factory=dict)
 
-    def absent_channels(self, images) -> tuple[int, ...]:
+    def absent_channels(self, images: Any) -> tuple[int, ...]:
         """Channels of a preprocessed case that were zero before nnU-Net normalised them, and are not now."""
         return tuple(
             channel
@@ -52,12 +53,12 @@ class InputRules:
             if _throughout(images, channel, partial(_is_everywhere, value))
         )
 
-    def flat_channels(self, images) -> tuple[int, ...]:
+    def flat_channels(self, images: Any) -> tuple[int, ...]:
         """Channels of a preprocessed case that have one value throughout, not zero: their images were constant."""
         return tuple(channel for channel in range(images.shape[0]) if _throughout(images, channel, is_flat))
 
 
-def _throughout(images, channel: int, holds: Callable[[np.ndarray], bool]) -> bool:
+def _throughout(images: Any, channel: int, holds: Callable[[np.ndarray], bool]) -> bool:
     # Nearly every image has content in its middle; the rest of a compressed file need not be read then.
     return holds(np.asarray(images[channel, images.shape[1] // 2])) and holds(np.asarray(images[channel]))
 
@@ -66,7 +67,7 @@ def _is_everywhere(value: float, part: np.ndarray) -> bool:
     return bool(np.all(np.abs(part - value) < TOLERANCE))
 
 
-def normalised_zeros(configuration_manager, intensities: Mapping[str, dict]) -> dict[int, float]:
+def normalised_zeros(configuration_manager: ConfigurationManager, intensities: Mapping[str, dict]) -> dict[int, float]:
     """What nnU-Net's normalisation makes of an image of zeros, by channel; only where that is not zero.
 
     Args:
@@ -96,7 +97,7 @@ class PreparedImages:
         landmarks: By channel, of the images to standardise.
     """
 
-    def __init__(self, images, segmentation, rules: InputRules, absent: Sequence[int], landmarks: Mapping):
+    def __init__(self, images: Any, segmentation: Any, rules: InputRules, absent: Sequence[int], landmarks: Mapping):
         self._images = images
         self._segmentation = segmentation
         self._rules = rules
@@ -106,7 +107,7 @@ class PreparedImages:
         self.ndim = images.ndim
         self.dtype = images.dtype
 
-    def __getitem__(self, key) -> np.ndarray:
+    def __getitem__(self, key: Any) -> np.ndarray:
         channels, *place = key if isinstance(key, tuple) else (key,)
         # nnU-Net's arrays may be memory-mapped and read-only.
         part = np.array(self._images[key])
@@ -176,7 +177,7 @@ class PreparedDataset(nnUNetBaseDataset):
             properties = {**properties, "class_locations": self.locations[identifier]}
         return images, segmentation, previous, properties
 
-    def save_case(self, *arguments, **keywords) -> None:
+    def save_case(self, *arguments: Any, **keywords: Any) -> None:
         """Not for this: nnU-Net's preprocessing writes cases."""
         raise NotImplementedError
 
@@ -199,7 +200,7 @@ class PreparedDatasets:
         self.get_identifiers = dataset_class.get_identifiers
         self._latest: PreparedDataset | None = None
 
-    def __call__(self, *arguments, **keywords) -> PreparedDataset:
+    def __call__(self, *arguments: Any, **keywords: Any) -> PreparedDataset:
         """Make the dataset of a folder; arguments as of nnU-Net's class."""
         self._latest = PreparedDataset(self.dataset_class(*arguments, **keywords), self.rules)
         return self._latest

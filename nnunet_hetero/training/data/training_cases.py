@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
@@ -160,7 +161,7 @@ def read_training_cohort(
     return cohort
 
 
-def _has_content(images, channel: int) -> bool:
+def _has_content(images: Any, channel: int) -> bool:
     # Nearly every image has content in its middle; the rest of a compressed file need not be read then.
     middle = images.shape[1] // 2
     return bool(np.any(images[channel, middle])) or bool(np.any(images[channel]))

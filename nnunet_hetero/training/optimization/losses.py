@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -45,14 +47,14 @@ class _SumOfSquares(torch.autograd.Function):
     """Of each image's errors, ``(B, M)`` float32, and how many voxels count, ``(B, 1)``; keeps its arguments."""
 
     @staticmethod
-    def forward(context, completion: Tensor, images: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(context: Any, completion: Tensor, images: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
         context.save_for_backward(completion, images, where)
         squares, voxels = _sum_of_squares(completion, images, where)
         context.mark_non_differentiable(voxels)
         return squares, voxels
 
     @staticmethod
-    def backward(context, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+    def backward(context: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
         return _of_sum_of_squares(*context.saved_tensors, gradient), None, None
 
 

@@ -8,6 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -83,7 +84,7 @@ class History:
                 figure.savefig(stream, format="png", dpi=110)
             plt.close(figure)
 
-    def _plot(self, axes, key: str, label: str, **style) -> None:
+    def _plot(self, axes: Any, key: str, label: str, **style: Any) -> None:
         series = self.values.get(key, {})
         if series:
             steps = sorted(series)
