@@ -251,6 +251,62 @@ MUTANTS = (
         "mask[:, :, ::-1]",
         ("tests/intake/test_dicom_seg.py",),
     ),
+    Mutant(
+        "each fold's scores are laid around the mean of all folds",
+        RELIABILITY + "intervals.py",
+        "np.repeat(places, numbers)",
+        "np.full(patients, places.mean())",
+        ("tests/reliability/test_intervals.py",),
+    ),
+    Mutant(
+        "a turned file says that it lies as before",
+        "nnunet_hetero/reorient/turned_file.py",
+        'getattr(old, f"get_{name}")() @ to_old_index',
+        'getattr(old, f"get_{name}")()',
+        ("tests/reorient/test_turned_file.py",),
+    ),
+    Mutant(
+        "a training that goes on draws anew",
+        TRAINING + "continuable_trainer.py",
+        "            set_random_state(self._resumed_random_state)\n",
+        "",
+        ("tests/training/test_continuable_trainer.py",),
+    ),
+    Mutant(
+        "a training that goes on takes a worse epoch for the best",
+        TRAINING + "continuable_trainer.py",
+        "self._best_ema = best_score_of_epoch(filename_or_checkpoint, self.current_epoch, self._best_ema)",
+        "pass",
+        ("tests/training/test_continuable_trainer.py",),
+    ),
+    Mutant(
+        "results go back along the way that the images came",
+        INTAKE + "way_back.py",
+        "self.transforms[name].GetInverse()",
+        "self.transforms[name]",
+        ("tests/intake/test_way_back.py",),
+    ),
+    Mutant(
+        "results of other images are brought back",
+        INTAKE + "returning/one_case.py",
+        "    _require_of_these_images(job)\n",
+        "",
+        ("tests/intake/returning/test_one_case.py", "tests/intake/returning/test_run.py"),
+    ),
+    Mutant(
+        "cases without a segmentation count as segmented",
+        TRAINING + "data/unlabelled.py",
+        "if self.rows is None:",
+        "if True:",
+        ("tests/training/data/test_unlabelled.py",),
+    ),
+    Mutant(
+        "a batch without any segmentation has a loss that is no number",
+        TRAINING + "data/unlabelled.py",
+        "        if not self.rows:\n",
+        "        if False:\n",
+        ("tests/training/data/test_unlabelled.py",),
+    ),
 )
 
 
