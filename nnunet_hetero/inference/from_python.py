@@ -177,7 +177,7 @@ def predict_images(
     completed = stored(writer.completed_images(found, properties)) if found.completed else ()
     voxel = voxel_size(properties)
     sizes = region_sizes(segmentation, regions, voxel)
-    intervals = writer.intervals(found, voxel) or {}
+    intervals = writer.intervals(found, properties) or {}
     measured = {name: (size, limits_of(intervals.get(name), size)) for name, size in sizes.items()}
     volumes = dict.fromkeys(sizes, Volume(None))
     areas = {}

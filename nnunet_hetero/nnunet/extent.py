@@ -47,6 +47,16 @@ def voxel_size(properties: Mapping[str, Any]) -> VoxelSize:
     return VoxelSize(area, None if math.isnan(area) else SQUARE_MILLIMETRES)
 
 
+def image_size(properties: Mapping[str, Any]) -> float:
+    """Size of the whole image, in the unit of `voxel_size`; infinite if nobody knows how many voxels it has.
+
+    Args:
+        properties: Those that nnU-Net's preprocessing gives.
+    """
+    shape = properties.get("shape_before_cropping")
+    return math.inf if shape is None else math.prod(map(int, shape)) * voxel_size(properties).size
+
+
 def spacing_in_mm(properties: Mapping[str, Any]) -> Sequence[float]:
     """Edges of a voxel, mm, in the order of the axes; NaN for an edge that nobody knows.
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,8 +19,11 @@ from typing_extensions import TypedDict
 
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.io.documents import Document, made_of
+from nnunet_hetero.reliability.calibration_soundness import ALL_SUBSETS, TOGETHER, flaws
 from nnunet_hetero.reliability.input_checks import InputChecks
 from nnunet_hetero.reliability.quality import Quality
+
+__all__ = ["ALL_SUBSETS", "CALIBRATION", "FILE_NAME", "TOGETHER", "CalibratedModel", "Calibration", "digest"]
 
 FILE_NAME = "calibration.json"
 FORMAT = 1
@@ -60,8 +63,14 @@ class _Content(TypedDict):
 def _is_whole(content: Any, fits: Callable[[Any], Any]) -> Any:
     fits(content)
     # Of what was read, with entries that the schema does not know: what somebody added is an edit, too.
-    if content["sha256"] != digest(content):
+    try:
+        is_same = content["sha256"] == digest(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not is_same:
         raise ValueError("its content is not what its sha256 says: it was edited, or a part of it is gone")
+    for flaw in flaws(content):
+        raise ValueError(flaw)
     return content
 
 
@@ -146,11 +155,14 @@ class Calibration:
         """Names of the regions."""
         return list(self.scores)
 
+    def content(self) -> dict[str, Any]:
+        """What the file holds, JSON types."""
+        content = {"format_version": FORMAT, **asdict(self)}
+        return json.loads(json.dumps({**content, "sha256": digest(content)}))
+
     def write(self, folder: Path) -> Path:
         """Write the file into a model's folder, as a whole, and say where it is."""
-        content = {"format_version": FORMAT, **asdict(self)}
-        content = json.loads(json.dumps({**content, "sha256": digest(content)}))
-        replace_json(folder / FILE_NAME, CALIBRATION.check(content, folder / FILE_NAME))
+        replace_json(folder / FILE_NAME, CALIBRATION.check(self.content(), folder / FILE_NAME))
         return folder / FILE_NAME
 
     @classmethod
@@ -161,11 +173,6 @@ class Calibration:
             DataError: If it is not there, damaged or edited, or of another version.
         """
         content = CALIBRATION.read(file)
-        return made_of(cls, {**content, "model": made_of(CalibratedModel, content["model"])})
-
-
-TOGETHER = "together"
-"""Key of the scores of folds that predict together."""
-
-ALL_SUBSETS = "all"
-"""Key of the temperature over all subsets."""
+        found = made_of(cls, {**content, "model": made_of(CalibratedModel, content["model"])})
+        # Without what a later version knows besides, it is what a copy beside predictions holds.
+        return replace(found, sha256=found.content()["sha256"])

@@ -22,6 +22,7 @@ from nnunet_hetero.reliability.input_evidence import (
     SWAPPED,
     UNLIKE,
     InputSigns,
+    Number,
     Statement,
     exchanges,
     margins,
@@ -70,7 +71,7 @@ class InputChecks(TypedDict):
     """
 
     spreads: dict[str, dict[str, dict[str, dict[str, Spread]]]]
-    weights: dict[str, dict[str, dict[str, list[float]]]]
+    weights: dict[str, dict[str, dict[str, list[Number]]]]
     classes: dict[str, Classes]
     alphas: NotRequired[dict[str, Annotated[list[_Share], Field(min_length=2, max_length=2)]]]
 
@@ -241,10 +242,9 @@ def _margins(checks: InputChecks, signs: InputSigns, names: Sequence[str]) -> di
                 explained_together.add(statement)
                 found[source, statement] = float(np.dot(weights, numbers))
     for name, by_image in signs["posterior"].items():
-        if name in checks["classes"] and name in by_image:
-            found |= {
-                (ALONE, key): margin for key, margin in _of_classes(checks["classes"][name], name, by_image[name])
-            }
+        classes = checks["classes"].get(name)
+        if classes is not None and name in by_image and len(classes["precision"]) == len(by_image[name]):
+            found |= {(ALONE, key): margin for key, margin in _of_classes(classes, name, by_image[name])}
     return found
 
 

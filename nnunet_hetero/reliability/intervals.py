@@ -36,10 +36,12 @@ class CalibrationInUse:
     Args:
         calibration: That of the model.
         folds: The folds that predict, in order; `calibration_file.TOGETHER` alone if they count as one.
+        looks: Place, among the folds that are loaded, of the one that looks at the input.
     """
 
     calibration: Calibration
     folds: tuple[str, ...]
+    looks: int = 0
 
     @property
     def together(self) -> bool:
@@ -48,7 +50,7 @@ class CalibrationInUse:
 
     def temperatures(self, subset: str) -> np.ndarray:
         """Of each region's probability in cases that are predicted from a subset, ``(R,)``."""
-        by_region = self.calibration.temperatures.values()
+        by_region = [self.calibration.temperatures[region] for region in self.calibration.regions]
         return np.array([of_subsets.get(subset, of_subsets[ALL_SUBSETS]) for of_subsets in by_region])
 
     def intervals(

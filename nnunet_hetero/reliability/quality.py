@@ -43,7 +43,7 @@ class Regression(TypedDict):
 
     fold: str
     mean: list[_Number]
-    scale: list[_Number]
+    scale: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]]
     coefficients: list[_Number]
     intercept: _Number
 
@@ -129,6 +129,15 @@ def features(signs: Signs, available: Sequence[bool]) -> np.ndarray:
     promised, agreed = _logit(signs.expected_dice), _logit(1 - signs.disagreement)
     own = [promised, signs.softened_dice, agreed, signs.surface]
     return np.array([*own, *map(float, available), float(sum(available) == 1)])
+
+
+def number_of_features(modalities: int) -> int:
+    """F, see `features`.
+
+    Args:
+        modalities: Of the model.
+    """
+    return len(Signs._fields) + modalities + 1
 
 
 def _logit(dice: float) -> float:
@@ -246,6 +255,8 @@ def predicted_dice(
         return PredictedDice(None, None, 0, "the calibration does not know the folds that predict")
     predictions = {group: _predict(one, signs[one["fold"]], available) for group, one in regressions.items()}
     dice = float(np.mean(list(predictions.values())))
+    if not np.isfinite(dice):
+        return PredictedDice(None, None, 0, "the calibration's regressions give no number")
     scores = {group: found for group, found in quality["scores"].get(subset, {}).items() if group in predictions}
     numbers = [len(found) for found in scores.values()]
     promised = np.repeat([predictions[group] for group in scores], numbers)

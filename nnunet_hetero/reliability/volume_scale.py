@@ -7,6 +7,7 @@ draws and the segmentation) and a constant, `FLOOR`, or 1 where widths are fixed
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +26,12 @@ class VolumeScale:
     Args:
         voxel: Size of a voxel on the case's own grid.
         unit: Of the sizes, ``ml`` or ``mm2``.
+        largest: Size of the whole image, which no region exceeds.
     """
 
     voxel: float
     unit: str
+    largest: float = math.inf
 
     @property
     def smallest(self) -> float:
@@ -40,8 +43,9 @@ class VolumeScale:
         return np.log(sizes + self.smallest)
 
     def size(self, place: float) -> float:
-        """The size at a place, 0 below the scale's end."""
-        return max(0.0, float(np.exp(place)) - self.smallest)
+        """The size at a place, 0 below the scale's end, and no more than the whole image."""
+        highest = float(self.place(np.array(self.largest)))
+        return min(max(0.0, float(np.exp(min(place, highest))) - self.smallest), self.largest)
 
 
 def stated_width(disagreement: np.ndarray, by_disagreement: bool) -> np.ndarray:

@@ -40,6 +40,20 @@ def test_each_patient_counts_with_the_fold_that_has_not_seen_him():
     assert np.log(found["core"].low + 0.1) == pytest.approx(np.sort(places - half)[1])
 
 
+def test_no_limit_is_larger_than_the_image():
+    """A patient whom the model was sure about and missed makes a score that no new one comes near."""
+    huge = {"core": {"T1": {"0": [900.0] * 10}}}
+    use = CalibrationInUse(replace(CALIBRATION, scores=huge), ("0",))
+    found = use.intervals("T1", np.array([[5.0]]), np.array([[0.9]]), replace(SCALE, largest=1500.0))["core"]
+    assert (found.low, found.high) == (0.0, pytest.approx(1500.0))
+
+
+def test_temperatures_are_those_of_the_regions_whatever_their_order():
+    temperatures = {"whole": {"all": 1.0, "T1": 2.0}, "core": {"all": 3.0}}
+    use = in_use(temperatures=temperatures)
+    assert use.temperatures("T1").tolist() == [3.0, 2.0]
+
+
 @pytest.mark.parametrize(("subset", "patients"), [("T1", 3), ("T1+T2", 0)])
 def test_too_few_patients_give_a_reason_and_no_interval(subset, patients):
     found = in_use().intervals(subset, np.array([[5.0, 9.0]]), np.array([[0.2, 0.3]]), SCALE)["whole"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -30,9 +31,10 @@ _Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Statements(TypedDict):
-    unit: str
+    unit: Literal["ml", "mm2"]
     voxel: _Size
-    folds: list[str]
+    image: NotRequired[_Size]
+    folds: Annotated[list[str], Field(min_length=1)]
     sizes: dict[str, list[_Size]]
     disagreement: dict[str, list[_Size]]
 
@@ -119,6 +121,16 @@ class Scans:
         entry = self.cases[case]
         return entry["statements"]["folds"] if "statements" in entry else []
 
+    def images(self, case: str) -> set[str]:
+        """Paths of the images that a case was predicted from; empty if that is not known."""
+        entry = self.cases[case]
+        made_from = Provenance.from_json(entry.get("made_from"))
+        if made_from is None:
+            return set()
+        # Files of absent modalities may be one and the same: an image of zeros.
+        used = entry.get("modalities", ())
+        return {str(stamp["path"]) for name, stamp in made_from.sources.items() if name in used}
+
     def suspects(self, case: str) -> list[str]:
         """What the images of a case look like that are not what their names say, e.g. ``T1 looks like T1c``."""
         found = [row for row in self.checks if row["case"] == case and row["check"] == SUSPICIOUS]
@@ -140,7 +152,7 @@ class Scans:
         use = CalibrationInUse(replace(self.calibration, level=level), tuple(said["folds"]))
         stated = np.array([said["sizes"][region] for region in sizes]).T
         disagreement = np.array([said["disagreement"][region] for region in sizes]).T
-        scale = VolumeScale(said["voxel"], said["unit"])
+        scale = VolumeScale(said["voxel"], said["unit"], said.get("image", math.inf))
         intervals = use.intervals(self.subset(case), stated, disagreement, scale)
         found = {}
         for region, size in sizes.items():
@@ -153,9 +165,10 @@ class Scans:
     def _size(self, case: str, region: str, unit: str) -> float | None:
         text = self.sizes.get(case, {}).get(f"{plain_name(region)}_{unit}", "")
         try:
-            return float(text)
+            size = float(text)
         except ValueError:
             return None
+        return size if 0 <= size < math.inf else None
 
     def _why_none(self, case: str) -> str:
         entry = self.cases[case]

@@ -78,7 +78,7 @@ def check_inputs(model: LoadedModel, checks: InputChecks, data: Tensor) -> list[
         checks: Of its calibration.
         data: ``(M, *spatial)``; modalities whose channel is not identically zero are there.
     """
-    tile = InputTile.of(model, data)
+    tile = InputTile.of(model, data, model.calibration.looks if model.calibration else 0)
     present = [model.modalities.names[channel] for channel in tile.present]
     return verdicts(*judge_in_steps(tile, checks, model.modalities), present)
 

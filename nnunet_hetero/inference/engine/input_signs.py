@@ -49,15 +49,16 @@ class InputTile:
     _completed: dict[Subset, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: LoadedModel, data: Tensor) -> InputTile:
-        """Cut and encode, by the model's first fold.
+    def of(cls, model: LoadedModel, data: Tensor, fold: int = 0) -> InputTile:
+        """Cut and encode, by one of the model's folds.
 
         Args:
             model: The model.
             data: ``(M, *spatial)``; modalities whose channel is not identically zero are there.
+            fold: Place of the fold among those that are loaded.
         """
         network = model.network.to(model.device).eval()
-        network.load_state_dict(model.parameters[0])
+        network.load_state_dict(model.parameters[fold])
         present = tuple((data != 0).flatten(1).any(dim=1).nonzero().flatten().tolist())
         spacing = tuple(model.preparation.configuration_manager.spacing)
         return cls.encoded_by(network, central_tile(model, data).to(model.device), spacing, present)

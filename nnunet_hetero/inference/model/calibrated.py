@@ -82,6 +82,11 @@ class ModelCalibration:
         own = self.describe(model, [str(number) for number in range(len(self.weights))])
         if own.plans != calibration.model.plans:
             return None, f"{file} is the calibration of another model: its plans are others. {AGAIN}"
+        if not model.tiles.gaussian:
+            return (
+                None,
+                f"{file} is of another way to predict: tiles had Gaussian weights then, and have none now.",
+            )
         for key, what in WAYS.items():
             then, now = getattr(calibration.model, key), getattr(own, key)
             if then != now:
@@ -106,7 +111,8 @@ class ModelCalibration:
         if len(folds) != len(calibration.model.weights):
             together = ", ".join(calibration.model.weights)
             return None, f"{file} is of the folds {together} together. Predict with all of them, or calibrate again."
-        return CalibrationInUse(calibration, (TOGETHER,)), ""
+        # The fold that looked at the images then looks now, whatever the order in which they are loaded.
+        return CalibrationInUse(calibration, (TOGETHER,), folds.index(next(iter(calibration.model.weights)))), ""
 
 
 def _in_words(value: float | Sequence[int] | None) -> str:

@@ -35,7 +35,7 @@ from nnunet_hetero.inference.output.uncertainty import uncertainty_row
 from nnunet_hetero.inference.output.volumes import FILE_NAME as VOLUMES_NAME
 from nnunet_hetero.inference.output.volumes import Row, plain_name, region_sizes, spread_row, volumes_row
 from nnunet_hetero.io.atomic_files import replace_json, require_whole
-from nnunet_hetero.nnunet.extent import VoxelSize, is_two_dimensional, voxel_size
+from nnunet_hetero.nnunet.extent import image_size, is_two_dimensional, voxel_size
 from nnunet_hetero.nnunet.regions import Region
 from nnunet_hetero.reliability.intervals import CalibrationInUse, Interval
 from nnunet_hetero.reliability.quality import PredictedDice
@@ -262,7 +262,7 @@ class CaseWriter:
             return rows
         voxel = voxel_size(properties)
         sizes = region_sizes(label_map, self.regions, voxel)
-        intervals = self.intervals(prediction, voxel)
+        intervals = self.intervals(prediction, properties)
         level = None if self.calibration is None else self.calibration.calibration.level
         rows[VOLUMES_NAME] = [volumes_row(sizes, prediction.draws, voxel.unit, intervals, level)]
         if self.sampling.save_uncertainty and prediction.volumes is not None:
@@ -285,15 +285,16 @@ class CaseWriter:
         said = said_by(self.calibration, prediction)
         return predicted_quality(self.calibration, self.preparation.modalities, prediction.used, said)
 
-    def intervals(self, prediction: CasePrediction, voxel: VoxelSize) -> dict[str, Interval] | None:
+    def intervals(self, prediction: CasePrediction, properties: dict) -> dict[str, Interval] | None:
         """Intervals of the regions' sizes; None without a calibration.
 
         Args:
             prediction: On the preprocessed grid.
-            voxel: On the case's own grid.
+            properties: Those of the preprocessed case.
         """
         if self.calibration is None or prediction.statement is None:
             return None
+        voxel = voxel_size(properties)
         if voxel.unit is None:
             unknown = Interval(None, None, 0, "nobody knows how large a pixel is")
             return dict.fromkeys(self.regions, unknown)
@@ -302,7 +303,7 @@ class CaseWriter:
             self.preparation.modalities.label(prediction.used),
             np.stack([of_fold.sizes for of_fold in said]),
             np.stack([of_fold.disagreement for of_fold in said]),
-            VolumeScale(voxel.size, voxel.unit),
+            VolumeScale(voxel.size, voxel.unit, image_size(properties)),
         )
 
     def statements(self, prediction: CasePrediction, properties: dict) -> dict[str, Any] | None:
@@ -311,9 +312,9 @@ class CaseWriter:
         Args:
             prediction: On the preprocessed grid.
             properties: Those of the preprocessed case.
-
         """
-        return statements_of(self.calibration, self.regions, prediction, voxel_size(properties))
+        size = voxel_size(properties), image_size(properties)
+        return statements_of(self.calibration, self.regions, prediction, *size)
 
     def on_case_grid(
         self, images: np.ndarray, properties: dict, resample: Callable[..., np.ndarray] | None = None

@@ -28,10 +28,13 @@ def predicted_quality(
         said: What each of these folds says of the case.
     """
     calibration, found = use.calibration, {}
+    if not calibration.quality:
+        return found
     available = mask_of(used, len(modalities)).tolist()
     for place, region in enumerate(calibration.regions):
-        quality = (calibration.quality or {}).get(region)
+        quality = calibration.quality.get(region)
         if quality is None:
+            found[region] = PredictedDice(None, None, 0, "too few patients of the calibration have this region")
             continue
         signs = dict(zip(use.folds, (_signs(one, place) for one in said), strict=True))
         label = modalities.label(used)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,7 +27,11 @@ def said_by(use: CalibrationInUse, prediction: CasePrediction) -> Sequence[State
 
 
 def statements_of(
-    use: CalibrationInUse | None, regions: Iterable[str], prediction: CasePrediction, voxel: VoxelSize
+    use: CalibrationInUse | None,
+    regions: Iterable[str],
+    prediction: CasePrediction,
+    voxel: VoxelSize,
+    image: float = math.inf,
 ) -> dict[str, Any] | None:
     """What the intervals of a case rest on, JSON types; None without a calibration or a known voxel.
 
@@ -35,10 +40,11 @@ def statements_of(
         regions: Names.
         prediction: Of the case.
         voxel: On the case's own grid.
+        image: Size of the whole image.
 
     Returns:
-        ``unit`` and ``voxel`` (its size), ``folds``, and by region ``sizes`` and ``disagreement``, a number for each of
-        these folds.
+        ``unit``, ``voxel`` (its size), if it is known ``image`` (size of the whole), ``folds``, and by region ``sizes``
+        and ``disagreement``, a number for each of these folds.
     """
     if use is None or prediction.statement is None or voxel.unit is None:
         return None
@@ -47,6 +53,7 @@ def statements_of(
     return {
         "unit": voxel.unit,
         "voxel": voxel.size,
+        **({"image": image} if math.isfinite(image) else {}),
         "folds": list(use.folds),
         "sizes": dict(zip(regions, zip(*sizes, strict=True), strict=True)),
         "disagreement": dict(zip(regions, zip(*disagreement, strict=True), strict=True)),

@@ -85,6 +85,20 @@ def test_no_folder_is_refused(tmp_path):
 
 
 def test_a_damaged_record_is_refused(folder):
-    (folder / "run.json").write_text('{"cases": {"ann": {"statements": 3}}}')
-    with pytest.raises(DataError, match="statements"):
-        Scans.read(folder)
+    whole = json.loads((folder / "run.json").read_text())["cases"]["ann"]["statements"]
+    for damaged in (3, {**whole, "unit": "litres"}, {**whole, "folds": []}):
+        (folder / "run.json").write_text(json.dumps({"cases": {"ann": {"statements": damaged}}}))
+        with pytest.raises(DataError, match="statements"):
+            Scans.read(folder)
+
+
+@pytest.mark.parametrize("size", ["nan", "inf", "-1", "many"])
+def test_a_volume_that_is_none_is_not_known(folder, size):
+    text = (folder / "volumes.csv").read_text()
+    (folder / "volumes.csv").write_text(text.replace(",20,", f",{size},"))
+    assert Scans.read(folder).volumes("ann", 0.9)["whole tumor"].size is None
+
+
+def test_no_limit_is_larger_than_the_image(folder):
+    found = edited(folder, lambda case: case["statements"].update(image=21.0)).volumes("ann", 0.9)
+    assert found["whole tumor"].interval.high == pytest.approx(21.0)

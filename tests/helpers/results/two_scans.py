@@ -20,9 +20,8 @@ def calibration_of(patients: int = 30, weights: str = "w0") -> Calibration:
     scores = np.linspace(0.1, 1, patients).tolist()
     of_subsets = {"T1": {"0": scores}, "T1+T2": {"0": scores}}
     model = CalibratedModel("HeteroModalVAETrainer", "abc", {"0": weights}, 10, [0, 1, 2], 0.5)
-    return Calibration(
-        "1.0", model, False, 0.9, False, True, ["T1", "T2"], patients, dict.fromkeys(REGIONS, of_subsets)
-    )
+    by_region = dict.fromkeys(REGIONS, of_subsets), {region: {"all": 1.0} for region in REGIONS}
+    return Calibration("1.0", model, False, 0.9, False, True, ["T1", "T2"], patients, *by_region)
 
 
 def write_scans(folder: Path, cases: dict[str, dict], calibration: Calibration | None = None) -> Calibration:

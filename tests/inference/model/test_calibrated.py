@@ -12,7 +12,7 @@ from helpers.tiny_model import trained_otherwise, write_case
 
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
-from nnunet_hetero.reliability.calibration_file import Calibration
+from nnunet_hetero.reliability.calibration_file import Calibration, digest
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,7 @@ def test_any_of_the_folds(calibrated_model, folds, expected):
         ({"sampling": SamplingOptions(2)}, "--num_samples was 1 then, now 2. Predict as then, or calibrate"),
         ({"use_mirroring": True}, "--disable_tta.: none then, now 0, 1, 2"),
         ({"tile_step_size": 1.0}, "-step_size was 0.5 then, now 1"),
+        ({"use_gaussian": False}, "tiles had Gaussian weights then"),
     ],
 )
 def test_another_way_to_predict(calibrated_model, arguments, reason):
@@ -85,10 +86,19 @@ def edited(content: str) -> str:
     return json.dumps({**json.loads(content), "level": 0.4})
 
 
+def forged(content: str) -> str:
+    """A region's regressions lack a number, and the digest is that of the file as it is."""
+    changed = json.loads(content)
+    for regression in changed["quality"]["tumor core"]["regressions"].values():
+        regression["mean"].pop()
+    return json.dumps({**changed, "sha256": digest(changed)})
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         (edited, "it was edited"),
+        (forged, "quality.tumor core.regressions"),
         (lambda text: text[:-30], "not valid JSON"),
         (lambda text: "", "is empty"),
         (None, "is not there"),

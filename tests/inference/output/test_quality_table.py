@@ -56,6 +56,16 @@ def test_a_calibration_of_an_earlier_version_says_that_it_is(use):
     Demands(min_dice=0.7).require(use.calibration)
 
 
+def test_a_region_that_too_few_patients_had_is_one_to_look_at(use):
+    quality = {"whole tumor": use.calibration.quality["whole tumor"]}
+    few = CalibrationInUse(replace(use.calibration, quality=quality), ("0",))
+    found = predicted_quality(few, Modalities(("T1", "T2")), (0,), [said(0.1)])
+    rows = {row["region"]: row for row in quality_rows(found, 0.9, 0.1)}
+    assert rows["whole tumor"]["look"] == "no"
+    other = rows["enhancing tumor"]
+    assert (other["dice"], other["look"]) == (None, "yes") and "too few patients" in other["note"]
+
+
 def test_a_calibration_without_it_predicts_nothing():
     found = predicted_quality(CalibrationInUse(calibration_of(), ("0",)), Modalities(("T1", "T2")), (0,), [said(0.1)])
     assert found == {}

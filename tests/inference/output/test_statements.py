@@ -37,6 +37,10 @@ def test_in_json():
     }
 
 
+def test_how_large_the_image_is_if_it_is_known():
+    assert statements_of(APART, ["whole", "core"], PREDICTION, VoxelSize(0.008, "ml"), 90.0)["image"] == 90.0
+
+
 def test_nothing_without_a_calibration_or_a_known_voxel():
     assert statements_of(None, ["whole", "core"], PREDICTION, VoxelSize(0.008, "ml")) is None
     assert statements_of(APART, ["whole", "core"], PREDICTION, VoxelSize(1.0, None)) is None
