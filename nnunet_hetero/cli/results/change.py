@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 HELP = """\
@@ -24,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs",
         metavar="FILE",
-        help="Table with the columns before and after, a row for each pair of scans. Default: scans of the same name.",
+        help="Table with the columns before and after, a row for each pair of scans. Default: scans of the same name; "
+        "the exit code is 1 if one of them has no partner.",
     )
     parser.add_argument(
         "--level",
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, and print a line for each region of each pair."""
+    """Compare, and print a line for each region of each pair; 1 if a scan has no partner and no table says so."""
     # Late, so that -h answers at once.
     from nnunet_hetero.evaluation.change.changes import (
         changes_of,
@@ -59,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
         require_comparable,
         require_two_scans,
     )
-    from nnunet_hetero.evaluation.change.decision import Thresholds
+    from nnunet_hetero.evaluation.change.decision import Thresholds, level_of_each
     from nnunet_hetero.evaluation.change.figure import change_figure
-    from nnunet_hetero.evaluation.change.pairs import pairs_by_name, read_pairs
+    from nnunet_hetero.evaluation.change.pairs import listed, pairs_by_name, read_pairs
     from nnunet_hetero.evaluation.change.scans import Scans
     from nnunet_hetero.evaluation.report.figures.common import own_style
     from nnunet_hetero.io.atomic_files import replace_text, replacing
@@ -69,13 +71,12 @@ def run(args: argparse.Namespace) -> int:
 
     thresholds = Thresholds(args.progression, args.response)
     if args.level is not None:
-        require_level(args.level)
+        require_level(level_of_each(require_level(args.level)))
     before, after = (Scans.read(Path(folder)) for folder in (args.before, args.after))
     require_comparable(before, after)
+    alone: list[str] = []
     if args.pairs is None:
         pairs, alone = pairs_by_name(before.cases, after.cases)
-        if alone:
-            print(f"In one of the folders only, and left out: {', '.join(alone)}")
     else:
         pairs = read_pairs(Path(args.pairs), before.cases, after.cases)
     require_two_scans(before, after, pairs)
@@ -87,4 +88,10 @@ def run(args: argparse.Namespace) -> int:
         change_figure(changes, thresholds).savefig(stream, format="png", dpi=120)
     print("\n".join(map(in_words, changes)))
     print(f"Written to {folder}: {TABLE}, {FIGURE}")
-    return 0
+    if alone:
+        print(
+            f"error: {len(alone)} scan(s) are in one of the folders only, and were not compared: {listed(alone)}. If "
+            "that is what you want, name the pairs in a table, --pairs.",
+            file=sys.stderr,
+        )
+    return 1 if alone else 0

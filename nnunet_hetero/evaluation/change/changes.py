@@ -97,16 +97,22 @@ def require_two_scans(before: Scans, after: Scans, pairs: Iterable[Pair]) -> Non
     """Refuse to compare a scan with itself.
 
     Raises:
-        SettingsError: If a pair is one scan of one folder.
+        SettingsError: If a pair is one scan of one folder, or both of it were predicted from the same image.
     """
-    if before.folder.resolve() != after.folder.resolve():
-        return
+    same_folder = before.folder.resolve() == after.folder.resolve()
     for pair in pairs:
-        if pair.before == pair.after:
+        if same_folder and pair.before == pair.after:
             raise SettingsError(
                 f"--before and --after are the same folder, {before.folder}, so '{pair.before}' would be compared with "
                 "itself. Give the folder of the second scans as --after, or name two different scans in each row of "
                 "--pairs."
+            )
+        shared = sorted(before.images(pair.before) & after.images(pair.after))
+        if shared:
+            raise SettingsError(
+                f"'{pair.before}' in {before.folder} and '{pair.after}' in {after.folder} were both predicted from "
+                f"{shared[0]}, so a scan would be compared with itself. Predict the images of the second scan into "
+                "another folder, and give it as --after."
             )
 
 

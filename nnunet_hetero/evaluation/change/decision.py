@@ -30,6 +30,9 @@ PROGRESSION, RESPONSE = 0.40, 0.65
 """RANO 2.0: increase of the volume from which on (40 % included) it is progression, decrease from which on it is a
 response."""
 
+FARTHEST = 10.0
+"""An increase from here on is taken for a percentage that was meant as a share."""
+
 PD, PR, STABLE, UNDECIDED = "PD", "PR", "stable", "undecided"
 
 
@@ -56,8 +59,11 @@ class Thresholds:
     response: float = RESPONSE
 
     def __post_init__(self) -> None:
-        if not 0 < self.progression < math.inf:
-            raise SettingsError(f"--progression is {self.progression}; it must be above 0, e.g. 0.4 for 40 % more.")
+        if not 0 < self.progression < FARTHEST:
+            raise SettingsError(
+                f"--progression is {self.progression}; it must be a share above 0 and below {FARTHEST:g}, e.g. 0.4 for "
+                "40 % more."
+            )
         if not 0 < self.response < 1:
             raise SettingsError(f"--response is {self.response}; it must be between 0 and 1, e.g. 0.65 for 65 % less.")
 

@@ -37,7 +37,7 @@ def pairs_by_name(before: Collection[str], after: Collection[str]) -> tuple[list
     common = sorted(set(before) & set(after))
     if not common:
         raise DataError(
-            f"No case is in both folders: before are {_listed(before)}, after are {_listed(after)}. Name the pairs in "
+            f"No case is in both folders: before are {listed(before)}, after are {listed(after)}. Name the pairs in "
             "a table with the columns before and after, and give it as --pairs."
         )
     return [Pair(name, name) for name in common], sorted(set(before) ^ set(after))
@@ -69,7 +69,7 @@ def read_pairs(file: Path, before: Collection[str], after: Collection[str]) -> l
             if case not in known:
                 raise DataError(
                     f"{file}, row {number}: there is no case '{case}' in the folder of {flag}. In it are "
-                    f"{_listed(known)}."
+                    f"{listed(known)}."
                 )
         if pair in pairs:
             raise DataError(f"{file}, row {number}: the pair {pair.name} stands there twice. Keep one.")
@@ -79,6 +79,7 @@ def read_pairs(file: Path, before: Collection[str], after: Collection[str]) -> l
     return pairs
 
 
-def _listed(names: Collection[str]) -> str:
+def listed(names: Collection[str]) -> str:
+    """A few names, and how many more there are."""
     shown = ", ".join(sorted(names)[:_SHOWN]) or "none"
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -35,12 +35,27 @@ def test_pairs_from_a_table(folders, capsys):
     assert "whole tumor stable" in capsys.readouterr().out
 
 
+def test_a_scan_without_a_partner_is_named_and_the_exit_code_is_1(folders, capsys):
+    """The others are compared; a table says that it is meant."""
+    both = {"modalities": ["T1"], "sizes": [20.0, 5.0]}
+    write_scans(folders / "one", {"ann": both, "bob": both})
+    write_scans(folders / "two", {"ann": both})
+    assert change(folders) == 1
+    said = capsys.readouterr()
+    assert "1 scan(s) are in one of the folders only, and were not compared: bob. " in said.err
+    assert "ann: whole tumor" in said.out and (folders / "out" / "change.csv").is_file()
+    (folders / "pairs.csv").write_text("before,after\nann,ann\n")
+    assert change(folders, "--pairs", str(folders / "pairs.csv")) == 0
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
         ([], "--pairs"),
         (["--level", "1.5"], "--level"),
+        (["--level", "0.9999999999999999"], "--level"),
         (["--progression", "0"], "--progression"),
+        (["--progression", "40"], "--progression"),
         (["--response", "65"], "--response"),
     ],
 )

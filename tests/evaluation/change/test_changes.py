@@ -132,9 +132,25 @@ class TestNothingIsSilent:
 
 
 def test_a_scan_is_not_compared_with_itself(scans):
-    require_two_scans(*scans, [Pair("ann", "ann")])
+    require_two_scans(*scans, [Pair("ann", "grown")])
     with pytest.raises(SettingsError, match="'gone' would be compared with itself"):
         require_two_scans(scans[1], scans[1], [Pair("gone", "other"), Pair("gone", "gone")])
+
+
+def test_one_scan_in_two_folders_is_not_compared_with_itself(tmp_path, scans):
+    """Also if one of the two was predicted from a part of its images."""
+    for when, case, roles in (("before", "ann", ("T1", "T2")), ("after", "grown", ("T1",))):
+        content = json.loads((tmp_path / when / "run.json").read_text())
+        stamps = {role: {"path": f"/in/a_{role}.nii.gz", "size": 1, "mtime_ns": 1} for role in roles}
+        stamps["FLAIR"] = {"path": "/in/zeros.nii.gz", "size": 1, "mtime_ns": 1}
+        content["cases"][case]["made_from"]["sources"] = stamps
+        (tmp_path / when / "run.json").write_text(json.dumps(content))
+    before, after = (Scans.read(tmp_path / when) for when in ("before", "after"))
+    with pytest.raises(SettingsError, match=r"both predicted from /in/a_T1\.nii\.gz"):
+        require_two_scans(before, after, [Pair("ann", "grown")])
+    require_two_scans(before, after, [Pair("ann", "gone")])
+    before.cases["ann"]["modalities"] = ["T2"]
+    require_two_scans(before, after, [Pair("ann", "grown")])  # an absent modality's image of zeros is no scan
 
 
 def test_the_results_do_not_go_into_the_folders_that_are_compared(tmp_path, scans):
