@@ -40,13 +40,16 @@ def require_image_decoders(network: HeteroNetwork, sampling: SamplingOptions) ->
 
 
 def require_calibration(model: LoadedModel) -> None:
-    """Refuse calibrated probabilities of a model that has no calibration, or none that holds.
+    """Refuse what a model cannot do that has no calibration, none that holds, or one that knows nothing about it.
 
     Raises:
-        SettingsError: If they are asked for.
+        SettingsError: If it is asked for.
     """
-    if model.sampling.calibrated and model.calibration is None:
-        raise SettingsError(f"--calibrated: {model.uncalibrated or 'The model has no calibration.'}")
+    asked = [*(["--calibrated"] if model.sampling.calibrated else []), *model.demands.flags]
+    if asked and model.calibration is None:
+        raise SettingsError(f"{', '.join(asked)}: {model.uncalibrated or 'The model has no calibration.'}")
+    if model.calibration is not None:
+        model.demands.require(model.calibration.calibration)
 
 
 def require_modalities(model: LoadedModel, available: Sequence[bool], case: str) -> None:
@@ -190,7 +193,11 @@ def predict_case(model: LoadedModel, data: Tensor, properties: dict, case: str) 
         data: As in `predict_preprocessed`.
         properties: Those of the preprocessed case.
         case: Its name; with the seed it settles the draws.
+
+    Raises:
+        SettingsError: If something is asked for that needs a calibration, and there is none for it.
     """
+    require_calibration(model)
     inputs = checked_inputs(model, data, case)
     voxel_volume = preprocessed_voxel_size(properties, data.shape[1:]) if model.measures_regions else None
     return replace(predict_preprocessed(model, data, case, voxel_volume=voxel_volume), inputs=inputs)

@@ -85,6 +85,18 @@ def test_what_calibrate_sees_is_what_predict_sees(calibrated_model, checks):
     assert any(found["T2"].likeness == pytest.approx(value, abs=1e-3) for value in likeness)
 
 
+def test_the_fold_that_looked_looks_again(calibrated_model, checks):
+    """Of folds that were calibrated together it is the first, in whichever order they are loaded."""
+    data = torch.randn(4, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    found = []
+    for folds in ((0, 1), (1, 0)):
+        model = predictor_of(calibrated_model, folds).model
+        of_file = model.calibration.calibration
+        use = replace(model.calibration, calibration=replace(of_file, together=True), looks=folds.index(0))
+        found.append([one.likeness for one in check_inputs(replace(model, calibration=use), checks, data)])
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
 def test_tables_beside_the_predictions(model_with, tmp_path, capsys):
     model = model_with()
     write_case(tmp_path / "in", "a")
@@ -137,6 +149,11 @@ def test_demands_need_a_calibration_that_knows(tiny_model, calibrated_model, tmp
         with pytest.raises(SettingsError, match=flag):
             demanding(model, **demands).predict_from_files_sequential(str(tmp_path / "in"), str(tmp_path / "out"))
         assert not list((tmp_path / "out").glob("*.nii.gz"))
+        # Nor from Python, where nothing is written.
+        with pytest.raises(SettingsError, match=flag):
+            demanding(model, **demands).predict({"T1": tmp_path / "in" / "a_0000.nii.gz"})
+        with pytest.raises(SettingsError, match=flag):
+            demanding(model, **demands).predict_from_files(str(tmp_path / "in"), None, False, True, 0, 0)
 
 
 @pytest.mark.parametrize("wrong", [0, -0.1, 1.5])
