@@ -24,7 +24,7 @@ from nnunet_hetero.io.atomic_files import clear_drafts
 from nnunet_hetero.io.provenance import Provenance
 from nnunet_hetero.modalities import parse_subsets
 from nnunet_hetero.reliability.calibration_file import TOGETHER, CalibratedModel
-from nnunet_hetero.splits.cohort import patients_of
+from nnunet_hetero.splits.cohort import patients_of, without_row
 
 RAW = "nnUNet_raw"
 """nnU-Net's variable."""
@@ -46,6 +46,8 @@ class Collection:
         failed: By case, why it has no record.
         seen: Patients without a record of these cases, since the fold that would predict them has trained on others of
             theirs.
+        subsets: Labels of those that the model can be given.
+        without_row: Cases that ``cases.csv``, if it is there, says nothing of.
     """
 
     model: CalibratedModel
@@ -55,6 +57,8 @@ class Collection:
     records: dict[str, CaseRecord] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
+    subsets: list[str] = field(default_factory=list)
+    without_row: list[str] = field(default_factory=list)
 
 
 def collect(request: CalibrationRequest) -> Collection:
@@ -100,7 +104,9 @@ class _Collector:
         self.predictor = predictor
         self.folder = request.folder / COLLECTED
         self.subsets = parse_subsets(predictor.modalities, None, predictor.model.network.required)
-        self.patients = patients_of([entry.case.name for entry in entries_of(cases)], self._case_table())
+        names = [entry.case.name for entry in entries_of(cases)]
+        self.patients = patients_of(names, self._case_table())
+        self.without_row = without_row(names, self._case_table())
         self.copies = self._copies(cases)
 
     def _copies(self, cases: Sequence[CaseGroup]) -> dict[str, str]:
@@ -123,6 +129,8 @@ class _Collector:
             list(self.predictor.modalities.names),
             list(self.predictor.model.regions),
             self.request.images is not None,
+            subsets=list(map(self.predictor.modalities.label, self.subsets)),
+            without_row=self.without_row,
         )
         total = len(self.subsets) * sum(len(group.cases) for group in cases)
         with tqdm(total=total, desc="Cases × subsets", disable=not self.request.progress) as bar:
@@ -165,7 +173,7 @@ class _Collector:
         fold = TOGETHER if collection.together else next(iter(own.weights))
         try:
             self._refuse_copy(name)
-            record = CaseRecord.read(file, made_from)
+            record = CaseRecord.read(file, made_from, collection.regions)
             if record is None:
                 subsets, patient = self.subsets, self.patients[name]
                 record = measure_case(self.predictor.model, entry, subsets, fold, patient, bar.update)

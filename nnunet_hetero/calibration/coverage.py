@@ -6,8 +6,11 @@ is checked against intervals from all others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binom
@@ -16,6 +19,9 @@ from nnunet_hetero.calibration.fit import score_of
 from nnunet_hetero.calibration.records import Row
 from nnunet_hetero.reliability.conformal import rank_of
 from nnunet_hetero.reliability.volume_scale import stated_width
+
+TOGETHER = "all regions at once"
+"""Instead of a region."""
 
 
 @dataclass(frozen=True)
@@ -73,32 +79,47 @@ class Coverage:
         return self.inside / self.checked if self.checked else float("nan")
 
 
-def held_out(rows: Sequence[Row], by_disagreement: bool) -> list[HeldOut]:
+def held_out(rows: Sequence[Row], by_disagreement: bool, joint: bool = False) -> list[HeldOut]:
     """What is checked, by region, subset and part.
 
     Args:
         rows: Of a calibration.
         by_disagreement: Whether widths follow the disagreement.
+        joint: Whether the intervals of all regions are to hold simultaneously. Then the region `TOGETHER` is checked
+            too: whether all of a case do.
     """
-    cells: dict[tuple[str, str], list[tuple[Row, float]]] = {}
+    cells: dict[tuple[str, str], list[_Checked]] = {}
+    of_cases: dict[tuple[str, str], _Checked] = {}
     for row in rows:
-        cells.setdefault((row["region"], row["subset"]), []).append((row, score_of(row, by_disagreement)))
+        width = float(stated_width(np.array([row["disagreement"]]), by_disagreement)[0])
+        one = _Checked(row["patient"], row["n_modalities"], score_of(row, by_disagreement), width)
+        cells.setdefault((row["region"], row["subset"]), []).append(one)
+        key = row["case"], row["subset"]
+        of_cases[key] = max(one, of_cases.get(key, one), key=attrgetter("score"))._replace(width=math.nan)
+    if joint:
+        for (_, subset), one in of_cases.items():
+            cells.setdefault((TOGETHER, subset), []).append(one)
     found = []
     for checked in _parts(rows):
         for (region, subset), own in cells.items():
             largest: dict[str, float] = {}
-            tested = []
-            for row, score in own:
-                patient = row["patient"]
-                if patient in checked:
-                    width = stated_width(np.array([row["disagreement"]]), by_disagreement)
-                    tested.append((score, float(width[0])))
-                else:
-                    largest[patient] = max(score, largest.get(patient, 0.0))
+            for one in cells[TOGETHER if joint else region, subset]:
+                if one.patient not in checked:
+                    largest[one.patient] = max(one.score, largest.get(one.patient, 0.0))
+            tested = [(one.score, one.width) for one in own if one.patient in checked]
             scores, widths = np.array(tested, dtype=float).reshape(-1, 2).T
             calibration = np.sort(np.array(list(largest.values())))
-            found.append(HeldOut(region, subset, own[0][0]["n_modalities"], calibration, scores, widths))
+            found.append(HeldOut(region, subset, own[0].n_modalities, calibration, scores, widths))
     return found
+
+
+class _Checked(NamedTuple):
+    """A region of a case, or all of them."""
+
+    patient: str
+    n_modalities: int
+    score: float
+    width: float
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[set[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,7 +70,7 @@ class _MadeFrom(TypedDict):
 
 
 class _Content(_MadeFrom):
-    rows: list[Row]
+    rows: Annotated[list[Row], Field(min_length=1)]
     voxels: dict[str, dict[str, Voxels]]
     input_statistics: NotRequired[InputSigns | None]
 
@@ -99,14 +100,20 @@ class CaseRecord:
         replace_json(file, json.loads(json.dumps({"made_from": made_from.to_json(), **own})))
 
     @classmethod
-    def read(cls, file: Path, made_from: Provenance) -> CaseRecord | None:
-        """A record, if it is there and was made from the same; a damaged one is put aside."""
+    def read(cls, file: Path, made_from: Provenance, regions: Collection[str]) -> CaseRecord | None:
+        """A record, if it is there and was made from the same; a damaged one is put aside.
+
+        Args:
+            file: Where it is.
+            made_from: What it would be made from now.
+            regions: Names, as the model has them now: they may have been changed since.
+        """
         # First: the rows of an earlier version are others, which does not mean that the file is damaged.
         content = _MADE_FROM.or_aside(file)
         if content is None or made_from.difference(Provenance.from_json(content["made_from"])) is not None:
             return None
         content = _RECORD.or_aside(file)
-        if content is None:
+        if content is None or content["voxels"].keys() != set(regions):
             return None
         return cls(content["rows"], content["voxels"], content.get("input_statistics"))
 

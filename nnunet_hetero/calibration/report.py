@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_hetero.calibration.coverage import HeldOut, binomial_band, coverage, draws_coverage, held_out
+from nnunet_hetero.calibration.coverage import TOGETHER, HeldOut, binomial_band, coverage, draws_coverage, held_out
 from nnunet_hetero.calibration.figures import coverage_curves, reliability_diagrams
 from nnunet_hetero.calibration.quality_figures import quality_figures
 from nnunet_hetero.calibration.quality_scores import Predicted
@@ -58,7 +58,7 @@ def write_calibration_report(
     Returns:
         The page.
     """
-    found = held_out(rows, calibration.by_disagreement)
+    found = held_out(rows, calibration.by_disagreement, calibration.joint)
     counts = {region: _pooled(records, region, "near") for region in calibration.regions}
     figures = [*_figures(calibration, rows, found, counts), *quality_figures(predicted or {})]
     written = write_figures(folder / "figures", figures)
@@ -68,7 +68,7 @@ def write_calibration_report(
     patients = "patient" if calibration.patients == 1 else "patients"
     headlines = [(patients, str(calibration.patients)), ("level", f"{100 * level:g} %")]
     for number in sorted({min(size), max(size)}, reverse=True):
-        of_size = coverage([one for one in found if one.n_modalities == number], level)
+        of_size = coverage([one for one in found if one.n_modalities == number and one.region != TOGETHER], level)
         modalities = "1 modality" if number == 1 else f"{number} modalities"
         headlines.append((f"upper over lower limit, {modalities}", _factor(of_size.log_width)))
     return write_page(
@@ -90,7 +90,7 @@ def _figures(
 ) -> list[NamedFigure]:
     modalities = Modalities(tuple(calibration.modalities))
     subsets = by_size({modalities.parse([row["subset"]]) for row in rows})
-    widths = {"by disagreement": found, "fixed": held_out(rows, by_disagreement=False)}
+    widths = {"by disagreement": found, "fixed": held_out(rows, False, calibration.joint)}
     if not calibration.by_disagreement:
         widths = {"fixed": found}
     values = {region: np.full((len(subsets), len(widths)), np.nan) for region in calibration.regions}
@@ -101,7 +101,7 @@ def _figures(
                 values[region][place, column] = coverage(own, calibration.level).log_width
     available = [mask_of(subset, len(modalities)).tolist() for subset in subsets]
     curves = {}
-    for region in calibration.regions:
+    for region in dict.fromkeys(one.region for one in found):
         own = [one for one in found if one.region == region]
         curves[region] = [coverage(own, float(level)).share for level in LEVELS]
     temperatures = {region: of_subsets[ALL_SUBSETS] for region, of_subsets in calibration.temperatures.items()}
@@ -141,7 +141,7 @@ def _coverage_table(calibration: Calibration, rows: Sequence[Row], found: Sequen
     lines = [
         ["region", "modalities", "inside", "checked", "95 % band", "lowest subset", "factor", "draws' percentiles"]
     ]
-    for region in calibration.regions:
+    for region in dict.fromkeys(one.region for one in found):
         for number in sizes:
             own = [one for one in found if (one.region, one.n_modalities) == (region, number)]
             of_size = coverage(own, calibration.level)

@@ -48,6 +48,8 @@ class CalibrationResult:
         left_out: Patients that do not count: a fold has trained on some of their cases and would predict others, or
             several folds predict them.
         suspicious: What the checks of the input would say of cases that seem wrong, judged by all others, by case.
+        subsets: Labels of those that the model can be given.
+        without_row: Cases that ``cases.csv``, if it is there, says nothing of.
     """
 
     file: Path
@@ -57,6 +59,8 @@ class CalibrationResult:
     failed: dict[str, str]
     left_out: list[str]
     suspicious: dict[str, list[InputVerdict]]
+    subsets: list[str]
+    without_row: list[str]
 
 
 def calibrate_model(request: CalibrationRequest) -> CalibrationResult:
@@ -108,9 +112,11 @@ def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationR
     replace_text(request.folder / ROWS_FILE, _as_csv(rows))
     predicted = predicted_by_region(observed, quality)
     replace_text(request.folder / QUALITY_FILE, quality_table(predicted))
-    write_calibration_report(request.folder, calibration, rows, records, predicted)
+    # Before the page, which only shows it.
     file = calibration.write(Path(request.model_folder))
-    return CalibrationResult(file, calibration, rows, records, collection.failed, sorted(left_out), suspicious)
+    write_calibration_report(request.folder, calibration, rows, records, predicted)
+    found = file, calibration, rows, records, collection.failed, sorted(left_out), suspicious
+    return CalibrationResult(*found, collection.subsets, collection.without_row)
 
 
 def in_words(left_out: Sequence[str]) -> str:
@@ -123,10 +129,15 @@ def in_words(left_out: Sequence[str]) -> str:
     )
 
 
-def without_interval(calibration: Calibration) -> dict[str, int]:
-    """Subsets that have too few patients for an interval of the level, and how many they have."""
+def without_interval(calibration: Calibration, subsets: Sequence[str]) -> dict[str, int]:
+    """Subsets that have too few patients for an interval of the level, and how many they have.
+
+    Args:
+        calibration: What was found.
+        subsets: Labels of those that the model can be given.
+    """
     needed = patients_needed(calibration.level)
-    patients: dict[str, int] = {}
+    patients = dict.fromkeys(subsets, 0)
     for of_subsets in calibration.scores.values():
         for subset, of_folds in of_subsets.items():
             patients[subset] = sum(map(len, of_folds.values()))

@@ -114,9 +114,27 @@ def patients_of(names: Sequence[str], table: Path) -> dict[str, str]:
     Raises:
         DataError: If it is there and cannot be read.
     """
-    rows = {row["case"]: row for _, row in read_table(table, "case", ("patient",)).rows} if table.is_file() else {}
+    rows = _listed_cases(table)
     pattern = _compiled(DEFAULT_PATIENT)
     return {name: _listed_patient(rows.get(name, {}).get("patient", ""), name, pattern) for name in names}
+
+
+def without_row(names: Sequence[str], table: Path) -> list[str]:
+    """Cases that a table of patients has no row for, so that nothing but their names tells whose they are.
+
+    Args:
+        names: nnU-Net's case identifiers.
+        table: ``cases.csv``; none is without a row if it is not there.
+
+    Raises:
+        DataError: If it is there and cannot be read.
+    """
+    rows = _listed_cases(table)
+    return [name for name in names if table.is_file() and name not in rows]
+
+
+def _listed_cases(table: Path) -> dict[str, dict[str, str]]:
+    return {row["case"]: row for _, row in read_table(table, "case", ("patient",)).rows} if table.is_file() else {}
 
 
 def _listed_patient(listed: str, name: str, pattern: re.Pattern) -> str:

@@ -29,6 +29,14 @@ def test_what_is_there_is_not_measured_again(copied, measured):
     assert replace(found.calibration, level=0.5, sha256=before.sha256) == before
 
 
+def test_regions_that_were_renamed_are_measured_anew(copied, measured):
+    """What is kept of each case has the names of before."""
+    file = copied.folder / "dataset.json"
+    file.write_text(file.read_text().replace('"tumor core"', '"core"'))
+    found = calibrate(copied.folder, folds=1)
+    assert measured == ["case_01"] and found.calibration.regions == ["whole tumor", "core", "enhancing tumor"]
+
+
 @pytest.fixture
 def patients(copied, tmp_path, monkeypatch):
     """Writes cases.csv of a copy of the raw data set."""
@@ -60,6 +68,10 @@ class TestAPatientWhomTheFoldHasTrainedOn:
         with pytest.raises(DataError, match=r"No case is left.*\n.*1 patient\(s\) do not count: p\. .*splits"):
             calibrate(copied.folder)
 
+    def test_cases_that_the_table_does_not_name_are_told(self, copied, patients):
+        patients("case_0,p\ncase_05,p\n")
+        assert calibrate(copied.folder, folds=0).without_row == ["case_00"]
+
     def test_two_scans_in_one_fold_are_one_patient(self, copied, patients):
         patients("case_00,p\ncase_05,p\n")
         found = calibrate(copied.folder)
@@ -88,6 +100,17 @@ def test_a_case_that_is_stored_in_another_orientation_is_the_same_case(copied, t
 
 
 class TestRefused:
+    def test_validation_cases_that_the_training_did_not_validate_on(self, copied, tmp_path, monkeypatch):
+        """Other splits than in the training: the fold may have trained on its validation cases of now."""
+        folder = copied.folder / "fold_1" / "validation"
+        folder.mkdir()
+        for name in ("case_02.nii.gz", "case_03.nii.gz", "summary.json"):
+            (folder / name).touch()
+        with pytest.raises(SettingsError, match=r"not that of the training: 1 validation case.* 'case_01', .* the 2 "):
+            calibrate(copied.folder)
+        (folder / "summary.json").unlink()  # an interrupted validation tells nothing
+        assert calibrate(copied.folder).calibration.patients == 3
+
     def test_fold_all(self, copied):
         (copied.folder / "fold_0").rename(copied.folder / "fold_all")
         with pytest.raises(SettingsError, match="Fold 'all' trained on every case"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from calibration.test_fit import row
 
-from nnunet_hetero.calibration.coverage import binomial_band, coverage, draws_coverage, held_out
+from nnunet_hetero.calibration.coverage import TOGETHER, binomial_band, coverage, draws_coverage, held_out
 
 
 def rows_of(fold: str, sizes: list[float], **changes) -> list:
@@ -38,6 +38,21 @@ def test_a_patient_counts_once_with_the_worst_case():
     rows += [{**rows[0], "case": "again", "size": 1.0}]
     (checked, _) = held_out(rows + rows_of("1", [9.9]), by_disagreement=False)[::-1]
     assert len(checked.calibration) == 9 and checked.calibration[-1] == pytest.approx(math.log(10 / 1.1))
+
+
+def test_joint_intervals_are_checked_as_they_are_made():
+    """Every region at the largest score over the regions, and whether those of a case hold at once."""
+    rows = rows_of("0", [9.9] * 9) + rows_of("1", [9.9] * 9)
+    others = rows_of("0", [4.9] * 9, region="edema") + rows_of("1", [1.0] * 9, region="edema")
+    found = {(one.region, number // 3): one for number, one in enumerate(held_out(rows + others, False, joint=True))}
+    assert set(found) == {(region, part) for region in ("core", "edema", TOGETHER) for part in (0, 1)}
+    first = found["core", 0]  # fold 0, from the scores of edema in fold 1
+    assert first.calibration == pytest.approx([math.log(10 / 1.1)] * 9)
+    assert coverage([first], 0.9).log_width == pytest.approx(2 * math.log(10 / 1.1))
+    assert coverage([found["core", 1]], 0.9).share == 1
+    assert coverage([found[TOGETHER, 0]], 0.9).share == 1 and coverage([found[TOGETHER, 1]], 0.9).share == 0
+    assert math.isnan(coverage([found[TOGETHER, 0]], 0.9).log_width)
+    assert TOGETHER not in {one.region for one in held_out(rows, False)}
 
 
 def test_of_one_fold_each_patient_is_checked_by_the_others():

@@ -84,7 +84,7 @@ def test_too_few_patients_leave_no_empty_picture(tmp_path):
     (tmp_path / "figures" / "widths.png").write_bytes(b"of an earlier calibration")
     with rc_context({"font.size": 30}):  # as nnU-Net's figure of a training leaves it; axes would have no room
         page = write_calibration_report(tmp_path, calibration, rows, made).read_text(encoding="utf-8")
-    assert "–" in page and "simultaneously" in page
+    assert "–" in page and "simultaneously" in page and "all regions at once" in page
     assert not (tmp_path / "figures" / "widths.png").exists()
 
 

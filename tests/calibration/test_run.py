@@ -12,6 +12,7 @@ import pytest
 from helpers.calibrated import calibrate, predictor_of
 from helpers.tiny_model import write_case, write_tiny_model
 
+from nnunet_hetero.calibration import run
 from nnunet_hetero.calibration.fit import score_of
 from nnunet_hetero.calibration.run import without_interval
 from nnunet_hetero.errors import DataError
@@ -52,9 +53,10 @@ def test_a_labelled_folder(copied, tmp_path, measured):
     }
     assert {len(of_subsets) for of_subsets in found.calibration.scores.values()} == {15}
     assert len([row for row in found.rows if row["case"] == "b"]) == 3 * 3  # T1, T1c and both
-    assert without_interval(replace(found.calibration, level=0.9)) == dict.fromkeys(
-        found.calibration.scores["tumor core"], 1
-    )
+    assert without_interval(replace(found.calibration, level=0.9), ["T1", "T3"]) == {
+        **dict.fromkeys(found.calibration.scores["tumor core"], 1),
+        "T3": 0,
+    }
     assert predictor_of(copied).model.calibration.folds == (TOGETHER,)
     assert "folds 0, 1 together" in predictor_of(copied, 1).model.uncalibrated
 
@@ -84,12 +86,23 @@ def test_a_model_without_latents_has_intervals_of_fixed_width(tmp_path, monkeypa
     assert float(row["tumor_core_ml_low"]) == pytest.approx(
         max(0, min(np.exp(place - score) - 0.1, volume)), rel=1e-4, abs=1e-6
     )
-    assert float(row["tumor_core_ml_high"]) == pytest.approx(max(np.exp(place + score) - 0.1, volume), rel=1e-4)
+    high = min(np.exp(place + score) - 0.1, said["image"])
+    assert said["image"] == pytest.approx(20 * 18 * 22 / 1000)
+    assert float(row["tumor_core_ml_high"]) == pytest.approx(max(high, volume), rel=1e-4)
     assert (tmp_path / "out" / "quality.csv").is_file()
     assert not (tmp_path / "out" / "uncertainty" / "uncertainty.csv").exists()
 
 
 class TestRefused:
+    def test_a_page_that_cannot_be_drawn_does_not_cost_the_calibration(self, copied, monkeypatch):
+        def no_page(*_):
+            raise RuntimeError("no room for the axes")
+
+        monkeypatch.setattr(run, "write_calibration_report", no_page)
+        with pytest.raises(RuntimeError):
+            calibrate(copied.folder, level=0.4)
+        assert Calibration.read(copied.folder / "calibration.json").level == 0.4
+
     def test_a_label_map_on_another_grid(self, copied, tmp_path):
         for name in "ab":
             write_case(tmp_path / "images", name, seed=30, labels=tmp_path / "labels")

@@ -75,6 +75,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"error: {reason}")
     if result.left_out:
         print(f"WARNING: {in_words(result.left_out)}")
+    if result.without_row:
+        some = ", ".join(result.without_row[:SHOWN])
+        print(
+            f"WARNING: cases.csv has no row for {len(result.without_row)} case(s), such as {some}, "
+            "so each counts as the patient that its name tells, or as one of its own. If a patient has several cases, "
+            "add the rows, and calibrate again."
+        )
     for case, found in result.suspicious.items():
         print(
             f"WARNING: {warning(case, found)} It makes the checks of new cases less strict: if an image is wrong, mend "
@@ -82,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if request.by_disagreement and not calibration.by_disagreement:
         print("The model has no latents to draw, so all intervals of a region and subset have one width (fixed).")
-    too_few = without_interval(calibration)
+    too_few = without_interval(calibration, result.subsets)
     if too_few:
         shown = ", ".join(f"{subset}: {number}" for subset, number in islice(too_few.items(), SHOWN))
         print(

@@ -9,7 +9,13 @@ from pathlib import Path
 import torch
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, folder_cases, held_out_cases, validation_cases
+from nnunet_hetero.evaluation.sweep.labelled import (
+    LabelledCase,
+    folder_cases,
+    held_out_cases,
+    require_split_of_training,
+    validation_cases,
+)
 from nnunet_hetero.evaluation.sweep.request import EvaluationRequest, Fold
 from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
@@ -48,7 +54,8 @@ def cases_of(
     """The cases of each group of folds.
 
     Raises:
-        SettingsError: If there is no such fold, folds share validation cases, or have different test cases.
+        SettingsError: If there is no such fold, its validation cases are none of those of the training, folds share
+            validation cases, or have different test cases.
         DataError: If there are no cases, or a label map is missing.
     """
     modalities, dataset_json = predictor.modalities, predictor.dataset_json
@@ -59,6 +66,10 @@ def cases_of(
     if request.split == "test":
         return [CaseGroup(groups[0], held_out_cases(dataset, groups[0], modalities, dataset_json))]
     cases = [CaseGroup([fold], validation_cases(dataset, fold, modalities, dataset_json)) for (fold,) in groups]
+    for group in cases:
+        folder = Path(request.model_folder) / f"fold_{group.folds[0]}"
+        if group.folds != ["all"]:
+            require_split_of_training(folder, group.cases, dataset_json["file_ending"])
     _refuse_shared_cases(cases)
     return cases
 

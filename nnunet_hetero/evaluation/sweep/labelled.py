@@ -85,6 +85,32 @@ def validation_cases(dataset: str, fold: int | str, modalities: Modalities, data
     return _labelled(names, files, f"validation case of fold {fold}", raw, modalities, dataset_json)
 
 
+def require_split_of_training(fold_folder: Path, cases: Sequence[LabelledCase], file_ending: str) -> None:
+    """Refuse validation cases that the training did not validate on: it may have trained on them.
+
+    What nnU-Net predicted after the training tells which these were; where that is not there, nothing is known.
+
+    Args:
+        fold_folder: ``fold_X`` in the model's folder.
+        cases: The validation cases of the fold, by the splits as they are now.
+        file_ending: Of the dataset's files.
+
+    Raises:
+        SettingsError: If there are others.
+    """
+    folder = fold_folder / "validation"
+    if not (folder / "summary.json").is_file():  # written last
+        return
+    validated = {file.name.removesuffix(file_ending) for file in folder.glob(f"*{file_ending}")}
+    others = [entry.case.name for entry in cases if entry.case.name not in validated]
+    if validated and others:
+        raise SettingsError(
+            f"splits_final.json is not that of the training: {len(others)} validation case(s), such as '{others[0]}', "
+            f"are none of the {len(validated)} that it validated on ({folder}), so the model may have seen them. Put "
+            "back the splits of the training, or give cases that it has not seen with -i and -l."
+        )
+
+
 def split_of(dataset: str, fold: int | str) -> dict[str, list[str]]:
     """Names of the cases that a fold trained on, ``train``, and validates on, ``val``.
 
