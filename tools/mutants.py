@@ -270,14 +270,14 @@ MUTANTS = (
         TRAINING + "continuable_trainer.py",
         "            set_random_state(self._resumed_random_state)\n",
         "",
-        ("tests/training/test_continuable_trainer.py",),
+        ("tests/training/test_continuable_trainer.py::test_stopped_in_a_training_step_and_in_a_validation_step",),
     ),
     Mutant(
         "a training that goes on takes a worse epoch for the best",
         TRAINING + "continuable_trainer.py",
         "self._best_ema = best_score_of_epoch(filename_or_checkpoint, self.current_epoch, self._best_ema)",
         "pass",
-        ("tests/training/test_continuable_trainer.py",),
+        ("tests/training/test_continuable_trainer.py::test_the_best_score_is_that_of_the_epoch",),
     ),
     Mutant(
         "results go back along the way that the images came",
