@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_hetero.calibration.collect import Collection, collect
@@ -59,8 +59,8 @@ class CalibrationResult:
     failed: dict[str, str]
     left_out: list[str]
     suspicious: dict[str, list[InputVerdict]]
-    subsets: list[str]
-    without_row: list[str]
+    subsets: list[str] = field(default_factory=list)
+    without_row: list[str] = field(default_factory=list)
 
 
 def calibrate_model(request: CalibrationRequest) -> CalibrationResult:

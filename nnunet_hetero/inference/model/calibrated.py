@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -78,6 +79,9 @@ class ModelCalibration:
         calibration = self.content
         if isinstance(calibration, str):
             return None, calibration
+        if set(calibration.scores) == set(model.regions):  # whoever saves a file anew may sort its keys
+            in_order = {region: calibration.scores[region] for region in model.regions}
+            calibration = replace(calibration, scores=in_order)
         file = Path(self.trained.folder) / FILE_NAME
         own = self.describe(model, [str(number) for number in range(len(self.weights))])
         if own.plans != calibration.model.plans:

@@ -82,6 +82,14 @@ def test_other_modalities(copied):
     assert "its modalities are T1, T1c, FLAIR, T2, those of the model" in predictor_of(copied).model.uncalibrated
 
 
+def test_a_file_that_was_saved_with_sorted_keys_is_the_same(copied):
+    before = predictor_of(copied, 0).model.calibration
+    file = copied.folder / "calibration.json"
+    file.write_text(json.dumps(json.loads(file.read_text()), sort_keys=True))
+    after = predictor_of(copied, 0).model.calibration
+    assert after == before and after.calibration.regions == before.calibration.regions
+
+
 def edited(content: str) -> str:
     return json.dumps({**json.loads(content), "level": 0.4})
 
