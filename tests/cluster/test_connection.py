@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import socket
 import subprocess
@@ -12,10 +13,34 @@ import time
 import pytest
 from distributed import Client, LocalCluster
 from distributed.security import Security
+from distributed.utils import LoopRunner
 
 from nnunet_hetero.cluster.connection import ClusterRequest, connected
 from nnunet_hetero.cluster.fan_out import FanOut
 from nnunet_hetero.errors import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def patient_loops(monkeypatch):
+    """What a busy machine needs with Dask, and a test that makes many clients.
+
+    The thread of a new loop gets ten seconds to begin, and then a client fails. And a client that failed waits for a
+    lock when it is freed; where that happens while another one begins, which has the lock, both wait forever.
+    """
+    start = LoopRunner.start
+
+    def patiently(runner: LoopRunner) -> None:
+        for _ in range(30):
+            with contextlib.suppress(AssertionError):
+                return start(runner)
+            runner._loop_thread = None
+        start(runner)
+
+    monkeypatch.setattr(LoopRunner, "start", patiently)
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def refusal(request: ClusterRequest) -> str:
