@@ -27,7 +27,8 @@ def predicted_quality(
         used: Channels that the case was predicted from.
         said: What each of these folds says of the case.
     """
-    calibration, found = use.calibration, {}
+    calibration = use.calibration
+    found: dict[str, PredictedDice] = {}
     if not calibration.quality:
         return found
     available = mask_of(used, len(modalities)).tolist()

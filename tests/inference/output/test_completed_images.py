@@ -92,7 +92,7 @@ class TestFiles:
         write_case(tmp_path / "images", "a", present=(0, 3))
         predictor = predict(model, tmp_path / "images", tmp_path / "out", "all", num_samples=0)
         items = predictor._internal_get_data_iterator_from_lists_of_filenames(
-            predictor._cases_of_part(str(tmp_path / "images"), None)[0], None, [None], 0
+            predictor.cases_of_part(str(tmp_path / "images"), None)[0], None, [None], 0
         )
         item = next(items)
         found = predictor.predict_case(item["data"], item["data_properties"], "a")
