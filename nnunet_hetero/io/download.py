@@ -94,10 +94,8 @@ class Download:
             self._append(part)
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             kept = part.stat().st_size if part.is_file() else 0
-            raise SettingsError(
-                f"{self.source} could not be downloaded ({_reason(error)}). {kept} bytes are kept; the same command "
-                "goes on from there."
-            ) from error
+            goes_on = f" {kept} bytes are kept; the same command goes on from there." if kept else ""
+            raise SettingsError(f"{self.source} could not be downloaded ({_reason(error)}).{goes_on}") from error
         part.replace(file)
         return file
 
@@ -128,7 +126,6 @@ class Download:
     def _from_hub(self) -> Path:
         try:
             from huggingface_hub import HfApi, hf_hub_download
-            from huggingface_hub.errors import HfHubHTTPError
         except ImportError as error:
             raise SettingsError(
                 f"{self.source} needs the package huggingface_hub. Install it: pip install 'nnunet-hetero[hub]'."
@@ -141,7 +138,9 @@ class Download:
         try:
             name = match["file"] or _only_zip(HfApi().list_repo_files(repository, revision=revision), self.source)
             cached = hf_hub_download(repository, name, revision=revision)
-        except (HfHubHTTPError, ConnectionError, OSError) as error:
+        except SettingsError:
+            raise
+        except Exception as error:  # of the client below huggingface_hub, which is another one in each of its versions
             raise SettingsError(f"{self.source} could not be downloaded ({_reason(error)}).") from error
         self.folder.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(cached, self.folder / os.path.basename(name)))

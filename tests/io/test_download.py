@@ -60,8 +60,9 @@ class TestFromAnAddress:
         assert not (tmp_path / "model.zip").exists()
 
     def test_what_is_not_there(self, server, tmp_path):
-        with pytest.raises(SettingsError, match="404"):
+        with pytest.raises(SettingsError, match="404") as refusal:
             Download(f"{server.address}/other.bin", tmp_path, progress=False).fetch()
+        assert "kept" not in str(refusal.value)
 
     def test_no_server(self, tmp_path):
         with pytest.raises(SettingsError, match="could not be downloaded"):
@@ -96,6 +97,16 @@ class TestFromAHub:
     def test_an_unknown_file(self, hub, tmp_path):
         with pytest.raises(SettingsError, match="could not be downloaded"):
             Download("hf://me/brain:other.bin", tmp_path, progress=False).fetch()
+
+    def test_no_network(self, hub, tmp_path, monkeypatch):
+        from huggingface_hub import constants
+
+        for name in ("ENDPOINT", "_HF_DEFAULT_ENDPOINT", "HUGGINGFACE_CO_URL_HOME"):
+            if hasattr(constants, name):
+                monkeypatch.setattr(constants, name, "http://127.0.0.1:9")
+        monkeypatch.setattr("time.sleep", lambda seconds: None)  # between its attempts
+        with pytest.raises(SettingsError, match="hf://me/brain could not be downloaded"):
+            Download("hf://me/brain", tmp_path, progress=False).fetch()
 
 
 class TestSource:
