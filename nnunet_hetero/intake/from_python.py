@@ -30,7 +30,7 @@ def prepare_case(
     mask: Given | None = None,
     n4: bool = False,
     keep_background: bool = False,
-    case: str = "",
+    case: str = "case",
     common_brain: bool = False,
 ) -> PreparedCase:
     """Bring the images of a case to one grid and to what a model wants, as ``nnunet_hetero intake`` does.
@@ -82,7 +82,14 @@ def prepare_case(
 def _read(image: Given, name: str, case: str) -> sitk.Image:
     what = f"Case '{case}', {name}"
     if not isinstance(image, sitk.Image):
+        if not isinstance(image, (str, os.PathLike)):
+            raise DataError(
+                f"{what} is given as {type(image).__name__}; expected is a file or a SimpleITK image, which says where "
+                "it lies. SimpleITK.GetImageFromArray makes one of an array; set its spacing, origin and direction."
+            )
         file = Path(image)
+        if not file.is_file():
+            raise DataError(f"{what}: {file} {'is a folder, not a file' if file.is_dir() else 'is not there'}.")
         with tempfile.TemporaryDirectory() as scratch:
             return opened(Series(case, file.name, name, "given", ""), file.parent, Path(scratch))
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:

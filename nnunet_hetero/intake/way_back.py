@@ -40,9 +40,17 @@ class WayBack:
 
         Raises:
             SettingsError: If the case had no such image.
-            DataError: If the label map lies on another grid.
+            DataError: If the label map lies on another grid, or has other values than whole numbers.
         """
-        return resampled_labels(self._placed(label_map), *self._way(to))
+        placed = self._placed(label_map)
+        values = np.unique(sitk.GetArrayViewFromImage(placed))
+        others = values[~np.isfinite(values) | (values != np.round(values))]
+        if others.size:
+            raise DataError(
+                f"Case '{self.case}': a label map has whole numbers, and the result has {others[0]:g}. Probabilities "
+                "and other decimals go back as maps (restore_map)."
+            )
+        return resampled_labels(placed, *self._way(to))
 
     def map(self, image: np.ndarray | sitk.Image, to: str | None = None) -> sitk.Image:
         """The same for decimals, such as a completed image or an entropy: linear interpolation, float32."""

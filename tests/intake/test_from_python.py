@@ -35,5 +35,11 @@ def test_what_cannot_be_used(tiny_model, tmp_path):
     spoilt[3, 4, 5] = float("nan")
     with pytest.raises(DataError, match=r"Case 'x', T1 has 1 voxel.*\(3, 4, 5\) is nan"):
         prepare_case({"T1": spoilt}, tiny_model.folder, case="x")
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match=r"Case 'case', T1: .*no\.nii\.gz is not there"):
         prepare_case({"T1": tmp_path / "no.nii.gz"}, tiny_model.folder)
+    with pytest.raises(DataError, match="is a folder, not a file"):
+        prepare_case({"T1": tmp_path}, tiny_model.folder)
+    with pytest.raises(DataError, match="T1 is given as ndarray; expected is a file or a SimpleITK image"):
+        prepare_case({"T1": sitk.GetArrayFromImage(image)}, tiny_model.folder)
+    with pytest.raises(DataError, match="mask is given as ndarray"):
+        prepare_case({"T1": image}, tiny_model.folder, mask=sitk.GetArrayFromImage(image))

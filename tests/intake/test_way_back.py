@@ -38,6 +38,15 @@ def test_maps(prepared):
     assert np.allclose(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(phantom_images()["T2"]), atol=0.01)
 
 
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
+def test_a_label_map_of_decimals(prepared, label_map, value):
+    spoilt = sitk.GetArrayFromImage(label_map).astype(np.float32)
+    assert prepared.way_back.labels(spoilt).GetSize() == phantom_images()["T1"].GetSize()
+    spoilt[3, 4, 5] = value
+    with pytest.raises(DataError, match=f"whole numbers, and the result has {value:g}"):
+        prepared.way_back.labels(spoilt, "FLAIR")
+
+
 def test_what_lies_elsewhere(prepared, label_map):
     way = prepared.way_back
     with pytest.raises(SettingsError, match="has no image of T9; it has T1, T1c, T2, FLAIR"):
