@@ -220,8 +220,22 @@ def _read(model: LoadedModel, images: Mapping[str, Image], spacing: Spacing, cas
         if spacing is not None or affine is not None:
             given = "spacing" if affine is None else "affine"
             raise SettingsError(f"The {given} is given, but the images are files, which have their own. Leave it out.")
-        paths = tuple(os.fspath(files[channel]) if channel in files else None for channel in range(len(modalities)))
+        found = {channel: _path(file, modalities.names[channel]) for channel, file in files.items()}
+        paths = tuple(found.get(channel) for channel in range(len(modalities)))
         reader = model.preparation.reader()
         return read_case(Case(case, paths), modalities, model.kept, reader)
     grid = array_properties(next(iter(arrays.values())).shape, spacing, affine)
     return CaseImages.of_arrays(case, modalities, arrays, grid, model.kept, model.orientation)
+
+
+def _path(file: object, name: str) -> str:
+    """The path of an image that is no array."""
+    if not isinstance(file, (str, os.PathLike)):
+        raise SettingsError(
+            f"{name} is given as {type(file).__name__}; expected is a file or a numpy array. Give a tensor as "
+            "tensor.numpy(), and an image of SimpleITK as its file, or as its array with its affine."
+        )
+    if not os.path.isfile(file):
+        state = "is a folder, not a file" if os.path.isdir(file) else "is not there"
+        raise DataError(f"The image of {name}, {os.fspath(file)}, {state}.")
+    return os.fspath(file)

@@ -123,6 +123,19 @@ class TestErrors:
         with pytest.raises(error, match=message):
             predictor.predict(arrays, spacing)
 
+    @pytest.mark.parametrize("given", [[1, 2], None, torch.zeros(3, 3, 3)])
+    def test_what_is_neither_file_nor_array(self, predictor, given):
+        with pytest.raises(
+            SettingsError, match=f"T1 is given as {type(given).__name__}; expected is a file or a numpy"
+        ):
+            predictor.predict({"T1": given})
+
+    def test_a_file_that_is_not_there_or_a_folder(self, predictor, tmp_path):
+        with pytest.raises(DataError, match=r"no\.nii\.gz, is not there"):
+            predictor.predict({"T1": tmp_path / "no.nii.gz"})
+        with pytest.raises(DataError, match="is a folder, not a file"):
+            predictor.predict({"T1": tmp_path})
+
     def test_files_with_a_spacing(self, predictor, files):
         with pytest.raises(SettingsError, match="which have their own"):
             predictor.predict(files, SPACING)
