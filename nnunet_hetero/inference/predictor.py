@@ -150,7 +150,7 @@ class HeteroModalPredictor(ArrayEntryPoints):
         self.kept = kept if required is None else required
         require_image_decoders(network, self.sampling)
         if self.options and self.options.sampling.num_samples and not network.stochastic:
-            print("The model has no latents to draw: --num_samples does nothing. Without a calibration no volumes.csv.")
+            print("The model has no latents to draw: --num_samples does nothing; volumes.csv comes with a calibration.")
 
     @property
     def modalities(self) -> Modalities:
