@@ -54,11 +54,10 @@ def test_each_ratio_has_its_limit():
     ratios = {"a": {"ratio": 1.1, "limit": 1.0}, "b": {"wall": 2.0, "cpu": 1.0, "limit": 1.5}}
     assert prediction.missed_limits(ratios, "cpu") == ["a: 1.10, limit 1"]
     assert len(prediction.missed_limits(ratios, "wall")) == 2
-    assert sweep.missed(commands=0.5, computation=0.83, floor=0.7) == []
-    (command,) = sweep.missed(commands=0.51, computation=0.83, floor=0.7)
-    assert "takes 0.51" in command and "limit 0.5" in command
-    (computation,) = sweep.missed(commands=0.5, computation=0.85, floor=0.7)
-    assert "takes 0.85" in computation and "limit 0.84, 1.2 of the floor" in computation
+    assert sweep.missed({"commands": 0.5, "computation": 0.5}) == []
+    (command,) = sweep.missed({"commands": 0.51, "computation": 0.5})
+    assert command == "commands: the sweep takes 0.51 of separate predictions, limit 0.5"
+    assert len(sweep.missed({"commands": 0.51, "computation": 0.51})) == 2
 
 
 def test_floor_of_the_sweep_is_that_of_its_parts():
