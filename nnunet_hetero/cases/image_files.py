@@ -124,3 +124,18 @@ def _damaged(what: str | os.PathLike, error: Exception) -> str:
         f"{what} cannot be read ({error}): it is damaged or truncated, or in another format than its name says. "
         "Copy or download it again."
     )
+
+
+def require_file(file: str | os.PathLike, what: str) -> None:
+    """Refuse an image that a caller names and that is no file.
+
+    Args:
+        file: Its path.
+        what: The image, for the error's text.
+
+    Raises:
+        DataError: If it is not there, or a folder.
+    """
+    if not os.path.isfile(file):
+        state = "is a folder, not a file" if os.path.isdir(file) else "is not there"
+        raise DataError(f"{what}: {os.fspath(file)} {state}.")

@@ -15,6 +15,7 @@ import torch
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cases.geometry import array_properties
+from nnunet_hetero.cases.image_files import require_file
 from nnunet_hetero.cases.oriented_reader import as_stored, stored_properties
 from nnunet_hetero.cases.preprocess import preprocess, read_case
 from nnunet_hetero.cases.tissue import warn_of_odd_backgrounds
@@ -235,7 +236,5 @@ def _path(file: object, name: str) -> str:
             f"{name} is given as {type(file).__name__}; expected is a file or a numpy array. Give a tensor as "
             "tensor.numpy(), and an image of SimpleITK as its file, or as its array with its affine."
         )
-    if not os.path.isfile(file):
-        state = "is a folder, not a file" if os.path.isdir(file) else "is not there"
-        raise DataError(f"The image of {name}, {os.fspath(file)}, {state}.")
+    require_file(file, name)
     return os.fspath(file)

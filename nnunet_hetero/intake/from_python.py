@@ -9,6 +9,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from nnunet_hetero.cases.image_files import require_file
 from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.images.masks import StripProgram
@@ -88,8 +89,7 @@ def _read(image: Given, name: str, case: str) -> sitk.Image:
                 "it lies. SimpleITK.GetImageFromArray makes one of an array; set its spacing, origin and direction."
             )
         file = Path(image)
-        if not file.is_file():
-            raise DataError(f"{what}: {file} {'is a folder, not a file' if file.is_dir() else 'is not there'}.")
+        require_file(file, what)
         with tempfile.TemporaryDirectory() as scratch:
             return opened(Series(case, file.name, name, "given", ""), file.parent, Path(scratch))
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:

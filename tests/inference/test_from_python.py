@@ -131,7 +131,7 @@ class TestErrors:
             predictor.predict({"T1": given})
 
     def test_a_file_that_is_not_there_or_a_folder(self, predictor, tmp_path):
-        with pytest.raises(DataError, match=r"no\.nii\.gz, is not there"):
+        with pytest.raises(DataError, match=r"T1: .*no\.nii\.gz is not there"):
             predictor.predict({"T1": tmp_path / "no.nii.gz"})
         with pytest.raises(DataError, match="is a folder, not a file"):
             predictor.predict({"T1": tmp_path})
