@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nnunet_hetero.cli.dispatch import Command, dispatch
 from nnunet_hetero.errors import HeteroError, os_error_in_words
-from nnunet_hetero.io.console import GO_ON, GO_ON_WITH_FLAG, make_printable
+from nnunet_hetero.io.console import BEGIN_ANEW, GO_ON, GO_ON_WITH_FLAG, make_printable
 from nnunet_hetero.nnunet.folders import require_numbers
 from nnunet_hetero.version import __version__
 
@@ -53,8 +53,12 @@ HOW_TO_GO_ON = {
     **dict.fromkeys(("predict", "complete"), GO_ON_WITH_FLAG),
     "train": "The same command with --auto-continue goes on from the last checkpoint.",
     "map": "The same command does the rest (predict and complete: with --continue_prediction).",
+    "splits": "The same command with --undo takes back what it did; then it can begin anew.",
+    "submit": "See whether the batch system has the jobs before you give the same command.",
+    **dict.fromkeys(("demo", "plan", "plan-subsets", "change", "compare"), BEGIN_ANEW),
+    **dict.fromkeys(("report", "view", "export-model"), BEGIN_ANEW),
 }
-"""Of the commands that take long, for those who have stopped one."""
+"""For those who have stopped a command; of all but those that take moments."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,11 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
 
     arguments = sys.argv[1:]
+    go_on = HOW_TO_GO_ON.get(arguments[0], "") if arguments else ""
     try:
-        with requests_to_stop():
+        with requests_to_stop(go_on):
             return _run(arguments)
     except KeyboardInterrupt as interrupt:
-        code = stopped_by_user(interrupt, HOW_TO_GO_ON.get(arguments[0], "") if arguments else "")
+        code = stopped_by_user(interrupt, go_on)
         sys.stdout.flush()
         os._exit(code)  # at once: Python itself would wait for threads that are still at work
 

@@ -35,6 +35,7 @@ from nnunet_hetero.demo.settings import (
 from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.integration.activation import activation_files
+from nnunet_hetero.io.atomic_files import alone_in, is_of_turns
 from nnunet_hetero.planning.plans_file import read_plans
 
 
@@ -45,12 +46,17 @@ def run_demo(settings: DemoSettings) -> Path:
         The report.
 
     Raises:
-        SettingsError: If the output folder has content that is not of a demo.
+        SettingsError: If the output folder has content that is not of a demo, or another demo is at work in it.
         StepFailed: If one of the commands fails.
     """
-    # Imported late: they bring matplotlib and torch, which the first steps do not need.
-    begin = time.monotonic()
     out = _claim(settings.out)
+    with alone_in(out):
+        _empty(out)
+        return _run_chain(settings, out)
+
+
+def _run_chain(settings: DemoSettings, out: Path) -> Path:
+    begin = time.monotonic()
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         os.environ[variable] = str(out / variable)
         (out / variable).mkdir(exist_ok=True)
@@ -146,7 +152,7 @@ def _write_pages(steps: Steps, predictions: Path, labels: Path, of_subsets: Path
 
 
 def _claim(out: Path) -> Path:
-    """Make the output folder; an earlier demo's content is replaced, anything else is not touched."""
+    """Make the output folder, or take that of an earlier demo; one with anything else is not touched."""
     out = out.resolve()
     content = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if out.exists() and not out.is_dir():
@@ -156,11 +162,18 @@ def _claim(out: Path) -> Path:
             f"--out {out} has other content ({', '.join(content[:3])}{', ...' if len(content) > 3 else ''}). "
             "Name an empty folder or one of an earlier demo."
         )
-    if content:
-        shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).write_text("{}\n", encoding="utf-8")
     return out
+
+
+def _empty(out: Path) -> None:
+    """Remove what an earlier demo made; the marker stays, so that one that is stopped meanwhile can begin anew."""
+    for path in out.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != MARKER and not is_of_turns(path.name):
+            path.unlink()
 
 
 def _write_demo_plans(out: Path, settings: DemoSettings) -> None:

@@ -80,12 +80,18 @@ class Steps:
                 text=True,
                 errors="replace",
             )
-            for line in process.stdout or ():
-                file.write(line)
-                file.flush()
-                if show and re.search(show, line):
-                    print(f"    {who}{line.rstrip()}", flush=True)
-            code = process.wait()
+            try:
+                for line in process.stdout or ():
+                    file.write(line)
+                    file.flush()
+                    if show and re.search(show, line):
+                        print(f"    {who}{line.rstrip()}", flush=True)
+                code = process.wait()
+            except BaseException:  # what stops us may not have reached it
+                process.terminate()
+                file.writelines(process.stdout or ())  # its last words; it ends without a reader of them
+                process.wait()
+                raise
         self.seconds[name] = time.monotonic() - begin
         if code != 0:
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])

@@ -71,7 +71,7 @@ def predict(
         else:
             trainer = flag_value(rest, "-tr")
         if _is_ours(trainer or STOCK_TRAINER, must_load=bool(given)):
-            with requests_to_stop():
+            with requests_to_stop(GO_ON_WITH_FLAG):
                 return _predict_with_ours(module, original, options, rest, predictor)
         if predictor is not None and not only_look:
             raise SettingsError(

@@ -13,6 +13,7 @@ HANDLER = "nnunet_hetero"
 
 GO_ON = "The same command does the rest."
 GO_ON_WITH_FLAG = "The same command with --continue_prediction does the rest."
+BEGIN_ANEW = "The same command begins anew."
 """What a command that was stopped says last."""
 
 _PLAIN = str.maketrans({"–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "·": "*", "†": "+", "●": "x", "○": "o"})

@@ -243,11 +243,14 @@ def stop_numbers() -> list[signal.Signals]:
 
 
 @contextlib.contextmanager
-def requests_to_stop() -> Iterator[None]:
+def requests_to_stop(go_on: str = "") -> Iterator[None]:
     """Within, signals of schedulers end the main thread as Ctrl-C does; a second one ends the process at once.
 
     So does the end of `SECONDS_TO_END`, whoever has caught the first one: Python ignores what is raised in callbacks,
     and a process on its way out may wait for others. Signals that are heard or ignored already stay so.
+
+    Args:
+        go_on: How the rest is done, in a sentence, for a process that ends at once.
 
     Raises:
         StopRequest: Wherever the main thread is.
@@ -259,7 +262,7 @@ def requests_to_stop() -> Iterator[None]:
 
     def end_soon(request: StopRequest) -> None:
         time.sleep(SECONDS_TO_END)
-        os._exit(stopped_by_user(request))
+        os._exit(stopped_by_user(request, go_on))
 
     def hear(number: int, frame: FrameType | None) -> None:
         nonlocal asked_at
@@ -271,7 +274,7 @@ def requests_to_stop() -> Iterator[None]:
             _thread.start_new_thread(end_soon, (request,))
             raise request
         elif time.monotonic() - asked_at > SAME_REQUEST_SECONDS:
-            os._exit(stopped_by_user(StopRequest(number)))
+            os._exit(stopped_by_user(StopRequest(number), go_on))
 
     heard = [number for number in stop_numbers() if signal.getsignal(number) == signal.SIG_DFL]
     for number in heard:

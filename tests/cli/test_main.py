@@ -108,7 +108,13 @@ sys.exit(main.main())
         ("intake", "SIGUSR1", "SIGUSR1. {} The same command does the rest."),
         ("complete", "SIGTERM", "SIGTERM. {} The same command with --continue_prediction does the rest."),
         ("train", "SIGTERM", "SIGTERM. {} The same command with --auto-continue goes on from the last checkpoint."),
-        ("view", "SIGTERM", "SIGTERM. {}"),
+        ("demo", "SIGINT", "Ctrl-C. {} The same command begins anew."),
+        (
+            "splits",
+            "SIGTERM",
+            "SIGTERM. {} The same command with --undo takes back what it did; then it can begin anew.",
+        ),
+        ("doctor", "SIGTERM", "SIGTERM. {}"),
     ],
 )
 def test_a_command_that_is_stopped_says_how_to_go_on(command, number, said):
@@ -122,5 +128,6 @@ def test_a_command_that_is_stopped_says_how_to_go_on(command, number, said):
     assert (process.returncode, error.strip()) == (128 + number, f"Stopped by {said.format(whole)}")
 
 
-def test_commands_that_can_be_stopped_are_commands():
+def test_every_command_that_takes_long_has_a_word_for_who_stops_it():
+    assert COMMANDS.keys() - main_module.HOW_TO_GO_ON.keys() == {"activate", "deactivate", "doctor", "env"}
     assert main_module.HOW_TO_GO_ON.keys() <= COMMANDS.keys()

@@ -15,6 +15,11 @@ import pytest
 from helpers.warm import run_warm
 
 from nnunet_hetero.cli.main import main
+from nnunet_hetero.demo import chain
+from nnunet_hetero.demo.chain import run_demo as run_demo_here
+from nnunet_hetero.demo.settings import DemoSettings
+from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.io.atomic_files import alone_in
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +117,10 @@ class TestDemo:
         assert not (demo[0] / "nnUNet_preprocessed").exists()
 
 
+def stop(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "code", "message"),
@@ -137,6 +146,25 @@ class TestBadInput:
         (tmp_path / "mine.txt").write_text("keep me", encoding="utf-8")
         result = subprocess.run([COMMAND, "demo", "--out", str(tmp_path)], capture_output=True, text=True, timeout=300)
         assert result.returncode == 1 and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+
+    def test_what_an_earlier_demo_left_is_replaced_even_if_that_was_stopped(self, tmp_path, monkeypatch):
+        (tmp_path / "demo.json").touch()
+        (tmp_path / "report.html").touch()
+        (tmp_path / "logs").mkdir()
+        monkeypatch.setattr(chain.shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_demo_here(DemoSettings(tmp_path))
+        monkeypatch.undo()
+        monkeypatch.setattr(chain, "_run_chain", lambda settings, out: out)
+        assert run_demo_here(DemoSettings(tmp_path)) == tmp_path
+        assert [path.name for path in tmp_path.iterdir()] == ["demo.json"]
+
+    def test_a_demo_at_work_is_not_replaced(self, tmp_path):
+        for name in ("demo.json", "report.html"):
+            (tmp_path / name).touch()
+        with alone_in(tmp_path), pytest.raises(SettingsError, match="Another process is at work in"):
+            run_demo_here(DemoSettings(tmp_path))
+        assert (tmp_path / "report.html").exists()
 
 
 class TestIncomplete:

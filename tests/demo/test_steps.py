@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -36,3 +38,36 @@ def test_the_users_own_policy_stays(tmp_path, monkeypatch, timed):
 def test_a_failure_shows_the_end_of_the_log(tmp_path):
     with pytest.raises(StepFailed, match=r"exit code 3[\s\S]*the last words"):
         Steps(tmp_path, total=1).run("fails", [sys.executable, "-c", "print('the last words'); raise SystemExit(3)"])
+
+
+STOPPED = """
+import sys
+from pathlib import Path
+from nnunet_hetero.demo.steps import Steps
+from nnunet_hetero.io.processes import StopRequest, requests_to_stop
+try:
+    with requests_to_stop():
+        Steps(Path(sys.argv[1]), total=1).run("long", [sys.executable, "-c", sys.argv[2]], show="begun")
+except StopRequest:
+    sys.exit(143)
+"""
+
+LONG = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended in words"))
+print("begun")
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_who_stops_the_chain_stops_the_command_that_runs(tmp_path):
+    """A scheduler may stop our process alone; the command must not go on and write where the next call begins anew."""
+    words = [sys.executable, "-c", STOPPED, str(tmp_path), LONG]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        while process.stdout.readline() != "    begun\n":
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)  # without the remedy, 600 s: the command holds the pipe
+    assert process.returncode == 143
+    assert (tmp_path / "logs" / "long.log").read_text() == "begun\nended in words\n"
