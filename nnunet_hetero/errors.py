@@ -20,6 +20,16 @@ class SettingsError(HeteroError):
     """A flag, a setting in the plans or an environment variable is not what it must be."""
 
 
+def the_case(name: str) -> str:
+    """What a message calls a case; from Python it may have no name.
+
+    Examples:
+        >>> the_case("BRATS_012"), the_case("")
+        ("Case 'BRATS_012'", 'The case')
+    """
+    return f"Case '{name}'" if name else "The case"
+
+
 _REMEDIES = {
     (errno.ENOSPC, errno.EDQUOT, errno.EIO): "Make room or choose another place, then run the same command again.",
     (errno.EACCES, errno.EPERM, errno.EROFS): "Ask for the right to use it, or choose another place.",

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_hetero.cases.image_values import absence, require_usable
 from nnunet_hetero.cases.oriented_reader import oriented
-from nnunet_hetero.errors import DataError
+from nnunet_hetero.errors import DataError, the_case
 from nnunet_hetero.modalities import Modalities, Subset
 
 NO_FILE = "no file"
@@ -62,7 +62,7 @@ class CaseImages:
         data = np.zeros((len(modalities), *shape), np.float32)
         absent = {}
         for channel, modality in enumerate(modalities.names):
-            what = f"Case '{name}': the array of {modality}"
+            what = f"{the_case(name)}: the array of {modality}"
             image = images.get(channel)
             if image is None:
                 absent[channel] = NO_FILE
@@ -80,7 +80,7 @@ class CaseImages:
                 absent[channel] = reason
         if len(absent) == len(modalities):
             reasons = ", ".join(f"{modalities.names[channel]}: {reason}" for channel, reason in absent.items())
-            raise DataError(f"Case '{name}' has no modality left ({reasons}).")
+            raise DataError(f"{the_case(name)} has no modality left ({reasons}).")
         data, properties = oriented(data, properties, orientation)
         grids = tuple(None if channel in absent else properties for channel in range(len(modalities)))
         return cls(name, modalities, data, grids, absent)

@@ -18,7 +18,7 @@ import numpy as np
 from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 
 from nnunet_hetero.cases.image_values import absence
-from nnunet_hetero.errors import DataError
+from nnunet_hetero.errors import DataError, the_case
 from nnunet_hetero.modalities import Modalities
 
 if TYPE_CHECKING:
@@ -143,8 +143,8 @@ def standardise_case(
         name = modalities.names[channel]
         if name not in standard:
             raise DataError(
-                f"Case '{case}': the model has no histogram landmarks of {name}, since no case that it was trained on "
-                f"has it; what it would make of the image is anybody's guess. Predict without: --missing {name}"
+                f"{the_case(case)}: the model has no histogram landmarks of {name}, since no case that it was trained "
+                f"on has it; what it would make of the image is anybody's guess. Predict without: --missing {name}"
             )
         where = inside if masked[channel] else slice(None)
         landmarks = preprocessed_landmarks(statistics[channel])

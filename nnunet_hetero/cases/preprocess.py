@@ -24,7 +24,7 @@ from nnunet_hetero.cases.naming.neighbours import refuse_mixture
 from nnunet_hetero.cases.oriented_reader import as_stored, stored_properties
 from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.cases.tissue import background_notes, require_tissue, without_flat
-from nnunet_hetero.errors import DataError
+from nnunet_hetero.errors import DataError, the_case
 from nnunet_hetero.modalities import Modalities, Subset
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader: BaseRead
         elif channel not in kept:
             absent[channel] = SWITCHED_OFF
         else:
-            what = f"Case '{case.name}': channel {channel} ({modalities.names[channel]}), file {file},"
+            what = f"{the_case(case.name)}: channel {channel} ({modalities.names[channel]}), file {file},"
             image, grid = read_image(file, what, lambda path: reader.read_images([path]))
             reason = absence(image)
             if reason is not None:
@@ -96,7 +96,7 @@ def read_case(case: Case, modalities: Modalities, kept: Subset, reader: BaseRead
             images[channel], properties[channel] = image, grid
     if not images:
         reasons = ", ".join(f"{modalities.names[channel]}: {absent[channel]}" for channel in sorted(absent))
-        raise DataError(f"Case '{case.name}' has no modality left ({reasons}). At least one image is needed.")
+        raise DataError(f"{the_case(case.name)} has no modality left ({reasons}). At least one image is needed.")
     data = np.zeros((len(modalities), *next(iter(images.values())).shape), dtype=np.float32)
     for channel, image in images.items():
         data[channel] = image
@@ -191,7 +191,7 @@ def _require_extent(images: CaseImages, spacing: Sequence[float], preparation: P
     shape = [round(float(length / edge)) for length, edge in zip(extent, target, strict=True)]
     if min(shape) == 0 or np.prod(shape, dtype=float) > MOST_VOXELS:
         raise DataError(
-            f"Case '{images.name}': its images measure {_product(extent)} mm, which are {_product(shape)} of the "
+            f"{the_case(images.name)}: its images measure {_product(extent)} mm, which are {_product(shape)} of the "
             f"model's voxels, {_product(target)} mm each. Is the unit, or the spacing, in the header right?"
         )
 
@@ -234,7 +234,7 @@ def preprocess(images: CaseImages, preparation: Preparation) -> PreparedCase:
     lost = [channel for channel in used if not data[channel].any()]
     if lost:
         raise DataError(
-            f"Case '{images.name}': nothing is left of {images.modalities.label(lost)} once it is normalised and "
+            f"{the_case(images.name)}: nothing is left of {images.modalities.label(lost)} once it is normalised and "
             "resampled, so that it would count as absent. Mend the image, or predict without: --missing "
             f"{images.modalities.names[lost[0]]}"
         )

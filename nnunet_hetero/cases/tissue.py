@@ -16,7 +16,7 @@ from scipy.ndimage import binary_fill_holes, label
 from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.image_values import CONSTANT, ROUNDING, absence, is_two_valued
 from nnunet_hetero.cases.preparation import Preparation
-from nnunet_hetero.errors import DataError
+from nnunet_hetero.errors import DataError, the_case
 
 if TYPE_CHECKING:
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
@@ -114,7 +114,7 @@ def require_tissue(images: CaseImages, preparation: Preparation) -> None:
         image = images.data[channel]
         if image.max() <= low or image.min() >= high:
             raise DataError(
-                f"Case '{images.name}': all of {images.modalities.names[channel]} lies between {image.min():g} and "
+                f"{the_case(images.name)}: all of {images.modalities.names[channel]} lies between {image.min():g} and "
                 f"{image.max():g}, but the model tells apart what is between {low:g} and {high:g} only. Is it a CT in "
                 "Hounsfield units, as the training images? Convert it, or predict without: --missing "
                 f"{images.modalities.names[channel]}"
@@ -141,9 +141,9 @@ def warn_of_odd_backgrounds(images: CaseImages, preparation: Preparation) -> Non
         if share >= LEAST_BACKGROUND:
             # At once: a background process may end without its turn to write.
             print(
-                f"WARNING: case '{images.name}': {images.modalities.names[channel]} is {value:g} in all corners and in "
-                f"{100 * share:.0f} % of its voxels. Is that its background? nnU-Net takes what is not 0 for tissue, "
-                "when it crops and normalises; set it to 0, if the training images have it so.",
+                f"WARNING: {the_case(images.name)}: {images.modalities.names[channel]} is {value:g} in all corners "
+                f"and in {100 * share:.0f} % of its voxels. Is that its background? nnU-Net takes what is not 0 for "
+                "tissue, when it crops and normalises; set it to 0, if the training images have it so.",
                 flush=True,
             )
 
@@ -172,5 +172,5 @@ def without_flat(images: CaseImages, configuration_manager: ConfigurationManager
         if not flat:
             return images
         if len(flat) == len(images.used):
-            raise DataError(f"Case '{images.name}': its image(s) are constant, there is nothing to segment.")
+            raise DataError(f"{the_case(images.name)}: its image(s) are constant, there is nothing to segment.")
         images = images.without(flat, CONSTANT)

@@ -19,9 +19,9 @@ from nnunet_hetero.cases.case_images import CaseImages
 from nnunet_hetero.cases.image_values import is_flat
 from nnunet_hetero.cases.oriented_reader import stored_orientation
 from nnunet_hetero.cases.preparation import standardises
-from nnunet_hetero.cases.preprocess import preprocess
+from nnunet_hetero.cases.preprocess import PreparedCase, preprocess
 from nnunet_hetero.cases.tissue import FOREGROUND, warn_of_odd_backgrounds
-from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.errors import DataError, HeteroError, SettingsError, the_case
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel
@@ -144,13 +144,14 @@ def _require_properties(model: LoadedModel, properties: dict, output: str | None
 def _prepared(
     model: LoadedModel, images: Sequence[np.ndarray], properties: Sequence[dict], outputs: Sequence[str | None]
 ) -> Iterator[dict[str, Any]]:
-    for image, of_case, output in zip(images, properties, outputs, strict=True):
+    for number, (image, of_case, output) in enumerate(zip(images, properties, outputs, strict=True), 1):
         name = "" if output is None else os.path.basename(output)
-        _require_channels(model, image.shape, name)
-        channels = dict(enumerate(np.asarray(image)))
-        read = CaseImages.of_arrays(name, model.modalities, channels, of_case, model.kept, model.orientation)
-        warn_of_odd_backgrounds(read, model.preparation)
-        prepared = preprocess(read, model.preparation)
+        try:
+            prepared = _prepared_case(model, image, of_case, name)
+        except HeteroError as error:
+            if name or len(images) == 1:
+                raise
+            raise type(error)(f"Image {number} of {len(images)}: {error}") from error
         yield {
             "data": torch.from_numpy(prepared.data),
             "data_properties": prepared.properties,
@@ -160,12 +161,20 @@ def _prepared(
         }
 
 
+def _prepared_case(model: LoadedModel, image: np.ndarray, properties: dict, name: str) -> PreparedCase:
+    _require_channels(model, image.shape, name)
+    channels = dict(enumerate(np.asarray(image)))
+    read = CaseImages.of_arrays(name, model.modalities, channels, properties, model.kept, model.orientation)
+    warn_of_odd_backgrounds(read, model.preparation)
+    return preprocess(read, model.preparation)
+
+
 def _require_channels(model: LoadedModel, shape: Sequence[int], case: str) -> None:
     names = model.modalities.names
     if len(shape) != 4 or shape[0] != len(names):
         raise DataError(
-            f"Case '{case}' has the shape {tuple(shape)}; expected is (channel, z, y, x) with {len(names)} channels: "
-            f"{', '.join(names)}. An absent modality is a channel of zeros."
+            f"{the_case(case)} has the shape {tuple(shape)}; expected is (channel, z, y, x) with {len(names)} "
+            f"channels: {', '.join(names)}. An absent modality is a channel of zeros."
         )
 
 
@@ -190,23 +199,23 @@ def require_prepared(model: LoadedModel, data: torch.Tensor, properties: dict, c
     flat = [channel for channel, image in enumerate(data) if is_flat(image.cpu().numpy())]
     if flat:
         raise DataError(
-            f"Case '{case}': {model.modalities.label(flat)} has one value throughout, not 0. So nnU-Net's "
+            f"{the_case(case)}: {model.modalities.label(flat)} has one value throughout, not 0. So nnU-Net's "
             f"normalisation leaves an absent modality, which is a channel of zeros for the network. {INSTEAD}"
         )
     if standardises(model.preparation.configuration_manager):
         raise SettingsError(
-            f"Case '{case}': the model was trained on images with standardised histograms, and nobody can tell whether "
-            f"these are. {INSTEAD}"
+            f"{the_case(case)}: the model was trained on images with standardised histograms, and nobody can tell "
+            f"whether these are. {INSTEAD}"
         )
     stored = stored_orientation(properties)
     if model.orientation is not None and stored not in (None, model.orientation):
         raise SettingsError(
-            f"Case '{case}': its images are stored in the orientation {stored}, in which nnU-Net has prepared them; "
+            f"{the_case(case)}: its images are stored in the orientation {stored}, in which nnU-Net has prepared them; "
             f"the model was trained on {model.orientation}. {INSTEAD}"
         )
     switched_off = [channel for channel, image in enumerate(data) if channel not in model.kept and bool(image.any())]
     if switched_off:
         raise SettingsError(
-            f"Case '{case}': {model.modalities.label(switched_off)} is switched off, but the images were prepared with "
-            f"it: it has taken part in cropping and normalisation. {INSTEAD}"
+            f"{the_case(case)}: {model.modalities.label(switched_off)} is switched off, but the images were prepared "
+            f"with it: it has taken part in cropping and normalisation. {INSTEAD}"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
 
+from nnunet_hetero.errors import the_case
 from nnunet_hetero.reliability.input_checks import Finding
 from nnunet_hetero.reliability.input_evidence import (
     INVERTED,
@@ -146,4 +147,4 @@ def in_words(finding: Finding, name: str, signs: InputSigns) -> str:
 def warning(case: str, found: Sequence[InputVerdict]) -> str:
     """One line that names the case, its suspicious images and what they look like; "" if there is none."""
     wrong = [f"{one.modality} {one.looks}" for one in found if one.check == SUSPICIOUS]
-    return f"Case '{case}': the input may be wrong: {'; '.join(wrong)}." if wrong else ""
+    return f"{the_case(case)}: the input may be wrong: {'; '.join(wrong)}." if wrong else ""

@@ -163,7 +163,7 @@ def test_background_that_is_not_zero_is_told(tmp_path, capsys, scheme, told):
     file = tmp_path / "a_0001.nii.gz"
     image = read_array(file)
     write_image(file, np.where(image == 0, np.float32(-1000), image))
-    assert printed().startswith("WARNING: case 'a': T1c is -1000 in all corners and in") == told
+    assert printed().startswith("WARNING: Case 'a': T1c is -1000 in all corners and in") == told
 
 
 @pytest.mark.parametrize("shift", [1e4, -1e4])

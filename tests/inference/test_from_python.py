@@ -108,14 +108,14 @@ class TestErrors:
             (lambda a: None, None, SettingsError, "The spacing is None"),
             (lambda a: None, (1.0, 1.0), SettingsError, r"The spacing is \(1.0, 1.0\)"),
             (lambda a: a.clear(), SPACING, DataError, "No image is given. Give at least one of T1, T1c"),
-            (lambda a: a.update(T2=a["t1c"][1:]), SPACING, DataError, r"the array of T2 has shape \(19, 18, 22\)"),
+            (lambda a: a.update(T2=a["t1c"][1:]), SPACING, DataError, r"^The case: the array of T2 has shape \(19,"),
             (
                 lambda a: a.update(T2=np.full_like(a["t1c"], np.nan)),
                 SPACING,
                 DataError,
                 r"T2 has \d+ voxel.* NaN",
             ),
-            (lambda a: [image.fill(0) for image in a.values()], SPACING, DataError, "no modality left.*empty image"),
+            (lambda a: [image.fill(0) for image in a.values()], SPACING, DataError, "^The case has no modality left"),
         ],
     )
     def test_arrays(self, predictor, arrays, change, spacing, error, message):
@@ -135,6 +135,10 @@ class TestErrors:
             predictor.predict({"T1": tmp_path / "no.nii.gz"})
         with pytest.raises(DataError, match="is a folder, not a file"):
             predictor.predict({"T1": tmp_path})
+
+    def test_the_case_by_its_name_if_it_has_one(self, predictor, arrays):
+        with pytest.raises(DataError, match=r"^Case 'a' has no modality left \(T1: no file, T1c: empty image"):
+            predictor.predict({"T1c": np.zeros_like(arrays["t1c"])}, SPACING, case="a")
 
     def test_files_with_a_spacing(self, predictor, files):
         with pytest.raises(SettingsError, match="which have their own"):

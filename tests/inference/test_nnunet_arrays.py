@@ -128,6 +128,14 @@ class TestRefused:
         with pytest.raises(SettingsError, match=r"2 image\(s\), 1 properties and 2 output"):
             predictor.predict_from_list_of_npy_arrays([images] * 2, None, properties, None)
 
+    def test_one_of_a_list_is_named(self, predictor, case):
+        images, properties, folder = case
+        lists = [images, images * 0], None, [dict(properties), dict(properties)]
+        with pytest.raises(DataError, match=r"^Image 2 of 2: The case has no modality left"):
+            predictor.predict_from_list_of_npy_arrays(*lists, None, num_processes=1)
+        with pytest.raises(DataError, match=r"^Case 'b' has no modality left"):
+            predictor.predict_from_list_of_npy_arrays(*lists, [str(folder / name) for name in "ab"], num_processes=1)
+
     def nnunets_item(self, predictor, case) -> dict:
         images, properties, folder = case
         preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
@@ -148,7 +156,7 @@ class TestRefused:
 
     def test_too_few_channels(self, predictor, case):
         item = self.nnunets_item(predictor, case)
-        with pytest.raises(DataError, match="with 3 channels"):
+        with pytest.raises(DataError, match=r"^The case has the shape .* with 3 channels"):
             predictor.predict_logits_from_preprocessed_data(item["data"][1:])
 
     def test_prepared_with_what_is_switched_off(self, ct_model, case):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.errors import DataError, SettingsError, the_case
 from nnunet_hetero.inference.engine.case_result import CasePrediction, SamplingOptions, Statement
 from nnunet_hetero.inference.engine.effort import Effort, with_memory_at_hand
 from nnunet_hetero.inference.engine.input_look import check_inputs
@@ -63,8 +63,8 @@ def require_modalities(model: LoadedModel, available: Sequence[bool], case: str)
     if absent:
         label = model.modalities.label
         raise DataError(
-            f"Case '{case}' has no {label(absent)}, but the model is for {label(required)} alone and needs all of it. "
-            "Predict the case with a model of another subset, or with one for all subsets."
+            f"{the_case(case)} has no {label(absent)}, but the model is for {label(required)} alone and needs all of "
+            "it. Predict the case with a model of another subset, or with one for all subsets."
         )
 
 
@@ -91,9 +91,9 @@ def preprocessed_voxel_size(properties: dict, spatial: Sequence[int]) -> float:
 def _require_finite(output: Tensor, case: str) -> None:
     if not all(bool(channel.isfinite().all()) for channel in output):
         raise DataError(
-            f"Case '{case}': the network's output is NaN or infinite, which would look like an empty segmentation. Its "
-            "images have values unlike those of the training, or the training has diverged: choose another checkpoint "
-            "with -chk."
+            f"{the_case(case)}: the network's output is NaN or infinite, which would look like an empty segmentation. "
+            "Its images have values unlike those of the training, or the training has diverged: choose another "
+            "checkpoint with -chk."
         )
 
 

@@ -242,7 +242,7 @@ SITUATIONS = [
         "an image whose background is -1000",
         _background,
         0,
-        says=("WARNING: case 'a': T1c is -1000 in all corners",),
+        says=("WARNING: Case 'a': T1c is -1000 in all corners",),
     ),
     Situation("1", "the only image is switched off", _no_image_left, says=("no modality left", "switched off")),
     *(
