@@ -12,12 +12,12 @@ from tqdm import tqdm
 from nnunet_hetero.calibration.measure import measure_case
 from nnunet_hetero.calibration.records import COLLECTED, CaseRecord
 from nnunet_hetero.calibration.request import CalibrationRequest
-from nnunet_hetero.calibration.training_copies import copies_of_training
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.evaluation.sweep.groups import CaseGroup, cases_of, entries_of, load_folds, predictor_of
 from nnunet_hetero.evaluation.sweep.labelled import LabelledCase, split_of
 from nnunet_hetero.evaluation.sweep.request import Fold
+from nnunet_hetero.evaluation.sweep.training_copies import RAW, copies_of_training
 from nnunet_hetero.inference.model.model_folder import checked_folds
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.atomic_files import clear_drafts
@@ -25,9 +25,6 @@ from nnunet_hetero.io.provenance import Provenance
 from nnunet_hetero.modalities import parse_subsets
 from nnunet_hetero.reliability.calibration_file import TOGETHER, CalibratedModel
 from nnunet_hetero.splits.cohort import patients_of, without_row
-
-RAW = "nnUNet_raw"
-"""nnU-Net's variable."""
 
 RECORD_VERSION = 5
 """Changes with what a record means."""
@@ -111,10 +108,9 @@ class _Collector:
 
     def _copies(self, cases: Sequence[CaseGroup]) -> dict[str, str]:
         """The training cases whose images labelled cases from elsewhere have, by labelled case."""
-        if self.request.images is None or RAW not in os.environ:
+        if self.request.images is None:
             return {}
-        raw = Path(os.environ[RAW], self.predictor.plans_manager.dataset_name)
-        return copies_of_training(entries_of(cases), raw, cases[0].folds)
+        return copies_of_training(entries_of(cases), self.predictor.plans_manager.dataset_name, cases[0].folds)
 
     def _case_table(self) -> Path:
         if self.request.images is not None:

@@ -27,6 +27,7 @@ from nnunet_hetero.evaluation.sweep.request import EvaluationRequest
 from nnunet_hetero.evaluation.sweep.results import COMPLETION_COLUMNS, ResultFiles, means_over_cases
 from nnunet_hetero.evaluation.sweep.summary import SUMMARY_FILE, Summary
 from nnunet_hetero.evaluation.sweep.table import markdown_table
+from nnunet_hetero.evaluation.sweep.training_copies import copies_of_training
 from nnunet_hetero.inference.model.model_folder import checked_folds
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.io.atomic_files import alone_in, replace_json, replace_text
@@ -127,7 +128,21 @@ def look_at(request: EvaluationRequest) -> Ready:
     cases = cases_of(request, predictor, groups)
     folder = request.output_folder(folds)
     _require_free(folder, request, cases)
+    if request.images is not None:
+        _warn_of_trained(cases, predictor.plans_manager.dataset_name)
     return Ready(folds, predictor, cases, subsets, regions, scoring, folder)
+
+
+def _warn_of_trained(cases: Sequence[CaseGroup], dataset: str) -> None:
+    """Tell of cases from elsewhere that are none: their images are those of cases that the folds have trained on."""
+    copies = copies_of_training(entries_of(cases), dataset, cases[0].folds)
+    for name, trained in list(copies.items())[:1]:
+        print(
+            f"WARNING: {len(copies)} of {len(cases[0].cases)} case(s) have the images of cases that the model was "
+            f"trained on, such as '{name}' those of '{trained}'. Their scores say how well the model remembers, not "
+            "how well it segments new cases. Leave them out.",
+            flush=True,
+        )
 
 
 def _summary(
