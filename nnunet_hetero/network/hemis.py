@@ -17,7 +17,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusing.moments import moments
 from nnunet_hetero.network.hetero_network import EncodedModality
 from nnunet_hetero.network.per_modality import EncoderPerModality, FeatureEncoder
-from nnunet_hetero.network.planned import require_no_cascade
+from nnunet_hetero.network.planned import require_no_cascade, start_by_kaiming
 
 BACK_END_FEATURES, FRONT_END_FEATURES = 48, 16
 KERNEL, LAST_KERNEL = 5, 21
@@ -77,11 +77,7 @@ class HeMIS(EncoderPerModality):
         super().__init__(num_modalities, [BACK_END_FEATURES], [[1, 1]])
         self.encoders = nn.ModuleList(FeatureEncoder(BackEnd()) for _ in range(num_modalities))
         self.decoder = FrontEnd(num_outputs)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        start_by_kaiming(self)
 
     @classmethod
     def from_plans(

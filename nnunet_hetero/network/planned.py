@@ -34,6 +34,15 @@ def require_no_cascade(configuration_manager: ConfigurationManager, network: str
         )
 
 
+def start_by_kaiming(network: nn.Module) -> None:
+    """Draw the weights of all convolutions by Kaiming's rule, from their input's width; biases are zero."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def planned_architecture(configuration_manager: ConfigurationManager, network: str) -> dict:
     """Keyword arguments of nnU-Net's U-Net for a configuration of its plans, classes resolved.
 

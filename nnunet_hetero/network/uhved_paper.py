@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.network.per_modality import FeatureEncoder, compute_again
-from nnunet_hetero.network.planned import require_no_cascade
+from nnunet_hetero.network.planned import require_no_cascade, start_by_kaiming
 from nnunet_hetero.network.variational import VariationalNetwork
 
 FEATURES = (8, 16, 32, 64)
@@ -156,11 +156,7 @@ class PaperUHVED(VariationalNetwork):
         self.decoder = PaperDecoder(dimension, num_outputs)
         if config.image_decoders:
             self.image_decoder = ImageDecoders(PaperDecoder(dimension, 1) for _ in range(num_modalities))
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
-                nn.init.kaiming_normal_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        start_by_kaiming(self)
 
     @classmethod
     def from_plans(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from helpers.tiny_model import CHANNELS, read_array, write_case, write_image, write_tiny_model
 
 from nnunet_hetero.cases.intensity_scale import (
     COHORT_UNITS,
@@ -13,28 +11,12 @@ from nnunet_hetero.cases.intensity_scale import (
     mean_moments,
 )
 from nnunet_hetero.cases.tissue import FOREGROUND
-from nnunet_hetero.inference.engine.case_result import SamplingOptions
-from nnunet_hetero.inference.options import PredictionOptions
 from nnunet_hetero.inference.output.completed_images import restored
-from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import Modalities
 
 MODALITIES = Modalities(("T1", "CT", "RGB", "PET", "T2", "ADC"))
-
-
 SCHEMES = ["ZScoreNormalization", "CTNormalization", "RGBTo01Normalization", "NoNormalization"]
 SCHEMES += ["ZScoreNormalization", "RescaleTo01Normalization"]
-
-
-COHORT = {name: {"mean": 100.0 * (n + 1), "sd": 10.0 * (n + 1), "cases": 3} for n, name in enumerate(CHANNELS)}
-
-
-DIRECTION = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-
-
-@pytest.fixture(autouse=True)
-def _environment(nnunet_folders):
-    pass
 
 
 class TestIntensities:
@@ -62,34 +44,3 @@ class TestIntensities:
         found = restored(images, scales, {FOREGROUND: np.packbits(inside)})
         assert found.dtype == np.float32 and (found[0][~inside] == 0).all() and (found[1][~inside] == -70).all()
         np.testing.assert_allclose(found[1][inside], images[1][inside] * 2 + 1)
-
-
-@pytest.fixture(scope="module")
-def model(tiny_model, tmp_path_factory):
-    """Like the tiny model, with intensities of its training images and plans that resample to 1 mm."""
-    return write_tiny_model(tmp_path_factory.mktemp("model"), intensity=COHORT)
-
-
-@pytest.fixture
-def images(tmp_path):
-    """One case with T1 and FLAIR on an oblique grid of 1.5 mm."""
-    for file in write_case(tmp_path / "images", "a", present=(0, 3)):
-        write_image(file, read_array(file), 1.5, origin=(-10.5, 20.25, 7.0), direction=DIRECTION)
-    return tmp_path / "images"
-
-
-def predict(model, images, output, which="missing", num_samples=2):
-    options = PredictionOptions(sampling=SamplingOptions(num_samples, save_completed=which))
-    predictor = HeteroModalPredictor.from_model_folder(model.folder, device="cpu", options=options, use_mirroring=False)
-    predictor.predict_from_files_sequential(str(images), str(output))
-    return predictor
-
-
-def swap_axes(**changes):
-    """Changes plans to other axes, and the configuration to other entries."""
-
-    def change(plans: dict, configuration: dict) -> None:
-        plans["transpose_forward"], plans["transpose_backward"] = [2, 0, 1], [1, 2, 0]
-        configuration.update(changes)
-
-    return change

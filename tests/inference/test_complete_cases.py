@@ -24,14 +24,6 @@ def _environment(nnunet_folders):
 
 
 @pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "images"
-    write_case(folder, "a", present=(0, 2))
-    write_case(folder, "a_b", present=(1,), seed=1)
-    return folder
-
-
-@pytest.fixture
 def predictor(tiny_model):
     predictor = HeteroModalPredictor(
         options=PredictionOptions(sampling=MISSING),

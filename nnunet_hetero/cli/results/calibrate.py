@@ -6,10 +6,11 @@ import argparse
 from itertools import islice
 
 from nnunet_hetero.calibration.request import BY_DISAGREEMENT, CalibrationRequest
+from nnunet_hetero.cli.results.evaluate import add_model_and_cases
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
 from nnunet_hetero.inference.options import add_sampling_arguments, add_trust_argument
-from nnunet_hetero.nnunet.arguments import DEVICES, fold, step_size, usable_device
-from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, set_ext_trainer
+from nnunet_hetero.nnunet.arguments import DEVICES, step_size, usable_device
+from nnunet_hetero.nnunet.environment import set_ext_trainer
 from nnunet_hetero.nnunet.folders import model_folder, require_variables
 from nnunet_hetero.reliability.conformal import patients_needed, require_level
 
@@ -24,14 +25,7 @@ Predict with the same --num_samples, -step_size and mirroring as here: with othe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; those that nnU-Net has mean the same as there."""
-    parser.add_argument("-d", required=True, help="Dataset name or ID.")
-    parser.add_argument("-c", required=True, help="Configuration, e.g. 3d_fullres.")
-    parser.add_argument("-f", nargs="+", type=fold, help="Fold(s). Default: all that are trained.")
-    parser.add_argument("-tr", default=DEFAULT_TRAINER, help="Trainer. Default: %(default)s")
-    parser.add_argument("-p", default="nnUNetPlans", help="Plans identifier. Default: %(default)s")
-    parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")
-    parser.add_argument("-i", metavar="IMAGES", help="Folder of images, if not the validation cases; needs -l.")
-    parser.add_argument("-l", metavar="LABELS", help="Folder of the label maps, CASE plus file ending.")
+    add_model_and_cases(parser, "-l")
     parser.add_argument(
         "--level",
         type=float,

@@ -35,16 +35,7 @@ prediction. With the same --num_samples and --seed the label maps are those of t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; those that nnU-Net has mean the same as there."""
-    parser.add_argument("-d", required=True, help="Dataset name or ID.")
-    parser.add_argument("-c", required=True, help="Configuration, e.g. 3d_fullres.")
-    parser.add_argument(
-        "-f", nargs="+", type=fold, help="Fold(s). Default: all that are trained. With -i they form an ensemble."
-    )
-    parser.add_argument("-tr", default=DEFAULT_TRAINER, help="Trainer. Default: %(default)s")
-    parser.add_argument("-p", default="nnUNetPlans", help="Plans identifier. Default: %(default)s")
-    parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")
-    parser.add_argument("-i", metavar="IMAGES", help="Folder of images, if not the validation cases; needs -l and -o.")
-    parser.add_argument("-l", metavar="LABELS", help="Folder of the label maps, CASE plus file ending.")
+    add_model_and_cases(parser, "-l and -o")
     parser.add_argument(
         "--split",
         choices=("val", "test"),
@@ -104,6 +95,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_trust_argument(parser)
     parser.add_argument("--disable_progress_bar", action="store_true", help="For logs.")
+
+
+def add_model_and_cases(parser: argparse.ArgumentParser, others: str) -> None:
+    """Declare the flags that name a trained model, and labelled cases for it.
+
+    Args:
+        parser: To declare them in.
+        others: Flags that ``-i`` needs.
+    """
+    parser.add_argument("-d", required=True, help="Dataset name or ID.")
+    parser.add_argument("-c", required=True, help="Configuration, e.g. 3d_fullres.")
+    parser.add_argument(
+        "-f", nargs="+", type=fold, help="Fold(s). Default: all that are trained. With -i they form an ensemble."
+    )
+    parser.add_argument("-tr", default=DEFAULT_TRAINER, help="Trainer. Default: %(default)s")
+    parser.add_argument("-p", default="nnUNetPlans", help="Plans identifier. Default: %(default)s")
+    parser.add_argument("-chk", default="checkpoint_final.pth", help="Checkpoint's file name. Default: %(default)s")
+    parser.add_argument("-i", metavar="IMAGES", help=f"Folder of images, if not the validation cases; needs {others}.")
+    parser.add_argument("-l", metavar="LABELS", help="Folder of the label maps, CASE plus file ending.")
 
 
 def run(args: argparse.Namespace) -> int:

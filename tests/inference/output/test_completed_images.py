@@ -28,9 +28,6 @@ from nnunet_hetero.inference.output.case_writer import CaseWriter
 from nnunet_hetero.inference.predictor import HeteroModalPredictor
 from nnunet_hetero.modalities import Modalities
 
-MODALITIES = Modalities(("T1", "CT", "RGB", "PET", "T2", "ADC"))
-SCHEMES = ["ZScoreNormalization", "CTNormalization", "RGBTo01Normalization", "NoNormalization"]
-SCHEMES += ["ZScoreNormalization", "RescaleTo01Normalization"]
 COHORT = {name: {"mean": 100.0 * (n + 1), "sd": 10.0 * (n + 1), "cases": 3} for n, name in enumerate(CHANNELS)}
 DIRECTION = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 
