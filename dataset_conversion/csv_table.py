@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 # Absolute, so that the file also runs as a plain script, where it has no parent package.
+from nnunet_hetero.cases.naming.names import NO_IMAGE_WORD_ENDS, NO_IMAGE_WORDS
 from nnunet_hetero.dataset_conversion.writing.cases import RawCase
 from nnunet_hetero.dataset_conversion.writing.classes import add_classes_argument, read_classes
 from nnunet_hetero.dataset_conversion.writing.command import add_common_arguments, run_alone, run_conversion
@@ -64,6 +65,7 @@ def read_csv_cohort(file: str | Path) -> CsvCohort:
     _require_images(file, table, names)
     claims = _claims(file, table, (*names, LABEL))
     cases = [_case(file, number, row, names, claims) for number, row in table.rows]
+    cases = _not_of_others(file, table, (*names, LABEL), cases)
     doubts: list[str] = []
     for case in cases:
         doubts += _passed_over(case, names, claims)
@@ -85,6 +87,49 @@ def _require_images(file: Path, table: Table, names: Sequence[str]) -> None:
                 f"{file}, row {wrong[0][0]}, column '{name}': '{wrong[0][1]}' is no image; expected a path that "
                 f"ends in {', '.join(ENDINGS)}."
             )
+
+
+def require_no_masks(file: str | Path, names: Sequence[str]) -> None:
+    """Refuse columns that are named like segmentations, or maps of another kind, among the modalities.
+
+    Args:
+        file: The CSV.
+        names: The columns that are to become channels.
+
+    Raises:
+        SettingsError: If there is one: a model would be given what it is to find.
+    """
+    for name in names:
+        words = re.split(r"[\W_]+", name.lower())
+        if NO_IMAGE_WORDS.intersection(words) or name.lower().endswith(NO_IMAGE_WORD_ENDS):
+            raise SettingsError(
+                f"{file}: the column '{name}' would become a modality, but is named like a segmentation or a mask. "
+                f"Segmentations stand in the column '{LABEL}'. Call it so, leave it out (--modalities), or, if it is "
+                "a modality, give it another name."
+            )
+
+
+def _not_of_others(file: Path, table: Table, columns: Sequence[str], cases: Sequence[RawCase]) -> list[RawCase]:
+    """Give a `problem` to rows in which one cell names another case and others name their own: as after sorting one
+    column of a table."""
+
+    def names(cell: str, case: str) -> bool:
+        return re.search(rf"(?<![A-Za-z0-9]){re.escape(case)}(?![A-Za-z0-9])", cell) is not None
+
+    found = []
+    for case, (number, row) in zip(cases, table.rows, strict=True):
+        cells = {column: row[column] for column in columns if row.get(column)}
+        strange = {column: cell for column, cell in cells.items() if not names(cell, case.name)}
+        problem = case.problem
+        for column, cell in strange.items() if len(strange) < len(cells) else ():
+            owner = next((other.name for other in cases if names(cell, other.name)), None)
+            if owner is not None:
+                problem = problem or (
+                    f"row {number} of {file.name}: {cell}, its {column}, has the name of case {owner} in it, and its "
+                    f"other files that of {case.name}. Mend the row; if it is right, give the file another name."
+                )
+        found.append(replace(case, problem=problem))
+    return found
 
 
 def _path(file: Path, cell: str) -> Path | None:
@@ -207,6 +252,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.classes:
         raise SettingsError("What do the values in the segmentations mean? Say it, e.g. --classes lesion=1")
     cohort = read_csv_cohort(args.input)
+    require_no_masks(args.input, args.modalities or cohort.channel_names)
     names = rename_channels(cohort.channel_names, args.normalisation)
     note = describe_normalisation(names)
     if note:

@@ -23,7 +23,7 @@ from nnunet_hetero.io.atomic_files import alone_in
 from nnunet_hetero.io.processes import are_replaced, new_workers, outcomes_in_order
 
 from .cases import TEST, TRAINING, CaseRecord, RawCase, check_names, refuse_shared_files, write_case_table
-from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish
+from .dataset import FILE_ENDING, DatasetSpec, LabelScheme, begin, check_folder, dataset_json, finish, unseen_labels
 from .images import encode_nifti, read_image, write_atomically
 from .made_from import MadeFrom, change_since, made_from, read_record, record_file
 from .orientation import brought_to, orientations_of_raw_cases
@@ -119,6 +119,7 @@ def convert_cohort(
         bar = tqdm(
             outcomes, total=len(jobs), desc="Checking" if dry_run else "Converting", unit="case", disable=not progress
         )
+        labels: list[tuple[int, ...] | None] = []
         for outcome in sorted(bar, key=lambda outcome: outcome.case.name):
             name = outcome.case.name
             if outcome.made is None:
@@ -133,6 +134,9 @@ def convert_cohort(
             if outcome.case.label is None and not outcome.test:
                 summary.unlabelled.append(name)
             summary.records.append(_record(outcome.case, outcome.test, outcome.made.absent, spec.channel_names))
+            if not outcome.test:
+                labels.append(outcome.made.labels)
+        summary.unseen = unseen_labels(spec.scheme, labels)
         if summary.training:
             summary.refusal = nowhere(spec.channel_names, [record.modalities for record in summary.records])
         elif not summary.test:
@@ -200,7 +204,7 @@ def convert_case(job: _Job) -> _Outcome:
     for path, content in zip(targets, loaded.contents, strict=False) if not job.dry_run else ():
         write_atomically(path, content)
         sizes[path.relative_to(folder).as_posix()] = len(content)
-    made = MadeFrom(now, sizes, loaded.absent, loaded.notes)
+    made = MadeFrom(now, sizes, loaded.absent, loaded.notes, loaded.labels)
     if not job.dry_run:
         write_atomically(record_at, made.encoded())
     return _Outcome(case, job.test, made=made, redone=redone)
@@ -241,6 +245,7 @@ class _Loaded:
     contents: list[bytes]  # of its files, images first; empty if not asked for
     absent: tuple[int, ...]
     notes: tuple[str, ...]  # what was doubtful, in words
+    labels: tuple[int, ...]  # the values of its label map
 
 
 def _load_case(case: RawCase, spec: DatasetSpec, test: bool, orientation: str | None, encode: bool) -> _Loaded:
@@ -297,7 +302,8 @@ def _load_case(case: RawCase, spec: DatasetSpec, test: bool, orientation: str | 
         nothing = encode_nifti(np.zeros(grid.shape, np.uint8), affine, ABSENT) if absent else b""
         contents = [nothing if data is None else encode_nifti(data, affine) for data in loaded]
         contents += [encode_nifti(label, affine)] if label is not None else []
-    return _Loaded(contents, absent, tuple(notes))
+    labels = () if label is None else tuple(map(int, np.unique(label)))
+    return _Loaded(contents, absent, tuple(notes), labels)
 
 
 def _read_turned(

@@ -59,6 +59,25 @@ class DatasetSpec:
     description: str
 
 
+def unseen_labels(scheme: LabelScheme, cases: Sequence[Collection[int] | None]) -> list[str]:
+    """Labels and regions of which no case has a voxel, in the order of dataset.json.
+
+    Args:
+        scheme: The dataset's labels.
+        cases: The values of each training case's label map; of None nothing is known.
+    """
+    if None in cases or not cases:
+        return []
+    found = set().union(*(values for values in cases if values is not None))
+    if found <= {scheme.labels.get(IGNORE)}:  # none has a segmentation
+        return []
+    return [
+        name
+        for name, values in scheme.labels.items()
+        if name != IGNORE and values != 0 and not found.intersection(values if isinstance(values, list) else [values])
+    ]
+
+
 def dataset_folder(dataset_id: int, name: str, dry_run: bool = False) -> Path:
     """Find the place of a dataset in ``nnUNet_raw``, and check that its number is free.
 

@@ -28,12 +28,14 @@ class MadeFrom:
         sizes: File, relative to the dataset's folder → bytes.
         absent: Channels that are absent.
         notes: What was doubtful in the raw files, in words.
+        labels: The values of its label map, in the dataset; None if an earlier version wrote the record.
     """
 
     provenance: Provenance
     sizes: dict[str, int]
     absent: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    labels: tuple[int, ...] | None = None
 
     def encoded(self) -> bytes:
         """The content of its file."""
@@ -42,6 +44,7 @@ class MadeFrom:
             "files": self.sizes,
             "absent": list(self.absent),
             "notes": list(self.notes),
+            "labels": None if self.labels is None else list(self.labels),
         }
         return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -58,7 +61,9 @@ def read_record(folder: Path, case: str) -> MadeFrom | None:
         provenance = Provenance.from_json({key: content[key] for key in ("sources", "settings")})
         if provenance is None or not isinstance(content["files"], dict):
             return None
-        return MadeFrom(provenance, content["files"], tuple(content["absent"]), tuple(content["notes"]))
+        labels = content.get("labels")
+        labels = None if labels is None else tuple(map(int, labels))
+        return MadeFrom(provenance, content["files"], tuple(content["absent"]), tuple(content["notes"]), labels)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -31,6 +31,7 @@ class ConversionSummary:
         orientation: That of all files of the dataset; None if it is not known.
         raw_orientations: Case → that of its raw images.
         unlabelled: Training cases without a segmentation.
+        unseen: Labels and regions of which no training case has a voxel.
         refusal: Why the dataset as a whole cannot be used; empty if it can.
         dataset_json: The file written last; None when it was not written.
     """
@@ -45,6 +46,7 @@ class ConversionSummary:
     orientation: str | None = None
     raw_orientations: dict[str, str] = field(default_factory=dict)
     unlabelled: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
     refusal: str = ""
     dataset_json: Path | None = None
 
@@ -132,6 +134,11 @@ def summary_table(summary: ConversionSummary) -> str:
     if gaps:
         blocks.append(_align([["missing", "cases"], *([names, str(cases)] for names, cases in gaps.most_common())]))
     blocks += [f"warning: {warning}" for warning in rare_modalities(summary)]
+    if summary.unseen:
+        blocks.append(
+            f"warning: no training case has a voxel of {', '.join(summary.unseen)}, so no model can learn it. Are the "
+            "segmentations, and what their values are said to mean, right?"
+        )
     if summary.notes:
         blocks.append("\n".join(["warning: doubtful, but taken:", *_listed(summary.notes)]))
     return "\n\n".join(blocks)

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import nibabel
@@ -161,6 +162,10 @@ TABLES = {
     "empty column": (append_column("PET", "", "", ""), r"No case has PET"),
     "bad name": (change(2, "case", "P 1"), r"case name 'P 1' is not valid"),
     "no rows": (lambda rows: rows[:1], "has no row below its column names"),
+    "segmentations under another name": (
+        lambda rows: [[*rows[0][:5], "Lesion_mask"], *rows[1:]],
+        r"'Lesion_mask' would become a modality.*Segmentations stand in the column 'label'",
+    ),
     "no modalities": (lambda rows: [["case", "label"], ["P1", rows[1][5]]], "has no column for a modality"),
 }
 
@@ -197,6 +202,42 @@ class TestBadTables:
     def test_no_classes(self, rows, table, nnunet_raw, capsys):
         assert csv_table.main(["-i", str(table(rows)), "-d", "505"]) == 1
         assert "Say it, e.g. --classes lesion=1" in capsys.readouterr().err
+
+
+class TestNamesOfOthers:
+    def test_one_column_in_another_order(self, tmp_path, nnunet_raw, capsys):
+        """As a spreadsheet leaves it that has sorted one column alone; the third row is as it was."""
+        for case, what in product("ABC", ("t1", "seg")):
+            save_nifti(phantom(1)[what], phantom(1)["affine"], tmp_path / f"{case}_{what}.nii.gz")
+        rows = [
+            "case,T1,label",
+            "A,A_t1.nii.gz,B_seg.nii.gz",
+            "B,B_t1.nii.gz,A_seg.nii.gz",
+            "C,C_t1.nii.gz,C_seg.nii.gz",
+        ]
+        (tmp_path / "cohort.csv").write_text("\n".join(rows))
+        assert convert(tmp_path / "cohort.csv") == 1
+        error = capsys.readouterr().err
+        assert "A: row 2 of cohort.csv: B_seg.nii.gz, its label, has the name of case B in it" in error
+        assert "B: row 3 of cohort.csv: A_seg.nii.gz, its label, has the name of case A in it" in error
+        assert [file.name for file in (nnunet_raw / "Dataset505_Cohort" / "labelsTr").iterdir()] == ["C.nii.gz"]
+
+    def test_names_of_files_that_say_nothing_of_cases(self, rows, table, nnunet_raw):
+        for row, case in zip(rows[1:], ("images", "2", "1"), strict=True):
+            row[0] = case
+        assert convert(table(rows)) == 0
+
+    def test_a_mask_that_is_left_out(self, rows, table, nnunet_raw):
+        """Another column of masks does no harm if it becomes no channel."""
+        rows = [[*row, cell] for row, cell in zip(rows, ("brain_mask", "", "", ""), strict=True)]
+        assert convert(table(rows), *CLASSES, "--modalities", "T1", "FLAIR") == 0
+
+
+def test_a_value_that_no_segmentation_has_is_pointed_out(rows, table, nnunet_raw, capsys):
+    assert convert(table(rows), "--classes", "core=1", "edema=2", "enhancing=4", "cyst=7") == 0
+    assert "warning: no training case has a voxel of cyst, so no model can learn it." in capsys.readouterr().out
+    assert convert(table(rows), "--classes", "core=1", "edema=2", "enhancing=4", "cyst=7") == 0  # from the records
+    assert "warning: no training case has a voxel of cyst" in capsys.readouterr().out
 
 
 class TestNormalisation:

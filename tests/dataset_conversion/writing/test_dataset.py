@@ -14,6 +14,7 @@ from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
 from nnunet_hetero.dataset_conversion import brats
 from nnunet_hetero.dataset_conversion.writing import common
+from nnunet_hetero.dataset_conversion.writing.dataset import LabelScheme, unseen_labels
 
 CASES = [f"BraTS20_Training_00{index}" for index in range(1, 4)]
 
@@ -101,3 +102,12 @@ class TestKilledConversion:
         assert not (dataset / "dataset.json").exists()
         assert _convert(raw) == 0
         assert (dataset / "dataset.json").is_file() and not (dataset / "unfinished_dataset.json").exists()
+
+
+def test_labels_of_which_no_case_has_a_voxel():
+    scheme = LabelScheme({"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}, {0: 0, 1: 1, 4: 2})
+    assert unseen_labels(scheme, [(0, 1), (0,)]) == ["core"]
+    assert unseen_labels(scheme, [(1,), (2, 3)]) == []
+    assert unseen_labels(scheme, [(0,), (0,)]) == ["whole", "core"]
+    assert unseen_labels(scheme, [(3,), ()]) == [] == unseen_labels(scheme, [])  # none has a segmentation
+    assert unseen_labels(scheme, [(0,), None]) == []  # a record of an earlier version
