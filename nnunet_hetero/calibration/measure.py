@@ -80,7 +80,10 @@ def _tell(on_done: Callable[[float], None], subsets: int, share: float) -> None:
 def _require_known_volume(entry: LabelledCase, images: CaseImages, truth: np.ndarray, model: LoadedModel) -> None:
     what = f"Case '{entry.case.name}'"
     if voxel_size(images.grid_of(images.used[0])).unit is None:
-        raise DataError(f"{what}: nobody knows how large a pixel of it is, so it has no size to compare with.")
+        raise DataError(
+            f"{what}: nobody knows how large a pixel of it is, so it has no size to compare with. A model can be "
+            "calibrated on images whose files say so, such as NIfTI."
+        )
     ignore = model.label_manager.ignore_label
     if ignore is not None and (truth == ignore).any():
         raise DataError(f"{what}: {entry.label} has voxels that are not labelled ('ignore'), so no region has a size.")

@@ -17,6 +17,7 @@ from nnunet_hetero.evaluation.report.figures import method_bars
 from nnunet_hetero.evaluation.report.figures.common import own_style
 from nnunet_hetero.evaluation.report.page import ExtraTable, NamedFigure, write_figures, write_page
 from nnunet_hetero.modalities import Modalities, by_size, mask_of
+from nnunet_hetero.nnunet.extent import MEASURES
 from nnunet_hetero.reliability.calibration_file import ALL_SUBSETS, Calibration
 from nnunet_hetero.reliability.temperature import calibration_error
 
@@ -24,8 +25,8 @@ REPORT_FILE = "report.html"
 LEVELS = np.round(np.arange(0.1, 1.0, 0.05), 2)
 
 INTRODUCTION = (
-    "Cases that the model had not seen were predicted from every subset of their modalities, and each volume was "
-    "compared with the true one. From that an interval of a volume is made that holds the true one as often as its "
+    "Cases that the model had not seen were predicted from every subset of their modalities, and each {0} was "
+    "compared with the true one. From that an interval of a {0} is made that holds the true one as often as its "
     "level says, for each region and each subset. Below: what a missing modality costs in certainty, and whether they "
     "hold."
 )
@@ -64,7 +65,7 @@ def write_calibration_report(
     written = write_figures(folder / "figures", figures)
     for earlier in set((folder / "figures").glob("*.png")) - set(written):
         earlier.unlink()
-    level, size = calibration.level, {one.n_modalities for one in found}
+    level, size, measure = calibration.level, {one.n_modalities for one in found}, _measure(rows)
     patients = "patient" if calibration.patients == 1 else "patients"
     headlines = [(patients, str(calibration.patients)), ("level", f"{100 * level:g} %")]
     for number in sorted({min(size), max(size)}, reverse=True):
@@ -74,10 +75,10 @@ def write_calibration_report(
     return write_page(
         folder / REPORT_FILE,
         "page.html.j2",
-        f"Calibration: intervals of volumes from every subset of {', '.join(calibration.modalities)}",
+        f"Calibration: intervals of {measure}s from every subset of {', '.join(calibration.modalities)}",
         headlines=headlines,
-        headline_note="Means over regions and cases. An interval from 20 to 30 ml has a factor of 1.5.",
-        introduction=INTRODUCTION,
+        headline_note="Means over regions and cases. An interval from 20 to 30 has a factor of 1.5.",
+        introduction=INTRODUCTION.format(measure),
         figures=[(caption, figure) for _, caption, figure in figures],
         tables=[_coverage_table(calibration, rows, found), _probability_table(calibration, records, counts)],
         lists=[("What an interval says", [*CONDITIONS, ALL_REGIONS if calibration.joint else OWN_REGION])],
@@ -120,8 +121,8 @@ def _figures(
         figures.append(
             (
                 "coverage",
-                "Do they hold? Patients that took no part in making the intervals: the share of true volumes inside, "
-                "against the level, over all subsets.",
+                "Do they hold? Patients that took no part in making the intervals: the share of true "
+                f"{_measure(rows)}s inside, against the level, over all subsets.",
                 coverage_curves(LEVELS.tolist(), curves, calibration.level),
             )
         )
@@ -155,9 +156,10 @@ def _coverage_table(calibration: Calibration, rows: Sequence[Row], found: Sequen
             cells = [share, str(of_size.checked), band, _percent(lowest), _factor(of_size.log_width), draws]
             lines.append([region, str(number), *cells])
     note = (
-        "Share of true volumes inside of intervals that other patients made; where 95 % of such shares lie if the "
-        "level is right and rows are independent; the mean factor of upper over lower limit. Last, for comparison, how "
-        "many lie between the 2.5th and 97.5th percentile of the draws. A dash: too few patients, or no draws."
+        f"Share of true {_measure(rows)}s inside of intervals that other patients made; where 95 % of such shares lie "
+        "if the level is right and rows are independent; the mean factor of upper over lower limit. Last, for "
+        "comparison, how many lie between the 2.5th and 97.5th percentile of the draws. A dash: too few patients, or "
+        "no draws."
     )
     return "Do the intervals hold?", lines, note
 
@@ -214,6 +216,11 @@ def _facts(calibration: Calibration, records: Sequence[CaseRecord]) -> dict[str,
         "Widths": "by the disagreement of the draws" if calibration.by_disagreement else "fixed",
         "Written by": f"nnunet_hetero {calibration.version}",
     }
+
+
+def _measure(rows: Sequence[Row]) -> str:
+    """What the intervals are of, in words: areas of 2D images."""
+    return MEASURES[rows[0]["unit"]]
 
 
 def _factor(log_width: float) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from nnunet_hetero.calibration.collect import Collection, collect
@@ -32,7 +33,7 @@ from nnunet_hetero.version import __version__
 ROWS_FILE, QUALITY_FILE = "rows.csv", "quality.csv"
 
 SHOWN = 5
-"""Names in a message."""
+"""Names or reasons in a message."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationR
     left_out = collection.seen | of_several_folds(_rows(list(collection.records.values())))
     records = [record for record in collection.records.values() if record.rows[0]["patient"] not in left_out]
     if not records:
-        reasons = [f"  {reason}" for reason in collection.failed.values()]
+        reasons = [f"  {reason}" for reason in islice(collection.failed.values(), SHOWN)]
+        if len(collection.failed) > SHOWN:
+            reasons.append(f"  and {len(collection.failed) - SHOWN} more cases")
         if left_out:
             reasons.append(f"  {in_words(sorted(left_out))}")
         raise DataError("\n".join(["No case is left to calibrate on.", *reasons]))

@@ -265,6 +265,8 @@ def header_doubts(file: str | os.PathLike, used: Geometry) -> str | None:
     affines = [affine for affine in (_form(header, "sform"), _form(header, "qform")) if affine is not None]
     for affine in affines:
         other = np.linalg.norm(affine[:3, :3], axis=0)
+        # Of a 2D image nnU-Net's third edge stands for nothing, and so does that of the affine.
+        other = np.where(np.arange(3) < header["dim"][0], other, used.spacing)
         if _differs(used, other):
             return (
                 f"its header has two spacings, {spacing} and {numbers(other)} mm; the former is taken, as nnU-Net does"

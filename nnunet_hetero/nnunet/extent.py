@@ -12,6 +12,9 @@ PLACEHOLDER = 999
 
 MILLILITRES, SQUARE_MILLIMETRES = "ml", "mm2"
 
+MEASURES = {MILLILITRES: "volume", SQUARE_MILLIMETRES: "area"}
+"""What is measured, in words, by its unit."""
+
 
 @dataclass(frozen=True)
 class VoxelSize:

@@ -55,6 +55,16 @@ def test_the_page(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("unit", "word", "other"), [("ml", "volume", "area"), ("mm2", "area", "volume")])
+def test_the_page_calls_areas_of_2d_images_so(tmp_path, unit, word, other):
+    made = [CaseRecord([{**one, "unit": unit} for one in record.rows], record.voxels) for record in records()]
+    rows = [one for record in made for one in record.rows]
+    found = {"scores": fitted_scores(rows, ["core"], True, False), "temperatures": fitted_temperatures(made, ["core"])}
+    page = write_calibration_report(tmp_path, replace(CALIBRATION, **found), rows, made).read_text(encoding="utf-8")
+    assert f"intervals of {word}s" in page and f"each {word} was" in page and f"Share of true {word}s" in page
+    assert f"true {other}s" not in page and f"of {other}s" not in page
+
+
 def test_a_modality_may_have_a_plus_sign_in_its_name(tmp_path):
     made = [
         CaseRecord([{**one, "subset": one["subset"].replace("T2", "T1+Gd")} for one in record.rows], {})

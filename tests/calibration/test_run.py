@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -12,11 +13,12 @@ import pytest
 from helpers.calibrated import calibrate, predictor_of
 from helpers.tiny_model import write_case, write_tiny_model
 
-from nnunet_hetero.calibration import run
+from nnunet_hetero.calibration import measure, run
 from nnunet_hetero.calibration.fit import score_of
 from nnunet_hetero.calibration.run import without_interval
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.engine.case_result import SamplingOptions
+from nnunet_hetero.nnunet.extent import VoxelSize
 from nnunet_hetero.reliability.calibration_file import TOGETHER, Calibration
 
 
@@ -115,3 +117,12 @@ class TestRefused:
         with pytest.raises(DataError, match="No case is left to calibrate on"):
             calibrate(copied.folder, images=tmp_path / "images", labels=tmp_path / "labels")
         assert (copied.folder / "calibration.json").read_bytes() == before
+
+    def test_pictures_have_no_size_to_compare_with(self, copied, tmp_path, monkeypatch):
+        """What is wrong with all cases is said of a few."""
+        for name in "abcdefg":
+            write_case(tmp_path / "images", name, seed=30, labels=tmp_path / "labels")
+        monkeypatch.setattr(measure, "voxel_size", lambda properties: VoxelSize(math.nan, None))
+        with pytest.raises(DataError, match=r"Case 'a': nobody knows how large a pixel of it is") as caught:
+            calibrate(copied.folder, images=tmp_path / "images", labels=tmp_path / "labels")
+        assert str(caught.value).count("such as NIfTI") == 5 and str(caught.value).endswith("and 2 more cases")

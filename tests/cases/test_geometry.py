@@ -65,6 +65,21 @@ def test_units_of_a_header(tmp_path, unit, millimetres):
     assert header_doubts(tmp_path / "a.nii.gz", found) is None
 
 
+@pytest.mark.parametrize("edges", [(5.0, 5.0), (2.0, 3.0)])
+def test_a_2d_image_has_no_third_spacing_to_contradict(tmp_path, edges):
+    """nnU-Net gives it one of 999 times the largest edge, its header 1."""
+    image = sitk.GetImageFromArray(DATA[0])
+    image.SetSpacing(edges)
+    sitk.WriteImage(image, tmp_path / "a.nii.gz")
+    read, properties = SimpleITKIO().read_images([str(tmp_path / "a.nii.gz")])
+    assert header_doubts(tmp_path / "a.nii.gz", reader_geometry(read.shape[1:], properties)) is None
+    wrong = nibabel.load(tmp_path / "a.nii.gz")
+    wrong.set_sform(np.diag([9.0, 9.0, 1.0, 1.0]), code=2)
+    nibabel.save(wrong, tmp_path / "b.nii.gz")
+    read, properties = SimpleITKIO().read_images([str(tmp_path / "b.nii.gz")])
+    assert "two spacings" in header_doubts(tmp_path / "b.nii.gz", reader_geometry(read.shape[1:], properties))
+
+
 def test_a_sheared_grid_is_refused(tmp_path):
     file = write_nifti(tmp_path / "a.nii.gz", DATA, affine(EDGES, shear=0.6))
     with pytest.raises(DataError, match=r"a\.nii\.gz cannot be used: its axes are not at right angles"):

@@ -11,8 +11,9 @@ Compare the volumes of two scans of each patient, predicted with the same calibr
 PD (progression), PR (partial response), stable, or undecided if the intervals of the volumes allow more than one of
 them. The two scans may have different modalities. Writes change.csv and change.png.
 
-The thresholds are those for volumes of RANO 2.0 (Wen et al., Journal of Clinical Oncology 2023) unless you give others.
-New lesions, steroids and the patient's state, which RANO asks for too, are yours to judge."""
+The thresholds are those of RANO 2.0 (Wen et al., Journal of Clinical Oncology 2023) unless you give others: those for
+volumes, and of 2D images those for products of two diameters. New lesions, steroids and the patient's state, which RANO
+asks for too, are yours to judge."""
 
 TABLE, FIGURE = "change.csv", "change.png"
 
@@ -37,16 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progression",
         type=float,
-        default=0.40,
         metavar="SHARE",
-        help="Increase of the volume from which on it is progression. Default: %(default)s, 40 %% more",
+        help="Increase of the volume from which on it is progression. Default: 0.4, 40 %% more; of areas (2D images) "
+        "0.25",
     )
     parser.add_argument(
         "--response",
         type=float,
-        default=0.65,
         metavar="SHARE",
-        help="Decrease of the volume from which on it is a response. Default: %(default)s, 65 %% less",
+        help="Decrease of the volume from which on it is a response. Default: 0.65, 65 %% less; of areas 0.5",
     )
 
 

@@ -12,6 +12,7 @@ from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.evaluation.change.decision import UNDECIDED, Interval, Thresholds, level_of_each, ratio_of
 from nnunet_hetero.evaluation.change.pairs import Pair
 from nnunet_hetero.evaluation.change.scans import Scans, Volume
+from nnunet_hetero.nnunet.extent import MEASURES
 
 COLUMNS = (
     "before",
@@ -138,7 +139,7 @@ def changes_of(
         for region in before.calibration.regions:
             volumes = first[region], second[region]
             ratio, why_none = _ratio(volumes, units)
-            decision = UNDECIDED if ratio is None else thresholds.decision(ratio)
+            decision = UNDECIDED if ratio is None else thresholds.decision(ratio, units[0])
             note = "; ".join(filter(None, (why_none, *doubts)))
             found.append(Change(pair, region, subsets, units[0] or units[1], volumes, ratio, level, decision, note))
     return found
@@ -188,7 +189,7 @@ def in_words(change: Change) -> str:
         return f"{said}, {change.note}"
     low, high = change.ratio
     doubt = f"; {change.note}" if change.note else ""
-    return f"{said}, {low:.2f} to {high:.2f} times the volume{doubt}"
+    return f"{said}, {low:.2f} to {high:.2f} times the {MEASURES[change.unit]}{doubt}"
 
 
 def folder_for(output: Path, before: Scans, after: Scans) -> Path:

@@ -12,7 +12,8 @@ An increase counts from the smallest volume since the baseline (the nadir), a de
 which is the user's choice. The article itself could not be read when this was written. The thresholds are quoted from
 it, with these inequalities, in the paper of the data set CFB-GBM v2.0 (Leclercq et al.) and in the 3D Slicer extension
 RANO2.0-assist, and derived, with baseline and nadir, in a table of the American Journal of Neuroradiology on criteria
-extrapolated from Macdonald's.
+extrapolated from Macdonald's. Of 2D images areas are compared, and like the product of two diameters they have
+these criteria's own 25 % and 50 %.
 
 A complete response, new lesions, steroids, the patient's state, and the least size that counts as measurable, which
 RANO looks at too, are nothing that a ratio of volumes could tell.
@@ -25,10 +26,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.nnunet.extent import MILLILITRES, SQUARE_MILLIMETRES
 
-PROGRESSION, RESPONSE = 0.40, 0.65
-"""RANO 2.0: increase of the volume from which on (40 % included) it is progression, decrease from which on it is a
-response."""
+
+class Shares(NamedTuple):
+    """Increase from which on (itself included) it is progression, and decrease from which on it is a response."""
+
+    progression: float
+    response: float
+
+
+RANO = {MILLILITRES: Shares(0.40, 0.65), SQUARE_MILLIMETRES: Shares(0.25, 0.50)}
+"""RANO 2.0, by the unit: of volumes, and of areas as of products of two diameters."""
 
 FARTHEST = 10.0
 """An increase from here on is taken for a percentage that was meant as a share."""
@@ -48,36 +57,48 @@ class Thresholds:
     """From which change on a decision is made.
 
     Args:
-        progression: Increase of the volume, as a share of that before.
-        response: Decrease of the volume, as a share of that before.
+        progression: Increase of the volume or area, as a share of that before; None for that of `RANO`.
+        response: Decrease, in the same way.
 
     Raises:
         SettingsError: If one is no such share.
     """
 
-    progression: float = PROGRESSION
-    response: float = RESPONSE
+    progression: float | None = None
+    response: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.progression < FARTHEST:
+        if self.progression is not None and not 0 < self.progression < FARTHEST:
             raise SettingsError(
                 f"--progression is {self.progression}; it must be a share above 0 and below {FARTHEST:g}, e.g. 0.4 for "
                 "40 % more."
             )
-        if not 0 < self.response < 1:
+        if self.response is not None and not 0 < self.response < 1:
             raise SettingsError(f"--response is {self.response}; it must be between 0 and 1, e.g. 0.65 for 65 % less.")
 
-    def decision(self, ratio: Interval) -> str:
+    def ratios(self, unit: str) -> Interval:
+        """Ratios up to which it is a response, and from which on it is progression.
+
+        Args:
+            unit: Of what is compared; "" if it is not known, which counts as a volume.
+        """
+        usual = RANO.get(unit, RANO[MILLILITRES])
+        progression = usual.progression if self.progression is None else self.progression
+        response = usual.response if self.response is None else self.response
+        return Interval(1 - response, 1 + progression)
+
+    def decision(self, ratio: Interval, unit: str = MILLILITRES) -> str:
         """``PD``, ``PR`` or ``stable`` if every ratio in the interval says the same, else ``undecided``.
 
         Args:
             ratio: Interval of the volume after divided by that before.
+            unit: Of what is compared.
 
         Examples:
             >>> Thresholds().decision(Interval(1.5, 2.2)), Thresholds().decision(Interval(0.9, 1.5))
             ('PD', 'undecided')
         """
-        grown, shrunk = 1 + self.progression, 1 - self.response
+        shrunk, grown = self.ratios(unit)
         if ratio.low >= grown:
             return PD
         if ratio.high <= shrunk:

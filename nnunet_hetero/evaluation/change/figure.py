@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 
 from matplotlib.figure import Figure
 
 from nnunet_hetero.evaluation.change.changes import Change
 from nnunet_hetero.evaluation.change.decision import PD, PR, STABLE, Thresholds
 from nnunet_hetero.evaluation.report.figures.common import DARK
+from nnunet_hetero.nnunet.extent import MEASURES, MILLILITRES
 
 COLOURS = {PD: "#D55E00", PR: "#0072B2", STABLE: "#009E73"}
 """By decision; what is undecided is dark."""
@@ -35,11 +37,13 @@ def change_figure(changes: Sequence[Change], thresholds: Thresholds) -> Figure:
         if change.measured and math.isfinite(change.measured):
             axes.plot(min(max(change.measured, LIMITS[0]), LIMITS[1]), place, "o", color=colour, markersize=5)
         axes.text(1.01, place, change.decision, transform=axes.get_yaxis_transform(), va="center", color=colour)
-    for value in (1 - thresholds.response, 1 + thresholds.progression):
+    units = {change.unit for change in changes if change.ratio is not None} or {MILLILITRES}
+    for value in sorted(set(chain.from_iterable(map(thresholds.ratios, units)))):
         axes.axvline(value, color=DARK, linewidth=0.8, linestyle="--")
     axes.set_xscale("log")
     axes.set_xlim(*LIMITS)
     axes.set_ylim(len(changes) - 0.5, -0.5)
     axes.set_yticks(range(len(changes)), [f"{change.pair.name}, {change.region}" for change in changes])
-    axes.set_xlabel("Volume after, divided by volume before")
+    what = " or ".join(MEASURES[unit] for unit in sorted(units))
+    axes.set_xlabel(f"{what.capitalize()} after, divided by that before")
     return figure

@@ -39,7 +39,7 @@ class ModelCalibration:
         """That of the file, or why there is none."""
         file = Path(self.trained.folder) / FILE_NAME
         if not file.is_file():
-            return f"The model is not calibrated ({file} is not there). To get them: nnunet_hetero calibrate."
+            return f"The model is not calibrated ({file} is not there). To calibrate it: nnunet_hetero calibrate."
         try:
             return Calibration.read(file)
         except DataError as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 from argparse import ArgumentParser
+from dataclasses import replace
 
 import pytest
 from helpers.results.two_scans import calibration_of, write_scans
@@ -84,3 +87,17 @@ def test_the_defaults_are_those_of_rano():
     add_arguments(parser)
     args = parser.parse_args(["--before", "a", "--after", "b", "-o", "c"])
     assert Thresholds(args.progression, args.response) == Thresholds()
+
+
+def test_areas_of_2d_images_are_called_so_and_judged_as_such(folders, capsys):
+    """A quarter more is progression of a product of two diameters; of a volume it would have to be 40 %."""
+    exact = calibration_of()
+    sure = replace(exact, scores={region: {"T1": {"0": [0.0] * 30}} for region in exact.scores})
+    for name in ("one", "two"):
+        shutil.rmtree(folders / name)
+    for when, size in (("one", 2000.0), ("two", 2600.0)):
+        write_scans(folders / when, {"ann": {"modalities": ["T1"], "sizes": [size, 0.0]}}, sure, unit="mm2")
+    assert change(folders) == 0
+    assert "ann: whole tumor PD, 1.30 to 1.30 times the area" in capsys.readouterr().out
+    rows = list(csv.DictReader((folders / "out" / "change.csv").open()))
+    assert [row["unit"] for row in rows] == ["mm2", "mm2"] and rows[0]["volume_before"] == "2000"

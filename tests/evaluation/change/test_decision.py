@@ -31,8 +31,16 @@ def test_all_ratios_of_the_interval_must_agree(low, high, decision):
 
 def test_the_thresholds_are_those_of_two_diameters_for_spheres():
     """25 % more and 50 % less of an area, as RANO has them, to the power of 3/2."""
-    assert 1 + Thresholds().progression == pytest.approx(1.25**1.5, abs=0.005)
-    assert 1 - Thresholds().response == pytest.approx(0.5**1.5, abs=0.005)
+    of_areas = Thresholds().ratios("mm2")
+    assert of_areas == (0.5, 1.25)
+    assert Thresholds().ratios("ml") == pytest.approx([ratio**1.5 for ratio in of_areas], abs=0.005)
+
+
+@pytest.mark.parametrize(("low", "high", "decision"), [(1.3, 1.35, "PD"), (0.4, 0.5, "PR"), (0.6, 1.2, "stable")])
+def test_areas_are_judged_as_products_of_two_diameters(low, high, decision):
+    assert Thresholds().decision(Interval(low, high), "mm2") == decision
+    assert Thresholds().decision(Interval(low, high), "ml") == "stable"
+    assert Thresholds(0.4, 0.65).decision(Interval(low, high), "mm2") == "stable"  # the user's own hold for both
 
 
 def test_the_user_sets_the_thresholds():

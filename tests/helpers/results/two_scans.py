@@ -24,13 +24,16 @@ def calibration_of(patients: int = 30, weights: str = "w0") -> Calibration:
     return Calibration("1.0", model, False, 0.9, False, True, ["T1", "T2"], patients, *by_region)
 
 
-def write_scans(folder: Path, cases: dict[str, dict], calibration: Calibration | None = None) -> Calibration:
+def write_scans(
+    folder: Path, cases: dict[str, dict], calibration: Calibration | None = None, unit: str = "ml"
+) -> Calibration:
     """An output folder.
 
     Args:
         folder: Where to.
         cases: By name ``modalities``, ``sizes`` (one for each region) and, if it is not 0.1, ``disagreement``.
         calibration: Default `calibration_of`.
+        unit: Of the sizes.
 
     Returns:
         The calibration as it was written.
@@ -41,16 +44,16 @@ def write_scans(folder: Path, cases: dict[str, dict], calibration: Calibration |
     for name, case in cases.items():
         sizes, doubt = np.array([case["sizes"]], float), np.full((1, 2), case.get("disagreement", 0.1))
         subset = "+".join(case["modalities"])
-        intervals = CalibrationInUse(written, ("0",)).intervals(subset, sizes, doubt, VolumeScale(0.008, "ml"))
+        intervals = CalibrationInUse(written, ("0",)).intervals(subset, sizes, doubt, VolumeScale(0.008, unit))
         by_region = dict(zip(REGIONS, case["sizes"], strict=True))
-        row = volumes_row(by_region, 10, "ml", intervals, written.level)
+        row = volumes_row(by_region, 10, unit, intervals, written.level)
         write_rows(folder / "volumes.csv", {name: (case["modalities"], [row])})
         entries[name] = {
             "run": 0,
             "modalities": case["modalities"],
             "made_from": {"sources": {}, "settings": {"calibration": written.sha256}},
             "statements": {
-                "unit": "ml",
+                "unit": unit,
                 "voxel": 0.008,
                 "folds": ["0"],
                 "sizes": {region: [size] for region, size in by_region.items()},
