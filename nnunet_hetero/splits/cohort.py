@@ -104,6 +104,41 @@ def read_cohort(
     return found
 
 
+def doubts_of_patients(names: Sequence[str], table: Path | None, pattern: str | None) -> list[str]:
+    """Say for which cases what a user gave of their patients says nothing.
+
+    Args:
+        names: nnU-Net's case identifiers.
+        table: See `read_cohort`; that of the user.
+        pattern: See `read_cohort`; that of the user.
+
+    Raises:
+        SettingsError: If the pattern fits none of the names that it is for.
+        DataError: If the table cannot be read.
+    """
+    doubts = []
+    if table is not None:
+        names = without_row(names, table)
+        if names:
+            doubts.append(
+                f"{table} has no row for {len(names)} case(s), such as {names[0]}: each is of the patient that its "
+                "name tells, or one of its own."
+            )
+    if pattern is not None and names:
+        unfit = [name for name in names if not _compiled(pattern).fullmatch(name)]
+        if len(unfit) == len(names):
+            raise SettingsError(
+                f"--patient-pattern '{pattern}' fits no case name, such as '{names[0]}', so scans of one patient would "
+                "come into different parts. It must fit the whole name."
+            )
+        if unfit:
+            doubts.append(
+                f"--patient-pattern does not fit {len(unfit)} of {len(names)} case names, such as {unfit[0]}: each is "
+                "a patient of its own."
+            )
+    return doubts
+
+
 def patients_of(names: Sequence[str], table: Path) -> dict[str, str]:
     """Which patient each case is of: as the table says, else as the case's name tells, else one of its own.
 

@@ -10,7 +10,7 @@ from nnunet_hetero.cases.raw_dataset import read_dataset_json
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.modalities import Modalities
 
-from .cohort import CohortCase, read_cohort
+from .cohort import CohortCase, doubts_of_patients, read_cohort
 from .published import read_published_fold
 from .record import RECORD, SPLITS, refuse_existing, write_splits
 from .schemes import PAPER_REPEATS, Fold, k_folds, paper_folds
@@ -112,6 +112,7 @@ def plan_splits(raw: Path, preprocessed: Path, options: SplitOptions, overwrite:
             "the test set."
         )
     everyone = read_cohort(raw, options.table, options.patient_pattern, aside)
+    about_patients = doubts_of_patients([case.name for case in everyone], options.table, options.patient_pattern)
     if not options.grouped:
         everyone = [replace(case, patient=case.name) for case in everyone]
     cohort = [case for case in everyone if case.name not in aside and case.labelled]
@@ -120,9 +121,9 @@ def plan_splits(raw: Path, preprocessed: Path, options: SplitOptions, overwrite:
         raise DataError(f"No case of {raw.name} has a segmentation, so there is nothing to validate on. Add some.")
     _require_other_patients(everyone, aside)
 
-    folds, notes, origin = _divide(cohort, options)
+    folds, notes, origin = _divide(cohort, unlabelled, options)
+    notes += about_patients
     if unlabelled:
-        folds = [_with_unlabelled(fold, unlabelled, everyone) for fold in folds]
         notes.append(
             f"{len(unlabelled)} case(s) have no segmentation: they are in the training of every fold, unless a scan of "
             "their patient is in its validation or test."
@@ -167,33 +168,40 @@ def undo_splits(raw: Path, preprocessed: Path) -> tuple[list[str], list[Path]]:
     return cases, files
 
 
-def _divide(cohort: list[CohortCase], options: SplitOptions) -> tuple[list[Fold], list[str], dict]:
+def _divide(
+    cohort: list[CohortCase], unlabelled: list[CohortCase], options: SplitOptions
+) -> tuple[list[Fold], list[str], dict]:
     """Folds, notes, and their origin."""
-    if options.scheme == "paper":
-        origin = {"scheme": "paper", "seed": options.seed}
-        return paper_folds(cohort, options.repeats, options.seed), [], origin
-    if options.scheme == "kfold":
-        origin = {"scheme": "kfold", "seed": options.seed}
-        return k_folds(cohort, options.folds, options.test, options.seed), [], origin
+    if options.scheme != "import":
+        folds = (
+            paper_folds(cohort, options.repeats, options.seed)
+            if options.scheme == "paper"
+            else k_folds(cohort, options.folds, options.test, options.seed)
+        )
+        folds = [_with_unlabelled(fold, unlabelled, cohort) for fold in folds]
+        return folds, [], {"scheme": options.scheme, "seed": options.seed}
     if not options.tables:
         raise SettingsError("The scheme 'import' needs --csv with a table for each fold. Add it.")
     folds, notes = [], []
     for number, file in enumerate(options.tables):
-        published = read_published_fold(file, cohort, options.names)
-        folds.append(published.fold)
+        published = read_published_fold(file, cohort, options.names, unlabelled)
+        held_out = {case.patient for case in unlabelled if case.name in published.held_out}
+        more = [case for case in unlabelled if case.patient not in held_out]
+        folds.append(_with_unlabelled(published.fold, more, cohort))
         for what, names in (
             ("subjects of the table are no case of the dataset", published.unmatched),
             ("cases of the dataset are not in the table, and so in no part of the fold", published.left_out),
+            ("cases for validation or inference have no segmentation, and are in no part", published.held_out),
         ):
             if names:
                 notes.append(f"fold {number}, {file}: {len(names)} {what}: {', '.join(names)}")
     return folds, notes, {"scheme": "import", "tables": [file.name for file in options.tables]}
 
 
-def _with_unlabelled(fold: Fold, unlabelled: Sequence[CohortCase], everyone: Sequence[CohortCase]) -> Fold:
+def _with_unlabelled(fold: Fold, unlabelled: Sequence[CohortCase], labelled: Sequence[CohortCase]) -> Fold:
     """A fold that also trains on cases without a segmentation, of patients whom it does not hold out."""
     held_out = {*fold.val, *fold.test}
-    patients = {case.patient for case in everyone if case.name in held_out}
+    patients = {case.patient for case in labelled if case.name in held_out}
     more = [case.name for case in unlabelled if case.patient not in patients]
     return Fold(sorted([*fold.train, *more]), fold.val, fold.test)
 

@@ -30,14 +30,18 @@ class PublishedFold:
         fold: With the dataset's case names.
         unmatched: Subjects of the table that are no case of the dataset.
         left_out: Cases of the dataset that the table does not name; they are in no part of the fold.
+        held_out: Cases without a segmentation that the table has for validation or inference; they are in no part.
     """
 
     fold: Fold
     unmatched: list[str]
     left_out: list[str]
+    held_out: list[str]
 
 
-def read_published_fold(file: Path, cohort: Sequence[CohortCase], names: Path | None = None) -> PublishedFold:
+def read_published_fold(
+    file: Path, cohort: Sequence[CohortCase], names: Path | None = None, unlabelled: Sequence[CohortCase] = ()
+) -> PublishedFold:
     """Read rows ``subject,Training|Validation|Inference``, with or without a first row of column names.
 
     A subject is the case of that name, or the only case whose name its own ends in after a ``_``, as in
@@ -46,17 +50,19 @@ def read_published_fold(file: Path, cohort: Sequence[CohortCase], names: Path | 
 
     Args:
         file: The table.
-        cohort: Cases of the dataset.
+        cohort: Cases of the dataset, with a segmentation.
         names: Second table, rows ``name,folder``: for each subject the name to look up instead.
+        unlabelled: Cases without a segmentation.
 
     Raises:
         DataError: If a table cannot be read, a row is not understood, a subject is named twice, no subject is a case of
             the dataset, or a part is empty that must not be.
     """
     folders = {} if names is None else _read_pairs(names)
-    by_name = {case.name.lower(): case.name for case in cohort}
+    by_name = {case.name.lower(): case.name for case in (*cohort, *unlabelled)}
+    without = {case.name for case in unlabelled}
     parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    unmatched = []
+    unmatched, held_out = [], []
     taken: dict[str, str] = {}
     for subject, word in _read_assignments(file).items():
         case = _match(folders.get(_key(subject), subject), by_name)
@@ -66,7 +72,11 @@ def read_published_fold(file: Path, cohort: Sequence[CohortCase], names: Path | 
             raise DataError(f"{file}: subjects '{taken[case]}' and '{subject}' are both case '{case}' of the dataset.")
         else:
             taken[case] = subject
-            parts[PARTS[word.lower()]].append(case)
+            part = PARTS[word.lower()]
+            if case not in without:
+                parts[part].append(case)
+            elif part != "train":
+                held_out.append(case)
     if not taken:
         hint = "" if names else " If the subjects are numbered, give the table of their names with --names."
         raise DataError(
@@ -78,9 +88,9 @@ def read_published_fold(file: Path, cohort: Sequence[CohortCase], names: Path | 
             f"{file}: of its subjects that are in the dataset, {len(parts['train'])} are for training and "
             f"{len(parts['val'])} for validation; a fold needs at least one of each."
         )
-    _require_whole_patients(file, parts, cohort)
+    _require_whole_patients(file, {**parts, "val": [*parts["val"], *held_out]}, [*cohort, *unlabelled])
     fold = Fold(**{part: sorted(cases) for part, cases in parts.items()})
-    return PublishedFold(fold, unmatched, [case.name for case in cohort if case.name not in taken])
+    return PublishedFold(fold, unmatched, [case.name for case in cohort if case.name not in taken], held_out)
 
 
 def _read_assignments(file: Path) -> dict[str, str]:

@@ -93,6 +93,37 @@ class TestFolds:
             f"2 cases of the dataset are not in the table, and so in no part of the fold: {CASES[0]}, {CASES[1]}" in out
         )
 
+    def test_import_trains_on_no_case_without_a_segmentation_that_it_holds_out(
+        self, write_dataset, raw, preprocessed, tmp_path, capsys
+    ):
+        write_dataset(CASES)
+        content = json.loads((raw / "dataset.json").read_text())
+        content |= {"labels": {"background": 0, "tumor": 1, "ignore": 2}, "unlabelled_cases": [CASES[5], CASES[6]]}
+        (raw / "dataset.json").write_text(json.dumps(content))
+        table = tmp_path / "published.csv"
+        words = dict.fromkeys(CASES, "Training") | {CASES[5]: "Validation", CASES[7]: "Validation"}
+        table.write_text("".join(f"{case},{word}\n" for case, word in words.items()))
+        assert split("--csv", str(table), "--ungrouped") == 0
+        folds, _ = written(preprocessed)
+        assert folds == [{"train": [c for c in CASES if c not in (CASES[5], CASES[7])], "val": [CASES[7]]}]
+        out = capsys.readouterr().out
+        assert f"1 cases for validation or inference have no segmentation, and are in no part: {CASES[5]}" in out
+        assert "are no case of the dataset" not in out
+
+    def test_a_pattern_that_fits_no_name_is_refused(self, write_dataset, preprocessed, capsys):
+        write_dataset(CASES)
+        assert split("--patient-pattern", r"patient(\d+)") == 1
+        assert "fits no case name, such as" in capsys.readouterr().err and not preprocessed.exists()
+
+    def test_cases_of_whose_patients_the_user_says_nothing_are_named(self, write_dataset, tmp_path, capsys):
+        write_dataset(CASES)
+        assert split("--patient-pattern", f"({CASES[0]})", "--dry-run") == 0
+        assert f"does not fit {len(CASES) - 1} of {len(CASES)} case names, such as" in capsys.readouterr().out
+        table = tmp_path / "patients.csv"
+        table.write_text(f"case,patient\n{CASES[0]},x\n")
+        assert split("--table", str(table), "--dry-run") == 0
+        assert f"has no row for {len(CASES) - 1} case(s), such as {CASES[1]}" in capsys.readouterr().out
+
     def test_modality_that_a_fold_never_sees(self, write_dataset, capsys):
         write_dataset(CASES, {case: ["T1c"] for case in CASES[1:]})
         assert split() == 0
