@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections import Counter
@@ -90,6 +91,7 @@ def find_cases(
         raise DataError(doubt.no_images(folder, names, modalities, file_ending))
     doubt.tell(names)
     cases = []
+    below: dict[tuple[str, int], str] | None = None
     for name in sorted({*names.images, *names.doubtful}):
         doubtful = names.doubtful.get(name, [])
         if name not in names.images:
@@ -102,10 +104,26 @@ def find_cases(
         absent = [channel for channel in kept if problem is None and case.files[channel] is None]
         if absent and name in names.unknown:
             doubt.tell_unknown(name, names.unknown[name], absent, modalities)
+        if absent:
+            below = _images_below(entries, file_ending) if below is None else below
+            doubt.tell_below(name, {channel: below.get((name, channel)) for channel in absent}, modalities)
         if name in names.claimed:
             problem = problem or doubt.maybe_label(case.name, case.files)
         cases.append(replace(case, problem=problem))
     return _numbered_patients(cases, modalities, kept)
+
+
+def _images_below(entries: Iterable[Path], file_ending: str) -> dict[tuple[str, int], str]:
+    """By case and channel, the images in folders of the folder, where nobody looks for them."""
+    found: dict[tuple[str, int], str] = {}
+    for entry in sorted(entries):
+        if entry.is_dir() and not entry.name.startswith("."):
+            with contextlib.suppress(OSError):
+                for name in sorted(os.listdir(entry)):
+                    image = None if name.startswith(".") else image_name(name, file_ending)
+                    if image is not None:
+                        found.setdefault(image, os.path.join(entry.name, name))
+    return found
 
 
 def _numbered_patients(cases: list[Case], modalities: Modalities, kept: Subset) -> list[Case]:

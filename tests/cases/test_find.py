@@ -114,6 +114,20 @@ class TestDoubtfulNames:
             "WARNING: case 'X': X_0000 (1).nii.gz is ignored, since there is X_0000.nii.gz" in capsys.readouterr().out
         )
 
+    def test_image_in_a_folder_below(self, tmp_path, capsys):
+        for folder in ("below", ".hidden"):
+            (tmp_path / folder).mkdir()
+        for name in ("X_0000.nii.gz", "X_0001.nii.gz", "Z_0001.nii.gz"):
+            (tmp_path / "below" / name).touch()
+        (tmp_path / ".hidden" / "X_0002.nii.gz").touch()
+        (case,) = find(tmp_path, "X_0000.nii.gz")
+        assert case.problem is None and not any(case.files[1:])
+        said = capsys.readouterr().out.splitlines()
+        assert said == [
+            f"WARNING: case 'X' has no T1c, but {os.path.join('below', 'X_0001.nii.gz')} lies in a folder below, where "
+            "images are not looked for. If it belongs to the case, move it up."
+        ]
+
     @pytest.mark.parametrize("name", ["X_0000.nrrd", "X_0000.nii"])
     def test_two_formats_of_one_image(self, tmp_path, name):
         (case,) = find(tmp_path, "X_0000.nii.gz", name)

@@ -77,6 +77,22 @@ def tell_unknown(case: str, unknown: Sequence[str], lacking: Sequence[int], moda
     )
 
 
+def tell_below(case: str, images: Mapping[int, str | None], modalities: Modalities) -> None:
+    """Say that a case lacks modalities of which images lie in a folder below.
+
+    Args:
+        case: Its name.
+        images: By channel that it lacks, the image below; None where there is none.
+        modalities: The data set's.
+    """
+    for channel, file in images.items():
+        if file is not None:
+            print(
+                f"WARNING: case '{case}' has no {modalities.names[channel]}, but {file} lies in a folder below, where "
+                "images are not looked for. If it belongs to the case, move it up."
+            )
+
+
 def no_image(case: str, doubtful: Sequence[Doubtful], modalities: Modalities, ending: str) -> str:
     """What to say of a case that has nothing but files whose names are not quite right."""
     one = doubtful[0]
