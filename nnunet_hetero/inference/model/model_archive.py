@@ -7,9 +7,11 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from nnunet_hetero.cases.image_files import require_file
 from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.inference.model.as_trained import require_whole_model
 from nnunet_hetero.io.atomic_files import Unfinished, alone_in
@@ -37,8 +39,11 @@ def install_model(
 
     Raises:
         SettingsError: If the file is no model, is damaged, holds anything that it should not, or the model is there.
+        DataError: If there is no such file.
+        OSError: If it cannot be read, or the folder not be written to.
     """
     results = Path(results)
+    require_file(archive, "The model")
     try:
         with zipfile.ZipFile(archive) as opened:
             members = _checked_members(opened, archive)
@@ -58,7 +63,7 @@ def install_model(
                     _move(unpacked.folder, models, results, overwrite)
             finally:
                 unpacked.drop()
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
         raise SettingsError(f"{archive} cannot be unpacked: {error}. Get the file again.") from error
     for entry in left_out:
         print(f"Left out {entry.filename}: a pickle can run any code. {TRUST_FLAG} installs it.")

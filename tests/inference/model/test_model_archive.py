@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -203,6 +204,30 @@ class TestInstall:
         content[len(content) // 2] ^= 0xFF
         (tmp_path / "damaged.zip").write_bytes(content)
         self.refused(tmp_path / "damaged.zip", tmp_path, "cannot be unpacked")
+
+    def test_damaged_where_it_is_packed(self, tmp_path):
+        """What is packed tells of itself that it is damaged, before its checksum does."""
+        file = tmp_path / "damaged.zip"
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as opened:
+            opened.writestr(f"{NAME}/plans.json", json.dumps(list(range(999))))
+        content = bytearray(file.read_bytes())
+        content[len(f"{NAME}/plans.json") + 30] ^= 0xFF  # the first byte behind the entry's header
+        file.write_bytes(content)
+        self.refused(file, tmp_path, "cannot be unpacked")
+
+    def test_what_is_not_there_and_what_the_disk_does_not_take(self, archive, tmp_path, monkeypatch, commands, capsys):
+        (tmp_path / "other").mkdir()
+        monkeypatch.setenv("nnUNet_results", str(tmp_path / "other"))
+        assert commands("install-model", tmp_path / "gone.zip") == 1
+        assert "gone.zip is not there" in (said := capsys.readouterr().err) and "Get the file again" not in said
+
+        def full(*_arguments: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", "a.pth")
+
+        monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+        with pytest.raises(OSError, match="No space left"):
+            install_model(archive, tmp_path / "other")
+        assert not list((tmp_path / "other").rglob("*"))
 
     def refused(self, archive, tmp_path, message):
         with pytest.raises(SettingsError, match=message):
