@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from nnunet_hetero.cluster.job_environment import environment_lines
 from nnunet_hetero.cluster.resources import JobResources
@@ -47,6 +48,8 @@ fi
 exit "$code"
 """
 
+_NO_TASK = '*) echo "there is no task $task" >&2; exit 2 ;;'
+
 _PBS_TIMER = """\
 # PBS gives no warning of its own. The timer ends with this script, which holds the other end of its pipe.
 exec 3> >(read -r -t {seconds}; if [ $? -gt 128 ]; then kill -USR1 $$; fi)
@@ -77,12 +80,17 @@ def job_script(resources: JobResources, tasks: Sequence[Sequence[str]], name: st
             f"task={TASK[resources.scheduler]}",
             'case "$task" in',
             *cases,
-            '*) echo "there is no task $task" >&2; exit 2 ;;',
+            _NO_TASK,
             "esac",
             "",
             _timer(resources) + _body(resources.scheduler, file),
         ]
     )
+
+
+def is_job_script(file: Path) -> bool:
+    """Whether a file is a script that `job_script` wrote."""
+    return _NO_TASK in file.read_text(encoding="utf-8", errors="replace")
 
 
 def _body(scheduler: str, file: str) -> str:

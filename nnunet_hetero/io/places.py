@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from nnunet_hetero.errors import SettingsError
@@ -99,6 +99,25 @@ def require_new_names(outputs: Iterable[Place], inputs: Iterable[Place]) -> None
                 f"Two cases would be written to the same file, {file}. Nothing was written; rename one of them."
             )
         seen[identity] = file
+
+
+def require_replaceable(file: Place, is_own: Callable[[Path], bool], what: str) -> None:
+    """Refuse to replace a file of another kind than the one that is to be written: a slip must not cost it.
+
+    Args:
+        file: To write; it need not be there.
+        is_own: Whether a file is of that kind.
+        what: The kind, in words.
+
+    Raises:
+        SettingsError: If it is there, holds something, and is of another kind.
+    """
+    file = Path(file)
+    if file.is_file() and file.stat().st_size and not is_own(file):
+        raise SettingsError(
+            f"{file} is there already, and is not {what}: it would be replaced. Nothing was written; choose another "
+            "name, or remove it."
+        )
 
 
 def _with_parents(folder: Path) -> list[Path]:

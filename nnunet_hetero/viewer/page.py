@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nnunet_hetero.io.atomic_files import replace_text
+from nnunet_hetero.io.places import require_replaceable
 from nnunet_hetero.viewer.layers import COLOURS, CaseView, embedded
 from nnunet_hetero.viewer.niivue import licence, packed_script
 from nnunet_hetero.viewer.slices import slices, start_voxel
@@ -61,11 +62,22 @@ def case_page(view: CaseView, full: bool = False) -> str:
 
 
 def write_case_page(view: CaseView, file: str | os.PathLike, full: bool = False) -> Path:
-    """Write the page of a case, as a whole; see `case_page`."""
+    """Write the page of a case, as a whole; see `case_page`.
+
+    Raises:
+        SettingsError: If the file is there and is no page.
+    """
     file = Path(file)
+    require_replaceable(file, _is_page, "a page (HTML)")
     file.parent.mkdir(parents=True, exist_ok=True)
     replace_text(file, case_page(view, full))
     return file
+
+
+def _is_page(file: Path) -> bool:
+    beginning = b"<!doctype html>"
+    with file.open("rb") as stream:
+        return stream.read(len(beginning)).lower() == beginning
 
 
 def index_page(rows: Iterable[dict]) -> str:

@@ -7,7 +7,12 @@ import os
 import pytest
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.places import require_apart, require_new_names, require_no_model_or_data_set
+from nnunet_hetero.io.places import (
+    require_apart,
+    require_new_names,
+    require_no_model_or_data_set,
+    require_replaceable,
+)
 
 
 @pytest.fixture
@@ -91,3 +96,18 @@ class TestRequireNewNames:
 
     def test_others_are_fine(self, images):
         require_new_names([images / "A.nii.gz", images / "B.nii.gz"], [images / "A_0000.nii.gz", images / "none"])
+
+
+def test_a_file_of_another_kind_is_not_replaced(tmp_path):
+    file = tmp_path / "a"
+
+    def own(found):
+        return found.read_text().startswith("ours")
+
+    require_replaceable(file, own, "ours")
+    for text in ("", "ours, of an earlier call"):
+        file.write_text(text)
+        require_replaceable(file, own, "ours")
+    file.write_text("dear to somebody")
+    with pytest.raises(SettingsError, match="is there already, and is not ours: it would be replaced"):
+        require_replaceable(file, own, "ours")

@@ -73,9 +73,10 @@ def run(args: argparse.Namespace) -> int:
     """
     from nnunet_hetero.cli.cluster.beforehand import require_possible
     from nnunet_hetero.cluster.job_array import tasks_of
-    from nnunet_hetero.cluster.job_script import job_script
+    from nnunet_hetero.cluster.job_script import is_job_script, job_script
     from nnunet_hetero.cluster.resources import SUBMIT_COMMANDS, JobResources, read_cluster_file
     from nnunet_hetero.io.atomic_files import replace_text
+    from nnunet_hetero.io.places import require_replaceable
 
     found = parser_of_submission().parse_args(args.arguments)
     values = {} if found.resources is None else read_cluster_file(Path(found.resources))
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     command = SUBMIT_COMMANDS[resources.scheduler]
     if shutil.which(command) is None:
         raise SettingsError(f"There is no '{command}' here. Submit on a machine that has it; --print shows the script.")
+    require_replaceable(file, is_job_script, "a script of 'nnunet_hetero submit'")
     require_possible(found.command, [words for _, *words in tasks])
     if resources.scheduler == "pbs" and file.exists() and file.read_text(encoding="utf-8", errors="replace") != script:
         raise SettingsError(

@@ -13,6 +13,7 @@ from nnunet_hetero.inference.model.model_card import CARD_NAME, evaluation_table
 from nnunet_hetero.io.atomic_files import replacing
 from nnunet_hetero.io.checkpoints import load_checkpoint
 from nnunet_hetero.io.digests import sha256_of
+from nnunet_hetero.io.places import require_replaceable
 
 OF_MODEL = ("dataset.json", "plans.json", "dataset_fingerprint.json", "calibration.json")
 OF_FOLD = ("progress.png", "intensity.json")
@@ -36,7 +37,7 @@ def export_model(
         folder: ``nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION``, with everything of these folds.
         folds: The folds to export.
         checkpoint_name: File name of the checkpoint.
-        archive: The zip file; replaced if it is there.
+        archive: The zip file; an earlier one is replaced.
         card: Whether to add a page on the model, ``README.md``.
         licence: For the page.
 
@@ -44,7 +45,8 @@ def export_model(
         SHA-256 of the file.
 
     Raises:
-        SettingsError: If the folder has not the name of a model's, or a file of it is broken or not as in training.
+        SettingsError: If the folder has not the name of a model's, or a file of it is broken or not as in training, or
+            the zip file is there and is none of a model.
     """
     folder, archive = Path(folder).absolute(), Path(archive)
     if not folder.parent.name.startswith("Dataset") or len(folder.name.split("__")) != 3:
@@ -53,6 +55,7 @@ def export_model(
             "Put it into folders of these names."
         )
     checkpoints = [folder / f"fold_{fold}" / checkpoint_name for fold in folds]
+    require_replaceable(archive, _is_model, "an exported model")
     require_whole_model(folder, checkpoints)
     inside = Path(folder.parent.name, folder.name)
     with replacing(archive) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
@@ -64,6 +67,13 @@ def export_model(
             content = load_checkpoint(checkpoints[0], trusted=False, mmap=True)
             opened.writestr((inside / CARD_NAME).as_posix(), model_card(folder, content, folds, licence))
     return sha256_of(archive)
+
+
+def _is_model(file: Path) -> bool:
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as opened:
+        return any(name.endswith("/plans.json") for name in opened.namelist())
 
 
 def files_of_model(folder: Path, folds: Sequence[int | str], checkpoint_name: str) -> list[Path]:

@@ -63,4 +63,8 @@ def test_a_script_that_pbs_may_still_need_is_not_replaced(tmp_path, monkeypatch,
     assert "is there already, with other jobs in it" in capsys.readouterr().err
     assert (tmp_path / "nnunet_hetero_train.sh").read_text() == before
     assert main([*pbs, "--script", "other.sh", *TRAIN, "2"]) == 0
+    (tmp_path / "own.sh").write_text("#!/bin/bash\nnnunet_hetero submit ...\n")
+    assert main(["submit", "--scheduler", "slurm", "--script", "own.sh", *TRAIN]) == 1
+    assert "is not a script of 'nnunet_hetero submit'" in capsys.readouterr().err
+    assert (tmp_path / "own.sh").read_text().endswith("submit ...\n")
     assert main(["submit", "--scheduler", "slurm", *TRAIN, "2"]) == 0

@@ -34,6 +34,12 @@ class TestView:
         assert view(files, "--case", "a", "--images", files.images, "-o", tmp_path / "there" / "page.html") == 0
         assert (tmp_path / "there" / "page.html").is_file() and not (files.output / "view").exists()
 
+    def test_a_file_of_another_kind_is_not_replaced(self, files, capsys):
+        image = files.images / "a_0000.nii.gz"
+        before = image.read_bytes()
+        assert view(files, "--case", "a", "--images", files.images, "-o", image) == 1
+        assert "is there already, and is not a page (HTML)" in capsys.readouterr().err and image.read_bytes() == before
+
     def test_for_slicer(self, files, tmp_path):
         assert view(files, "--images", files.images, "--slicer", tmp_path / "scene") == 0
         assert (tmp_path / "scene" / "a" / "regions.seg.nrrd").is_file()

@@ -59,6 +59,16 @@ class TestExport:
         model = predictor_of(replace(calibrated_model, folder=installed)).model
         assert model.calibration is not None and model.calibration.folds == ("0", "1")
 
+    def test_a_file_of_another_kind_is_not_replaced(self, results, tmp_path, capsys):
+        """As after a slip: a checkpoint is a zip file, too."""
+        checkpoint = results / NAME / "fold_0" / "checkpoint_final.pth"
+        before = checkpoint.read_bytes()
+        assert main(["export-model", *MODEL, "-o", str(checkpoint)]) == 1
+        assert "is there already, and is not an exported model" in capsys.readouterr().err
+        assert checkpoint.read_bytes() == before
+        for _ in range(2):
+            assert main(["export-model", *MODEL, "-o", str(tmp_path / "model.zip")]) == 0
+
     def test_all_folds_that_are_there(self, results, tmp_path):
         assert main(["export-model", "-m", str(results / NAME), "-o", str(tmp_path / "model.zip")]) == 0
         found = members(tmp_path / "model.zip")
