@@ -110,9 +110,11 @@ def require_replaceable(file: Place, is_own: Callable[[Path], bool], what: str) 
         what: The kind, in words.
 
     Raises:
-        SettingsError: If it is there, holds something, and is of another kind.
+        SettingsError: If it is there, holds something, and is of another kind; or if it is a folder.
     """
     file = Path(file)
+    if file.is_dir():
+        raise SettingsError(f"{file} is a folder. Give the name of a file, such as one in it.")
     if file.is_file() and file.stat().st_size and not is_own(file):
         raise SettingsError(
             f"{file} is there already, and is not {what}: it would be replaced. Nothing was written; choose another "

@@ -221,10 +221,15 @@ class CaseFolder:
         if self.predictions is None:
             return
         folders = [folder for folder in self.predictions.iterdir() if folder.is_dir()]
-        for folder in sorted(folders, key=lambda folder: (folder.name.count("+"), folder.name)):
-            file = folder / f"{case}{self.dataset['file_ending']}"
-            if file.is_file():
-                yield folder.name, Picture.read(file)
+        name = f"{case}{self.dataset['file_ending']}"
+        files = [folder / name for folder in folders if (folder / name).is_file()]
+        if not files:
+            raise DataError(
+                f"Case '{case}': no folder in {self.predictions} holds {name}. Name the folder 'predictions' of an "
+                "evaluation of the case with --save_predictions."
+            )
+        for file in sorted(files, key=lambda file: (file.parent.name.count("+"), file.parent.name)):
+            yield file.parent.name, Picture.read(file)
 
     def _facts(self, case: str) -> Mapping[str, list[tuple[str, str]]]:
         facts: dict[str, list[tuple[str, str]]] = {}

@@ -108,6 +108,8 @@ def test_a_file_of_another_kind_is_not_replaced(tmp_path):
     for text in ("", "ours, of an earlier call"):
         file.write_text(text)
         require_replaceable(file, own, "ours")
+    with pytest.raises(SettingsError, match="is a folder"):
+        require_replaceable(tmp_path, own, "ours")
     file.write_text("dear to somebody")
     with pytest.raises(SettingsError, match="is there already, and is not ours: it would be replaced"):
         require_replaceable(file, own, "ours")

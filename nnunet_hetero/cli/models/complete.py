@@ -56,6 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--disable_progress_bar", action="store_true", help="For logs.")
 
 
+def named_model(args: argparse.Namespace) -> str:
+    """The folder of the model that ``-m``, or ``-d`` and ``-c``, name.
+
+    Raises:
+        SettingsError: If neither does, or both do.
+    """
+    by_parts = args.d is not None or args.c is not None
+    if args.m is not None and by_parts:
+        raise SettingsError("-m names the folder of the model, and -d and -c another way to it. Give one of them.")
+    if args.m is None and (args.d is None or args.c is None):
+        raise SettingsError("Which model? Name it by -d and -c (and -tr, -p), or its folder by -m.")
+    return args.m or model_folder(args.d, args.tr, args.p, args.c)
+
+
 def run(args: argparse.Namespace) -> int:
     """Complete; 1 if a case failed."""
     return complete_with(args)
@@ -70,15 +84,13 @@ def complete_with(
         args: Of the command.
         elsewhere: From a predictor and its model's folder to what completes the cases; None does so here.
     """
-    if args.m is None and (args.d is None or args.c is None):
-        raise SettingsError("Which model? Name it by -d and -c (and -tr, -p), or its folder by -m.")
+    folder = named_model(args)
     # Late, so that -h answers at once.
     from nnunet_hetero.inference.complete_cases import complete_cases
     from nnunet_hetero.inference.predictor import HeteroModalPredictor
 
     device = usable_device(args.device)
     sampling = SamplingOptions(args.num_samples, args.seed, args.save_completed)
-    folder = args.m or model_folder(args.d, args.tr, args.p, args.c)
     predictor = HeteroModalPredictor.from_model_folder(
         folder,
         args.f,

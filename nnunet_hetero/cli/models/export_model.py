@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from nnunet_hetero.errors import SettingsError
+from nnunet_hetero.cli.models.complete import named_model
 from nnunet_hetero.nnunet.arguments import fold
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER
-from nnunet_hetero.nnunet.folders import model_folder
 
 HELP = """\
 Write a trained model as one zip file, for 'nnunet_hetero install-model': the folds that are trained, with their
@@ -30,13 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say what and where."""
-    if args.m is None and (args.d is None or args.c is None):
-        raise SettingsError("Which model? Name it by -d and -c (and -tr, -p), or its folder by -m.")
+    folder = named_model(args)
     # Late, so that -h answers at once.
     from nnunet_hetero.inference.model.model_export import export_model
     from nnunet_hetero.inference.model.model_folder import checked_folds
 
-    folder = args.m or model_folder(args.d, args.tr, args.p, args.c)
     folds = checked_folds(folder, args.f, args.chk)
     digest = export_model(folder, folds, args.chk, args.o, args.card, args.licence)
     print(f"written {args.o}, fold(s) {', '.join(map(str, folds))}\nSHA-256 {digest}")

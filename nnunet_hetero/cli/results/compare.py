@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_hetero.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nnunet_hetero.evaluation.sweep.run import Run
 
 HELP = """\
 Compare evaluations of the same cases: per subset and region the mean and standard deviation, a paired Wilcoxon
@@ -61,9 +67,20 @@ def run(args: argparse.Namespace) -> int:
 
     names = args.names or [None] * len(args.runs)
     runs = [read_run(folder, name) for folder, name in zip(args.runs, names, strict=True)]
+    _refuse_the_same_twice(runs)
     for name, *folders in args.join:
         runs.append(join_runs(name, [read_run(folder) for folder in folders]))
     comparison = compare_runs(runs, args.metric)
     print(write_comparison(args.o, comparison, args.paper, args.format == "png"))
     print(f"Written to {args.o}: {', '.join(FILES)}{', figures' if args.format == 'png' else ''}")
     return 0
+
+
+def _refuse_the_same_twice(runs: Sequence[Run]) -> None:
+    """One evaluation under two names would be compared with itself."""
+    seen: dict[Path, str] = {}
+    for run in runs:
+        place = run.folder.resolve()
+        if place in seen:
+            raise SettingsError(f"'{seen[place]}' and '{run.name}' are one evaluation, {run.folder}. Name it once.")
+        seen[place] = run.name

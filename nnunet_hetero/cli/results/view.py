@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_hetero.viewer.pages import write_pages
     from nnunet_hetero.viewer.slicer import write_scenes
 
+    if args.slicer and args.o:
+        raise SettingsError("--slicer writes no pages, and -o names one. Give one of them.")
     output = Path(args.output)
     if not output.is_dir():
         raise SettingsError(f"{output} is no folder. Give the output folder of a prediction.")

@@ -20,6 +20,9 @@ from nnunet_hetero.evaluation.sweep.summary import AGAIN, SETTINGS, Summary, rea
 from nnunet_hetero.io.documents import NUMBER_OR_BLANK, CsvDocument
 from nnunet_hetero.modalities import Modalities, Subset, by_size
 
+ROUNDING = 1e-6
+"""By how much a Dice of 1 may be off."""
+
 COLUMNS = ("case", "subset", "region")
 
 
@@ -93,7 +96,8 @@ def read_run(path: str | os.PathLike, name: str | None = None) -> Run:
 
     Raises:
         SettingsError: If there is no evaluation, or more than one.
-        DataError: If the evaluation is not finished, or a file of it is damaged.
+        DataError: If the evaluation is not finished, or a file of it is damaged: rows that lack or stand there twice,
+            and a Dice that is none, among others.
     """
     folder = find_evaluation(path)
     summary = read_summary(folder)
@@ -116,14 +120,21 @@ def read_run(path: str | os.PathLike, name: str | None = None) -> Run:
     subsets = by_size(by_subset.values())
     cases = tuple(sorted({row["case"] for row in rows}))
     scores = {score: np.full((len(subsets), len(cases), len(regions)), np.nan) for score in present}
-    measured = np.zeros((len(subsets), len(cases)), bool)
+    rows_of = np.zeros((len(subsets), len(cases), len(regions)), int)
     places = {subset: place for place, subset in enumerate(subsets)}
     numbers = {case: place for place, case in enumerate(cases)}
     for row in rows:
         place, case, region = places[by_subset[row["subset"]]], numbers[row["case"]], regions.index(row["region"])
-        measured[place, case] = True
+        rows_of[place, case, region] += 1
         for score in present:
             scores[score][place, case, region] = row[score]
+    measured = rows_of.any(axis=2)
+    for place, case, region in np.argwhere(measured[..., None] & (rows_of != 1)):
+        number = int(rows_of[place, case, region])
+        raise DataError(
+            f"{folder / METRICS_FILE} has {number or 'no'} row{'s' if number else ''} of case '{cases[case]}', "
+            f"{modalities.label(subsets[place])}, {regions[region]}; expected is one. {AGAIN}"
+        )
     model = settings.get("model", folder.name)
     return Run(
         name or model.split("__")[0].removesuffix("Trainer") or model,
@@ -209,4 +220,7 @@ def _read_rows(file: Path, known: Collection[str]) -> tuple[list[dict[str, Any]]
     rows = CsvDocument(columns, "the results of an evaluation", AGAIN, scores).read(file)
     if not rows:
         raise DataError(f"{file} has no results. {AGAIN}")
+    for number, row in enumerate(rows, 2):
+        if not (np.isnan(row[DICE]) or 0 <= row[DICE] <= 1 + ROUNDING):
+            raise DataError(f"{file}, line {number}: {DICE} is {row[DICE]:g}; expected is 0 to 1. {AGAIN}")
     return rows, [score for score in known if score in rows[0]]

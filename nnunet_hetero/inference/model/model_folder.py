@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import io
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ def checked_folds(
         checkpoint_name: File name of the checkpoint.
 
     Raises:
-        SettingsError: If the folder or one of its files does not exist.
+        SettingsError: If the folder or one of its files does not exist, or a fold is named twice.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -56,6 +57,9 @@ def checked_folds(
             chosen: list[int | str] = nnUNetPredictor.auto_detect_available_folds(str(folder), checkpoint_name)
     else:
         chosen = [folds] if isinstance(folds, (int, str)) else list(folds)
+    twice = [fold for fold, number in Counter(map(str, chosen)).items() if number > 1]
+    if twice:
+        raise SettingsError(f"Fold {twice[0]} is named more than once (-f); it would count as several. Name it once.")
     absent = [fold for fold in chosen if not (folder / f"fold_{fold}" / checkpoint_name).is_file()]
     if absent or not chosen:
         there = sorted(str(file.relative_to(folder)) for file in folder.glob("fold_*/*.pth"))

@@ -48,6 +48,11 @@ class TestCompare:
         printed = capsys.readouterr().out
         assert "HD95 in mm" in printed and "significantly better than x" in printed
 
+    def test_one_evaluation_under_two_names(self, models, tmp_path, capsys):
+        runs = [str(models[0]), str(models[0] / "fold_0" / "evaluation")]
+        assert main(["compare", *runs, "-o", str(tmp_path / "out"), "--names", "x", "y"]) == 1
+        assert "'x' and 'y' are one evaluation" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
     def test_networks_of_single_subsets_joined(self, models, tmp_path, capsys):
         folders = [
             str(write_evaluation(tmp_path / f"S{channel}", random_scores(3), cases=12, subsets=[(channel,)]))

@@ -50,6 +50,8 @@ class TestView:
             (("--images", "/nowhere"), "--images /nowhere is no folder"),
             (("-o", "page.html"), "-o names one page, but there are 2 cases"),
             (("--case", "c"), "Case 'c'"),
+            (("--slicer", "scene", "-o", "page.html"), "Give one of them"),
+            (("--predictions", "."), "Case 'a': no folder in . holds a.nii.gz"),
             (("--labels", "/nowhere"), "--labels /nowhere is no folder"),
         ],
     )

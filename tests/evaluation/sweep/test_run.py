@@ -71,6 +71,9 @@ class TestReading:
                 "'abc' in line 2, column 'dice', not a number",
             ),
             ("case_00,T1,1,whole_tumor", "case_00,T1,1,edema", "line 2: region 'edema' is none of whole_tumor"),
+            ("case_00,T1,1,whole_tumor,0.01", "case_00,T1,1,whole_tumor,1.01", "line 2: dice is 1.01; expected is 0"),
+            ("case_00,T1,1,whole", "case_01,T1,1,whole", "has no row of case 'case_00', T1, whole_tumor; expected is"),
+            ("case_00,T1,1,tumor_core", "case_00,T1,1,whole_tumor", "has 2 rows of case 'case_00', T1, whole_tumor"),
         ],
     )
     def test_damaged_table(self, folder, old, new, message):

@@ -98,7 +98,9 @@ class TestExport:
         ("flags", "words"),
         [
             (("-d", "501"), "Which model?"),
+            ((*MODEL, "-m", "/nowhere"), "Give one of them"),
             ((*MODEL, "-f", "3"), "for fold(s) 3"),
+            ((*MODEL, "-f", "0", "1", "0"), "Fold 0 is named more than once"),
             ((*MODEL, "-chk", "other.pth"), "no other.pth"),
             (("-m", "/nowhere"), "no trained model"),
         ],
