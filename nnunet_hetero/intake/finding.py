@@ -15,7 +15,7 @@ from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.finding import find_dicom
 from nnunet_hetero.intake.dicom.scan import is_dicom, scan
 from nnunet_hetero.intake.files.sources import ZIP
-from nnunet_hetero.intake.files.tree import Tree, folder_tree, zip_tree
+from nnunet_hetero.intake.files.tree import Tree, folder_tree, folders_in, zip_tree
 from nnunet_hetero.intake.proposal.candidates import Candidate, compared
 from nnunet_hetero.intake.proposal.names import told_by_name, verdict_of_name
 from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, SURE, Verdict, Vocabulary
@@ -107,7 +107,7 @@ def _of_entry(case: str, entry: Path, folder: Path, vocabulary: Vocabulary) -> I
     else:
         tree = zip_tree(entry)
     prefix = f"{_below(entry, folder)}{'/' if entry.is_dir() else '#'}"
-    rest = []
+    rest, notes = [], set()
     for name in tree.names:
         if name.lower().endswith(ZIP):
             yield from _of_inner_zip(case, name, entry, folder, vocabulary)
@@ -121,6 +121,22 @@ def _of_entry(case: str, entry: Path, folder: Path, vocabulary: Vocabulary) -> I
         verdict = _of_another(case, name, vocabulary)
         if verdict is not None:
             yield Candidate(prefix + name, verdict)
+        else:
+            notes.add(name)
+    images = [name for name in tree.names if name not in notes]
+    for name, verdict in _without_image(case, folders_in(entry), images, vocabulary):
+        yield Candidate(prefix + name, verdict)
+
+
+def _without_image(
+    case: str, folders: Sequence[str], images: Sequence[str], vocabulary: Vocabulary
+) -> Iterator[tuple[str, Verdict]]:
+    """Folders that are named like a modality and hold no image: a series that was not exported, or not unpacked."""
+    for name in folders:
+        told = told_by_name(name.rpartition("/")[2], case, vocabulary)
+        if told is not None and told.possible and not any(image.startswith(f"{name}/") for image in images):
+            why = f"{told.why}; the folder holds no image. Was it exported, or unpacked, as a whole?"
+            yield name, Verdict("", DOUBTFUL, why, told.possible)
 
 
 def _of_another(case: str, path: str, vocabulary: Vocabulary) -> Verdict | None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import SimpleITK as sitk
 
-from nnunet_hetero.cases.geometry import alone, header_doubts, read_geometry
-from nnunet_hetero.cases.image_files import is_nifti, read_nifti, require_whole, with_decimals
-from nnunet_hetero.cases.image_values import require_usable
-from nnunet_hetero.cases.naming.neighbours import refuse_mixture
+from nnunet_hetero.cases.geometry import header_doubts, read_geometry
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.dicom.convert import convert
 from nnunet_hetero.intake.dicom.scan import headers_of, is_series, tree_of
 from nnunet_hetero.intake.files.tree import unpack_image
+from nnunet_hetero.intake.files.volumes import read_volume
 from nnunet_hetero.intake.series import Series
 
 LEAST_EDGE, MOST_EDGE = 1.0, 3000.0
@@ -40,11 +37,14 @@ def opened(series: Series, folder: Path, scratch: Path) -> sitk.Image:
     what = f"Case '{series.case}', {series.source}"
     try:
         file = _file(series, folder, scratch)
-        image = _read(file, what, scratch)
+        image = read_volume(file, what)
+        _require_size_of_a_body(image, what)
+        doubts = header_doubts(file, read_geometry(file))
     except DataError as error:
         text = str(error)
         raise error if text.startswith("Case ") else DataError(f"{what}: {text}") from error
-    require_usable(sitk.GetArrayViewFromImage(image), what, reverse=True)
+    if doubts:
+        print(f"WARNING: {what}: {doubts}.", flush=True)
     return image
 
 
@@ -68,46 +68,6 @@ def _file(series: Series, folder: Path, scratch: Path) -> Path:
     if series.inner not in tree.names:
         raise DataError("it is not in the zip any more.")
     return unpack_image(tree, series.inner, scratch)
-
-
-def _read(file: Path, what: str, scratch: Path) -> sitk.Image:
-    """Read a file of a format with a header of its own."""
-    if file.is_symlink() and not file.exists():
-        raise DataError(f"{what} is a link to {file.readlink()}, which is not there. Put the image itself there.")
-    if not file.is_file():
-        raise DataError(f"{what}: {file} is not there any more.")
-    refuse_mixture(file, what)
-    stored = read_nifti(file, what) if is_nifti(file) else None
-    if stored is None:
-        require_whole(file, what)
-    with tempfile.TemporaryDirectory(dir=scratch) as link:
-        try:
-            image = sitk.ReadImage(str(alone(file, Path(link))))
-        except RuntimeError:
-            image = None
-    if image is None:
-        read_geometry(file)  # says what is wrong with the header
-        raise DataError(f"{what} cannot be read: it is damaged or in another format. Copy or export it again.")
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    if image.GetDimension() != 3:
-        remedy = "Save one of its volumes as a file of its own" if image.GetDimension() > 3 else "Give the whole volume"
-        raise DataError(
-            f"{what} has {image.GetDimension()} axes, of sizes {image.GetSize()}; expected is one 3D image. {remedy}."
-        )
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        raise DataError(
-            f"{what} has {image.GetNumberOfComponentsPerPixel()} values per voxel, as colours or vectors; expected is "
-            "one. Save the grey values."
-        )
-    _require_size_of_a_body(image, what)
-    doubts = header_doubts(file, read_geometry(file))
-    if doubts:
-        print(f"WARNING: {what} {doubts}.", flush=True)
-    scaled = None if stored is None else with_decimals(stored)
-    if scaled is not None:
-        require_usable(scaled, what)
-    return image
 
 
 def _require_size_of_a_body(image: sitk.Image, what: str) -> None:

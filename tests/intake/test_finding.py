@@ -39,6 +39,25 @@ def test_a_folder_per_case(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_without_the_image_that_it_is_named_like(tmp_path, packed):
+    """A series that was not exported, or not unpacked, as a whole; not a case without it."""
+    touch(tmp_path, "in/a/t1.nii.gz", "in/a/flair/x/scan.nii.gz", "in/a/T1c/notes.txt", "in/a/reports/doctor.txt")
+    for empty in ("t2.nii.gz", "T2_seg", "results", "flair/empty"):
+        (tmp_path / "in/a" / empty).mkdir()
+    if packed:
+        shutil.make_archive(str(tmp_path / "in/a"), "zip", tmp_path / "in/a")
+        shutil.rmtree(tmp_path / "in/a")
+    rows = {source.replace("#", "/").replace(".zip", ""): row for source, row in found(tmp_path / "in").items()}
+    assert {source: row.modality or row.may_be for source, row in rows.items()} == {
+        "a/t1.nii.gz": "T1",
+        "a/flair/x/scan.nii.gz": "FLAIR",
+        "a/T1c": ("T1c",),
+        "a/t2.nii.gz": ("T2",),
+    }
+    assert "holds no image" in rows["a/T1c"].why and "holds no image" in rows["a/t2.nii.gz"].why
+
+
 def test_nothing_that_could_be_an_image_is_left_out(tmp_path):
     touch(
         tmp_path,
@@ -77,6 +96,7 @@ def test_a_format_that_nobody_knows_is_told_if_it_is_named_like_a_modality(tmp_p
     touch(tmp_path, *names, "a/T1.nii.gz")
     rows = found(tmp_path)
     assert {source: row.may_be for source, row in rows.items() if row.may_be} == {
+        "a/t2": ("T2",),
         "a/t2.PAR": ("T2",),
         "a/flair": ("FLAIR",),
     }

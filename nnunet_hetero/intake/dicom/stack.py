@@ -23,6 +23,11 @@ WHOLE = 0.2
 SAME_TIME = 0.05
 """Share by which times of a sequence may differ between slices of one image."""
 
+_RIGHT_ANGLE = 0.01
+"""How far the products of the two directions of a slice may be from those of unit vectors at right angles."""
+
+_AGAIN = "Export the series again."
+
 _IN_ALL = (
     *("EchoTime", "RepetitionTime", "InversionTime", "DiffusionBValue", "ContrastBolusAgent", "SeriesDescription"),
     *("FrameOfReferenceUID", "PhotometricInterpretation"),
@@ -74,6 +79,7 @@ def stack_of(files: Sequence[tuple[str, Any]]) -> Stack:
     directions = _shared(named, "ImageOrientationPatient", 6, 1e-4, "directions").reshape(2, 3)
     spacing = _shared(named, "PixelSpacing", 2, 1e-4, "edges of a pixel")  # between rows, between columns
     rows, columns = _sizes(named)
+    _require_plane(named[0][0], directions, spacing)
     if len(slices) < 2:
         raise DataError(f"it has one slice, {slices[0]}; a volume has several. Is the export complete?")
     normal = np.cross(directions[0], directions[1])
@@ -105,6 +111,17 @@ def _shared(files: Sequence[tuple[str, Any]], name: str, length: int, tolerance:
             )
     assert first is not None
     return first[1]
+
+
+def _require_plane(file: str, directions: np.ndarray, spacing: np.ndarray) -> None:
+    """Refuse slices that have no plane: edges of pixels that are none, directions that are not at right angles."""
+    if spacing.min() <= 0:
+        raise DataError(f"{file} has pixels with edges of {numbers(spacing)} mm; expected are two above 0. {_AGAIN}")
+    if np.abs(directions @ directions.T - np.eye(2)).max() > _RIGHT_ANGLE:
+        raise DataError(
+            f"{file} has the directions {numbers(directions.ravel())}; expected are two of length 1 at right angles. "
+            f"{_AGAIN}"
+        )
 
 
 def _require_one_kind(files: Sequence[tuple[str, Any]]) -> None:

@@ -122,10 +122,23 @@ def folder_tree(folder: Path) -> FolderTree:
     Raises:
         DataError: If a folder cannot be read: leaving it out would lose images.
     """
-    names = []
-    for place, file in _walk(folder):
-        names.append((place / file).relative_to(folder).as_posix())
+    names = [(place / file).relative_to(folder).as_posix() for place, files in _walk(folder) for file in files]
     return FolderTree(folder, tuple(sorted(names)))
+
+
+def folders_in(place: Path) -> list[str]:
+    """Paths of the folders below a folder, or in a zip, with ``/``, also of those that hold nothing; sorted.
+
+    Raises:
+        DataError: If a folder cannot be read.
+    """
+    if place.is_dir():
+        return sorted(folder.relative_to(place).as_posix() for folder, _ in _walk(place) if folder != place)
+    with zipfile.ZipFile(place) as archive:
+        paths = [PurePosixPath(name) for name in archive.namelist()]
+        own = [path for path, entry in zip(paths, archive.infolist(), strict=True) if entry.is_dir()]
+    found = {str(folder) for folder in (*own, *(parent for path in paths for parent in path.parents))} - {"."}
+    return sorted(name for name in found if not _is_litter(name))
 
 
 def zip_tree(file: Path) -> ZipTree:
@@ -165,7 +178,8 @@ def _problem(entry: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder, and the files that lie in it."""
     seen = set()
     for place, subfolders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         real = os.path.realpath(place)
@@ -174,9 +188,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
             continue
         seen.add(real)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith(_LITTER))
-        for name in sorted(files):
-            if not name.startswith(".") or not_here(name):
-                yield Path(place), name
+        yield Path(place), sorted(name for name in files if not name.startswith(".") or not_here(name))
 
 
 def _refuse(error: OSError) -> NoReturn:

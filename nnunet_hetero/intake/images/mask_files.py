@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 import SimpleITK as sitk
 
-from nnunet_hetero.cases.image_values import require_usable
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake.files.tree import FolderTree, Tree, folder_tree, unpack_image, zip_tree
+from nnunet_hetero.intake.files.volumes import read_volume
 
 ZIP = ".zip"
 
@@ -45,15 +45,9 @@ class MaskFile:
             scratch: A folder for what is unpacked; it may be removed afterwards.
 
         Raises:
-            DataError: If it cannot be read, or has values that are NaN or infinite.
+            DataError: As `read_volume`.
         """
-        file = unpack_image(self.tree, self.name, scratch)
-        try:
-            mask = sitk.ReadImage(str(file))
-        except RuntimeError as error:
-            raise DataError(f"Case '{case}': the mask {self} cannot be read as an image. Copy it again.") from error
-        require_usable(sitk.GetArrayViewFromImage(mask), f"Case '{case}': the mask {self}", reverse=True)
-        return mask
+        return read_volume(unpack_image(self.tree, self.name, scratch), f"Case '{case}': the mask {self}")
 
 
 def find_mask(name: str | os.PathLike, case: str, entries: Sequence[Path]) -> MaskFile:

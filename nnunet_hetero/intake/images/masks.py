@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.intake.files.volumes import read_volume
 from nnunet_hetero.intake.images import hd_bet
 from nnunet_hetero.intake.images.grids import grid_of
 
@@ -91,11 +92,7 @@ class StripProgram:
             raise DataError(f"{what} ended with the code {done.returncode}. It said: {words_of_it or 'nothing'}")
         if not target.is_file():
             raise DataError(f"{what} wrote no {OUTPUT}, a NIfTI file. Does its command line name it rightly?")
-        try:
-            found = sitk.ReadImage(str(target))
-        except RuntimeError as error:
-            raise DataError(f"{what} wrote an {OUTPUT} that cannot be read as NIfTI.") from error
-        return _as_mask(found, image, what)
+        return _as_mask(read_volume(target, f"{what}: its {OUTPUT}"), image, what)
 
     @property
     def _command(self) -> tuple[str, ...]:
@@ -134,8 +131,6 @@ def masked(image: sitk.Image, mask: sitk.Image) -> sitk.Image:
 
 def _as_mask(found: sitk.Image, image: sitk.Image, what: str) -> sitk.Image:
     """A program may write a mask, or the image without skull."""
-    if found.GetDimension() != 3:
-        raise DataError(f"{what} wrote an image of {found.GetDimension()} axes; expected is a 3D mask.")
     difference = grid_of(found).difference(grid_of(image), "its input")
     if difference:
         raise DataError(f"{what} wrote an image on another grid: {difference}. Expected is a mask of its input.")

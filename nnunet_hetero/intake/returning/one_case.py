@@ -11,7 +11,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_hetero.cases.geometry import read_geometry
-from nnunet_hetero.cases.image_files import is_nifti, read_nifti, with_decimals
 from nnunet_hetero.cases.label_maps.labels import shown
 from nnunet_hetero.cases.label_maps.written_image import require_written
 from nnunet_hetero.errors import DataError, SettingsError
@@ -21,6 +20,7 @@ from nnunet_hetero.intake.cohort.records import CASES, CaseRecord, transform_fil
 from nnunet_hetero.intake.contents import contents_of
 from nnunet_hetero.intake.dicom.scan import is_series
 from nnunet_hetero.intake.dicom_seg import write_segmentation
+from nnunet_hetero.intake.files.volumes import read_volume
 from nnunet_hetero.intake.images.grids import grid_from, grid_of, voxel_millilitres
 from nnunet_hetero.intake.proposal.verdict import GIVEN
 from nnunet_hetero.intake.returning.record import RECORD_NAME, Volumes, write_record
@@ -130,9 +130,9 @@ def return_case(job: ReturnJob) -> list[Volumes]:
     if job.results.label_map is None:
         raise DataError(f"Case '{job.case}' has no label map in {job.predictions}. Predict it first.")
     _require_of_these_images(job)
-    label_map = _read(job.results.label_map, job.case)
+    label_map = read_volume(job.results.label_map, f"Case '{job.case}': {job.results.label_map}")
     _require_known(label_map, job)
-    maps = {what: _read(file, job.case) for what, file in job.results.maps.items()}
+    maps = {what: read_volume(file, f"Case '{job.case}': {file}") for what, file in job.results.maps.items()}
     volumes: list[Volumes] = []
     (job.back / job.case).mkdir(parents=True, exist_ok=True)
     unfinished = Unfinished(job.back / job.case)
@@ -205,17 +205,6 @@ def _require_known(label_map: sitk.Image, job: ReturnJob) -> None:
             f"Case '{job.case}': {job.results.label_map} has the values {shown(others)}; the model's labels are "
             f"{shown(known)}. Predict the case again, by the model that it was prepared for."
         )
-
-
-def _read(file: Path, case: str) -> sitk.Image:
-    what = f"Case '{case}': {file}"
-    decimals = with_decimals(read_nifti(file, what)) if is_nifti(file) else None
-    if decimals is not None and not np.isfinite(decimals).all():  # ITK would read zeros
-        raise DataError(f"{what} has values that are NaN or infinite. Predict the case again.")
-    try:
-        return sitk.ReadImage(str(file))
-    except RuntimeError as error:
-        raise DataError(f"{what} cannot be read as an image. Predict the case again.") from error
 
 
 def _write(image: sitk.Image, file: Path) -> None:

@@ -92,6 +92,8 @@ CASES = {
     ),
     "directions": (changed("ImageOrientationPatient", [1, 0, 0, 0, 1, 0]), "different directions"),
     "pixels": (changed("PixelSpacing", [2, 2]), "different edges of a pixel"),
+    "pixels without size": (slices(PixelSpacing=[0, 1]), r"pixels with edges of \(0, 1\) mm"),
+    "no plane": (slices(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), r"directions \(1, 0, 0, 1, 0, 0\); expected"),
     "sizes": (changed("Rows", 7), "different sizes"),
     "no position": (lacking("ImagePositionPatient"), "has no valid ImagePositionPatient"),
     "no orientation": (lacking("ImageOrientationPatient"), "has no valid ImageOrientationPatient"),

@@ -85,5 +85,14 @@ def test_none_or_several(mask, tmp_path):
 def test_damage(mask, tmp_path):
     mask.write_bytes(b"x")
     archive = packed(tmp_path / "a.zip", mask)
-    with pytest.raises(DataError, match=rf"Case 'a': the mask {archive}#.*{NAME} cannot be read as an image"):
+    with pytest.raises(DataError, match=rf"Case 'a': the mask {archive}#.*{NAME} cannot be read"):
         read(find_mask(NAME, "a", [archive]), tmp_path)
+
+
+def test_a_mask_that_is_cut_short(mask, tmp_path):
+    """ITK would fill it with zeros: half of the brain."""
+    file = tmp_path / "mask.nii"
+    sitk.WriteImage(sitk.ReadImage(str(mask)), str(file))
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"Case 'a': the mask .*mask\.nii cannot be read .*it ends after"):
+        read(find_mask(str(file), "a", []), tmp_path)

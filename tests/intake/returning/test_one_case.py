@@ -124,6 +124,13 @@ def test_damage(job, tmp_path):
         return_case(job(REFERENCE))
 
 
+def test_another_label_map_beside_it(job, tmp_path):
+    """ITK would take the voxels of that one."""
+    (tmp_path / "pred" / f"{CASE}.nii").write_bytes(b"x")
+    with pytest.raises(DataError, match=rf"Case '{CASE}': .* has {CASE}\.nii beside it"):
+        return_case(job(REFERENCE))
+
+
 def test_dicom_segmentations(study, tmp_path):
     """Of the images that were DICOM series; each refers to its own."""
     pytest.importorskip("highdicom")  # no wheels for Python 3.14
