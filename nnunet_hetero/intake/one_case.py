@@ -20,7 +20,16 @@ from nnunet_hetero.intake.images.common_brain import in_one_brain, told_zeros
 from nnunet_hetero.intake.images.grids import common_share, grid_of, resampled_image
 from nnunet_hetero.intake.images.masks import given_mask, masked
 from nnunet_hetero.intake.options import IntakeOptions
-from nnunet_hetero.intake.registration.plausible import REMEDY, doubtful, gains, hardly_overlaps, implausible
+from nnunet_hetero.intake.proposal.verdict import MR_KINDS, kind_of
+from nnunet_hetero.intake.registration.edges import Edges, edges_in_common
+from nnunet_hetero.intake.registration.plausible import (
+    REMEDY,
+    another_head,
+    doubtful,
+    gains,
+    hardly_overlaps,
+    implausible,
+)
 from nnunet_hetero.intake.registration.register import Registration, register, too_small
 from nnunet_hetero.intake.target import Target
 from nnunet_hetero.intake.way_back import WayBack
@@ -142,6 +151,7 @@ def prepare_images(
     turned = {name: _turned(image, orientation) for name, image in images.items()}
     fixed = turned[reference]
     grid = grid_of(fixed)
+    edges = Edges.of(fixed) if len(images) > 1 and kind_of(reference) in MR_KINDS else None
     fates: dict[str, Fate] = {name: Fate(ABSENT, None, (reason,)) for name, reason in empty.items()}
     transforms: dict[str, sitk.Transform] = {}
     prepared: dict[str, sitk.Image] = {}
@@ -162,6 +172,8 @@ def prepare_images(
             doubt = doubtful(found)
         else:
             doubt = hardly_overlaps(common_share(image, prepared[name], fixed))
+        if not doubt and edges is not None and name != reference and kind_of(name) in MR_KINDS:
+            doubt = _another_head(edges, prepared[name])
         fates[name] = Fate(became, found, _notes(name, images, same_frame, became), doubt)
     result = PreparedCase(
         case,
@@ -172,6 +184,11 @@ def prepare_images(
         {name: fates[name] for name in given},
     )
     return _finished(result, target, options, mask)
+
+
+def _another_head(reference: Edges, image: sitk.Image) -> str:
+    own = Edges.of(image)
+    return "" if own is None else another_head(edges_in_common(reference, own))
 
 
 def _turned(image: sitk.Image, orientation: str) -> sitk.Image:

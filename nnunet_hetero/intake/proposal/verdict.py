@@ -53,7 +53,7 @@ class Vocabulary:
     @cached_property
     def _own(self) -> dict[str, str]:
         """Kind, or the name of a modality that is none of them → the model's name."""
-        return {_kind_of(name): name for name in reversed(self.modalities.names)}
+        return {kind_of(name): name for name in reversed(self.modalities.names)}
 
     @cached_property
     def _all(self) -> Modalities:
@@ -92,7 +92,8 @@ def not_used(why: str, confidence: str = SURE) -> Verdict:
     return Verdict("", confidence, why)
 
 
-def _kind_of(name: str) -> str:
+def kind_of(name: str) -> str:
+    """One of `KINDS` that a model's name of a modality stands for, or the name itself."""
     letters = "".join(letter for letter in name.lower() if letter.isalnum())
     for kind in KINDS:
         group = next((group for group in SYNONYMS if kind.lower() in group), frozenset((kind.lower(),)))

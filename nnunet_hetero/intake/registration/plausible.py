@@ -24,6 +24,9 @@ DOUBTFUL_INSIDE = 1.4
 """The same for a fit to the inside of the head alone: its outline and its inside say different things. It scatters by
 0.1 mm with the voxels that are compared."""
 
+LEAST_EDGES = 1.4
+"""Of `edges_in_common`: images of one head have more, those of two about 1."""
+
 LEAST_GAIN = 0.02
 """Share of the mutual information that registration must add to be better than the headers: less is rounding."""
 
@@ -86,6 +89,20 @@ def hardly_overlaps(share: float) -> str:
     return (
         f"only {share:.0%} of the smaller image's tissue overlaps where the headers place both (usual is at least "
         f"{LEAST_OVERLAP:.0%}): does it show the same part of the body?"
+    )
+
+
+def another_head(edges: float | None) -> str:
+    """What speaks against an image showing the reference's head, in words; empty if nothing does.
+
+    Args:
+        edges: From `edges_in_common`; None if there is too little to say.
+    """
+    if edges is None or edges >= LEAST_EDGES:
+        return ""
+    return (
+        f"inside of the head its edges agree with those of the reference {max(edges, 0.0):.2f} times as well as 8 mm "
+        f"beside (usual is at least {LEAST_EDGES:g}): is it of the same patient, and of the same part of the body?"
     )
 
 

@@ -48,7 +48,7 @@ def _read(file):
 @pytest.mark.parametrize(
     ("value", "finding"),
     [
-        (float("nan"), "has values that are NaN or infinite"),
+        (float("nan"), r"has 1 voxel\(s\) that are NaN or infinite"),
         (1.5, "has the values 1.5; the model's labels are 0, 1, 2"),
         (9.0, "has the values 9; the model's labels are 0, 1, 2"),
     ],
