@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from helpers.cohorts.moved_case import brighter_half, moved_case, phantom_images, target
 
 from nnunet_hetero.cases.orientation import orientation_of, reoriented
+from nnunet_hetero.dataset_conversion.phantom import make_phantom
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.intake import one_case
 from nnunet_hetero.intake.images.grids import grid_of
@@ -17,6 +18,7 @@ from nnunet_hetero.intake.images.masks import StripProgram
 from nnunet_hetero.intake.one_case import prepare_images
 from nnunet_hetero.intake.options import IntakeOptions
 from nnunet_hetero.intake.registration.register import Registration
+from nnunet_hetero.modalities import Modalities
 
 FOUND = Registration(sitk.Euler3DTransform(), 0.9, 0.905, 0.2, 0.2, 0.99, 0.1, 0.1)
 
@@ -281,3 +283,25 @@ def test_bias_fields(no_registration):
     before = _array(reoriented(phantom_images()["T1"], "RAS"))
     assert found.arrays["T1"].dtype == np.float32 and not np.array_equal(found.arrays["T1"], before)
     assert not found.arrays["T1"][before == 0].any()
+
+
+@pytest.mark.parametrize("became", ["same grid", "resampled", "registered"])
+@pytest.mark.parametrize("patient", [1, 2])
+def test_the_head_of_another_patient_is_told(no_registration, became, patient):
+    """Wherever its header puts it, and also where registration believes that both fit; PET is not judged."""
+    no_registration(after=1.2)
+    size, edge = 80, 2.4
+
+    def image(index, name, offset=0.0):
+        made = sitk.GetImageFromArray(np.ascontiguousarray(make_phantom(index, size, seed=3)[name].T))
+        made.SetSpacing([edge] * 3)
+        made.SetOrigin([offset] * 3)
+        return made
+
+    options = IntakeOptions(reference=("T1",), register=became == "registered")
+    other = image(patient, "t2", 0.0 if became == "same grid" else 0.3)
+    wanted = target(modalities=Modalities(("T1", "T2", "PET")))
+    fates = prepare_images("a", {"T1": image(1, "t1"), "T2": other, "PET": other}, wanted, options).fates
+    assert {fates["T2"].became, fates["PET"].became} == {became}
+    assert ("is it of the same patient" in fates["T2"].doubt) == (patient == 2)
+    assert not fates["PET"].doubt
