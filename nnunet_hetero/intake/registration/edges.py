@@ -99,7 +99,9 @@ def edges_in_common(one: Edges, other: Edges) -> float | None:
 
 def _agreement(one: Edges, here: np.ndarray, other: Edges, there: np.ndarray) -> float:
     """Mean of the squared cosine between two gradients, less where they are weak."""
-    products = one.directions[(slice(None), *here.T)] * other.directions[(slice(None), *there.T)]
+    i, j, k = here.T
+    x, y, z = there.T
+    products = one.directions[:, i, j, k] * other.directions[:, x, y, z]
     return float((products.sum(axis=0) ** 2).mean())
 
 
