@@ -122,7 +122,9 @@ def folder_tree(folder: Path) -> FolderTree:
     Raises:
         DataError: If a folder cannot be read: leaving it out would lose images.
     """
-    names = [(place / file).relative_to(folder).as_posix() for place, files in _walk(folder) for file in files]
+    names: list[str] = []
+    for place, files in _walk(folder):
+        names += [(place / file).relative_to(folder).as_posix() for file in files]
     return FolderTree(folder, tuple(sorted(names)))
 
 
@@ -134,11 +136,12 @@ def folders_in(place: Path) -> list[str]:
     """
     if place.is_dir():
         return sorted(folder.relative_to(place).as_posix() for folder, _ in _walk(place) if folder != place)
+    found: set[PurePosixPath] = set()
     with zipfile.ZipFile(place) as archive:
-        paths = [PurePosixPath(name) for name in archive.namelist()]
-        own = [path for path, entry in zip(paths, archive.infolist(), strict=True) if entry.is_dir()]
-    found = {str(folder) for folder in (*own, *(parent for path in paths for parent in path.parents))} - {"."}
-    return sorted(name for name in found if not _is_litter(name))
+        for entry in archive.infolist():
+            path = PurePosixPath(entry.filename)
+            found.update((path, *path.parents) if entry.is_dir() else path.parents)
+    return sorted(str(folder) for folder in found - {PurePosixPath(".")} if not _is_litter(str(folder)))
 
 
 def zip_tree(file: Path) -> ZipTree:
