@@ -91,6 +91,12 @@ def _fitted(request: CalibrationRequest, collection: Collection) -> CalibrationR
             reasons.append(f"  and {len(collection.failed) - SHOWN} more cases")
         if left_out:
             reasons.append(f"  {in_words(sorted(left_out))}")
+        if not reasons:
+            folds = ", ".join(collection.model.weights)
+            reasons = [
+                f"  Fold(s) {folds} have no validation cases in nnU-Net's splits_final.json. Choose others with -f, or "
+                "give labelled cases that the model has not seen with -i and -l."
+            ]
         raise DataError("\n".join(["No case is left to calibrate on.", *reasons]))
     rows = _rows(records)
     observed = observations(rows, collection.modalities)

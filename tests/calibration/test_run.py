@@ -118,6 +118,17 @@ class TestRefused:
             calibrate(copied.folder, images=tmp_path / "images", labels=tmp_path / "labels")
         assert (copied.folder / "calibration.json").read_bytes() == before
 
+    def test_a_fold_without_validation_cases(self, copied, monkeypatch, tmp_path):
+        preprocessed = tmp_path / "preprocessed"
+        shutil.copytree(copied.preprocessed, preprocessed)
+        monkeypatch.setenv("nnUNet_preprocessed", str(preprocessed))
+        file = preprocessed / copied.dataset / "splits_final.json"
+        splits = json.loads(file.read_text())
+        splits[0]["val"] = []
+        file.write_text(json.dumps(splits))
+        with pytest.raises(DataError, match=r"Fold\(s\) 0 have no validation cases .* -f, or .* -i and -l"):
+            calibrate(copied.folder, folds=0)
+
     def test_pictures_have_no_size_to_compare_with(self, copied, tmp_path, monkeypatch):
         """What is wrong with all cases is said of a few."""
         for name in "abcdefg":
