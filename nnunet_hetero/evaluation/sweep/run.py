@@ -128,7 +128,7 @@ def read_run(path: str | os.PathLike, name: str | None = None) -> Run:
         rows_of[place, case, region] += 1
         for score in present:
             scores[score][place, case, region] = row[score]
-    measured = rows_of.any(axis=2)
+    measured: np.ndarray = np.asarray(rows_of.any(axis=2))
     for place, case, region in np.argwhere(measured[..., None] & (rows_of != 1)):
         number = int(rows_of[place, case, region])
         raise DataError(
