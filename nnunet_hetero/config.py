@@ -110,6 +110,8 @@ class HeteroModalConfig:
             `nnunet_hetero.training.data.training_cases`.
         unlabelled_share: How often a sample is a case without a segmentation, see
             `nnunet_hetero.training.data.unlabelled`; None is as often as there are such cases, 0 leaves them out.
+        distil_unlabelled_after: Share of the epochs after which such a case is to be segmented from a subset of its
+            modalities as from all, see `nnunet_hetero.training.optimization.distillation`; None is never.
         completion_first: Share of the epochs, the first ones, in which images are completed and nothing is segmented.
         histogram_standardisation: Whether MR images are standardised to the histogram landmarks of the training images,
             see `nnunet_hetero.cases.histogram`; the paper does, nnU-Net does not.
@@ -154,6 +156,7 @@ class HeteroModalConfig:
     balance_subsets: bool = setting(True, SWITCH)
     balance_modalities: bool = setting(False, SWITCH)
     unlabelled_share: float | None = setting(None, NULL | SHARE)
+    distil_unlabelled_after: float | None = setting(None, NULL | SHARE)
     completion_first: float = setting(0.0, SHARE)
     histogram_standardisation: bool = setting(False, SWITCH)
     num_epochs: int = setting(1000, whole_from(1))

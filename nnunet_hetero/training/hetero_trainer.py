@@ -37,15 +37,10 @@ from nnunet_hetero.training.data.inputs import PreparedDatasets
 from nnunet_hetero.training.data.landmarks import input_rules
 from nnunet_hetero.training.data.orientation import settled_orientation
 from nnunet_hetero.training.data.training_cases import Cohort, read_training_cohort
-from nnunet_hetero.training.data.unlabelled import (
-    Locations,
-    LossOfLabelled,
-    arrange_unlabelled,
-    labelled_rows,
-    with_share,
-)
+from nnunet_hetero.training.data.unlabelled import Locations, LossOfLabelled, arrange_unlabelled, with_share
 from nnunet_hetero.training.dead_ends import look_ahead
 from nnunet_hetero.training.final_validation import predict_loaded
+from nnunet_hetero.training.optimization.distillation import count_samples, describe
 from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 from nnunet_hetero.training.optimization.schedule import StepDecay
 from nnunet_hetero.training.optimization.step import take_step
@@ -220,6 +215,7 @@ class HeteroTrainer(ContinuableTrainer):
         if self.unlabelled:
             training.locations = self.unlabelled
             self.loss = LossOfLabelled(self.loss)
+            self.print_to_log_file(describe(self.hetero))
             share = self.hetero.unlabelled_share
             probabilities = with_share(training.identifiers, self.unlabelled, probabilities, share)
         if probabilities is not None:
@@ -259,7 +255,7 @@ class HeteroTrainer(ContinuableTrainer):
             self.counts.add(present.numpy(), subsets.numpy())
 
         if self.unlabelled:
-            self.loss.rows = labelled_rows(batch["keys"], self.unlabelled)
+            count_samples(self, batch["keys"], data, target, present)
         self._last_seen = data[:1], present[:1]
         self.optimizer.zero_grad(set_to_none=True)
         optimised, terms = self.losses(data, target, present.to(self.device), drawn)
@@ -341,7 +337,7 @@ class HeteroTrainer(ContinuableTrainer):
     def validation_step(self, batch: dict) -> dict:
         """nnU-Net's validation of a batch, seen through the next of the epoch's subsets."""
         if self.unlabelled:
-            self.loss.rows = None
+            self.loss.count(None)
         # On the device: a copy of the loader's pinned memory would not be pinned, and the host would wait for it.
         data = seen_through(batch["data"].to(self.device, non_blocking=True), self.validation_cycle.next_subset())
         return super().validation_step({**batch, "data": data})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from copy import deepcopy
 
@@ -46,7 +47,8 @@ def make(dataset, tmp_path, monkeypatch, no_figures):
 
 def test_a_training_with_its_validation(make, dataset, tmp_path):
     # So many steps that each epoch sees a case with a segmentation.
-    trainer = make(HeteroModalVAETrainer, unlabelled_share=0.6, completion_first=0.5, num_iterations_per_epoch=12)
+    settings = {"unlabelled_share": 0.6, "completion_first": 0.5, "distil_unlabelled_after": 0.2}
+    trainer = make(HeteroModalVAETrainer, num_iterations_per_epoch=12, **settings)
     trainer.run_training()
     trainer.perform_actual_validation()
     folder = tmp_path / "results" / DATASET / "HeteroModalVAETrainer__nnUNetPlans__3d_fullres" / "fold_0"
@@ -54,7 +56,7 @@ def test_a_training_with_its_validation(make, dataset, tmp_path):
     assert all(np.isfinite(list(series[f"loss/{name}"].values())).all() for name in ("segmentation", "reconstruction"))
     assert series["loss/segmentation"]["0"] == 0 and series["loss/segmentation"]["1"] != 0
     log = "\n".join(file.read_text() for file in folder.glob("training_log_*.txt"))
-    assert "1 of 3 training cases have no segmentation: they count for images alone." in log
+    assert "1 of 3 training cases have no segmentation." in log and "from epoch 1 on for the segmentation" in log
     summary = json.loads((folder / "validation" / "summary.json").read_text())
     assert len(summary["metric_per_case"]) == 2 and np.isfinite(summary["foreground_mean"]["Dice"])
 
@@ -81,6 +83,7 @@ def test_a_share_of_nothing_leaves_them_out(make, dataset):
 
 
 def test_a_batch_without_any_segmentation(make, dataset):
+    """It has no part in the segmentation's loss but for what the network is taught by itself."""
     trainer = initialised(make(HeteroModalVAETrainer))
     trainer.prepare_inputs()
     training, _ = trainer.get_tr_and_val_datasets()
@@ -93,6 +96,9 @@ def test_a_batch_without_any_segmentation(make, dataset):
     assert (batch["data"] != 0).flatten(1).any(dim=1).all()
     terms = trainer.train_step(batch)
     assert terms["loss"] == 0 and np.isfinite(terms["total"]) and terms["reconstruction"] > 0
+    trainer.hetero = dataclasses.replace(trainer.hetero, distil_unlabelled_after=0.0)
+    terms = trainer.train_step(batch)
+    assert terms["loss"] > 0 and np.isfinite(terms["total"])
 
 
 def test_a_trainer_of_segmentations_alone_leaves_the_case_out(make, dataset):

@@ -1,4 +1,4 @@
-"""Training cases without a segmentation: they teach how images look, and nothing of what is to be segmented.
+"""Training cases without a segmentation: they teach how images look, and have no label that says what to segment.
 
 Their label map is nnU-Net's ignore label within the images. nnU-Net by itself would take patches of them where its
 preprocessing has marked the outside of the images, and count that outside as background.
@@ -6,7 +6,7 @@ preprocessing has marked the outside of the images, and count that outside as ba
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,22 +30,32 @@ Locations = dict[Any, Any]
 
 
 class LossOfLabelled(nn.Module):
-    """A loss of those samples of a batch that have a segmentation.
+    """A loss of those samples of a batch that have a segmentation, and of what others are taught.
 
     Args:
         loss: Of outputs and targets, or of lists of them, a level each.
-
-    Attributes:
-        rows: The samples that count; None for all.
     """
 
     def __init__(self, loss: nn.Module):
         super().__init__()
         self.loss = loss
-        self.rows: list[int] | None = None
+        self.count(None)
+
+    def count(self, rows: list[int] | None, of_others: Callable[[Any], Tensor] | None = None) -> None:
+        """Settle what counts from now on.
+
+        Args:
+            rows: The samples with a segmentation; None for all.
+            of_others: A loss that is added, of the output for the whole batch.
+        """
+        self.rows, self.of_others = rows, of_others
 
     def forward(self, output: Any, target: Any) -> Tensor:
-        """The loss; 0 if no sample counts, with a gradient of 0 for every output."""
+        """The loss; 0 if nothing counts, with a gradient of 0 for every output."""
+        found = self._of_labelled(output, target)
+        return found if self.of_others is None else found + self.of_others(output)
+
+    def _of_labelled(self, output: Any, target: Any) -> Tensor:
         if self.rows is None:
             return self.loss(output, target)
         levels = output if isinstance(output, list) else [output]
@@ -165,7 +175,7 @@ def arrange_unlabelled(
         raise DataError(f"Fold {trainer.fold}: no training case has a segmentation. Add some that have one.")
     number = f"{len(found)} of {len(training.identifiers)} training cases have no segmentation"
     if learns:
-        trainer.print_to_log_file(f"{number}: they count for images alone.")
+        trainer.print_to_log_file(f"{number}.")
         return found
     trainer.print_to_log_file(f"{number}: left out, to learn from segmentations alone.")
     training.identifiers = labelled

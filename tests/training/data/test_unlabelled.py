@@ -103,7 +103,7 @@ class TestArrange:
             told := trainer(), LABELS, training, Cases(c=label_map(2)), within_images=True, learns=True
         )
         assert list(found) == ["b"] and training.identifiers == ["a", "b"]
-        assert told.log == ["1 of 2 training cases have no segmentation: they count for images alone."]
+        assert told.log == ["1 of 2 training cases have no segmentation."]
 
     def test_any_other_leaves_them_out(self):
         training = Cases(a=label_map(1), b=label_map())
@@ -150,7 +150,7 @@ class TestLoss:
 
     def test_of_some_samples_is_the_loss_of_a_batch_of_them(self):
         wrapped, output = LossOfLabelled(self.loss), self.outputs()
-        wrapped.rows = [0, 2]
+        wrapped.count([0, 2])
         found = wrapped(output, torch.zeros(3, 2))
         assert found == self.loss(output[[0, 2]], torch.zeros(2, 2))
         found.backward()
@@ -159,7 +159,7 @@ class TestLoss:
     @pytest.mark.parametrize("levels", [1, 2])
     def test_of_none_is_zero_with_a_gradient_for_all(self, levels):
         wrapped, outputs = LossOfLabelled(self.loss), [self.outputs() for _ in range(levels)]
-        wrapped.rows = []
+        wrapped.count([])
         found = wrapped(outputs if levels > 1 else outputs[0], None)
         assert found == 0
         found.backward()
@@ -167,7 +167,7 @@ class TestLoss:
 
     def test_of_none_is_zero_in_half_precision_too(self):
         wrapped = LossOfLabelled(self.loss)
-        wrapped.rows = []
+        wrapped.count([])
         output = torch.full((4, 1000), 100.0, dtype=torch.float16, requires_grad=True)
         found = wrapped(output, None)
         assert found == 0 and found.dtype == torch.float32
@@ -179,12 +179,12 @@ class TestLoss:
             return sum(map(self.loss, outputs, targets))
 
         wrapped, output = LossOfLabelled(two), self.outputs()
-        wrapped.rows = [1]
+        wrapped.count([1])
         found = wrapped([output, 2 * output], [torch.zeros(3, 2)] * 2)
         assert found == two([output[1:2], 2 * output[1:2]], [torch.zeros(1, 2)] * 2)
 
     @pytest.mark.parametrize("rows", [None, [0, 1, 2]])
     def test_of_all(self, rows):
         wrapped, output = LossOfLabelled(self.loss), self.outputs()
-        wrapped.rows = rows
+        wrapped.count(rows)
         assert wrapped(output, torch.zeros(3, 2)) == self.loss(output, torch.zeros(3, 2))
