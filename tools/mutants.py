@@ -307,6 +307,20 @@ MUTANTS = (
         "        if False:\n",
         ("tests/training/data/test_unlabelled.py",),
     ),
+    Mutant(
+        "what is taught counts where there is a segmentation, too",
+        TRAINING + "optimization/distillation.py",
+        "own, taught = own * self.where, taught * self.where",
+        "own, taught = own, taught",
+        ("tests/training/optimization/test_distillation.py",),
+    ),
+    Mutant(
+        "the teacher draws its latents",
+        TRAINING + "optimization/distillation.py",
+        "    network.eval()\n",
+        "",
+        ("tests/training/optimization/test_distillation.py",),
+    ),
 )
 
 
