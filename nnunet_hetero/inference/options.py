@@ -120,20 +120,24 @@ def add_trust_argument(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_sampling_arguments(parser: argparse._ActionsContainer, num_samples: int = SamplingOptions.num_samples) -> None:
+def add_sampling_arguments(
+    parser: argparse._ActionsContainer, num_samples: int = SamplingOptions.num_samples, needs_draws: bool = False
+) -> None:
     """Declare the flags of the draws.
 
     Args:
         parser: Where to.
         num_samples: Default number of draws.
+        needs_draws: Whether the command has no use for the posterior's mean.
     """
+    none = "1 or more" if needs_draws else "0: one pass, with the posterior's mean, faster"
     parser.add_argument(
         "--num_samples",
         type=whole_number(),
         default=num_samples,
         metavar="S",
-        help="Draws of the latents to average; with mirroring they are spread over the mirrored views. 0: one pass, "
-        "with the posterior's mean, faster. Default: %(default)s",
+        help=f"Draws of the latents to average; with mirroring they are spread over the mirrored views. {none}. "
+        "Default: %(default)s",
     )
     parser.add_argument(
         "--seed",

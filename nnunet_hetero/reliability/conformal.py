@@ -22,15 +22,23 @@ from nnunet_hetero.errors import SettingsError
 
 _ROUNDING = 9  # decimals; 0.9 * (9 + 1) must not come out above 9
 
+HIGHEST_LEVEL = 0.999999
+"""Needs a million patients. Tables and messages show six digits: what is above could be shown as certain, 100 %."""
+
 
 def require_level(level: float) -> float:
     """A level of intervals as it was given.
 
     Raises:
-        SettingsError: If it is not between 0 and 1.
+        SettingsError: If it is not between 0 and 1, or above `HIGHEST_LEVEL`.
     """
     if not 0 < level < 1:
         raise SettingsError(f"--level is {level}; it must be greater than 0 and less than 1, e.g. 0.9.")
+    if level > HIGHEST_LEVEL:
+        raise SettingsError(
+            f"--level is {level}; it must be at most {HIGHEST_LEVEL}, which needs {patients_needed(HIGHEST_LEVEL)} "
+            "patients, e.g. 0.9."
+        )
     return level
 
 

@@ -65,4 +65,4 @@ def is_known(number: Number) -> bool:
 
 
 def _percent(level: Number) -> str:
-    return f"{float(level or 0):.0%}"
+    return f"{100 * float(level or 0):g}%"

@@ -11,6 +11,12 @@ def test_impossible_levels(level):
         require_level(level)
 
 
+def test_a_level_that_would_be_shown_as_certain():
+    with pytest.raises(SettingsError, match="0.9999999999; it must be at most 0.999999, which needs 999999 patients"):
+        require_level(0.9999999999)
+    assert f"{require_level(0.999999):.6g}" == "0.999999"  # as tables show it
+
+
 @pytest.mark.parametrize("level", [1e-12, 0.01, 0.5, 0.8, 0.9, 0.95, 0.99])
 def test_fewer_patients_than_needed_give_no_interval(level):
     needed = patients_needed(level)

@@ -19,6 +19,7 @@ def test_why_modalities_are_absent():
     ("numbers", "words"),
     [
         (("10", "8", "13", "ml", "0.9"), "10 ml (90% interval 8 to 13)"),
+        (("10", "8", "13", "ml", "0.999"), "10 ml (99.9% interval 8 to 13)"),
         ((10.0, 8.0, 13.0, "ml"), "10 ml (interval 8 to 13)"),
         (("10", "", "", "mm2", ""), "10 mm²"),
         ((0.0, 0.0, 1.5, "ml"), "0 ml (interval 0 to 1.5)"),

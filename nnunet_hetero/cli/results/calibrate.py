@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-device", "--device", default="cuda", choices=DEVICES, help="Default: %(default)s")
     parser.add_argument("--disable_tta", action="store_true", help="No mirroring; then predict without it, too.")
     parser.add_argument("-step_size", type=step_size, default=0.5, help="Of the sliding window. Default: %(default)s")
-    add_sampling_arguments(parser)
+    add_sampling_arguments(parser, needs_draws=True)
     add_trust_argument(parser)
     parser.add_argument("--disable_progress_bar", action="store_true", help="For logs.")
 

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         require_comparable,
         require_two_scans,
     )
-    from nnunet_hetero.evaluation.change.decision import Thresholds, level_of_each
+    from nnunet_hetero.evaluation.change.decision import Thresholds
     from nnunet_hetero.evaluation.change.figure import change_figure
     from nnunet_hetero.evaluation.change.pairs import listed, pairs_by_name, read_pairs
     from nnunet_hetero.evaluation.change.scans import Scans
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
     thresholds = Thresholds(args.progression, args.response)
     if args.level is not None:
-        require_level(level_of_each(require_level(args.level)))
+        require_level(args.level)
     before, after = (Scans.read(Path(folder)) for folder in (args.before, args.after))
     require_comparable(before, after)
     alone: list[str] = []

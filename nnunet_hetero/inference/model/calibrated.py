@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO
+
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.model.digests import digest_of_json, digest_of_weights
@@ -39,6 +41,8 @@ class ModelCalibration:
         """That of the file, or why there is none."""
         file = Path(self.trained.folder) / FILE_NAME
         if not file.is_file():
+            if issubclass(self.trained.plans_manager.image_reader_writer_class, NaturalImage2DIO):
+                return "The model is for pictures such as PNG, which do not say how large a pixel is."
             return f"The model is not calibrated ({file} is not there). To calibrate it: nnunet_hetero calibrate."
         try:
             return Calibration.read(file)

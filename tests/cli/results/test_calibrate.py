@@ -41,6 +41,7 @@ def test_it_says_what_it_wrote_and_which_subsets_have_no_interval(folder, capsys
     ("flags", "message"),
     [
         (["--level", "90"], "--level is 90.0"),
+        (["--level", "0.9999999999"], "--level is 0.9999999999; it must be at most"),
         (["--num_samples", "0"], "--num_samples is 0"),
         (["-i", "images"], "-i and -l belong together"),
         (["-f", "7"], "has no checkpoint_final.pth for fold(s) 7"),
@@ -51,6 +52,13 @@ def test_what_is_impossible_is_said_and_the_calibration_stays(folder, capsys, fl
     assert main([*COMMAND, *flags]) == 1
     assert message in capsys.readouterr().err
     assert (folder / "calibration.json").read_bytes() == before
+
+
+def test_help_offers_no_number_of_draws_that_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["calibrate", "-h"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "spread over the mirrored views. 1 or more. Default: 10" in said and "0: one pass" not in said
 
 
 def test_nothing_is_written_for_a_model_that_is_not_there(folder, capsys):

@@ -56,7 +56,7 @@ def test_a_scan_without_a_partner_is_named_and_the_exit_code_is_1(folders, capsy
     [
         ([], "--pairs"),
         (["--level", "1.5"], "--level"),
-        (["--level", "0.9999999999999999"], "--level"),
+        (["--level", "0.9999999999"], "--level is 0.9999999999; it must be at most"),
         (["--progression", "0"], "--progression"),
         (["--progression", "40"], "--progression"),
         (["--response", "65"], "--response"),

@@ -90,6 +90,13 @@ def test_a_file_that_was_saved_with_sorted_keys_is_the_same(copied):
     assert after == before and after.calibration.regions == before.calibration.regions
 
 
+def test_a_model_for_pictures_is_not_said_to_lack_a_calibration(copied):
+    (copied.folder / "calibration.json").unlink()
+    trained_otherwise(copied.folder, lambda plans, _: plans.update(image_reader_writer="NaturalImage2DIO"))
+    said = predictor_of(copied).model.uncalibrated
+    assert "how large a pixel is" in said and "nnunet_hetero calibrate" not in said
+
+
 def edited(content: str) -> str:
     return json.dumps({**json.loads(content), "level": 0.4})
 
