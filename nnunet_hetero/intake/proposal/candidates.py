@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_hetero.intake.files.sources import is_uid, parts_of
+from nnunet_hetero.intake.proposal.sequences import HEAD
 from nnunet_hetero.intake.proposal.verdict import DOUBTFUL, LIKELY, Verdict, not_used
 
 
@@ -31,7 +32,8 @@ def compared(candidates: Sequence[Candidate]) -> list[Verdict]:
 
     Of several with one modality, a reformatted one gives way to an original; otherwise all of them are doubtful. An
     image of another part of the body than most is not used; if no part has most, those that name one are doubtful. So
-    is a DICOM series that lies in several places, each of which may hold a part of it.
+    are those that alone name a part, if it is not the head, and a DICOM series that lies in several places, each of
+    which may hold a part of it.
 
     Args:
         candidates: The images of one case.
@@ -41,10 +43,12 @@ def compared(candidates: Sequence[Candidate]) -> list[Verdict]:
 
 
 def _by_part(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:
-    parts = [other.part for other in candidates if other.part and other.verdict.modality]
-    counts = {part: parts.count(part) for part in parts}
-    if not one.part or not one.verdict.modality or len(counts) < 2:
+    parts = [other.part for other in candidates if other.verdict.modality]
+    counts = {part: parts.count(part) for part in parts if part}
+    if not one.part or not one.verdict.modality:
         return one.verdict
+    if len(counts) < 2:
+        return _by_only_part(one) if one.part != HEAD and "" in parts else one.verdict
     most = [part for part, count in counts.items() if count == max(counts.values())]
     if one.part in most and len(most) == 1:
         return one.verdict
@@ -52,6 +56,11 @@ def _by_part(one: Candidate, candidates: Sequence[Candidate]) -> Verdict:
     why = f"{one.verdict.why}; shows the {one.part}, other series of the case the {others}"
     if len(most) == 1:
         return not_used(why, LIKELY)
+    return Verdict("", DOUBTFUL, why, (one.verdict.modality,))
+
+
+def _by_only_part(one: Candidate) -> Verdict:
+    why = f"{one.verdict.why}; shows the {one.part}, and other images of the case do not say what they show"
     return Verdict("", DOUBTFUL, why, (one.verdict.modality,))
 
 

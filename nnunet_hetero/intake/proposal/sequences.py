@@ -45,8 +45,10 @@ REFORMATTED = frozenset(("MPR", "RESAMPLED", "REFORMATTED", "CURVED MPR", "CSA M
 
 _FORMS = {"MR": "an MR image", "CT": "a CT image", "PT": "a PET image"}
 
+HEAD = "head"
+
 PARTS = {
-    "head": ("head", "brain", "skull", "kopf", "schaedel", "schädel", "cranium", "cerebrum", "neuro", "gehirn"),
+    HEAD: ("head", "brain", "skull", "kopf", "schaedel", "schädel", "cranium", "cerebrum", "neuro", "gehirn"),
     "spine": (
         *("spine", "cspine", "tspine", "lspine", "ctspine", "tlspine", "wholespine", "hws", "bws", "lws", "sspine"),
         *("wirbelsaeule", "wirbelsäule", "lumbar", "thoracic", "cervical", "spinal", "myelon"),

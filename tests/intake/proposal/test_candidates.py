@@ -47,3 +47,14 @@ def test_another_part_of_the_body():
 def test_two_parts_with_nothing_between_them():
     verdicts = compared([candidate("a", "T1c", part="head"), candidate("b", "T2", part="spine")])
     assert [one.may_be for one in verdicts] == [("T1c",), ("T2",)]
+
+
+def test_a_part_that_one_image_names_and_the_others_do_not():
+    others = [candidate("a", "T1c"), candidate("b", "FLAIR")]
+    *kept, breast = compared([*others, candidate("c", "T2", part="trunk")])
+    assert [one.modality for one in kept] == ["T1c", "FLAIR"]
+    assert (breast.modality, breast.may_be) == ("", ("T2",)) and "shows the trunk" in breast.why
+    assert compared([*others, candidate("c", "T2", part="head")])[2].modality == "T2"
+    # A model of that part has such cases; an image that is not used does not count.
+    whole = [candidate("a", "T1c", part="trunk"), candidate("b", "T2", part="trunk"), candidate("c", "")]
+    assert [one.modality for one in compared(whole)] == ["T1c", "T2", ""]
