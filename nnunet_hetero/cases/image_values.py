@@ -98,13 +98,14 @@ def doubts(image: np.ndarray, others: Mapping[str, np.ndarray]) -> str | None:
     return None if same is None else f"is voxel by voxel the same as {same}. If it is a copy, leave one of them out"
 
 
-def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None:
+def require_usable(values: np.ndarray, what: str, reverse: bool = False, remedy: str = "") -> None:
     """Refuse values that nnU-Net cannot compute with; it reads images as float32.
 
     Args:
         values: As stored in the file, or as given.
         what: Case, channel and file, the start of the error's text.
         reverse: Whether the axes are ``(z, y, x)``; voxels are named ``(x, y, z)``, as viewers do.
+        remedy: What to do, if not to replace these values: those of a result are not the user's to change.
 
     Raises:
         DataError: If values are complex, one is NaN, infinite or beyond float32, their standard deviation is not finite
@@ -126,7 +127,7 @@ def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None
         number = int(np.count_nonzero(bad))
         raise DataError(
             f"{what} has {number} voxel(s) that are NaN or infinite as float32, which nnU-Net computes with: {first}. "
-            "Replace them, e.g. by 0."
+            f"{remedy or 'Replace them, e.g. by 0.'}"
         )
     if _is_surely_sound(values):
         return
@@ -135,7 +136,7 @@ def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None
     if float(np.square(sizes).sum()) > LARGEST_SUM_OF_SQUARES:
         raise DataError(
             f"{what} has values whose standard deviation is not finite as float32, which nnU-Net computes with: "
-            f"{_voxel(values, largest, reverse)}. Replace them, or scale the image."
+            f"{_voxel(values, largest, reverse)}. {remedy or 'Replace them, or scale the image.'}"
         )
     if sizes.size <= 10 * FEW_VOXELS:
         return
@@ -147,7 +148,7 @@ def require_usable(values: np.ndarray, what: str, reverse: bool = False) -> None
         raise DataError(
             f"{what} has voxel(s) more than {LARGEST_RATIO:g} times larger than almost all others, as damage leaves "
             f"them: {_voxel(values, largest, reverse)}, others up to {others:.6g}. Normalised with them the rest would "
-            "be flat. Replace them, e.g. by 0."
+            f"be flat. {remedy or 'Replace them, e.g. by 0.'}"
         )
 
 

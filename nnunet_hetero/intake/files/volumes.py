@@ -14,7 +14,7 @@ from nnunet_hetero.cases.naming.neighbours import refuse_mixture
 from nnunet_hetero.errors import DataError
 
 
-def read_volume(file: Path, what: str) -> sitk.Image:
+def read_volume(file: Path, what: str, remedy: str = "") -> sitk.Image:
     """Read an image, a mask or a map.
 
     ITK alone would fill what is cut off with zeros, take the voxels from ``X.nii`` when asked for ``X.nii.gz``, and
@@ -23,6 +23,7 @@ def read_volume(file: Path, what: str) -> sitk.Image:
     Args:
         file: NIfTI, NRRD or MetaImage.
         what: Case and file, the start of an error.
+        remedy: What to do about values that cannot be computed with, if not to replace them.
 
     Returns:
         3D, one value per voxel, all finite.
@@ -55,8 +56,8 @@ def read_volume(file: Path, what: str) -> sitk.Image:
         )
     scaled = None if stored is None else with_decimals(stored)
     if scaled is not None:
-        require_usable(scaled, what)
-    require_usable(sitk.GetArrayViewFromImage(image), what, reverse=True)
+        require_usable(scaled, what, remedy=remedy)
+    require_usable(sitk.GetArrayViewFromImage(image), what, reverse=True, remedy=remedy)
     return image
 
 

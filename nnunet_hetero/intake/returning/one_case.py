@@ -35,6 +35,9 @@ from nnunet_hetero.nnunet.regions import Region
 ALL, REFERENCE = "all", "reference"
 """What ``--to`` may be besides a modality."""
 
+AGAIN = "Predict the case again."
+"""What to do about a result with values that cannot be."""
+
 SEGMENTATION, ON, ENDING, DICOM_ENDING = "segmentation", "_on_", ".nii.gz", ".dcm"
 """Parts of the names of files."""
 
@@ -130,9 +133,9 @@ def return_case(job: ReturnJob) -> list[Volumes]:
     if job.results.label_map is None:
         raise DataError(f"Case '{job.case}' has no label map in {job.predictions}. Predict it first.")
     _require_of_these_images(job)
-    label_map = read_volume(job.results.label_map, f"Case '{job.case}': {job.results.label_map}")
+    label_map = read_volume(job.results.label_map, f"Case '{job.case}': {job.results.label_map}", AGAIN)
     _require_known(label_map, job)
-    maps = {what: read_volume(file, f"Case '{job.case}': {file}") for what, file in job.results.maps.items()}
+    maps = {what: read_volume(file, f"Case '{job.case}': {file}", AGAIN) for what, file in job.results.maps.items()}
     volumes: list[Volumes] = []
     (job.back / job.case).mkdir(parents=True, exist_ok=True)
     unfinished = Unfinished(job.back / job.case)

@@ -48,7 +48,7 @@ def _read(file):
 @pytest.mark.parametrize(
     ("value", "finding"),
     [
-        (float("nan"), r"has 1 voxel\(s\) that are NaN or infinite"),
+        (float("nan"), r"has 1 voxel\(s\) that are NaN or infinite .* is nan\. Predict the case again\.$"),
         (1.5, "has the values 1.5; the model's labels are 0, 1, 2"),
         (9.0, "has the values 9; the model's labels are 0, 1, 2"),
     ],
@@ -61,6 +61,15 @@ def test_values_that_are_none_of_the_models_labels(job, tmp_path, value, finding
     with pytest.raises(DataError, match=rf"Case '{CASE}': .* {finding}"):
         return_case(job(REFERENCE))
     assert not list((tmp_path / "back").rglob("*.nii.gz"))
+
+
+def test_a_map_with_a_voxel_that_is_no_number(job):
+    file = job(REFERENCE).results.maps["entropy_core"]
+    image = _read(file)
+    image[3, 3, 3] = float("nan")
+    sitk.WriteImage(image, str(file))
+    with pytest.raises(DataError, match=rf"Case '{CASE}': .*entropy_core.* NaN .* Predict the case again\.$"):
+        return_case(job(REFERENCE))
 
 
 def test_a_transform_that_is_gone(job):
