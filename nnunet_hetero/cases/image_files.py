@@ -41,7 +41,7 @@ def read_nifti(file: str | os.PathLike, what: str | None = None) -> nibabel.Nift
         what: What to call it in errors; None is its path.
 
     Raises:
-        DataError: If it is no NIfTI-1 file, or is damaged or cut short.
+        DataError: If it is no NIfTI-1 file, is damaged or cut short, or readers differ in its values.
     """
     try:
         content = Path(file).read_bytes()
@@ -52,9 +52,11 @@ def read_nifti(file: str | os.PathLike, what: str | None = None) -> nibabel.Nift
         if content[:2] in (b"\x1c\x02", b"\x02\x1c"):
             raise ValueError("it is NIfTI-2, which ITK does not read; save it as NIfTI-1")
         image = nibabel.Nifti1Image.from_bytes(content)
-        _require_length(len(content), nibabel.Nifti1Header(content[:HEADER_BYTES], check=False))
+        header = nibabel.Nifti1Header(content[:HEADER_BYTES], check=False)
+        _require_length(len(content), header)
     except READING_ERRORS as error:
         raise DataError(_damaged(what or file, error)) from error
+    _require_one_scaling(header, what or file)
     return image
 
 
@@ -95,7 +97,7 @@ def require_whole(file: str | os.PathLike, what: str | None = None) -> None:
         what: What to call it in errors; None is its path.
 
     Raises:
-        DataError: If it is damaged or cut short.
+        DataError: If it is damaged or cut short, or readers differ in its values.
     """
     try:
         with open(file, "rb") as stream:
@@ -107,7 +109,9 @@ def require_whole(file: str | os.PathLike, what: str | None = None) -> None:
             while block := stream.read(1 << 22):
                 length += len(block)
         if is_nifti(file):
-            _require_length(length, read_header(file))
+            header = read_header(file)
+            _require_length(length, header)
+            _require_one_scaling(header, what or file)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(_damaged(what or file, error)) from error
 
@@ -117,6 +121,16 @@ def _require_length(found: int, header: nibabel.Nifti1Header) -> None:
     expected = int(header.get_data_offset()) + voxels * header.get_data_dtype().itemsize
     if found < expected:
         raise EOFError(f"it ends after {found} of {expected} bytes")
+
+
+def _require_one_scaling(header: nibabel.Nifti1Header, what: str | os.PathLike) -> None:
+    """A slope of 0 means values as they are stored, by NIfTI's definition; ITK adds the intercept all the same."""
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if (slope == 0 or not np.isfinite(slope)) and np.isfinite(intercept) and intercept != 0:
+        raise DataError(
+            f"{what} has scl_slope {slope:g}, which means values as they are stored, and scl_inter {intercept:g}, "
+            "which some readers add to them. Set scl_inter to 0, or scl_slope to 1 if it is to be added."
+        )
 
 
 def _damaged(what: str | os.PathLike, error: Exception) -> str:

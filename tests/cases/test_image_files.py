@@ -7,6 +7,7 @@ import gzip
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from helpers.cohorts.headers import affine, write_nifti
 
 from nnunet_hetero.cases.image_files import is_nifti, read_header, read_nifti, require_whole
@@ -49,6 +50,28 @@ def test_what_is_no_image_is_refused(tmp_path, content, message):
     (tmp_path / "a.nii.gz").write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_nifti(tmp_path / "a.nii.gz")
+
+
+def with_scaling(file, slope, intercept):
+    content = bytearray(write_nifti(file, DATA, affine(), packed=False).read_bytes())
+    content[112:120] = np.array([slope, intercept], "<f4").tobytes()
+    file.write_bytes(content)
+    return file
+
+
+@pytest.mark.parametrize("slope", [0.0, np.nan, np.inf])
+def test_an_intercept_that_readers_add_or_not(tmp_path, slope):
+    file = with_scaling(tmp_path / "a.nii", slope, 7.0)
+    for read in (read_nifti, require_whole):
+        with pytest.raises(DataError, match=rf"^file f has scl_slope {slope:g}, .* scl_inter 7, .*Set scl_inter to 0"):
+            read(file, "file f")
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(0.0, 0.0), (np.nan, np.nan), (0.0, np.nan), (2.0, 7.0), (1.0, 0.0)])
+def test_scaling_that_all_readers_take_alike(tmp_path, slope, intercept):
+    file = with_scaling(tmp_path / "a.nii", slope, intercept)
+    require_whole(file)
+    assert np.array_equal(read_nifti(file).dataobj, sitk.GetArrayFromImage(sitk.ReadImage(str(file))).T)
 
 
 def test_nifti_2_is_named(tmp_path):
