@@ -152,4 +152,4 @@ def require_file(file: str | os.PathLike, what: str) -> None:
     """
     if not os.path.isfile(file):
         state = "is a folder, not a file" if os.path.isdir(file) else "is not there"
-        raise DataError(f"{what}: {os.fspath(file)} {state}.")
+        raise DataError(f"{what}: {os.fspath(file)} {state}. Check its path.")
