@@ -110,7 +110,8 @@ class _Collector:
         """The training cases whose images labelled cases from elsewhere have, by labelled case."""
         if self.request.images is None:
             return {}
-        return copies_of_training(entries_of(cases), self.predictor.plans_manager.dataset_name, cases[0].folds)
+        dataset, progress = self.predictor.plans_manager.dataset_name, self.request.progress
+        return copies_of_training(entries_of(cases), dataset, cases[0].folds, progress)
 
     def _case_table(self) -> Path:
         if self.request.images is not None:

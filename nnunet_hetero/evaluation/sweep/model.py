@@ -129,13 +129,13 @@ def look_at(request: EvaluationRequest) -> Ready:
     folder = request.output_folder(folds)
     _require_free(folder, request, cases)
     if request.images is not None:
-        _warn_of_trained(cases, predictor.plans_manager.dataset_name)
+        _warn_of_trained(cases, predictor.plans_manager.dataset_name, request.progress)
     return Ready(folds, predictor, cases, subsets, regions, scoring, folder)
 
 
-def _warn_of_trained(cases: Sequence[CaseGroup], dataset: str) -> None:
+def _warn_of_trained(cases: Sequence[CaseGroup], dataset: str, progress: bool) -> None:
     """Tell of cases from elsewhere that are none: their images are those of cases that the folds have trained on."""
-    copies = copies_of_training(entries_of(cases), dataset, cases[0].folds)
+    copies = copies_of_training(entries_of(cases), dataset, cases[0].folds, progress)
     for name, trained in list(copies.items())[:1]:
         print(
             f"WARNING: {len(copies)} of {len(cases[0].cases)} case(s) have the images of cases that the model was "

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from tqdm import tqdm
 
 from nnunet_hetero.cases.geometry import read_geometry
 from nnunet_hetero.cases.orientation import reoriented
@@ -26,7 +27,9 @@ _STEP = 4
 """Every so manieth voxel along each axis is compared: images that agree there are no two scans."""
 
 
-def copies_of_training(entries: Iterable[LabelledCase], dataset: str, folds: Sequence[Fold]) -> dict[str, str]:
+def copies_of_training(
+    entries: Iterable[LabelledCase], dataset: str, folds: Sequence[Fold], progress: bool = False
+) -> dict[str, str]:
     """Cases whose images are all those of one case that a fold has trained on.
 
     All of them: the zero volumes that stand for absent modalities are the same in many cases.
@@ -35,18 +38,22 @@ def copies_of_training(entries: Iterable[LabelledCase], dataset: str, folds: Seq
         entries: The labelled cases.
         dataset: Name of the data set. Where it is not in ``nnUNet_raw``, or its splits are gone, no copy is known.
         folds: Those that predict the cases.
+        progress: Whether to show a progress bar, if it takes long.
 
     Returns:
         By case, the training case.
     """
     trained, same = _trained_files(dataset, folds), _SameImages()
-    found = {}
-    for entry in entries:
-        own = {channel: file for channel, file in enumerate(entry.case.files) if file and not entry.case.problem}
-        if own:
-            copied = (name for name, files in trained.items() if same.all_of(own, files))
-            if (name := next(copied, None)) is not None:
-                found[entry.case.name] = name
+    given = {
+        entry.case.name: {channel: file for channel, file in enumerate(entry.case.files) if file}
+        for entry in entries
+        if any(entry.case.files) and not entry.case.problem
+    }
+    found: dict[str, str] = {}
+    for name, files in tqdm(trained.items(), "Looking for copies of training cases", delay=2, disable=not progress):
+        for case, own in given.items():
+            if case not in found and same.all_of(own, files):
+                found[case] = name
     return found
 
 

@@ -45,9 +45,11 @@ def read_volume(file: Path, what: str, remedy: str = "") -> sitk.Image:
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3:
-        remedy = "Save one of its volumes as a file of its own" if image.GetDimension() > 3 else "Give the whole volume"
+        instead = (
+            "Save one of its volumes as a file of its own" if image.GetDimension() > 3 else "Give the whole volume"
+        )
         raise DataError(
-            f"{what} has {image.GetDimension()} axes, of sizes {image.GetSize()}; expected is one 3D image. {remedy}."
+            f"{what} has {image.GetDimension()} axes, of sizes {image.GetSize()}; expected is one 3D image. {instead}."
         )
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise DataError(

@@ -7,7 +7,8 @@ how well they agree where one of the images is shifted: of one head it falls at 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -38,6 +39,10 @@ FEWEST = 1000
 """Fewer say nothing."""
 
 
+MARGIN = OFF + 4 * EDGE
+"""mm around the tissue that are looked at: what lies farther off is not compared, and smooths nothing that is."""
+
+
 @dataclass(frozen=True)
 class Edges:
     """The edges of an image.
@@ -46,11 +51,13 @@ class Edges:
         directions: Of the gradient, shorter than 1 where it is weak, (3, *spatial).
         inside: Which voxels lie inside of the tissue.
         spacing: Edges of a voxel, mm, in the order of the axes.
+        box: Which part of the image they are of, in its averaged voxels.
     """
 
     directions: np.ndarray
     inside: np.ndarray
     spacing: np.ndarray
+    box: tuple[slice, ...]
 
     @classmethod
     def of(cls, image: sitk.Image) -> Edges | None:
@@ -59,19 +66,28 @@ class Edges:
         if np.sort(spacing)[1] > LARGEST_EDGE:
             return None
         factors = np.maximum(np.round(EDGE / spacing), 1).astype(int)
-        values = _averaged(sitk.GetArrayViewFromImage(image), factors)
+        averaged = sitk.BinShrink(sitk.Cast(image, sitk.sitkFloat32), factors[::-1].tolist())
+        values = sitk.GetArrayViewFromImage(averaged)
         spacing = spacing * factors
         not_zero = values[values != 0]
         low, high = np.percentile(not_zero, PERCENTILES) if not_zero.size else (0.0, 1.0)
         values = values.clip(min(float(low), 0.0), float(high))
         tissue = values > _noise(values) + TISSUE * float(np.ptp(values))
+        box = _around(tissue, spacing)
+        values, tissue = values[box], tissue[box]
         rim = ndimage.generate_binary_structure(3, 1)
         inside = ndimage.binary_erosion(tissue, rim, iterations=max(1, round(RIM / float(spacing.min()))))
         smooth = ndimage.gaussian_filter(values, EDGE / spacing)
         slopes = np.stack(np.gradient(smooth, *spacing.tolist()))
         squares = (slopes**2).sum(axis=0)
         usual = float(np.median(squares[inside])) if inside.any() else 1.0
-        return cls(slopes / np.sqrt(squares + usual + np.finfo(np.float32).tiny), inside, spacing)
+        return cls(slopes / np.sqrt(squares + usual + np.finfo(np.float32).tiny), inside, spacing, box)
+
+    def within(self, box: tuple[slice, ...]) -> Edges:
+        """Those of a part of the image, which lies in `box`."""
+        part = tuple(slice(new.start - own.start, new.stop - own.start) for new, own in zip(box, self.box, strict=True))
+        of_all_axes = (slice(None), *part)
+        return replace(self, directions=self.directions[of_all_axes], inside=self.inside[part], box=box)
 
 
 def edges_in_common(one: Edges, other: Edges) -> float | None:
@@ -80,6 +96,10 @@ def edges_in_common(one: Edges, other: Edges) -> float | None:
     Returns:
         1 for images that have nothing to do with each other; None if they have too little in common to say.
     """
+    box = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one.box, other.box, strict=True))
+    if any(part.start >= part.stop for part in box):
+        return None
+    one, other = one.within(box), other.within(box)
     places = np.argwhere(one.inside & other.inside)
     if len(places) < FEWEST:
         return None
@@ -112,12 +132,12 @@ def _noise(values: np.ndarray) -> float:
     return max(lowest, float(corners.mean() + NOISE * corners.std())) if corners.size else lowest
 
 
-def _averaged(values: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Means of blocks of voxels, float32; what is left over at the ends goes."""
-    shape = np.array(values.shape) // factors
-    whole = values[tuple(slice(0, int(size)) for size in shape * factors)]
-    for axis, factor in enumerate(factors):
-        size = whole.shape
-        whole = whole.reshape(*size[:axis], size[axis] // factor, factor, *size[axis + 1 :])
-        whole = whole.mean(axis=axis + 1, dtype=np.float32)
-    return whole
+def _around(tissue: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
+    """The box of the tissue with a margin; all of an image without any."""
+    box = []
+    for axis, edge in enumerate(spacing):
+        found = np.flatnonzero(tissue.any(axis=tuple(other for other in range(tissue.ndim) if other != axis)))
+        margin, size = math.ceil(MARGIN / edge), tissue.shape[axis]
+        first, last = (int(found[0]), int(found[-1])) if found.size else (0, size)
+        box.append(slice(max(0, first - margin), min(size, last + margin + 1)))
+    return tuple(box)
