@@ -44,16 +44,12 @@ def copies_of_training(
         By case, the training case.
     """
     trained, same = _trained_files(dataset, folds), _SameImages()
-    given = {
-        entry.case.name: {channel: file for channel, file in enumerate(entry.case.files) if file}
-        for entry in entries
-        if any(entry.case.files) and not entry.case.problem
-    }
+    cases = [entry.case for entry in entries if any(entry.case.files) and not entry.case.problem]
     found: dict[str, str] = {}
     for name, files in tqdm(trained.items(), "Looking for copies of training cases", delay=2, disable=not progress):
-        for case, own in given.items():
-            if case not in found and same.all_of(own, files):
-                found[case] = name
+        for case in cases:
+            if case.name not in found and same.all_of(case.files, files):
+                found[case.name] = name
     return found
 
 
@@ -64,9 +60,11 @@ class _SameImages:
         self._grids: dict[str, tuple | None] = {}
         self._voxels: dict[str, bytes | None] = {}
 
-    def all_of(self, own: dict[int, str], files: Sequence[str]) -> bool:
-        """Whether each of a case's images, by channel, is the one in its place in a list."""
-        return all(channel < len(files) and self._same(file, files[channel]) for channel, file in own.items())
+    def all_of(self, own: Sequence[str | None], files: Sequence[str]) -> bool:
+        """Whether each image of a case, in channel order, is the one in its place in another list."""
+        return len(own) <= len(files) and all(
+            file is None or self._same(file, other) for file, other in zip(own, files, strict=False)
+        )
 
     def _same(self, one: str, other: str) -> bool:
         if os.path.getsize(one) == os.path.getsize(other) and filecmp.cmp(one, other, shallow=False):
