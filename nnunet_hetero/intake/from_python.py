@@ -72,7 +72,7 @@ def prepare_case(
         parse_reference(reference, target.modalities),
         register,
         None if strip is None else StripProgram.parse(strip),
-        None if mask is None else "given",
+        None if mask is None else str(mask) if isinstance(mask, (str, os.PathLike)) else "that is given",
         n4=n4,
         keep_background=keep_background,
         common_brain=common_brain,

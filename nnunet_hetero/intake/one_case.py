@@ -202,10 +202,10 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
         with tempfile.TemporaryDirectory() as scratch:
             mask = options.strip.mask(images[prepared.reference], case, Path(scratch))
     elif mask is not None:
-        mask = _mask_on_reference(prepared, mask)
+        mask = _mask_on_reference(prepared, mask, f"Case '{case}': the mask {options.mask}")
     if mask is not None:
         images = {name: masked(image, mask) for name, image in images.items()}
-        _require_kept(images, case)
+        _require_kept(images, f"Case '{case}': the mask {options.mask or 'of --strip'}")
     fates = prepared.fates
     if options.common_brain or (target.zero_background is not False and not options.keep_background):
         images, fates = _in_one_brain(replace(prepared, images=images), options, mask is not None)
@@ -225,13 +225,12 @@ def _finished(prepared: PreparedCase, target: Target, options: IntakeOptions, ma
     return PreparedCase(case, images, prepared.reference, prepared.transforms, prepared.grids, fates, skulls)
 
 
-def _require_kept(images: Mapping[str, sitk.Image], case: str) -> None:
+def _require_kept(images: Mapping[str, sitk.Image], what: str) -> None:
     """An image of which a mask keeps nothing would be a modality that the case lacks."""
     for name, image in images.items():
         if absence(sitk.GetArrayViewFromImage(image)):
             raise DataError(
-                f"Case '{case}': the mask keeps nothing of {name}; expected is one of the brain. Look at the mask, and "
-                "at where the image lies."
+                f"{what} keeps nothing of {name}; expected is one of the brain. Look at it, and where the image lies."
             )
 
 
@@ -332,9 +331,8 @@ def _with_grid(image: sitk.Image, fixed: sitk.Image) -> sitk.Image:
     return result
 
 
-def _mask_on_reference(prepared: PreparedCase, mask: sitk.Image) -> sitk.Image:
-    """A mask that was drawn on one of the images as it was, on the reference's grid."""
-    what = f"Case '{prepared.case}': the mask (--mask)"
+def _mask_on_reference(prepared: PreparedCase, mask: sitk.Image, what: str) -> sitk.Image:
+    """A mask that was drawn on one of the images as it was, on the reference's grid; what: the start of an error."""
     if mask.GetDimension() != 3:
         raise DataError(f"{what} has {mask.GetDimension()} axes; expected is a 3D mask.")
     mask = given_mask(mask, what)

@@ -103,7 +103,8 @@ def test_masks(folder, model):
     assert "no file is named brain_mask.nii.gz" in failed["no image"]["reason"]
     words = failed["twice"]["reason"]
     assert (
-        "the mask (--mask) lies on the grid of none of the images: shape" in words and "Give the mask of one" in words
+        "the mask brain_mask.nii.gz lies on the grid of none of the images: shape" in words
+        and "Give the mask of one" in words
     )
 
 
