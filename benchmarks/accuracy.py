@@ -37,6 +37,8 @@ from nnunet_hetero.demo.steps import Steps
 from nnunet_hetero.errors import HeteroError, SettingsError
 from nnunet_hetero.evaluation.scores.registry import all_metrics
 from nnunet_hetero.io.atomic_files import alone_in
+from nnunet_hetero.io.console import GO_ON
+from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
 
 HERE = Path(__file__).resolve().parent
 
@@ -97,10 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     args = parser().parse_args(arguments)
     try:
-        return run(args)
+        with requests_to_stop(GO_ON):
+            return run(args)
     except HeteroError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt as interrupt:
+        return stopped_by_user(interrupt, GO_ON)
 
 
 def run(args: argparse.Namespace) -> int:

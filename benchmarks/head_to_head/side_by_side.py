@@ -47,10 +47,14 @@ def run_all(runs: Sequence[TrainingRun], steps: Steps, device: str, metrics: Seq
         return True
 
     failed: list[StepFailed] = []
-    others = _for_each(runs, jobs, lambda training: attempt(training, False), failed)
-    if others:
-        print(f"\n{len(others)} training(s) are in the hands of another call of the benchmark: waiting.", flush=True)
-    _for_each(others, jobs, lambda training: attempt(training, True), failed)
+    try:
+        others = _for_each(runs, jobs, lambda training: attempt(training, False), failed)
+        if others:
+            print(f"\n{len(others)} training(s) are in the hands of another call of the benchmark.", flush=True)
+        _for_each(others, jobs, lambda training: attempt(training, True), failed)
+    except KeyboardInterrupt:  # what stops us may not have reached what we started
+        steps.end()
+        raise
     if failed:
         raise StepFailed("\n\n".join(map(str, failed)))
 
@@ -70,7 +74,7 @@ def _for_each(
             except StepFailed as error:
                 failed.append(error)
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever stops us does not wait for the trainings
     return undone
 
 

@@ -45,6 +45,8 @@ class Steps:
         bin_folder = str(Path(sys.executable).parent)
         self.environment["PATH"] = os.pathsep.join([bin_folder, self.environment.get("PATH", "")])
         self.environment["PYTHONUNBUFFERED"] = "1"
+        self._at_work: set[subprocess.Popen] = set()
+        self._ended = False
 
     def say(self, what: str) -> None:
         """Print the heading of the next step."""
@@ -80,6 +82,9 @@ class Steps:
                 text=True,
                 errors="replace",
             )
+            self._at_work.add(process)
+            if self._ended:
+                process.terminate()
             try:
                 for line in process.stdout or ():
                     file.write(line)
@@ -92,8 +97,16 @@ class Steps:
                 file.writelines(process.stdout or ())  # its last words; it ends without a reader of them
                 process.wait()
                 raise
+            finally:
+                self._at_work.discard(process)
         self.seconds[name] = time.monotonic() - begin
         if code != 0:
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
             raise StepFailed(f"'{text}' ended with exit code {code}. The end of {log}:\n{tail}")
         print(f"    {who}done in {self.seconds[name]:.0f} s; its output: {log}", flush=True)
+
+    def end(self) -> None:
+        """Ask the commands that other threads run, or are about to, to end."""
+        self._ended = True
+        for process in tuple(self._at_work):
+            process.terminate()

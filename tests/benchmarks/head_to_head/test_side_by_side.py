@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -80,3 +83,51 @@ def test_what_it_costs_is_said(tmp_path):
     assert "about 2.0 hours with 1 at once" in expected(runs[:2] + runs[:1], cost, 2).replace("1.0", "2.0")
     runs[1].trained = runs[2].trained = True
     assert expected(runs, cost, 1) == "All trainings are done."
+
+
+STOPPED = """
+import sys
+from pathlib import Path
+from head_to_head.methods import Method
+from head_to_head.side_by_side import run_all
+from nnunet_hetero.demo.steps import Steps
+from nnunet_hetero.io.processes import StopRequest, requests_to_stop
+
+class Training:
+    method, seed, finished = Method("ours", "HeteroModalVAETrainer"), 0, False
+    def __init__(self, fold):
+        self.fold, self.folder = fold, Path(sys.argv[1]) / str(fold)
+        self.folder.mkdir()
+    def run(self, steps, device, metrics):
+        steps.run(f"long_{self.fold}", [sys.executable, "-c", sys.argv[2]], show="begun")
+
+try:
+    with requests_to_stop():
+        run_all([Training(fold) for fold in range(4)], Steps(Path(sys.argv[1]), 4), "cpu", ["dice"], 2)
+except StopRequest:
+    sys.exit(143)
+"""
+
+LONG = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended in words"))
+print("begun")
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_who_stops_the_benchmark_stops_its_trainings(tmp_path):
+    """A scheduler may stop our process alone: trainings that go on would be in the way of the next call."""
+    words = [sys.executable, "-c", STOPPED, str(tmp_path), LONG]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        begun = 0
+        while begun < 2:
+            line = process.stdout.readline()
+            assert line
+            begun += line.endswith(": begun\n")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)  # without the remedy, 600 s: the trainings hold the pipe
+    assert process.returncode == 143
+    logs = sorted(tmp_path.glob("logs/*.log"))
+    assert [log.read_text() for log in logs] == ["begun\nended in words\n"] * 2
