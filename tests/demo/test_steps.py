@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.accidents.long_command import LAST_WORDS, LONG
 
 from nnunet_hetero.demo.steps import StepFailed, Steps
 
@@ -52,13 +53,6 @@ except StopRequest:
     sys.exit(143)
 """
 
-LONG = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended in words"))
-print("begun")
-time.sleep(600)
-"""
-
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_who_stops_the_chain_stops_the_command_that_runs(tmp_path):
@@ -70,4 +64,4 @@ def test_who_stops_the_chain_stops_the_command_that_runs(tmp_path):
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)  # without the remedy, 600 s: the command holds the pipe
     assert process.returncode == 143
-    assert (tmp_path / "logs" / "long.log").read_text() == "begun\nended in words\n"
+    assert (tmp_path / "logs" / "long.log").read_text() == LAST_WORDS

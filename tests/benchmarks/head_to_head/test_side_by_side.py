@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from head_to_head.methods import Method
 from head_to_head.side_by_side import ONE_THREAD, expected, run_all
+from helpers.accidents.long_command import LAST_WORDS, LONG
 
 from nnunet_hetero.demo.steps import StepFailed, Steps
 from nnunet_hetero.io.atomic_files import alone_in
@@ -108,13 +109,6 @@ except StopRequest:
     sys.exit(143)
 """
 
-LONG = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended in words"))
-print("begun")
-time.sleep(600)
-"""
-
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_who_stops_the_benchmark_stops_its_trainings(tmp_path):
@@ -130,4 +124,4 @@ def test_who_stops_the_benchmark_stops_its_trainings(tmp_path):
         process.communicate(timeout=60)  # without the remedy, 600 s: the trainings hold the pipe
     assert process.returncode == 143
     logs = sorted(tmp_path.glob("logs/*.log"))
-    assert [log.read_text() for log in logs] == ["begun\nended in words\n"] * 2
+    assert [log.read_text() for log in logs] == [LAST_WORDS] * 2

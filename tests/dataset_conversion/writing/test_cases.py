@@ -5,31 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.cohorts.three_sites import convert, write_three_sites
 
-from nnunet_hetero.dataset_conversion import brats
 from nnunet_hetero.dataset_conversion.writing.cases import CaseRecord, read_case_table, write_case_table
-from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
 from nnunet_hetero.errors import DataError
-
-SITES = ("HGG/Brats18_CBICA_AQN_1", "HGG/Brats18_TCIA01_131_1", "LGG/Brats18_TCIA10_628_1", "LGG/Brats18_2013_0_1")
-SPEC = DatasetSpec(("T1", "T2"), LabelScheme({"background": 0, "tumor": 1}, {0: 0, 1: 1, 2: 1, 4: 1}), "test data")
-
-
-def _convert(raw, *arguments):
-    return brats.main(["-i", str(raw), "-d", "501", "-np", "1", *arguments])
 
 
 @pytest.fixture
 def raw(tmp_path, write_case) -> Path:
-    """Four cases of three sites, the third without T1c, the last without T1c and without segmentation."""
-    for index, folder in enumerate(SITES, start=1):
-        write_case(tmp_path / "raw" / folder, index, without=("", "", "t1ce", "t1ce,seg")[index - 1].split(","))
-    return tmp_path / "raw"
+    return write_three_sites(tmp_path / "raw", write_case)
 
 
 class TestCaseTable:
     def test_rows(self, raw, nnunet_raw):
-        assert _convert(raw, "--unlabelled-to-imagesTs") == 0
+        assert convert(raw, "--unlabelled-to-imagesTs") == 0
         assert (nnunet_raw / "Dataset501_BraTS" / "cases.csv").read_text().splitlines() == [
             "case,patient,site,grade,subset,modalities",
             "Brats18_2013_0_1,Brats18_2013_0,2013,LGG,test,T1;T2;FLAIR",
@@ -62,6 +51,6 @@ class TestCaseTable:
             "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,NA,BraTS19_CBICA_AAB_1,BraTS20_Training_001\n"
             "LGG,NA,NA,NA,BraTS19_TMC_06290_1,BraTS20_Training_002\n"
         )
-        assert _convert(tmp_path / "raw") == 0
+        assert convert(tmp_path / "raw") == 0
         rows = read_case_table(nnunet_raw / "Dataset501_BraTS")
         assert [(row.site, row.grade) for row in rows] == [("CBICA", "HGG"), ("TMC", "LGG")]

@@ -10,35 +10,22 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from helpers.cohorts.three_sites import SITES, SPEC, convert, write_three_sites
 
-from nnunet_hetero.dataset_conversion import brats
 from nnunet_hetero.dataset_conversion.writing.cases import RawCase
 from nnunet_hetero.dataset_conversion.writing.common import convert_cohort
-from nnunet_hetero.dataset_conversion.writing.dataset import DatasetSpec, LabelScheme
 from nnunet_hetero.dataset_conversion.writing.images import read_image
 from nnunet_hetero.errors import DataError
-
-SITES = ("HGG/Brats18_CBICA_AQN_1", "HGG/Brats18_TCIA01_131_1", "LGG/Brats18_TCIA10_628_1", "LGG/Brats18_2013_0_1")
-
-
-SPEC = DatasetSpec(("T1", "T2"), LabelScheme({"background": 0, "tumor": 1}, {0: 0, 1: 1, 2: 1, 4: 1}), "test data")
-
-
-def _convert(raw, *arguments):
-    return brats.main(["-i", str(raw), "-d", "501", "-np", "1", *arguments])
 
 
 @pytest.fixture
 def raw(tmp_path, write_case) -> Path:
-    """Four cases of three sites, the third without T1c, the last without T1c and without segmentation."""
-    for index, folder in enumerate(SITES, start=1):
-        write_case(tmp_path / "raw" / folder, index, without=("", "", "t1ce", "t1ce,seg")[index - 1].split(","))
-    return tmp_path / "raw"
+    return write_three_sites(tmp_path / "raw", write_case)
 
 
 class TestSummary:
     def test_sites_modalities_and_gaps(self, raw, nnunet_raw, capsys):
-        assert _convert(raw, "--unlabelled-to-imagesTs") == 0
+        assert convert(raw, "--unlabelled-to-imagesTs") == 0
         text = (nnunet_raw / "Dataset501_BraTS" / "conversion_summary.txt").read_text()
         assert text in capsys.readouterr().out
         table = [line.split() for line in text.splitlines()[:5]]
@@ -53,10 +40,10 @@ class TestSummary:
         assert [line.split() for line in text.splitlines() if line.startswith("T1c ")] == [["T1c", "2"]]
 
     def test_dry_run_says_the_same_and_writes_nothing(self, raw, nnunet_raw, capsys):
-        assert _convert(raw, "--unlabelled-to-imagesTs", "--dry-run") == 0
+        assert convert(raw, "--unlabelled-to-imagesTs", "--dry-run") == 0
         would = capsys.readouterr().out
         assert list(nnunet_raw.iterdir()) == []
-        assert _convert(raw, "--unlabelled-to-imagesTs") == 0
+        assert convert(raw, "--unlabelled-to-imagesTs") == 0
         lines = capsys.readouterr().out.splitlines()
         dry = [line for line in would.splitlines() if not line.startswith("Dry run")]
         assert dry == lines
@@ -64,14 +51,14 @@ class TestSummary:
     def test_dry_run_reads_the_voxels(self, raw, nnunet_raw, capsys):
         file = raw / SITES[0] / "Brats18_CBICA_AQN_1_t2.nii.gz"
         file.write_bytes(file.read_bytes()[:-20])
-        assert _convert(raw, "--unlabelled-to-imagesTs", "--dry-run") == 1
+        assert convert(raw, "--unlabelled-to-imagesTs", "--dry-run") == 1
         assert f"{file} cannot be read" in capsys.readouterr().err
 
     def test_dry_run_touches_no_dataset_of_an_earlier_run(self, raw, nnunet_raw):
-        assert _convert(raw, "--unlabelled-to-imagesTs") == 0
+        assert convert(raw, "--unlabelled-to-imagesTs") == 0
         before = {path: path.read_bytes() for path in nnunet_raw.rglob("*") if path.is_file()}
         (raw / SITES[0] / "Brats18_CBICA_AQN_1_seg.nii.gz").unlink()
-        assert _convert(raw, "--dry-run") == 1
+        assert convert(raw, "--dry-run") == 1
         assert {path: path.read_bytes() for path in nnunet_raw.rglob("*") if path.is_file()} == before
 
 
@@ -79,10 +66,10 @@ class TestRareModalities:
     def test_nowhere_is_refused_and_can_be_left_out(self, tmp_path, write_case, nnunet_raw, capsys):
         for index in (1, 2):
             write_case(tmp_path / f"raw/BraTS20_Training_00{index}", index, without=("t1",))
-        assert _convert(tmp_path / "raw") == 1
+        assert convert(tmp_path / "raw") == 1
         assert "No case has T1." in capsys.readouterr().err
         assert list(nnunet_raw.iterdir()) == []
-        assert _convert(tmp_path / "raw", "--modalities", "flair", "T1c", "T2") == 0
+        assert convert(tmp_path / "raw", "--modalities", "flair", "T1c", "T2") == 0
         dataset = nnunet_raw / "Dataset501_BraTS"
         content = json.loads((dataset / "dataset.json").read_text())
         assert content["channel_names"] == {"0": "FLAIR", "1": "T1c", "2": "T2"}
@@ -96,20 +83,20 @@ class TestRareModalities:
         file = case / "BraTS20_Training_001_t2.nii.gz"
         image = nibabel.load(file)
         nibabel.save(nibabel.Nifti1Image(np.zeros(image.shape, np.int16), image.affine), file)
-        assert _convert(tmp_path / "raw") == 1
+        assert convert(tmp_path / "raw") == 1
         assert "No case has T2." in capsys.readouterr().err
         assert not (nnunet_raw / "Dataset501_BraTS" / "dataset.json").exists()
 
     def test_in_test_cases_only_warns(self, tmp_path, write_case, nnunet_raw, capsys):
         write_case(tmp_path / "raw/BraTS20_Training_001", 1, without=("t1",))
         write_case(tmp_path / "raw/BraTS20_Training_002", 2, without=("seg",))
-        assert _convert(tmp_path / "raw", "--unlabelled-to-imagesTs") == 0
+        assert convert(tmp_path / "raw", "--unlabelled-to-imagesTs") == 0
         assert "warning: no training case has T1, only test cases have it" in capsys.readouterr().out
 
     def test_in_few_cases_warns(self, tmp_path, write_case, nnunet_raw, capsys):
         for index in range(1, 7):
             write_case(tmp_path / f"raw/BraTS20_Training_00{index}", index, without=("t1",) if index > 4 else ())
-        assert _convert(tmp_path / "raw") == 0
+        assert convert(tmp_path / "raw") == 0
         output = capsys.readouterr().out
         assert "warning: only 4 of 6 training cases have T1" in output
         assert output.count("warning:") == 1
@@ -120,7 +107,7 @@ class TestRareModalities:
     )
     def test_bad_choice(self, names, message, tmp_path, write_case, nnunet_raw, capsys):
         write_case(tmp_path / "raw/BraTS20_Training_001")
-        assert _convert(tmp_path / "raw", "--modalities", *names) == 1
+        assert convert(tmp_path / "raw", "--modalities", *names) == 1
         assert message in capsys.readouterr().err
 
 

@@ -9,26 +9,9 @@ import shutil
 import subprocess
 
 import pytest
-from helpers.results.invented_evaluation import write_evaluation
 
 from nnunet_hetero.evaluation.compare.comparison import compare_runs
 from nnunet_hetero.evaluation.compare.table import STATISTICS, latex, lay_out, markdown, statistics_csv, table_csv
-from nnunet_hetero.evaluation.sweep.run import read_run
-
-
-def steady(level):
-    """The same level in all, but for a little by case, so that every difference has the same sign."""
-    return lambda case, subset, region: level + case / 1000 + len(subset) / 100
-
-
-@pytest.fixture
-def compared(tmp_path):
-    scores = {"ours_1": steady(0.6), "better": steady(0.7), "worse": steady(0.5)}
-    runs = [
-        read_run(write_evaluation(tmp_path / name, score, ("T1", "CT"), ("core", "rim_&_all"), cases=11), name)
-        for name, score in scores.items()
-    ]
-    return compare_runs(runs)
 
 
 class TestMarkdown:
