@@ -50,7 +50,8 @@ def run_all(runs: Sequence[TrainingRun], steps: Steps, device: str, metrics: Seq
     try:
         others = _for_each(runs, jobs, lambda training: attempt(training, False), failed)
         if others:
-            print(f"\n{len(others)} training(s) are in the hands of another call of the benchmark.", flush=True)
+            number = len(others)
+            print(f"\n{number} training(s) are in the hands of another call of the benchmark: waiting.", flush=True)
         _for_each(others, jobs, lambda training: attempt(training, True), failed)
     except KeyboardInterrupt:  # what stops us may not have reached what we started
         steps.end()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 
 import pytest
-from helpers.accidents.long_command import LAST_WORDS, LONG
+from helpers.accidents.long_command import LAST_WORDS, LONG, stopped_alone
 
 from nnunet_hetero.demo.steps import StepFailed, Steps
 
@@ -58,10 +56,5 @@ except StopRequest:
 def test_who_stops_the_chain_stops_the_command_that_runs(tmp_path):
     """A scheduler may stop our process alone; the command must not go on and write where the next call begins anew."""
     words = [sys.executable, "-c", STOPPED, str(tmp_path), LONG]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        while process.stdout.readline() != "    begun\n":
-            assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)  # without the remedy, 600 s: the command holds the pipe
-    assert process.returncode == 143
+    assert stopped_alone(words, 1) == 143
     assert (tmp_path / "logs" / "long.log").read_text() == LAST_WORDS

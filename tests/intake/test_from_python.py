@@ -43,3 +43,9 @@ def test_what_cannot_be_used(tiny_model, tmp_path):
         prepare_case({"T1": sitk.GetArrayFromImage(image)}, tiny_model.folder)
     with pytest.raises(DataError, match="mask is given as ndarray"):
         prepare_case({"T1": image}, tiny_model.folder, mask=sitk.GetArrayFromImage(image))
+    elsewhere = tmp_path / "elsewhere.nii.gz"
+    sitk.WriteImage((image > 0)[1:], elsewhere)
+    with pytest.raises(DataError, match=r"Case 'x': the mask .*elsewhere\.nii\.gz lies on the grid of none"):
+        prepare_case({"T1": image}, tiny_model.folder, mask=elsewhere, case="x")
+    with pytest.raises(DataError, match="Case 'x': the mask that is given lies on the grid of none"):
+        prepare_case({"T1": image}, tiny_model.folder, mask=(image > 0)[1:], case="x")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import pytest
 from head_to_head.methods import Method
 from head_to_head.side_by_side import ONE_THREAD, expected, run_all
-from helpers.accidents.long_command import LAST_WORDS, LONG
+from helpers.accidents.long_command import LAST_WORDS, LONG, stopped_alone
 
 from nnunet_hetero.demo.steps import StepFailed, Steps
 from nnunet_hetero.io.atomic_files import alone_in
@@ -114,14 +112,6 @@ except StopRequest:
 def test_who_stops_the_benchmark_stops_its_trainings(tmp_path):
     """A scheduler may stop our process alone: trainings that go on would be in the way of the next call."""
     words = [sys.executable, "-c", STOPPED, str(tmp_path), LONG]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        begun = 0
-        while begun < 2:
-            line = process.stdout.readline()
-            assert line
-            begun += line.endswith(": begun\n")
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)  # without the remedy, 600 s: the trainings hold the pipe
-    assert process.returncode == 143
+    assert stopped_alone(words, 2) == 143
     logs = sorted(tmp_path.glob("logs/*.log"))
     assert [log.read_text() for log in logs] == [LAST_WORDS] * 2
