@@ -38,7 +38,7 @@ from nnunet_hetero.errors import HeteroError, SettingsError
 from nnunet_hetero.evaluation.scores.registry import all_metrics
 from nnunet_hetero.io.atomic_files import alone_in
 from nnunet_hetero.io.console import GO_ON
-from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
+from nnunet_hetero.io.stopping.requests import requests_to_stop, stopped_by_user
 
 HERE = Path(__file__).resolve().parent
 

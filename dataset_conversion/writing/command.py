@@ -12,7 +12,7 @@ from pathlib import Path
 from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
 from nnunet_hetero.io.console import GO_ON, make_printable
 from nnunet_hetero.io.places import require_apart
-from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
+from nnunet_hetero.io.stopping.requests import requests_to_stop, stopped_by_user
 from nnunet_hetero.nnunet.arguments import whole_number
 
 from .cases import RawCase

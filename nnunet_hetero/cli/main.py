@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     make_printable()
     if argv is not None:  # Python code that calls us decides for itself what ends it
         return _run(list(argv))
-    from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
+    from nnunet_hetero.io.stopping.requests import requests_to_stop, stopped_by_user
 
     arguments = sys.argv[1:]
     go_on = HOW_TO_GO_ON.get(arguments[0], "") if arguments else ""

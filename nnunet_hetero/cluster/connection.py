@@ -27,7 +27,7 @@ from nnunet_hetero.cluster.batch_cluster import batch_cluster
 from nnunet_hetero.cluster.certificate import new_certificate
 from nnunet_hetero.cluster.resources import read_resources
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.processes import unheard_interrupts
+from nnunet_hetero.io.stopping.handlers import unheard_interrupts
 
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"

@@ -21,7 +21,7 @@ from nnunet_hetero.integration.nnunet_arguments import require_possible_predicti
 from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
 from nnunet_hetero.io.checkpoints import TRUST_FLAG
 from nnunet_hetero.io.console import GO_ON_WITH_FLAG, make_printable
-from nnunet_hetero.io.processes import requests_to_stop, stopped_by_user
+from nnunet_hetero.io.stopping.requests import requests_to_stop, stopped_by_user
 from nnunet_hetero.nnunet.environment import DEFAULT_TRAINER, OUR_TRAINERS
 from nnunet_hetero.nnunet.folders import model_folder
 from nnunet_hetero.nnunet.versions import require_supported_nnunet

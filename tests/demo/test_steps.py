@@ -43,7 +43,7 @@ STOPPED = """
 import sys
 from pathlib import Path
 from nnunet_hetero.demo.steps import Steps
-from nnunet_hetero.io.processes import StopRequest, requests_to_stop
+from nnunet_hetero.io.stopping.requests import StopRequest, requests_to_stop
 try:
     with requests_to_stop():
         Steps(Path(sys.argv[1]), total=1).run("long", [sys.executable, "-c", sys.argv[2]], show="begun")

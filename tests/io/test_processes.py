@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_hetero.errors import DataError
-from nnunet_hetero.io import processes
-from nnunet_hetero.io.processes import StopRequest, Workers, requests_to_stop, stop_numbers
+from nnunet_hetero.io.processes import Workers
 
 DIE = "die"
 
@@ -56,9 +55,8 @@ def test_a_job_that_kills_its_process_costs_no_other(tmp_path):
 
 
 SCRIPT = """
-import os, sys, time
-from nnunet_hetero.io import processes
-from nnunet_hetero.io.processes import StopRequest, Workers, requests_to_stop, stop_numbers
+import os, time
+from nnunet_hetero.io.processes import Workers
 if __name__ == "__main__":
     workers = Workers(1)
     workers.submit("key", os.getpid)
@@ -98,7 +96,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_processes import wait_in
-from nnunet_hetero.io.processes import Workers, requests_to_stop, stopped_by_user, threads
+from nnunet_hetero.io.processes import Workers, threads
+from nnunet_hetero.io.stopping.requests import requests_to_stop, stopped_by_user
 if __name__ == "__main__":
     try:
         with requests_to_stop(), Workers(2) as workers, threads(1):
@@ -146,50 +145,3 @@ def test_interrupt_of_the_whole_group_ends_all_at_once(tmp_path, number, who):
     ]
     assert not [entry.name for entry in begun.iterdir() if is_running(int(entry.name))]
     assert len(list(begun.iterdir())) == 2  # no third job was begun
-
-
-def test_requests_are_heard_where_nobody_hears_them(monkeypatch):
-    monkeypatch.setattr(processes, "SECONDS_TO_END", 1e6)  # it would end the tests
-    before = [signal.getsignal(number) for number in stop_numbers()]
-    for number in stop_numbers():
-        with pytest.raises(StopRequest) as request, requests_to_stop():
-            os.kill(os.getpid(), number)
-            time.sleep(5)
-        assert request.value.number == number
-    assert [signal.getsignal(number) for number in stop_numbers()] == before
-    heard = []
-    first = signal.signal(signal.SIGTERM, lambda *_: heard.append("by another"))
-    try:
-        with requests_to_stop():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.01)
-    finally:
-        signal.signal(signal.SIGTERM, first)
-    assert heard == ["by another"]
-
-
-TWICE = """
-import os, signal, sys, time
-from nnunet_hetero.io import processes
-processes.SECONDS_TO_END, processes.SAME_REQUEST_SECONDS = float(sys.argv[1]), float(sys.argv[2])
-with processes.requests_to_stop():
-    if not os.fork():  # ends as processes do
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(600)
-    _, status = os.wait()
-    assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
-    for _ in range(2):
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(600)
-        except KeyboardInterrupt:  # nobody listens
-            time.sleep(0.01)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows")
-@pytest.mark.parametrize(("to_end", "same"), [(600, 0), (0.5, 600)], ids=["second signal", "time is up"])
-def test_a_request_that_is_not_obeyed(to_end, same):
-    words = [sys.executable, "-c", TWICE, str(to_end), str(same)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 143 and done.stderr.strip().startswith("Stopped by SIGTERM."), done.stderr

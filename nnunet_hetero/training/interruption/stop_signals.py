@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import functools
 import multiprocessing
 import os
 import re
@@ -12,12 +11,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.processes import SAME_REQUEST_SECONDS, SECONDS_TO_END, stop_numbers
+from nnunet_hetero.io.stopping.handlers import Handler, heard_by, stop_numbers
+from nnunet_hetero.io.stopping.requests import SAME_REQUEST_SECONDS, SECONDS_TO_END
 
 STOPPED = 75
 """Exit code of a training that stopped because it was asked to, and can go on: ``EX_TEMPFAIL`` of BSD's sysexits.h, "a
@@ -94,7 +94,6 @@ class StopSignals:
             if threading.current_thread() is threading.main_thread():
                 _sent_by_us.clear()
                 stack.enter_context(handled_by(self._hear))
-                _let_forks_be_deaf()
             timer = self._start_timer()
             if timer is not None:
                 stack.callback(timer.cancel)
@@ -158,7 +157,7 @@ class StopSignals:
 
 
 @contextlib.contextmanager
-def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled_by(handler: Handler) -> Iterator[None]:
     """Within, a handler hears requests to stop; for the main thread.
 
     What it raises comes up where the thread happens to be, and Python ignores it in callbacks of its own, as at a fork
@@ -172,39 +171,12 @@ def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
         else:
             ignore(ignored)
 
-    before = {number: signal.signal(number, handler) for number in stop_numbers()}
-    sys.unraisablehook = hear_ignored
-    try:
-        yield
-    finally:
-        sys.unraisablehook = ignore
-        for number, own in before.items():
-            signal.signal(number, signal.SIG_DFL if own is None else own)
-
-
-@functools.cache
-def _let_forks_be_deaf() -> None:
-    """Let processes that are forked from this one end at SIGTERM as processes do; nnU-Net and pools end theirs so.
-
-    The signals wait while a fork is made: one that came before the fork knows that it is one would be lost.
-    """
-    if not hasattr(os, "register_at_fork"):  # Windows
-        return
-    thread = threading.local()
-
-    def wait() -> None:
-        thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, stop_numbers())
-
-    def go_on() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, thread.mask)
-
-    def begin_child() -> None:
-        for number in stop_numbers():
-            if getattr(signal.getsignal(number), "__func__", None) is StopSignals._hear:
-                signal.signal(number, signal.SIG_DFL)
-        go_on()
-
-    os.register_at_fork(before=wait, after_in_parent=go_on, after_in_child=begin_child)
+    with heard_by(handler, stop_numbers()):
+        sys.unraisablehook = hear_ignored
+        try:
+            yield
+        finally:
+            sys.unraisablehook = ignore
 
 
 def _interrupt_soon() -> None:

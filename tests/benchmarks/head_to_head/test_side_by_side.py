@@ -90,7 +90,7 @@ from pathlib import Path
 from head_to_head.methods import Method
 from head_to_head.side_by_side import run_all
 from nnunet_hetero.demo.steps import Steps
-from nnunet_hetero.io.processes import StopRequest, requests_to_stop
+from nnunet_hetero.io.stopping.requests import StopRequest, requests_to_stop
 
 class Training:
     method, seed, finished = Method("ours", "HeteroModalVAETrainer"), 0, False

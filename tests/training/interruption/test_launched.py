@@ -10,7 +10,7 @@ import time
 import pytest
 from torch.multiprocessing.spawn import ProcessExitedException
 
-from nnunet_hetero.io.processes import stop_numbers
+from nnunet_hetero.io.stopping.handlers import stop_numbers
 from nnunet_hetero.training.interruption.launched import signals_passed_on
 from nnunet_hetero.training.interruption.stop_signals import STOPPED, StoppedError, StopSignals
 

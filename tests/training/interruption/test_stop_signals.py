@@ -1,4 +1,4 @@
-"""Requests to stop: remembered or raised, one for signals that come together, and none in a fork."""
+"""Requests to stop: remembered or raised, one for signals that come together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 import pytest
 
 from nnunet_hetero.errors import SettingsError
-from nnunet_hetero.io.processes import stop_numbers
+from nnunet_hetero.io.stopping.handlers import stop_numbers
 from nnunet_hetero.training.interruption import stop_signals
 from nnunet_hetero.training.interruption.stop_signals import (
     MAX_TIME_VARIABLE,
@@ -173,16 +173,3 @@ def test_in_another_thread_it_hears_nothing_and_breaks_nothing():
     thread.start()
     thread.join()
     assert found == [before, "the time that it may take"]
-
-
-def test_a_fork_ends_by_sigterm_however_early_it_comes():
-    """Pools are ended so, and wait for it."""
-    with StopSignals().heard():
-        for _ in range(50):
-            child = os.fork()
-            if not child:
-                time.sleep(60)
-                os._exit(0)
-            os.kill(child, signal.SIGTERM)
-            _, status = os.waitpid(child, 0)
-            assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
