@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
+from nnunet_hetero.cases.naming.names import split_ending
+from nnunet_hetero.cases.naming.spelling import WHERE_ONE, spelled_otherwise
 from nnunet_hetero.cases.raw_dataset import CASE_TABLE
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.io.tables import read_table
@@ -111,15 +113,26 @@ def check_names(cases: Sequence[RawCase]) -> None:
     """Refuse names that cannot be file names, and names that stand for two cases.
 
     Raises:
-        DataError: If there is no case, or a name is not valid or not unique.
+        DataError: If there is no case, or a name is not valid, is that of a file, or is not unique, also where upper
+            and lower case are not told apart.
     """
     if not cases:
         raise DataError("There is no case to convert.")
-    for name, count in Counter(case.name for case in cases).items():
+    counts = Counter(case.name for case in cases)
+    alike = spelled_otherwise(counts)
+    for name, count in counts.items():
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise DataError(f"The case name '{name}' is not valid; use letters, digits, '_', '-' and '.' only.")
+        stem, ending = split_ending(name)
+        if ending:
+            raise DataError(f"The case name '{name}' is that of a file; give the name alone, as '{stem}'.")
         if count > 1:
             raise DataError(f"{count} cases have the name '{name}'; each case needs a name of its own.")
+        if name in alike:
+            raise DataError(
+                f"The case names '{name}' and '{alike[name]}' differ in upper and lower case alone: {WHERE_ONE}. "
+                "Rename one of them, or, if they are one case, join them."
+            )
 
 
 def refuse_shared_files(cases: Sequence[RawCase], channel_names: Sequence[str]) -> list[RawCase]:

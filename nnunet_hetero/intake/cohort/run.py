@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nnunet_hetero.cases.naming.spelling import spelled_otherwise
 from nnunet_hetero.cases.prepare import Failure
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.output.run_record import record_failures
@@ -125,9 +126,10 @@ def require_places(folder: Path, out: Path) -> None:
 
 
 def _take_all(jobs: Sequence[CaseJob], result: Intake, num_processes: int) -> None:
+    alike = spelled_otherwise(job.case for job in jobs)
     with new_workers(min(num_processes, len(jobs))) as workers:
         for job in jobs:
-            problem = problem_of_name(job.case)
+            problem = problem_of_name(job.case, alike.get(job.case))
             if problem is not None:
                 reason = (
                     f"Case {job.case!r}: {problem}. Rename its folder, or write another name into the column case of "

@@ -135,7 +135,13 @@ class TestCohortsOfAnyOrigin:
         assert summary.training == ["case2"]
 
     @pytest.mark.parametrize(
-        ("names", "message"), [(("a", "a"), "2 cases have the name 'a'"), (("a", "../b"), r"'\.\./b' is not valid")]
+        ("names", "message"),
+        [
+            (("a", "a"), "2 cases have the name 'a'"),
+            (("a", "../b"), r"'\.\./b' is not valid"),
+            (("a", "b.nii.gz"), r"'b\.nii\.gz' is that of a file; give the name alone, as 'b'"),
+            (("P_a", "p_A"), "'P_a' and 'p_A' differ in upper and lower case alone"),
+        ],
     )
     def test_names(self, names, message, cases, tmp_path):
         cases = [replace(case, name=name) for case, name in zip(cases, names, strict=True)]

@@ -59,6 +59,14 @@ def test_a_case_that_fails(folder, tmp_path, capsys):
     assert "[2/3] Left out: Case 'b'" in capsys.readouterr().out
 
 
+def test_cases_whose_files_would_be_the_same_elsewhere(folder, tmp_path, done):
+    (folder / "b").rename(folder / "A")
+    result = _take(folder, tmp_path / "out")
+    assert done == ["c"] and sorted(result.failed) == ["A", "a"]
+    assert "Case 'A': its name differs from that of 'a' in upper and lower case alone" in result.failed["A"]
+    assert "of 'A' in upper" in result.failed["a"] and "Rename its folder" in result.failed["a"]
+
+
 def test_going_on(folder, tmp_path, done):
     out = tmp_path / "out"
     _take(folder, out)
