@@ -171,6 +171,21 @@ class SubsetSampler:
                 drawn[row] = mask_of(subsets[choice], len(has))
         return drawn
 
+    def draw_singles(self, drawn: np.ndarray) -> np.ndarray:
+        """Draw one modality of every sample, each of what it is encoded from with the same probability.
+
+        Args:
+            drawn: What each sample is encoded from, ``(B, M)`` bool.
+
+        Returns:
+            ``(B, M)`` bool, one modality a sample; none only where the sample has none.
+        """
+        singles = np.zeros_like(drawn, dtype=bool)
+        for row, subset in enumerate(drawn):
+            if subset.any():
+                singles[row, self._random.choice(np.flatnonzero(subset))] = True
+        return singles
+
     def _options_of(self, present: Subset) -> tuple[list[Subset], list[float]]:
         if present not in self._options:
             found = self.probabilities(present)

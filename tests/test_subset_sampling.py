@@ -66,6 +66,23 @@ class TestSampler:
         assert not (drawn & ~present).any()
         assert (drawn.any(axis=1) == present.any(axis=1)).all()
 
+    def test_singles_are_of_what_was_drawn_each_as_often(self):
+        sampler = SubsetSampler(BRATS, seed=0)
+        drawn = np.array([[True, False, True, True], [False, True, False, False], [False] * 4])
+        counts = np.zeros(drawn.shape)
+        for _ in range(3000):
+            singles = sampler.draw_singles(drawn)
+            assert (singles <= drawn).all() and singles.sum(axis=1).tolist() == [1, 1, 0]
+            counts += singles
+        assert counts[1].tolist() == [0, 3000, 0, 0] and chisquare(counts[0][drawn[0]]).pvalue > 0.01
+
+    def test_singles_belong_to_the_stream(self):
+        sampler, other = SubsetSampler(BRATS, seed=0), SubsetSampler(BRATS, seed=1)
+        other.load_state_dict(sampler.state_dict())
+        drawn = np.ones((50, 4), bool)
+        assert (sampler.draw_singles(drawn) == other.draw_singles(drawn)).all()
+        assert (sampler.draw(drawn) == other.draw(drawn)).all()
+
     def test_case_with_nothing(self):
         sampler = SubsetSampler(BRATS, seed=0)
         assert sampler.probabilities([]) == {}

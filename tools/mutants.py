@@ -191,9 +191,23 @@ MUTANTS = (
     Mutant(
         "an absent channel keeps its values in early fusion",
         NETWORK + "hetero_network.py",
-        "available = self.availability(x) if available is None else available",
-        "available = self.availability(x)",
+        "on_host(self.availability(x) if available is None else available)",
+        "on_host(self.availability(x))",
         ("tests/network/test_early_fusion.py",),
+    ),
+    Mutant(
+        "a single modality is segmented from all that a sample is seen through",
+        NETWORK + "variational.py",
+        "restricted(list(encoded), on_host(single))",
+        "list(encoded)",
+        ("tests/network/test_variational.py",),
+    ),
+    Mutant(
+        "a fork hears a scheduler's signals as its parent does",
+        "nnunet_hetero/io/stopping/handlers.py",
+        "if signal.getsignal(number) in _of_this_process:",
+        "if False:",
+        ("tests/io/stopping/test_handlers.py",),
     ),
     Mutant(
         "results stay in the orientation of the model",

@@ -40,6 +40,11 @@ class EncodedModality(NamedTuple):
     samples: Rows
 
 
+def on_host(mask: Tensor) -> Tensor:
+    """A mask as bool on the host, itself if it is that."""
+    return mask if mask.device.type == "cpu" and mask.dtype == torch.bool else mask.cpu().bool()
+
+
 class HeteroNetwork(nn.Module, ABC):
     """A network that segments from any subset of M modalities: ``forward(x, available=None)``.
 
@@ -196,11 +201,13 @@ class HeteroNetwork(nn.Module, ABC):
 
     def fused(self, x: Tensor, available: Tensor | None) -> tuple[Sequence[Level], Tensor]:
         """What `fuse` makes of images, and ``(B, M)`` bool, what they were encoded from; arguments as for `forward`."""
-        self.require_channels(x)
-        available = self.availability(x) if available is None else available
-        if available.device.type != "cpu" or available.dtype != torch.bool:
-            available = available.cpu().bool()
+        available = self.usable(x, available)
         return self.fuse(self.encode_each(x, available), len(x), x.shape[2:]), available
+
+    def usable(self, x: Tensor, available: Tensor | None) -> Tensor:
+        """What images are encoded from, ``(B, M)`` bool on the host; arguments and errors as for `forward`."""
+        self.require_channels(x)
+        return on_host(self.availability(x) if available is None else available)
 
     def latents(self, levels: Sequence[Level], available: Tensor) -> list[Tensor]:
         """The decoder's input: a draw from every Gaussian in training mode, its mean in evaluation mode."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
 from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
-from torch import nn
+from torch import Tensor, nn
 
 from nnunet_hetero.network.per_modality import level_shapes
 
@@ -69,6 +70,23 @@ class LatentDecoder(UNetDecoder):
             type(up)(channels, below, up.kernel_size, up.stride, bias=up.bias is not None)
             for up, channels, (_, _, below, _) in zip(self.transpconvs, deeper, levels, strict=True)
         )
+
+    def coarse(self, latents: Sequence[Tensor]) -> list[Tensor]:
+        """The segmentation at every level but the finest, where most of the work is.
+
+        Args:
+            latents: z of these levels, finest first.
+
+        Returns:
+            Logits ``(B, K, *spatial)`` of each that has an output, finest first: none of the deepest.
+        """
+        x, *skips = latents[::-1]
+        outputs = []
+        # nnU-Net's parts begin with the deepest level, and have the finest one besides.
+        for up, stage, output, skip in zip(self.transpconvs, self.stages, self.seg_layers, skips, strict=False):
+            x = stage(torch.cat((up(x), skip), dim=1))
+            outputs.append(output(x))
+        return outputs[::-1]
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Elements of the outputs of all convolutions; nnU-Net expects `widths` channels from below."""

@@ -80,9 +80,10 @@ def restricted(encoded: Sequence[EncodedModality], available: Tensor) -> list[En
         available: ``(B, M)`` bool on the host, a subset for each sample.
     """
     device = encoded[0].features[0].device if encoded else "cpu"
+    usable_of = available.tolist()
     parts = []
     for channel, features, samples in encoded:
-        usable = [place for place, number in enumerate(samples.numbers) if available[number, channel]]
+        usable = [place for place, number in enumerate(samples.numbers) if usable_of[number][channel]]
         if len(usable) == len(samples):
             parts.append(EncodedModality(channel, features, samples))
         elif usable:

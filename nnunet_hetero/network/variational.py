@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.network.fusion import Expert, Gaussian, average_of_levels, kl_to_standard_normal
 from nnunet_hetero.network.fusions import PRODUCT_OF_GAUSSIANS, GaussianFusion, Part, ProductOfGaussians, fusion_of
-from nnunet_hetero.network.hetero_network import EncodedModality
+from nnunet_hetero.network.hetero_network import EncodedModality, on_host
+from nnunet_hetero.network.latent_decoder import LatentDecoder
 from nnunet_hetero.network.per_modality import EncoderPerModality, compute_again, restricted
 
 
@@ -24,12 +25,15 @@ class HeteroModalOutput(NamedTuple):
             decoder.
         posterior: The fused Gaussian of every level, finest first.
         kl: Its divergence from the prior, see `kl_to_standard_normal`.
+        single: Logits from one modality alone at every level but the finest and the deepest, finest first; None if that
+            was not asked for.
     """
 
     segmentation: Tensor | list[Tensor]
     completion: Tensor | None
     posterior: list[Gaussian]
     kl: Tensor
+    single: list[Tensor] | None = None
 
 
 class Posteriors(list[Tensor]):
@@ -72,18 +76,26 @@ class VariationalNetwork(EncoderPerModality):
 
     def fuse(self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int]) -> list[Gaussian]:
         """See `HeteroNetwork`; into the product of Gaussians each modality is multiplied as it comes."""
-        ours = [fusion for fusion in self.fusions if type(fusion) is ProductOfGaussians]
-        if len(ours) < len(self.fusions):
+        if not self._are_products(self.fusions):
             return cast(list[Gaussian], super().fuse(encoded, batch_size, spatial))
+        return self._multiplied(encoded, 0, self.fused_shapes(batch_size, spatial))
+
+    @staticmethod
+    def _are_products(fusions: Iterable[nn.Module]) -> bool:
+        return all(type(fusion) is ProductOfGaussians for fusion in fusions)
+
+    def _multiplied(
+        self, encoded: Iterable[EncodedModality], finest: int, shapes: Sequence[Sequence[int]]
+    ) -> list[Gaussian]:
+        """The products of the levels from one on, of these shapes."""
         weight = next(self.parameters())
         dtype = torch.promote_types(weight.dtype, torch.float32)
-        products = [
-            fusion.begin(shape, weight.device, dtype)
-            for fusion, shape in zip(ours, self.fused_shapes(batch_size, spatial), strict=True)
-        ]
+        fusions: Iterable[Any] = self.fusions[finest:]
+        products = [fusion.begin(shape, weight.device, dtype) for fusion, shape in zip(fusions, shapes, strict=True)]
         for channel, features, samples in encoded:
             encoder: Any = self.encoders[channel]
-            for product, level, head in zip(products, features, encoder.heads, strict=True):
+            levels = zip(products, features[finest:], encoder.heads[finest:], strict=True)
+            for product, level, head in levels:
                 if isinstance(features, Posteriors):
                     product.multiply(Expert(level, samples))
                 else:
@@ -114,6 +126,7 @@ class VariationalNetwork(EncoderPerModality):
         available: Tensor | None = None,
         *,
         full: bool = False,
+        single: Tensor | None = None,
     ) -> Tensor | list[Tensor] | HeteroModalOutput | list[HeteroModalOutput]:
         """Segment, and on demand complete, from the available modalities.
 
@@ -124,6 +137,8 @@ class VariationalNetwork(EncoderPerModality):
             available: ``(B, M)`` bool, what each sample is encoded from; None reads it off the zero channels.
                 ``(N, B, M)`` fuses and decodes N times what is encoded once.
             full: Whether to return the completed images and the posterior too.
+            single: ``(B, M)`` bool, one of the available modalities of each sample. It is then segmented from that one
+                alone as well, from what is encoded once, in ``full`` output.
 
         Returns:
             Segmentation logits ``(B, K, *spatial)`` (a list, finest first, with deep supervision), or a
@@ -133,14 +148,26 @@ class VariationalNetwork(EncoderPerModality):
             SettingsError: If x has another number of channels than the model has modalities.
         """
         if available is not None and available.ndim == 3:
-            return self._decode_several(x, available.cpu().bool())
-        levels, available = self.fused(x, available)
-        posterior = cast(list[Gaussian], levels)
+            return self._decode_several(x, on_host(available))
         if not full:
-            return self.decoder(self.latents(posterior, available))
+            return super().forward(x, available)
+        available = self.usable(x, available)
+        encoded = self.encode_each(x, available) if single is None else self.encode(x, available)
+        posterior = self.fuse(encoded, len(x), x.shape[2:])
         latents, kl = self.latents_and_divergence(posterior, available)
         segmentation = self.decoder(latents)
-        return HeteroModalOutput(segmentation, self._completion(latents, available), posterior, kl)
+        output = HeteroModalOutput(segmentation, self._completion(latents, available), posterior, kl)
+        if single is None:
+            return output
+        return output._replace(single=self._segment_coarsely(restricted(list(encoded), on_host(single)), x))
+
+    def _segment_coarsely(self, encoded: Sequence[EncodedModality], x: Tensor) -> list[Tensor]:
+        shapes = self.fused_shapes(len(x), x.shape[2:])[1:]
+        if self._are_products(self.fusions):
+            levels = self._multiplied(encoded, 1, shapes)
+        else:
+            levels = [self.fuse_level(encoded, level, shape) for level, shape in enumerate(shapes, start=1)]
+        return cast(LatentDecoder, self.decoder).coarse([self._draw(level) for level in levels])
 
     def latents_and_divergence(self, posterior: Sequence[Gaussian], available: Tensor) -> tuple[list[Tensor], Tensor]:
         """The decoder's input, see `latents`, and the posterior's divergence from the prior."""

@@ -104,6 +104,8 @@ class MVAESamplingTrainer(HeteroModalVAETrainer):
     2018, section 2.2. Their sum of losses is a mean here, so that learning rates mean the same with every trainer.
     """
 
+    shows_singles = False  # they are among the subsets
+
     def draw_subsets(self, present: Tensor) -> Tensor:
         """All, each single modality, and as many draws as the setting ``random_subsets`` says, ``(N, B, M)``.
 

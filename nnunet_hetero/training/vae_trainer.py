@@ -11,11 +11,15 @@ from torch import Tensor
 
 from nnunet_hetero.cases.intensities import training_moments
 from nnunet_hetero.cases.intensity_scale import Moments
+from nnunet_hetero.config import KEY
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.hetero_network import HeteroNetwork
+from nnunet_hetero.network.latent_decoder import LatentDecoder
 from nnunet_hetero.network.variational import HeteroModalOutput
 from nnunet_hetero.training.data.blocks import visible_blocks
+from nnunet_hetero.training.data.unlabelled import LossOfLabelled
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 from nnunet_hetero.training.optimization.losses import foreground, masked_l2
 
@@ -34,6 +38,8 @@ class HeteroModalVAETrainer(HeteroTrainer):
     learns_from_unlabelled = True
     scores_foreground = True
     """Whether images are scored where the case has any signal, or everywhere."""
+    shows_singles = True
+    """Whether `losses` segments samples from one modality alone as well, where the settings ask for it."""
 
     intensity: Moments | None = None  # of the training images, what completed images are scaled to
 
@@ -41,6 +47,22 @@ class HeteroModalVAETrainer(HeteroTrainer):
     def default_settings(cls) -> dict[str, Any]:
         """Muon, under which this network learns faster than under nnU-Net's SGD or AdamW."""
         return {"optimizer": "Muon", "initial_lr": 5e-3}
+
+    def initialize(self) -> None:
+        """See `HeteroTrainer`.
+
+        Raises:
+            SettingsError: If single modalities are to be segmented, and the network or the trainer cannot do it.
+        """
+        super().initialize()
+        decoder = self.unwrapped_network.decoder
+        coarse = isinstance(decoder, LatentDecoder) and self.enable_deep_supervision and len(decoder.stages) > 1
+        if self.hetero.single_modality_weight and not (coarse and self.shows_singles):
+            raise SettingsError(
+                f"{KEY}.single_modality_weight is {self.hetero.single_modality_weight}, which {type(self).__name__} "
+                "cannot follow with these plans: it needs HeteroModalVAE or a network with its decoder, deep "
+                "supervision, three levels or more, and one subset for each sample. Set it to 0."
+            )
 
     def on_train_start(self) -> None:
         """Measure the intensities of the training images, then start."""
@@ -60,10 +82,13 @@ class HeteroModalVAETrainer(HeteroTrainer):
 
         Returns:
             What is optimised; ``loss`` (of the segmentation), ``reconstruction`` and ``kl`` before weighting, and
-            ``total``, the paper's weighted sum.
+            ``total``, the paper's weighted sum; ``single``, of the segmentation from one modality, if that is learned.
         """
+        single = {}
+        if self.hetero.single_modality_weight and not self.completing:
+            single = {"single": torch.from_numpy(self.sampler.draw_singles(drawn.numpy()))}
         with self.autocast():
-            output = self.network(self.seen_in_training(data, drawn), drawn, full=True)
+            output = self.network(self.seen_in_training(data, drawn), drawn, full=True, **single)
         return self.loss_of(output, data, target, present)
 
     @property
@@ -92,7 +117,14 @@ class HeteroModalVAETrainer(HeteroTrainer):
             segmentation = self.loss(output.segmentation, target)
         if self.completing:
             segmentation = 0.0 * segmentation
-        optimised = total = segmentation + self.hetero.kl_weight * output.kl
+        total = segmentation + self.hetero.kl_weight * output.kl
+        terms = {"loss": segmentation}
+        optimised = total
+        if output.single:
+            weight = self.hetero.single_modality_weight
+            terms["single"] = self._loss_of_single(output.single, target)
+            # The two together weigh what the segmentation weighs by itself, next to divergence and images.
+            optimised = total + weight / (1 + weight) * (terms["single"] - segmentation)
         reconstruction = torch.zeros(())
         if output.completion is not None:
             where = foreground(data, present) if self.scores_foreground else None
@@ -100,7 +132,12 @@ class HeteroModalVAETrainer(HeteroTrainer):
             total = total + self.hetero.reconstruction_weight * reconstruction
             # Each image's own loss in full; the network passes the weighted part of it on to the latents.
             optimised = optimised + len(self.modalities) * reconstruction
-        return optimised, {"loss": segmentation, "total": total, "reconstruction": reconstruction, "kl": output.kl}
+        return optimised, {**terms, "total": total, "reconstruction": reconstruction, "kl": output.kl}
+
+    def _loss_of_single(self, levels: list[Tensor], target: Tensor | list[Tensor]) -> Tensor:
+        loss = self.loss.of_labelled if isinstance(self.loss, LossOfLabelled) else self.loss
+        with self.autocast():
+            return loss(levels, target[1 : 1 + len(levels)])
 
     def state_to_save(self) -> dict:
         """History, and the intensities of the training images."""

@@ -68,6 +68,39 @@ class TestGradients:
         assert not any(p.grad.any() for p in touched.encoders[0].parameters())
 
 
+class TestSingleModality:
+    """Beside the segmentation from all that a sample is encoded from, that from one modality, at coarse levels."""
+
+    def test_is_the_segmentation_from_that_modality(self):
+        network = tiny_network(deep_supervision=True)
+        x, available, single = random_images(), masks((0, 1, 3), (2, 3)), masks((1,), (3,))
+        output = network(x, available, full=True, single=single)
+        plain = network(x, available, full=True)
+        assert plain.single is None
+        assert all(torch.equal(*pair) for pair in zip(everything(output), everything(plain), strict=True))
+        (coarse,) = output.single
+        torch.testing.assert_close(coarse, network(x, single)[1])
+
+    @pytest.mark.parametrize("fusion", [None, "product_of_gaussians"])
+    def test_its_gradient_reaches_that_encoder_alone(self, fusion):
+        settings = {} if fusion is None else {"fusion": fusion}
+        network = tiny_network(deep_supervision=True, **settings).train()
+        output = network(random_images(), masks((0, 1, 3), (1, 3)), full=True, single=masks((1,), (3,)))
+        output.single[0].square().mean().backward()
+        learns = [
+            any(p.grad is not None and p.grad.any() for p in encoder.parameters()) for encoder in network.encoders
+        ]
+        assert learns == [False, True, False, True]
+        assert network.decoder.stages[0].convs[0].conv.weight.grad.any()
+
+    def test_encodes_once(self):
+        network, calls = tiny_network(deep_supervision=True), []
+        for encoder in network.encoders:
+            encoder.register_forward_hook(lambda *_: calls.append(1))
+        network(random_images(), masks((0, 1), (0,)), full=True, single=masks((1,), (0,)))
+        assert len(calls) == 2
+
+
 class TestRecomputation:
     def test_same_gradients_with_less_kept(self, monkeypatch):
         """Training computes heads and fusion a second time instead of keeping what they made.

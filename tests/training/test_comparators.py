@@ -17,6 +17,7 @@ from nnunetv2.training.logging.nnunet_logger import LocalLogger
 
 from nnunet_hetero.cli.main import main
 from nnunet_hetero.config import KEY
+from nnunet_hetero.errors import SettingsError
 
 FAST = {"num_epochs": 1, "num_iterations_per_epoch": 2, "num_val_iterations_per_epoch": 2}
 OURS = {"patch_size": "plan", "batch_size": "plan"}
@@ -160,3 +161,16 @@ class TestCommands:
         assert main([*command, *chosen]) == 0
         subsets = json.loads((tmp_path / "out" / "summary.json").read_text())["subsets"]
         assert {entry["subset"] for entry in subsets} == set(variant.subsets)
+
+
+@pytest.mark.parametrize("name", ["UHVEDPaperTrainer", "DirectCompletionTrainer", "MVAESamplingTrainer"])
+def test_single_modalities_are_refused_by_what_cannot_segment_them(tiny_dataset, tmp_path, monkeypatch, name):
+    plans = tiny_dataset.plans
+    plans["plans_name"] = "SinglePlans"
+    plans["configurations"]["3d_fullres"][KEY] = {**FAST, **OURS, "single_modality_weight": 0.5}
+    write_json(tiny_dataset.preprocessed / "SinglePlans.json", plans)
+    tiny_dataset.use(monkeypatch, tmp_path)
+    arguments = ("501", "3d_fullres", 0, name, "SinglePlans")
+    trainer = get_trainer_from_args(*arguments, continue_training=False, device=torch.device("cpu"))
+    with pytest.raises(SettingsError, match=f"single_modality_weight is 0.5, which {name} cannot"):
+        trainer.initialize()

@@ -84,7 +84,7 @@ def test_a_share_of_nothing_leaves_them_out(make, dataset):
 
 def test_a_batch_without_any_segmentation(make, dataset):
     """It has no part in the segmentation's loss but for what the network is taught by itself."""
-    trainer = initialised(make(HeteroModalVAETrainer))
+    trainer = initialised(make(HeteroModalVAETrainer, single_modality_weight=0.5))
     trainer.prepare_inputs()
     training, _ = trainer.get_tr_and_val_datasets()
     assert dataset[1] in training.identifiers
@@ -95,10 +95,10 @@ def test_a_batch_without_any_segmentation(make, dataset):
     # Around voxels of the images, not of the air outside.
     assert (batch["data"] != 0).flatten(1).any(dim=1).all()
     terms = trainer.train_step(batch)
-    assert terms["loss"] == 0 and np.isfinite(terms["total"]) and terms["reconstruction"] > 0
+    assert terms["loss"] == terms["single"] == 0 and np.isfinite(terms["total"]) and terms["reconstruction"] > 0
     trainer.hetero = dataclasses.replace(trainer.hetero, distil_unlabelled_after=0.0)
     terms = trainer.train_step(batch)
-    assert terms["loss"] > 0 and np.isfinite(terms["total"])
+    assert terms["loss"] > 0 and terms["single"] == 0 and np.isfinite(terms["total"])
 
 
 def test_a_trainer_of_segmentations_alone_leaves_the_case_out(make, dataset):

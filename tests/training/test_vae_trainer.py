@@ -15,6 +15,7 @@ from helpers.trainers import assert_same_state, batch_for, initialised, load, sp
 from nnunetv2.run.run_training import maybe_load_checkpoint, run_training
 
 from nnunet_hetero.config import KEY, HeteroModalConfig
+from nnunet_hetero.errors import SettingsError
 from nnunet_hetero.network.fusion import kl_to_standard_normal
 from nnunet_hetero.training.optimization.losses import masked_l2
 
@@ -127,7 +128,7 @@ class TestTrainStep:
     @pytest.mark.parametrize("alpha", [{FULL: 1}, {"T1": 1}])
     def test_loss(self, make_trainer, settings, weights, alpha):
         """nnU-Net's loss, KL of what was drawn, L2 inside the brain over all that the case has."""
-        trainer = initialised(make_trainer(alpha=alpha, **settings))
+        trainer = initialised(make_trainer(alpha=alpha, **settings, single_modality_weight=0))
         present = masks((0, 1, 2, 3), (0, 3))
         drawn = present if FULL in alpha else masks((0,), (0,))
         batch = batch_for(trainer, present)
@@ -142,6 +143,38 @@ class TestTrainStep:
         torch.manual_seed(1)
         found = trainer.train_step(batch)
         assert {name: float(value) for name, value in found.items()} == pytest.approx(expected, rel=1e-5)
+
+    def test_loss_with_single_modalities(self, make_trainer):
+        """Both segmentations together weigh what one weighs by itself."""
+        trainer = initialised(make_trainer(single_modality_weight=0.25))
+        batch = batch_for(trainer, masks((0, 1, 2, 3), (0, 3)))
+        present = trainer.modalities_of(batch)
+        drawn = trainer.draw_subsets(present)
+        before = trainer.sampler.state_dict()
+        torch.manual_seed(1)
+        optimised, terms = trainer.losses(batch["data"], batch["target"], present, drawn)
+        trainer.sampler.load_state_dict(before)
+        singles = torch.from_numpy(trainer.sampler.draw_singles(drawn.numpy()))
+        torch.manual_seed(1)
+        output = trainer.network(batch["data"], drawn, full=True, single=singles)
+        assert len(output.single) == 1
+        assert terms["single"].item() == pytest.approx(trainer.loss(output.single, batch["target"][1:2]).item())
+        images = len(trainer.modalities) * terms["reconstruction"]
+        mean = (terms["loss"] + 0.25 * terms["single"]) / 1.25
+        assert optimised.item() == pytest.approx((mean + 0.03 * terms["kl"] + images).item(), rel=1e-5)
+        total = terms["loss"] + 0.03 * terms["kl"] + 0.1 * terms["reconstruction"]
+        assert terms["total"].item() == pytest.approx(total.item(), rel=1e-5)
+
+    def test_without_deep_supervision_single_modalities_are_refused(self, make_trainer):
+        trainer = make_trainer(single_modality_weight=0.5)
+        trainer.enable_deep_supervision = False
+        with pytest.raises(SettingsError, match=r"single_modality_weight is 0\.5, which HeteroModalVAETrainer cannot"):
+            trainer.initialize()
+
+    @pytest.mark.parametrize("settings", [{"single_modality_weight": 0}, {"completion_first": 0.9}])
+    def test_no_single_modalities(self, make_trainer, settings):
+        trainer = initialised(make_trainer(**{"single_modality_weight": 0.5, **settings}))
+        assert "single" not in trainer.train_step(batch_for(trainer, masks((0, 1, 2, 3), (0, 3))))
 
     def test_every_part_learns(self, make_trainer):
         trainer = initialised(make_trainer(alpha={"T1+FLAIR": 1}))

@@ -17,8 +17,9 @@ def spelled_otherwise(names: Iterable[str]) -> dict[str, str]:
     alike: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         alike.setdefault(name.casefold(), []).append(name)
-    others = {}
+    others: dict[str, str] = {}
     for first, *rest in alike.values():
-        others |= dict.fromkeys(rest, first)
-        others |= {first: other for other in rest[:1]}
+        others.update(dict.fromkeys(rest, first))
+        if rest:
+            others[first] = rest[0]
     return others

@@ -52,10 +52,11 @@ class LossOfLabelled(nn.Module):
 
     def forward(self, output: Any, target: Any) -> Tensor:
         """The loss; 0 if nothing counts, with a gradient of 0 for every output."""
-        found = self._of_labelled(output, target)
+        found = self.of_labelled(output, target)
         return found if self.of_others is None else found + self.of_others(output)
 
-    def _of_labelled(self, output: Any, target: Any) -> Tensor:
+    def of_labelled(self, output: Any, target: Any) -> Tensor:
+        """The loss of the samples with a segmentation alone."""
         if self.rows is None:
             return self.loss(output, target)
         levels = output if isinstance(output, list) else [output]

@@ -64,6 +64,7 @@ class History:
             figure, (losses, dice) = plt.subplots(1, 2, figsize=(13, 4.8), layout="constrained")
             for key, label in (
                 ("segmentation", "segmentation (Dice + CE)"),
+                ("single", "segmentation from one modality"),
                 ("reconstruction", "reconstruction (L2)"),
                 ("kl", "KL"),
                 ("total", "weighted sum"),

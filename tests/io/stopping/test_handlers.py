@@ -31,8 +31,10 @@ def test_a_fork_ends_by_it_however_early_it_comes(listening, number):
         for _ in range(50):
             child = os.fork()
             if not child:
-                time.sleep(60)
-                os._exit(0)
+                try:
+                    time.sleep(60)
+                finally:  # it must not go on with the tests
+                    os._exit(0)
             os.kill(child, number)
             _, status = os.waitpid(child, 0)
             assert os.waitstatus_to_exitcode(status) == -number
