@@ -82,6 +82,7 @@ def training_step(
     targets: list[Tensor],
     available: Tensor,
     dtype: torch.dtype | None = None,
+    single: Tensor | None = None,
 ) -> Callable[[], None]:
     """A step as nnU-Net's trainer, or ours, takes it: losses of all levels, backward, clipping, optimiser.
 
@@ -91,6 +92,8 @@ def training_step(
         targets: Regions of every level of the deep supervision, ``(B, K, *spatial)`` float.
         available: What ours is shown, ``(B, M)`` bool on the host.
         dtype: Type of mixed precision; None leaves all in float32.
+        single: What each sample of ours is segmented from as well, see the setting ``single_modality_weight``; None for
+            nothing.
     """
     weights = [1 / 2**level for level in range(len(targets))]
     dice = {"batch_dice": True, "do_bg": True, "smooth": 1e-5, "ddp": False}
@@ -108,8 +111,10 @@ def training_step(
         with mixed_precision(dtype, data.device.type):
             if not ours:
                 return loss(network(data), targets)
-            output = network(data, available, full=True)
+            output = network(data, available, full=True, single=single)
             total = loss(output.segmentation, targets)
+            if output.single:
+                total = total + loss(output.single, targets[1 : 1 + len(output.single)])
         total = total + 0.03 * output.kl
         if output.completion is not None:
             total = total + masked_l2(output.completion, data, present, foreground(data, present))
@@ -162,6 +167,7 @@ def count_step(
     autocast: torch.dtype | None = torch.float16,
     subsets: Tensor | None = None,
     counter_of: Callable[[nn.Module, list[Tensor]], Counter] = lambda network, standing: Counter(standing),
+    single: bool = False,
 ) -> Counts:
     """What a training step takes.
 
@@ -173,7 +179,9 @@ def count_step(
         autocast: Type of mixed precision; None counts in float32.
         subsets: What each sample is shown, ``(B, M)`` bool; default everything.
         counter_of: Makes the counter for a network and what is there before the step.
+        single: Whether ours segments each sample from one modality as well.
     """
+    alone = torch.eye(modalities, dtype=torch.bool)[torch.arange(batch) % modalities] if single else None
     available = torch.ones(batch, modalities, dtype=torch.bool) if subsets is None else subsets
     with as_on_a_gpu():
         network = build().train()
@@ -181,7 +189,7 @@ def count_step(
         levels = level_shapes(patch, strides(patch, len(network.decoder.stages)))
         targets = [torch.zeros(batch, OUTPUTS, *shape) for shape in levels]
         counter = counter_of(network, [*network.parameters(), data, *targets])
-        step = training_step(network, data, targets, available, autocast)
+        step = training_step(network, data, targets, available, autocast, alone)
         with counter:
             step()  # the first makes the optimiser's state
             counter.restart()

@@ -39,3 +39,13 @@ def test_of_nnunets_network():
     assert set(counts.by_phase) == {ENCODERS, DECODER, REST}
     assert sum(counts.by_phase.values()) == counts.moved_bytes
     assert min(counts.by_phase[ENCODERS], counts.by_phase[DECODER]) > counts.by_phase[REST] > 0
+
+
+def test_single_modalities_cost_a_coarse_pass_of_the_decoder_and_no_encoder():
+    plan = architecture(PLAIN, (8, 16, 16), PATCH)
+    without, single = (
+        count_step(lambda: our_network(4, plan), 4, PATCH, counter_of=PartsCounter, single=single)
+        for single in (False, True)
+    )
+    assert single.by_phase[ENCODERS] == without.by_phase[ENCODERS]
+    assert without.moved_bytes < single.moved_bytes < 1.25 * without.moved_bytes
