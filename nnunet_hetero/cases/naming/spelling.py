@@ -11,8 +11,8 @@ def spelled_otherwise(names: Iterable[str]) -> dict[str, str]:
     """The names of which another differs in upper and lower case alone, each with such another.
 
     Example:
-        >>> spelled_otherwise(["P1", "p2", "p1", "P1"])
-        {'P1': 'p1', 'p1': 'P1'}
+        >>> sorted(spelled_otherwise(["P1", "p2", "p1", "P1"]).items())
+        [('P1', 'p1'), ('p1', 'P1')]
     """
     alike: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
