@@ -49,14 +49,14 @@ class Gaussian(NamedTuple):
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Reparametrised draw μ + σ·ε, ε ~ N(0, I); of the mean's shape, under autocast of its type."""
-        return _Draw.apply(*self, self._noise(generator), decoder_type(self.mean), False)[0]
+        mean, noise = self.mean, None
+        if generator is not None:
+            noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        return _Draw.apply(*self, noise, decoder_type(self.mean), False)[0]
 
     def sample_and_divergence(self) -> tuple[Tensor, Tensor]:
         """A draw, and the divergence from N(0, I), the mean over all elements; in one pass, and one back."""
-        return _Draw.apply(*self, self._noise(None), decoder_type(self.mean), True)
-
-    def _noise(self, generator: torch.Generator | None) -> Tensor:
-        return torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        return _Draw.apply(*self, None, decoder_type(self.mean), True)
 
     def point(self) -> Tensor:
         """The mean, of the type of a draw."""
@@ -72,7 +72,8 @@ def decoder_type(latent: Tensor) -> torch.dtype:
 class _Draw(torch.autograd.Function):
     """μ + σ·ε, and the divergence if it is asked for, with a gradient by hand that keeps σ·ε, μ and log σ² alone.
 
-    ∂z/∂μ = 1, ∂z/∂log σ² = σ·ε/2; of the divergence see `kl_to_standard_normal`.
+    ∂z/∂μ = 1, ∂z/∂log σ² = σ·ε/2; of the divergence see `kl_to_standard_normal`. Without noise it is drawn where it is
+    used, so that a compiled kernel neither writes nor reads it.
     """
 
     @staticmethod
@@ -80,7 +81,7 @@ class _Draw(torch.autograd.Function):
         context: Any,
         mean: Tensor,
         log_variance: Tensor,
-        noise: Tensor,
+        noise: Tensor | None,
         dtype: torch.dtype,
         with_divergence: bool,
     ) -> tuple[Tensor, Tensor | None]:
@@ -103,19 +104,24 @@ class _Draw(torch.autograd.Function):
 
 
 @Fusible
-def _drawn(mean: Tensor, log_variance: Tensor, noise: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    deviation = torch.mul(log_variance, 0.5).exp_().mul_(noise)
+def _drawn(mean: Tensor, log_variance: Tensor, noise: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    deviation = _deviation(log_variance, noise)
     # What is kept of it is as exact as the gradient that it will be multiplied with.
     return (mean + deviation).to(dtype), deviation.to(dtype)
 
 
 @Fusible
 def _drawn_and_divergence(
-    mean: Tensor, log_variance: Tensor, noise: Tensor, dtype: torch.dtype
+    mean: Tensor, log_variance: Tensor, noise: Tensor | None, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
-    deviation = torch.mul(log_variance, 0.5).exp_().mul_(noise)
+    deviation = _deviation(log_variance, noise)
     divergence = _mean_of_divergence(mean, log_variance)
     return (mean + deviation).to(dtype), deviation.to(dtype), divergence
+
+
+def _deviation(log_variance: Tensor, noise: Tensor | None) -> Tensor:
+    noise = torch.randn_like(log_variance) if noise is None else noise
+    return torch.mul(log_variance, 0.5).exp_().mul_(noise)
 
 
 @Fusible

@@ -52,7 +52,7 @@ class VariationalNetwork(EncoderPerModality):
         latent_channels: Channels of the latent of every level, finest first.
         strides: Stride of every level.
         config: The settings, of which ``fusion`` and ``kl_average`` count here, and what the fusion takes.
-        completion_gradient: What of the image decoder's gradient the latents get, see `_ScaledGradient`.
+        completion_gradient: What of the image decoder's gradient the latents get, see `_Fork`.
     """
 
     stochastic = True
@@ -155,8 +155,9 @@ class VariationalNetwork(EncoderPerModality):
         encoded = self.encode_each(x, available) if single is None else self.encode(x, available)
         posterior = self.fuse(encoded, len(x), x.shape[2:])
         latents, kl = self.latents_and_divergence(posterior, available)
+        latents, for_images = self._forked(latents)
         segmentation = self.decoder(latents)
-        output = HeteroModalOutput(segmentation, self._completion(latents, available), posterior, kl)
+        output = HeteroModalOutput(segmentation, self._completion(for_images, available), posterior, kl)
         if single is None:
             return output
         return output._replace(single=self._segment_coarsely(restricted(list(encoded), on_host(single)), x))
@@ -180,7 +181,14 @@ class VariationalNetwork(EncoderPerModality):
     def _completion(self, latents: Sequence[Tensor], available: Tensor) -> Tensor | None:
         if self.image_decoder is None:
             return None
-        return self.complete([_ScaledGradient.apply(z, self.completion_gradient) for z in latents], available)
+        return self.complete(latents, available)
+
+    def _forked(self, latents: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The latents for the segmentation, and for the images, see `_Fork`."""
+        if self.image_decoder is None:
+            return latents, latents
+        pairs = [_Fork.apply(z, self.completion_gradient) for z in latents]
+        return [first for first, _ in pairs], [second for _, second in pairs]
 
     def _decode_several(self, x: Tensor, subsets: Tensor) -> list[HeteroModalOutput]:
         self.require_channels(x)
@@ -189,15 +197,16 @@ class VariationalNetwork(EncoderPerModality):
         for available in subsets:
             posterior = self.fuse(restricted(encoded, available), len(x), x.shape[2:])
             latents, kl = self.latents_and_divergence(posterior, subsets.any(dim=0))
+            latents, for_images = self._forked(latents)
             # Only one of the N is kept in memory with all that its decoders make.
             segmentation = compute_again(self, self.decoder, latents)
-            completion = compute_again(self, self._completion, latents, available)
+            completion = compute_again(self, self._completion, for_images, available)
             outputs.append(HeteroModalOutput(segmentation, completion, posterior, kl))
         return outputs
 
 
-class _ScaledGradient(torch.autograd.Function):
-    """Identity whose gradient is scaled.
+class _Fork(torch.autograd.Function):
+    """The same twice, for the segmentation and for the images; the gradient that comes from the images is scaled.
 
     The weight of the reconstruction, 0.1, says how much it shapes the latents in comparison with the segmentation. The
     image decoder has no other task: scaled down as well, shared by M images, its gradient would be 40 times smaller
@@ -205,10 +214,15 @@ class _ScaledGradient(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(context: Any, x: Tensor, scale: float) -> Tensor:
+    def forward(context: Any, x: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         context.scale = scale
-        return x.view_as(x)
+        context.set_materialize_grads(False)
+        return x.view_as(x), x.view_as(x)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * context.scale, None
+    def backward(context: Any, of_segmentation: Tensor | None, of_images: Tensor | None) -> tuple[Tensor | None, None]:
+        if of_images is None:
+            return of_segmentation, None
+        if of_segmentation is None:
+            return of_images * context.scale, None
+        return torch.add(of_segmentation, of_images, alpha=context.scale), None
