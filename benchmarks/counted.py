@@ -1,6 +1,6 @@
 """Memory, bytes moved, arithmetic and kernels of a full-size training step, counted without a GPU, next to nnU-Net's.
 
-    python benchmarks/counted.py [--plans plain ResEnc] [--modalities 1 4 8] [--compiled] [--parts] [--single]
+    python benchmarks/counted.py [--plans plain ResEnc] [--modalities 1 4 8] [--compiled] [--parts] [--single SHARE]
 
 Counted on fake tensors, see `counting`: 6 levels of 32 to 320 features, patch 128×160×112, batch 2, autocast in
 float16, every sample with all modalities, losses and optimiser included. ``estimate`` is what `nnunet_hetero plan`
@@ -8,8 +8,8 @@ says. With ``--compiled`` the arithmetic of the fusion counts as the kernels tha
 training on a GPU with nnU-Net's default settings; all else, nnU-Net's network too, as it is written. A limit that is
 missed is exit code 1; the last line is the same as JSON.
 With ``--parts`` the bytes moved are told by part of the network, forward and backward together.
-With ``--single`` samples are segmented from one modality as well (the setting ``single_modality_weight``), which is off
-by default, and which the limits are not made for.
+``--single`` says which share of the samples is segmented from one modality as well (the setting
+``single_modality_share``); 0 is none.
 ``tile`` is the peak of the segmentation of one tile of a case, from all modalities and without gradients.
 """
 
@@ -35,6 +35,7 @@ from measuring.full_size import (
 )
 from measuring.parts import PARTS, PartsCounter
 
+from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.training.memory import training_bytes
 
 PEAK_LIMITS = {4: 1.25, 8: 1.6}
@@ -43,7 +44,7 @@ PEAK_LIMITS = {4: 1.25, 8: 1.6}
 MOVED_LIMIT, ESTIMATE_LIMIT, PREDICTION_LIMIT = 1.5, 0.15, 1.5
 
 
-def measure(kind: str, modalities: int, compiled: bool, single: bool = False) -> dict[str, float]:
+def measure(kind: str, modalities: int, compiled: bool, single: float) -> dict[str, float]:
     """What ours takes for a plan, and its ratios to nnU-Net's."""
     plan, networks = architecture(kind), []
 
@@ -116,7 +117,13 @@ def main() -> int:
     parser.add_argument("--modalities", nargs="+", type=int, default=[4, 8])
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--parts", action="store_true", help="print the bytes moved by part, ours and nnU-Net's")
-    parser.add_argument("--single", action="store_true", help="segment samples from one modality as well")
+    parser.add_argument(
+        "--single",
+        type=float,
+        default=HeteroModalConfig.single_modality_share,
+        metavar="SHARE",
+        help="of the samples, segmented from one modality as well (%(default)s)",
+    )
     args = parser.parse_args()
     result, lines = {}, []
     print(f"{'':14}{'peak GiB':>18}{'moved GB':>18}{'TFLOP':>16}{'kernels':>16}{'estimate':>10}{'tile GiB':>14}")

@@ -77,8 +77,10 @@ def training_step(network: nn.Module, data: torch.Tensor, sampler: SubsetSampler
         with torch.autocast("cuda", enabled=data.is_cuda):
             if isinstance(network, HeteroModalVAE):
                 drawn = torch.from_numpy(sampler.draw(present.numpy()))
-                output = network(data, drawn, full=True)
+                single = sampler.draw_singles(drawn.numpy(), range(len(data)), HeteroModalConfig.single_modality_share)
+                output = network(data, drawn, full=True, single=torch.from_numpy(single))
                 loss = segmentation_loss(output.segmentation) + 0.1 * output.kl
+                loss = loss + sum(level.sigmoid().mean() for level in output.single.segmentation)
                 loss = loss + 0.1 * masked_l2(output.completion, data, present.to(data.device))
             else:
                 loss = segmentation_loss(network(data))

@@ -17,6 +17,7 @@ from nnunet_hetero.setting_rules import (
     NAMES,
     NULL,
     NUMBER,
+    PART,
     SEED,
     SHARE,
     STRICTLY_WHOLE,
@@ -98,8 +99,9 @@ class HeteroModalConfig:
             latents; the image decoder itself always learns at the full rate.
         kl_weight: Weight of the Kullback-Leibler term. At the finest level 0.03 on the mean of all elements is about as
             strong as 0.1, the paper's, on the mean of four levels.
-        single_modality_weight: Weight of the segmentation of each sample from one of its modalities alone, next to that
-            from all that it is seen through; at the levels of deep supervision below the finest, which cost little.
+        single_modality_weight: Weight of the segmentation of samples from one of their modalities alone, next to that
+            from all that they are seen through; at the levels of deep supervision below the finest, which cost less.
+        single_modality_share: Share of the samples of a batch that are, rounded up: those seen through most modalities.
         kl_average: What counts alike in that term: all ``"elements"`` of the latents, or all ``"levels"``. With levels,
             the few elements of the coarse ones pay so much that they end up at the prior and say nothing.
     Training:
@@ -153,6 +155,7 @@ class HeteroModalConfig:
     reconstruction_weight: float = setting(0.1, number_from(0))
     kl_weight: float = setting(0.03, number_from(0))
     single_modality_weight: float = setting(0.0, number_from(0))
+    single_modality_share: float = setting(0.5, PART)
     kl_average: str = setting(ELEMENTS, one_of(ELEMENTS, LEVELS))
     alpha: dict[str, float] | str | None = setting(None, NULL | exactly(COHORT) | TABLE, hashed=False)
     presence: dict[str, float] | None = setting(None, NULL | TABLE, hashed=False)

@@ -47,6 +47,7 @@ def number_from(bound: float) -> Rule:
 
 NUMBER = Rule(_is_number, "a number")
 SHARE = Rule(lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to less than 1")
+PART = Rule(lambda value: _is_number(value) and 0 < value <= 1, "a number above 0, 1 at most")
 SWITCH = Rule(lambda value: isinstance(value, bool), "true or false")
 NULL = Rule(lambda value: value is None, "null")
 TABLE = Rule(lambda value: isinstance(value, Mapping), "a table of names and numbers")

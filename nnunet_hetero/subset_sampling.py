@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -171,19 +172,24 @@ class SubsetSampler:
                 drawn[row] = mask_of(subsets[choice], len(has))
         return drawn
 
-    def draw_singles(self, drawn: np.ndarray) -> np.ndarray:
-        """Draw one modality of every sample, each of what it is encoded from with the same probability.
+    def draw_singles(self, drawn: np.ndarray, rows: Sequence[int], share: float) -> np.ndarray:
+        """Draw one modality of some samples, each of what the sample is encoded from with the same probability.
 
         Args:
             drawn: What each sample is encoded from, ``(B, M)`` bool.
+            rows: The samples that it may be.
+            share: How many of them, as a share, rounded up: those with most modalities, by chance where they have as
+                many.
 
         Returns:
-            ``(B, M)`` bool, one modality a sample; none only where the sample has none.
+            ``(B, M)`` bool, one modality of each chosen sample; none only where the sample has none.
         """
-        singles = np.zeros_like(drawn, dtype=bool)
-        for row, subset in enumerate(drawn):
-            if subset.any():
-                singles[row, self._random.choice(np.flatnonzero(subset))] = True
+        singles, sizes = np.zeros_like(drawn, dtype=bool), drawn.sum(axis=1)
+        by_size = sorted(self._random.permutation(rows).tolist(), key=lambda row: -sizes[row])
+        # A share of a whole number may be a little above the whole number that is meant.
+        for row in by_size[: math.ceil(share * len(rows) - 1e-6)]:
+            if sizes[row]:
+                singles[row, self._random.choice(np.flatnonzero(drawn[row]))] = True
         return singles
 
     def _options_of(self, present: Subset) -> tuple[list[Subset], list[float]]:

@@ -71,16 +71,38 @@ class TestSampler:
         drawn = np.array([[True, False, True, True], [False, True, False, False], [False] * 4])
         counts = np.zeros(drawn.shape)
         for _ in range(3000):
-            singles = sampler.draw_singles(drawn)
+            singles = sampler.draw_singles(drawn, range(3), 1.0)
             assert (singles <= drawn).all() and singles.sum(axis=1).tolist() == [1, 1, 0]
             counts += singles
         assert counts[1].tolist() == [0, 3000, 0, 0] and chisquare(counts[0][drawn[0]]).pvalue > 0.01
+
+    @pytest.mark.parametrize(
+        ("rows", "share", "chosen"),
+        [
+            (range(4), 0.5, [1, 3]),
+            (range(4), 0.51, [0, 1, 3]),
+            (range(4), 0.01, [3]),
+            ([0, 1, 2], 0.5, [0, 1]),
+            ([2], 0.5, [2]),
+            ([], 0.5, []),
+        ],
+    )
+    def test_a_share_of_them_those_seen_through_most(self, rows, share, chosen):
+        drawn = np.array([[1, 0, 0, 1], [1, 1, 1, 0], [0, 1, 0, 0], [1, 1, 1, 1]], bool)
+        singles = SubsetSampler(BRATS, seed=0).draw_singles(drawn, rows, share)
+        assert np.flatnonzero(singles.any(axis=1)).tolist() == chosen
+
+    def test_by_chance_those_seen_through_as_many(self):
+        sampler, drawn = SubsetSampler(BRATS, seed=0), np.ones((2, 4), bool)
+        counts = sum(sampler.draw_singles(drawn, range(2), 0.5).any(axis=1).astype(int) for _ in range(1000))
+        assert chisquare(counts).pvalue > 0.01
 
     def test_singles_belong_to_the_stream(self):
         sampler, other = SubsetSampler(BRATS, seed=0), SubsetSampler(BRATS, seed=1)
         other.load_state_dict(sampler.state_dict())
         drawn = np.ones((50, 4), bool)
-        assert (sampler.draw_singles(drawn) == other.draw_singles(drawn)).all()
+        arguments = drawn, range(50), 0.5
+        assert (sampler.draw_singles(*arguments) == other.draw_singles(*arguments)).all()
         assert (sampler.draw(drawn) == other.draw(drawn)).all()
 
     def test_case_with_nothing(self):

@@ -198,8 +198,8 @@ MUTANTS = (
     Mutant(
         "a single modality is segmented from all that a sample is seen through",
         NETWORK + "variational.py",
-        "restricted(list(encoded), on_host(single))",
-        "list(encoded)",
+        "kept += restricted([part], single, self._finest_of_alone)",
+        "kept.append(part)",
         ("tests/network/test_variational.py",),
     ),
     Mutant(

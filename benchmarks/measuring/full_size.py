@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from measuring.counting import Counter, Counts, as_on_a_gpu, mixed_precision
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.inference.engine.network_steps import latents
+from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.per_modality import level_shapes
+from nnunet_hetero.subset_sampling import SubsetSampler
 from nnunet_hetero.training.optimization.losses import foreground, masked_l2
 from nnunet_hetero.training.optimization.optimizers import OPTIMIZERS
 
@@ -113,8 +115,9 @@ def training_step(
                 return loss(network(data), targets)
             output = network(data, available, full=True, single=single)
             total = loss(output.segmentation, targets)
-            if output.single:
-                total = total + loss(output.single, targets[1 : 1 + len(output.single)])
+            if output.single is not None:
+                samples, levels = output.single
+                total = total + loss(levels, [samples.pick(target) for target in targets[1 : 1 + len(levels)]])
         total = total + 0.03 * output.kl
         if output.completion is not None:
             total = total + masked_l2(output.completion, data, present, foreground(data, present))
@@ -167,7 +170,7 @@ def count_step(
     autocast: torch.dtype | None = torch.float16,
     subsets: Tensor | None = None,
     counter_of: Callable[[nn.Module, list[Tensor]], Counter] = lambda network, standing: Counter(standing),
-    single: bool = False,
+    single: float = HeteroModalConfig.single_modality_share,
 ) -> Counts:
     """What a training step takes.
 
@@ -179,10 +182,12 @@ def count_step(
         autocast: Type of mixed precision; None counts in float32.
         subsets: What each sample is shown, ``(B, M)`` bool; default everything.
         counter_of: Makes the counter for a network and what is there before the step.
-        single: Whether ours segments each sample from one modality as well.
+        single: Share of the samples that ours segments from one modality as well, see the setting
+            ``single_modality_share``.
     """
-    alone = torch.eye(modalities, dtype=torch.bool)[torch.arange(batch) % modalities] if single else None
     available = torch.ones(batch, modalities, dtype=torch.bool) if subsets is None else subsets
+    sampler = SubsetSampler(Modalities(tuple(f"m{channel}" for channel in range(modalities))), seed=0)
+    alone = torch.from_numpy(sampler.draw_singles(available.numpy(), range(batch), single)) if single else None
     with as_on_a_gpu():
         network = build().train()
         data = torch.randn(batch, modalities, *patch)

@@ -17,14 +17,15 @@ from torch.utils._pytree import tree_leaves
 from measuring.counting import Counter
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 
-ENCODERS, FUSION, DECODER, IMAGES = (
+ENCODERS, FUSION, DECODER, IMAGES, SINGLES = (
     "encoders",
     "heads, product, noise, divergence",
     "segmentation decoder",
     "image decoder",
+    "segmentation from one modality alone",
 )
 REST = "losses, clipping, optimiser"
-PARTS = (ENCODERS, FUSION, DECODER, IMAGES, REST)
+PARTS = (ENCODERS, FUSION, DECODER, IMAGES, SINGLES, REST)
 
 
 class PartsCounter(Counter):
@@ -45,8 +46,9 @@ class PartsCounter(Counter):
         for part, modules in ((ENCODERS, encoders), (DECODER, [network.decoder]), (IMAGES, images)):
             for module in modules:
                 module.forward = partial(self._within, part, module.forward)
-        for name in ("fuse", "latents_and_divergence") if ours else ():
-            setattr(network, name, partial(self._within, FUSION, getattr(network, name)))
+        methods = {"fuse": FUSION, "latents_and_divergence": FUSION, "_segment_alone": SINGLES}
+        for name, part in methods.items() if ours else ():
+            setattr(network, name, partial(self._within, part, getattr(network, name)))
 
     @property
     def phase(self) -> str:  # type: ignore[override]  # what is computed now decides

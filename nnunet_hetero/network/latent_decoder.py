@@ -72,17 +72,17 @@ class LatentDecoder(UNetDecoder):
         )
 
     def coarse(self, latents: Sequence[Tensor]) -> list[Tensor]:
-        """The segmentation at every level but the finest, where most of the work is.
+        """The segmentation without the finest levels, where most of the work is.
 
         Args:
-            latents: z of these levels, finest first.
+            latents: z of the other levels, finest first.
 
         Returns:
             Logits ``(B, K, *spatial)`` of each that has an output, finest first: none of the deepest.
         """
         x, *skips = latents[::-1]
         outputs = []
-        # nnU-Net's parts begin with the deepest level, and have the finest one besides.
+        # nnU-Net's parts begin with the deepest level, and have the finest ones besides.
         for up, stage, output, skip in zip(self.transpconvs, self.stages, self.seg_layers, skips, strict=False):
             x = stage(torch.cat((up(x), skip), dim=1))
             outputs.append(output(x))

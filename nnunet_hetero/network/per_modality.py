@@ -72,12 +72,13 @@ class EncoderPerModality(HeteroNetwork):
         """
 
 
-def restricted(encoded: Sequence[EncodedModality], available: Tensor) -> list[EncodedModality]:
+def restricted(encoded: Sequence[EncodedModality], available: Tensor, finest: int = 0) -> list[EncodedModality]:
     """What of the encoded modalities each sample may use.
 
     Args:
         encoded: From `HeteroNetwork.encode`.
         available: ``(B, M)`` bool on the host, a subset for each sample.
+        finest: The finest level that will be used; finer ones stay as they are.
     """
     device = encoded[0].features[0].device if encoded else "cpu"
     usable_of = available.tolist()
@@ -89,7 +90,8 @@ def restricted(encoded: Sequence[EncodedModality], available: Tensor) -> list[En
         elif usable:
             rows = Rows.of(usable, device)
             numbers = Rows.of([samples.numbers[place] for place in usable], device)
-            parts.append(EncodedModality(channel, [rows.pick(level) for level in features], numbers))
+            picked = [rows.pick(level) for level in features[finest:]]
+            parts.append(EncodedModality(channel, [*features[:finest], *picked], numbers))
     return parts
 
 

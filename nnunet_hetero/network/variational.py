@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
+from nnunet_hetero.network.fusing.rows import Rows
 from nnunet_hetero.network.fusion import Expert, Gaussian, average_of_levels, kl_to_standard_normal
 from nnunet_hetero.network.fusions import PRODUCT_OF_GAUSSIANS, GaussianFusion, Part, ProductOfGaussians, fusion_of
 from nnunet_hetero.network.hetero_network import EncodedModality, on_host
 from nnunet_hetero.network.latent_decoder import LatentDecoder
 from nnunet_hetero.network.per_modality import EncoderPerModality, compute_again, restricted
+
+
+class SegmentedAlone(NamedTuple):
+    """Samples, each segmented from one of its modalities alone.
+
+    Attributes:
+        samples: Which n of the batch.
+        segmentation: Logits ``(n, K, *spatial)`` of every level but the finest and the deepest, finest first; of a
+            network of two levels those of the finest.
+    """
+
+    samples: Rows
+    segmentation: list[Tensor]
 
 
 class HeteroModalOutput(NamedTuple):
@@ -25,15 +39,14 @@ class HeteroModalOutput(NamedTuple):
             decoder.
         posterior: The fused Gaussian of every level, finest first.
         kl: Its divergence from the prior, see `kl_to_standard_normal`.
-        single: Logits from one modality alone at every level but the finest and the deepest, finest first; None if that
-            was not asked for.
+        single: What is made of one modality alone; None if that was not asked for.
     """
 
     segmentation: Tensor | list[Tensor]
     completion: Tensor | None
     posterior: list[Gaussian]
     kl: Tensor
-    single: list[Tensor] | None = None
+    single: SegmentedAlone | None = None
 
 
 class Posteriors(list[Tensor]):
@@ -137,8 +150,8 @@ class VariationalNetwork(EncoderPerModality):
             available: ``(B, M)`` bool, what each sample is encoded from; None reads it off the zero channels.
                 ``(N, B, M)`` fuses and decodes N times what is encoded once.
             full: Whether to return the completed images and the posterior too.
-            single: ``(B, M)`` bool, one of the available modalities of each sample. It is then segmented from that one
-                alone as well, from what is encoded once, in ``full`` output.
+            single: ``(B, M)`` bool, one of the available modalities of some samples. They are then segmented from that
+                one alone as well, from what is encoded once, in ``full`` output.
 
         Returns:
             Segmentation logits ``(B, K, *spatial)`` (a list, finest first, with deep supervision), or a
@@ -152,7 +165,11 @@ class VariationalNetwork(EncoderPerModality):
         if not full:
             return super().forward(x, available)
         available = self.usable(x, available)
-        encoded = self.encode_each(x, available) if single is None else self.encode(x, available)
+        encoded: Iterable[EncodedModality] = self.encode_each(x, available)
+        alone: list[EncodedModality] = []
+        if single is not None:
+            single = on_host(single)
+            encoded = self._keeping(encoded, alone, single)
         posterior = self.fuse(encoded, len(x), x.shape[2:])
         latents, kl = self.latents_and_divergence(posterior, available)
         latents, for_images = self._forked(latents)
@@ -160,15 +177,34 @@ class VariationalNetwork(EncoderPerModality):
         output = HeteroModalOutput(segmentation, self._completion(for_images, available), posterior, kl)
         if single is None:
             return output
-        return output._replace(single=self._segment_coarsely(restricted(list(encoded), on_host(single)), x))
+        return output._replace(single=self._segment_alone(alone, single, x))
 
-    def _segment_coarsely(self, encoded: Sequence[EncodedModality], x: Tensor) -> list[Tensor]:
-        shapes = self.fused_shapes(len(x), x.shape[2:])[1:]
+    @property
+    def _finest_of_alone(self) -> int:
+        """The finest level of all is most of the work, and the deepest has no output."""
+        return min(1, len(self.fusions) - 2)
+
+    def _keeping(
+        self, encoded: Iterable[EncodedModality], kept: list[EncodedModality], single: Tensor
+    ) -> Iterator[EncodedModality]:
+        """The same one by one; what is segmented from it alone is kept."""
+        for part in encoded:
+            kept += restricted([part], single, self._finest_of_alone)
+            yield part
+
+    def _segment_alone(self, encoded: Sequence[EncodedModality], single: Tensor, x: Tensor) -> SegmentedAlone | None:
+        samples = Rows.of([number for number, row in enumerate(single.tolist()) if any(row)], x.device)
+        if not samples.numbers:
+            return None
+        finest = self._finest_of_alone
+        shapes = self.fused_shapes(len(samples), x.shape[2:])[finest:]
+        alone = [part._replace(samples=part.samples.among(samples, x.device)) for part in encoded]
         if self._are_products(self.fusions):
-            levels = self._multiplied(encoded, 1, shapes)
+            levels = self._multiplied(alone, finest, shapes)
         else:
-            levels = [self.fuse_level(encoded, level, shape) for level, shape in enumerate(shapes, start=1)]
-        return cast(LatentDecoder, self.decoder).coarse([self._draw(level) for level in levels])
+            levels = [self.fuse_level(alone, level, shape) for level, shape in enumerate(shapes, start=finest)]
+        decoder = cast(LatentDecoder, self.decoder)
+        return SegmentedAlone(samples, decoder.coarse([self._draw(level) for level in levels]))
 
     def latents_and_divergence(self, posterior: Sequence[Gaussian], available: Tensor) -> tuple[list[Tensor], Tensor]:
         """The decoder's input, see `latents`, and the posterior's divergence from the prior."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -223,6 +223,13 @@ class ContinuableTrainer(nnUNetTrainer):
     def load_saved_state(self, state: dict[str, Any]) -> None:
         """Take up what `state_to_save` gave."""
 
+    def keep_settings(self, began_with: Mapping[str, Any]) -> None:
+        """Take up what a training that goes on may not change.
+
+        Args:
+            began_with: All its settings when it began; an earlier version may not have known some.
+        """
+
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:  # type: ignore[override]  # nnU-Net's training gives files only
         """Load nnU-Net's state and ours.
 
@@ -236,6 +243,7 @@ class ContinuableTrainer(nnUNetTrainer):
         )
         super().load_checkpoint(filename_or_checkpoint)
         self._best_ema = best_score_of_epoch(filename_or_checkpoint, self.current_epoch, self._best_ema)
+        self.keep_settings(checkpoint["init_args"]["plans"]["configurations"][self.configuration_name][KEY])
         state = checkpoint[KEY]
         self.load_saved_state(state)
         streams = state["streams"]

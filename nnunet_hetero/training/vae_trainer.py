@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,7 +19,7 @@ from nnunet_hetero.io.atomic_files import replace_json
 from nnunet_hetero.network.hetero_modal import HeteroModalVAE
 from nnunet_hetero.network.hetero_network import HeteroNetwork
 from nnunet_hetero.network.latent_decoder import LatentDecoder
-from nnunet_hetero.network.variational import HeteroModalOutput
+from nnunet_hetero.network.variational import HeteroModalOutput, SegmentedAlone
 from nnunet_hetero.training.data.blocks import visible_blocks
 from nnunet_hetero.training.data.unlabelled import LossOfLabelled
 from nnunet_hetero.training.hetero_trainer import HeteroTrainer
@@ -45,8 +47,9 @@ class HeteroModalVAETrainer(HeteroTrainer):
 
     @classmethod
     def default_settings(cls) -> dict[str, Any]:
-        """Muon, under which this network learns faster than under nnU-Net's SGD or AdamW."""
-        return {"optimizer": "Muon", "initial_lr": 5e-3}
+        """Muon, under which it learns faster than under nnU-Net's SGD or AdamW; single modalities, if it shows them."""
+        able = issubclass(cls.network_class, HeteroModalVAE) and cls.deeply_supervised and cls.shows_singles
+        return {"optimizer": "Muon", "initial_lr": 5e-3, **({"single_modality_weight": 0.5} if able else {})}
 
     def initialize(self) -> None:
         """See `HeteroTrainer`.
@@ -56,12 +59,12 @@ class HeteroModalVAETrainer(HeteroTrainer):
         """
         super().initialize()
         decoder = self.unwrapped_network.decoder
-        coarse = isinstance(decoder, LatentDecoder) and self.enable_deep_supervision and len(decoder.stages) > 1
+        coarse = isinstance(decoder, LatentDecoder) and self.enable_deep_supervision
         if self.hetero.single_modality_weight and not (coarse and self.shows_singles):
             raise SettingsError(
                 f"{KEY}.single_modality_weight is {self.hetero.single_modality_weight}, which {type(self).__name__} "
-                "cannot follow with these plans: it needs HeteroModalVAE or a network with its decoder, deep "
-                "supervision, three levels or more, and one subset for each sample. Set it to 0."
+                "cannot follow: it needs HeteroModalVAE or a network with its decoder, deep supervision, and one "
+                "subset for each sample. Set it to 0."
             )
 
     def on_train_start(self) -> None:
@@ -84,9 +87,7 @@ class HeteroModalVAETrainer(HeteroTrainer):
             What is optimised; ``loss`` (of the segmentation), ``reconstruction`` and ``kl`` before weighting, and
             ``total``, the paper's weighted sum; ``single``, of the segmentation from one modality, if that is learned.
         """
-        single = {}
-        if self.hetero.single_modality_weight and not self.completing:
-            single = {"single": torch.from_numpy(self.sampler.draw_singles(drawn.numpy()))}
+        single = {"single": self._draw_singles(drawn)} if self.segmenting_singles else {}
         with self.autocast():
             output = self.network(self.seen_in_training(data, drawn), drawn, full=True, **single)
         return self.loss_of(output, data, target, present)
@@ -95,6 +96,11 @@ class HeteroModalVAETrainer(HeteroTrainer):
     def completing(self) -> bool:
         """Whether this epoch completes images and segments nothing, see the setting ``completion_first``."""
         return self.current_epoch < math.floor(self.hetero.completion_first * self.num_epochs)
+
+    @property
+    def segmenting_singles(self) -> bool:
+        """Whether samples are segmented from one modality alone as well in this epoch."""
+        return bool(self.hetero.single_modality_weight) and not self.completing
 
     def seen_in_training(self, data: Tensor, drawn: Tensor) -> Tensor:
         """The images as they enter the network: in an epoch that completes, with blocks hidden.
@@ -120,7 +126,9 @@ class HeteroModalVAETrainer(HeteroTrainer):
         total = segmentation + self.hetero.kl_weight * output.kl
         terms = {"loss": segmentation}
         optimised = total
-        if output.single:
+        if self.segmenting_singles:
+            terms["single"] = torch.zeros(())
+        if output.single is not None:
             weight = self.hetero.single_modality_weight
             terms["single"] = self._loss_of_single(output.single, target)
             # The two together weigh what the segmentation weighs by itself, next to divergence and images.
@@ -134,14 +142,29 @@ class HeteroModalVAETrainer(HeteroTrainer):
             optimised = optimised + len(self.modalities) * reconstruction
         return optimised, {**terms, "total": total, "reconstruction": reconstruction, "kl": output.kl}
 
-    def _loss_of_single(self, levels: list[Tensor], target: Tensor | list[Tensor]) -> Tensor:
-        loss = self.loss.of_labelled if isinstance(self.loss, LossOfLabelled) else self.loss
+    def _draw_singles(self, drawn: Tensor) -> Tensor:
+        rows = self.loss.candidates(len(drawn)) if isinstance(self.loss, LossOfLabelled) else range(len(drawn))
+        return torch.from_numpy(self.sampler.draw_singles(drawn.numpy(), rows, self.hetero.single_modality_share))
+
+    def _loss_of_single(self, alone: SegmentedAlone, target: Tensor | list[Tensor]) -> Tensor:
+        loss = self.loss.loss if isinstance(self.loss, LossOfLabelled) else self.loss
+        levels = alone.segmentation
         with self.autocast():
-            return loss(levels, target[1 : 1 + len(levels)])
+            return loss(levels, [alone.samples.pick(level) for level in target[-len(levels) :]])
 
     def state_to_save(self) -> dict:
         """History, and the intensities of the training images."""
         return {**super().state_to_save(), "intensity": self.intensity}
+
+    def keep_settings(self, began_with: Mapping[str, Any]) -> None:
+        """The weight of single modalities: a training that began when there was none by default goes on without."""
+        weight = began_with.get("single_modality_weight", 0.0)
+        if weight == self.hetero.single_modality_weight:
+            return
+        self.print_to_log_file(f"single_modality_weight stays {weight}, with which this training began.")
+        self.hetero = dataclasses.replace(self.hetero, single_modality_weight=weight)
+        # Beside the weights, and in the next checkpoint.
+        self.plans_manager.plans["configurations"][self.configuration_name][KEY]["single_modality_weight"] = weight
 
     def load_saved_state(self, state: dict) -> None:
         """Take up what `state_to_save` gave."""

@@ -43,13 +43,6 @@ def test_coarse_levels_without_the_finest():
     assert len(found) == 1 and torch.equal(found[0], whole(latents())[1])
 
 
-def test_two_levels_have_no_coarse_output():
-    architecture = planned_architecture(tiny_configuration(features=(4, 8)), "This network")
-    plan = decoder_plan(architecture, planned_backbone(architecture, (4, 8)))
-    two = LatentDecoder(plan, (4, 6), (8, 12), 3, n_conv_per_stage=1, deep_supervision=True)
-    assert two.coarse(latents()[1:2]) == []
-
-
 @pytest.mark.parametrize("below", [None, LATENTS])
 def test_elements_are_those_of_the_outputs_of_convolutions(below):
     found, elements = decoder(channels_from_below=below), []

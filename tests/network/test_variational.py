@@ -71,26 +71,42 @@ class TestGradients:
 class TestSingleModality:
     """Beside the segmentation from all that a sample is encoded from, that from one modality, at coarse levels."""
 
-    def test_is_the_segmentation_from_that_modality(self):
-        network = tiny_network(deep_supervision=True)
-        x, available, single = random_images(), masks((0, 1, 3), (2, 3)), masks((1,), (3,))
-        output = network(x, available, full=True, single=single)
-        plain = network(x, available, full=True)
+    @pytest.mark.parametrize("is_product", [True, False])
+    def test_is_the_segmentation_from_that_modality(self, is_product, monkeypatch):
+        if not is_product:  # as any other fusion is asked
+            monkeypatch.setattr(HeteroModalVAE, "_are_products", lambda *_: False)
+        network = tiny_network(deep_supervision=True, features=(8, 8, 16, 16), strides=[[1] * 3] + 3 * [[2] * 3])
+        x = random_images(batch=3)
+        output = network(x, masks((0, 1, 3), (2, 3), (0, 3)), full=True, single=masks((1,), (), (3,)))
+        plain = network(x, masks((0, 1, 3), (2, 3), (0, 3)), full=True)
         assert plain.single is None
         assert all(torch.equal(*pair) for pair in zip(everything(output), everything(plain), strict=True))
-        (coarse,) = output.single
-        torch.testing.assert_close(coarse, network(x, single)[1])
+        assert output.single.samples.numbers == (0, 2)
+        expected = [level[[0, 2]] for level in network(x, masks((1,), (2,), (3,)))[1:]]
+        assert len(output.single.segmentation) == len(expected) == 2
+        for found, wanted in zip(output.single.segmentation, expected, strict=True):
+            torch.testing.assert_close(found, wanted)
 
-    @pytest.mark.parametrize("fusion", [None, "product_of_gaussians"])
-    def test_its_gradient_reaches_that_encoder_alone(self, fusion):
-        settings = {} if fusion is None else {"fusion": fusion}
-        network = tiny_network(deep_supervision=True, **settings).train()
-        output = network(random_images(), masks((0, 1, 3), (1, 3)), full=True, single=masks((1,), (3,)))
-        output.single[0].square().mean().backward()
+    def test_two_levels_have_their_finest(self):
+        network = tiny_network(deep_supervision=True, features=(8, 16))
+        output = network(random_images(), masks((0, 1), (0,)), full=True, single=masks((1,), (0,)))
+        (found,) = output.single.segmentation
+        torch.testing.assert_close(found, network(random_images(), masks((1,), (0,)))[0])
+
+    def test_of_no_sample(self):
+        output = tiny_network(deep_supervision=True)(
+            random_images(), masks((0, 1), (0,)), full=True, single=masks((), ())
+        )
+        assert output.single is None
+
+    def test_its_gradient_reaches_that_encoder_alone(self):
+        network = tiny_network(deep_supervision=True).train()
+        output = network(random_images(), masks((0, 1, 3), (1, 3)), full=True, single=masks((), (3,)))
+        output.single.segmentation[0].square().mean().backward()
         learns = [
             any(p.grad is not None and p.grad.any() for p in encoder.parameters()) for encoder in network.encoders
         ]
-        assert learns == [False, True, False, True]
+        assert learns == [False, False, False, True]
         assert network.decoder.stages[0].convs[0].conv.weight.grad.any()
 
     def test_encodes_once(self):

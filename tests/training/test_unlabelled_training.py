@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 from copy import deepcopy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from helpers.tiny_dataset import DATASET, SHORT, new_dataset, plan_and_preprocess
-from helpers.trainers import initialised
+from helpers.tiny_network import masks
+from helpers.trainers import batch_for, initialised
+from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 
 from nnunet_hetero.config import KEY
 from nnunet_hetero.dataset_conversion.brats import convert_brats
 from nnunet_hetero.dataset_conversion.phantom import write_cohort
 from nnunet_hetero.training.comparators import ModalityDropoutTrainer
+from nnunet_hetero.training.data.unlabelled import LossOfLabelled
 from nnunet_hetero.training.vae_trainer import HeteroModalVAETrainer
 
 
@@ -99,6 +104,43 @@ def test_a_batch_without_any_segmentation(make, dataset):
     trainer.hetero = dataclasses.replace(trainer.hetero, distil_unlabelled_after=0.0)
     terms = trainer.train_step(batch)
     assert terms["loss"] > 0 and terms["single"] == 0 and np.isfinite(terms["total"])
+
+
+def test_single_modalities_are_shown_of_cases_with_a_segmentation(make):
+    trainer = initialised(make(HeteroModalVAETrainer))
+    trainer.prepare_inputs()
+    trainer.get_tr_and_val_datasets()
+    present, seen = masks((0, 1, 2, 3), (0, 1)), []
+    batch = batch_for(trainer, present)
+    trainer.network.register_forward_pre_hook(lambda _, __, kwargs: seen.append(kwargs["single"]), with_kwargs=True)
+    trainer.loss.count([1])
+    _, terms = trainer.losses(batch["data"], batch["target"], present, masks((0, 1, 2, 3), (1,)))
+    assert torch.equal(seen[0], masks((), (1,))) and terms["single"] != 0
+
+
+def test_ranks_that_make_one_dice_give_as_many_samples_each(monkeypatch):
+    """nnU-Net gathers the sums of every rank's samples; with other numbers of them the ranks would wait for good."""
+    gathered = []
+
+    def gather(sums):
+        gathered.append(len(sums))
+        return sums[None]
+
+    monkeypatch.setattr("nnunetv2.training.loss.dice.AllGatherGrad", SimpleNamespace(apply=gather))
+    dice = {"batch_dice": True, "do_bg": True, "smooth": 1e-5, "ddp": True}
+    theirs = DC_and_BCE_loss({}, dice, use_ignore_label=True, dice_class=MemoryEfficientSoftDiceLoss)
+    logits, target = torch.randn(2, 3, 4, 4, 4), torch.randint(2, (2, 4, 4, 4, 4)).float()
+    target[:, 3] = 0
+    target[0, 3] = 1  # the first sample is ignored throughout
+    loss = LossOfLabelled(theirs)
+    for rows in ([1], []):
+        loss.count(rows)
+        loss(logits, target)
+        assert list(loss.candidates(2)) == [0, 1]
+    assert gathered == [2] * 6
+    loss.count([1])
+    alone = DC_and_BCE_loss({}, {**dice, "ddp": False}, use_ignore_label=True, dice_class=MemoryEfficientSoftDiceLoss)
+    torch.testing.assert_close(loss(logits, target), alone(logits[1:], target[1:]))
 
 
 def test_a_trainer_of_segmentations_alone_leaves_the_case_out(make, dataset):

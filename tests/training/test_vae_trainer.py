@@ -61,7 +61,7 @@ class TestWholeTraining:
 
     def test_progress(self, trained):
         progress = json.loads((trained / "progress_hetero.json").read_text())
-        for term in ("segmentation", "reconstruction", "kl", "total"):
+        for term in ("segmentation", "reconstruction", "kl", "single", "total"):
             assert list(progress[f"loss/{term}"]) == ["0", "1"]
             assert all(math.isfinite(value) for value in progress[f"loss/{term}"].values())
         assert all(list(progress[f"pseudo_dice/{size}"]) == ["0", "1"] for size in (1, 2, 3, 4))
@@ -97,6 +97,22 @@ class TestWholeTraining:
         trainer.load_checkpoint(str(trained / "checkpoint_final.pth"))
         assert trainer.current_epoch == trainer.num_epochs
         assert trainer.history.values["loss/kl"].keys() == {0, 1}
+
+    def test_one_that_began_without_single_modalities_goes_on_without(self, trained, make_trainer, tmp_path):
+        """As trainings of an earlier version did; also when it is continued a second time."""
+        checkpoint = load(trained / "checkpoint_final.pth")
+        del checkpoint["init_args"]["plans"]["configurations"]["3d_fullres"][KEY]["single_modality_weight"]
+        torch.save(checkpoint, tmp_path / "earlier.pth")
+        file = tmp_path / "earlier.pth"
+        for again in ("first.pth", "second.pth"):
+            trainer = make_trainer(resume=True)
+            assert trainer.hetero.single_modality_weight == 0.5
+            trainer.load_checkpoint(str(file))
+            assert not trainer.segmenting_singles
+            file = tmp_path / again
+            trainer.save_checkpoint(str(file))
+            plans = load(file)["init_args"]["plans"]
+            assert plans["configurations"]["3d_fullres"][KEY]["single_modality_weight"] == 0
 
     @pytest.mark.usefixtures("no_figures")
     @pytest.mark.parametrize(("configuration", "fold"), [("2d", 0), ("3d_fullres", "all")])
@@ -144,9 +160,10 @@ class TestTrainStep:
         found = trainer.train_step(batch)
         assert {name: float(value) for name, value in found.items()} == pytest.approx(expected, rel=1e-5)
 
-    def test_loss_with_single_modalities(self, make_trainer):
+    @pytest.mark.parametrize("share", [0.5, 1.0])
+    def test_loss_with_single_modalities(self, make_trainer, share):
         """Both segmentations together weigh what one weighs by itself."""
-        trainer = initialised(make_trainer(single_modality_weight=0.25))
+        trainer = initialised(make_trainer(single_modality_weight=0.25, single_modality_share=share))
         batch = batch_for(trainer, masks((0, 1, 2, 3), (0, 3)))
         present = trainer.modalities_of(batch)
         drawn = trainer.draw_subsets(present)
@@ -154,11 +171,13 @@ class TestTrainStep:
         torch.manual_seed(1)
         optimised, terms = trainer.losses(batch["data"], batch["target"], present, drawn)
         trainer.sampler.load_state_dict(before)
-        singles = torch.from_numpy(trainer.sampler.draw_singles(drawn.numpy()))
+        singles = torch.from_numpy(trainer.sampler.draw_singles(drawn.numpy(), range(2), share))
         torch.manual_seed(1)
         output = trainer.network(batch["data"], drawn, full=True, single=singles)
-        assert len(output.single) == 1
-        assert terms["single"].item() == pytest.approx(trainer.loss(output.single, batch["target"][1:2]).item())
+        rows = list(output.single.samples.numbers)
+        assert len(rows) == 2 * share
+        expected = trainer.loss(output.single.segmentation, [batch["target"][1][rows]])
+        assert terms["single"].item() == pytest.approx(expected.item())
         images = len(trainer.modalities) * terms["reconstruction"]
         mean = (terms["loss"] + 0.25 * terms["single"]) / 1.25
         assert optimised.item() == pytest.approx((mean + 0.03 * terms["kl"] + images).item(), rel=1e-5)

@@ -32,6 +32,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def among(self, others: Rows, device: torch.device | str) -> Rows:
+        """Their places among others, in which they all are."""
+        return Rows.of([others.numbers.index(number) for number in self.numbers], device)
+
     def as_tensor(self, device: torch.device | str) -> Tensor:
         """Their numbers, ``(n,)`` int64."""
         if isinstance(self.index, slice):

@@ -34,11 +34,18 @@ class LossOfLabelled(nn.Module):
 
     Args:
         loss: Of outputs and targets, or of lists of them, a level each.
+
+    Attributes:
+        of_all_ranks: Whether the ranks of a distributed training make one Dice of their batches. Each then gives as
+            many samples as the others, of which the ignore label leaves nothing where there is no segmentation.
     """
 
     def __init__(self, loss: nn.Module):
         super().__init__()
         self.loss = loss
+        self.of_all_ranks = any(
+            getattr(part, "ddp", False) and getattr(part, "batch_dice", False) for part in loss.modules()
+        )
         self.count(None)
 
     def count(self, rows: list[int] | None, of_others: Callable[[Any], Tensor] | None = None) -> None:
@@ -50,14 +57,17 @@ class LossOfLabelled(nn.Module):
         """
         self.rows, self.of_others = rows, of_others
 
+    def candidates(self, number: int) -> Sequence[int]:
+        """Those of so many samples that a loss of some samples may be of."""
+        return range(number) if self.rows is None or self.of_all_ranks else self.rows
+
     def forward(self, output: Any, target: Any) -> Tensor:
         """The loss; 0 if nothing counts, with a gradient of 0 for every output."""
-        found = self.of_labelled(output, target)
+        found = self._of_labelled(output, target)
         return found if self.of_others is None else found + self.of_others(output)
 
-    def of_labelled(self, output: Any, target: Any) -> Tensor:
-        """The loss of the samples with a segmentation alone."""
-        if self.rows is None:
+    def _of_labelled(self, output: Any, target: Any) -> Tensor:
+        if self.rows is None or self.of_all_ranks:
             return self.loss(output, target)
         levels = output if isinstance(output, list) else [output]
         if not self.rows:

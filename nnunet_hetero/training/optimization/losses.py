@@ -65,11 +65,11 @@ def _foreground(images: Tensor, mask: Tensor) -> Tensor:
 
 @Fusible
 def _sum_of_squares(completion: Tensor, images: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
-    errors = completion.float() - images.float()
-    return (errors * errors).mul_(where).flatten(2).sum(dim=2), where.flatten(2).sum(dim=2)
+    squares = (completion - images.float()).square_()
+    return squares.mul_(where).flatten(2).sum(dim=2), where.flatten(2).sum(dim=2)
 
 
 @Fusible
 def _of_sum_of_squares(completion: Tensor, images: Tensor, where: Tensor, gradient: Tensor) -> Tensor:
     scale = (2 * gradient).view(*gradient.shape, *[1] * (images.ndim - 2))
-    return (completion.float() - images.float()).mul_(where).mul_(scale).to(completion.dtype)
+    return (completion - images.float()).mul_(where).mul_(scale).to(completion.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from measuring.counting import counted_as_kernels
 from measuring.full_size import PLAIN, architecture, count_step, nnunets_network, our_network
-from measuring.parts import DECODER, ENCODERS, FUSION, IMAGES, PARTS, REST, PartsCounter
+from measuring.parts import DECODER, ENCODERS, FUSION, IMAGES, PARTS, REST, SINGLES, PartsCounter
 
 PATCH, FEATURES = (32, 32, 32), (8, 16)
 
@@ -43,9 +43,11 @@ def test_of_nnunets_network():
 
 def test_single_modalities_cost_a_coarse_pass_of_the_decoder_and_no_encoder():
     plan = architecture(PLAIN, (8, 16, 16), PATCH)
-    without, single = (
-        count_step(lambda: our_network(4, plan), 4, PATCH, counter_of=PartsCounter, single=single)
-        for single in (False, True)
+    without, half, all_samples = (
+        count_step(lambda: our_network(4, plan), 4, PATCH, counter_of=PartsCounter, single=share)
+        for share in (0, 0.5, 1)
     )
-    assert single.by_phase[ENCODERS] == without.by_phase[ENCODERS]
-    assert without.moved_bytes < single.moved_bytes < 1.25 * without.moved_bytes
+    assert all_samples.by_phase[ENCODERS] == half.by_phase[ENCODERS] == without.by_phase[ENCODERS]
+    assert without.moved_bytes < half.moved_bytes < all_samples.moved_bytes < 1.25 * without.moved_bytes
+    assert SINGLES not in without.by_phase
+    assert half.by_phase[SINGLES] == pytest.approx(all_samples.by_phase[SINGLES] / 2, rel=0.15)
