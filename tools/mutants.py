@@ -310,7 +310,7 @@ MUTANTS = (
     Mutant(
         "cases without a segmentation count as segmented",
         TRAINING + "data/unlabelled.py",
-        "if self.rows is None:",
+        "if self.rows is None or self.of_all_ranks:",
         "if True:",
         ("tests/training/data/test_unlabelled.py",),
     ),

@@ -117,7 +117,7 @@ def training_step(
             total = loss(output.segmentation, targets)
             if output.single is not None:
                 samples, levels = output.single
-                total = total + loss(levels, [samples.pick(target) for target in targets[1 : 1 + len(levels)]])
+                total = total + loss(levels, [samples.pick(target) for target in targets[-len(levels) :]])
         total = total + 0.03 * output.kl
         if output.completion is not None:
             total = total + masked_l2(output.completion, data, present, foreground(data, present))

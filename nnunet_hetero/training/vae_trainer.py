@@ -163,7 +163,7 @@ class HeteroModalVAETrainer(HeteroTrainer):
             return
         self.print_to_log_file(f"single_modality_weight stays {weight}, with which this training began.")
         self.hetero = dataclasses.replace(self.hetero, single_modality_weight=weight)
-        # Beside the weights, and in the next checkpoint.
+        # For the file beside the weights; checkpoints keep the plans that the training began with.
         self.plans_manager.plans["configurations"][self.configuration_name][KEY]["single_modality_weight"] = weight
 
     def load_saved_state(self, state: dict) -> None:

@@ -111,8 +111,8 @@ class TestWholeTraining:
             assert not trainer.segmenting_singles
             file = tmp_path / again
             trainer.save_checkpoint(str(file))
-            plans = load(file)["init_args"]["plans"]
-            assert plans["configurations"]["3d_fullres"][KEY]["single_modality_weight"] == 0
+            plans = trainer.plans_manager.plans["configurations"]["3d_fullres"]
+            assert plans[KEY]["single_modality_weight"] == 0
 
     @pytest.mark.usefixtures("no_figures")
     @pytest.mark.parametrize(("configuration", "fold"), [("2d", 0), ("3d_fullres", "all")])
@@ -288,13 +288,23 @@ class TestLabels:
 class TestWhatIsOptimised:
     """The gradient of one step, part by part, against the objective written out by hand."""
 
-    @pytest.mark.parametrize("weights", [{}, {"reconstruction_weight": 0.7, "kl_weight": 0.4}])
+    @pytest.mark.parametrize(
+        "weights",
+        [
+            {},
+            {"single_modality_weight": 0},
+            {"reconstruction_weight": 0.7, "kl_weight": 0.4, "single_modality_weight": 2},
+        ],
+    )
     def test_every_part_follows_its_own_loss(self, make_trainer, weights):
         trainer = initialised(make_trainer(seed=4, optimizer="SGD", **weights))
         network, config = trainer.network, trainer.hetero
         present, drawn = masks((0, 1, 2, 3), (0, 1, 3)), masks((0, 3), (1,))
         batch = batch_for(trainer, present)
         data, target = batch["data"], batch["target"]
+        before = trainer.sampler.state_dict()
+        singles = torch.from_numpy(trainer.sampler.draw_singles(drawn.numpy(), range(2), config.single_modality_share))
+        trainer.sampler.load_state_dict(before)
 
         def gradients(objective) -> dict[str, torch.Tensor]:
             network.zero_grad(set_to_none=True)
@@ -305,11 +315,16 @@ class TestWhatIsOptimised:
         optimised = gradients(lambda: trainer.losses(data, target, present, drawn)[0])
 
         def parts():
-            output = network(data, drawn, full=True)
+            output = network(data, drawn, full=True, single=singles if config.single_modality_weight else None)
+            segmentation, share = trainer.loss(output.segmentation, target), 1 / (1 + config.single_modality_weight)
+            if output.single is not None:
+                samples, levels = output.single
+                alone = trainer.loss(levels, [target[1][list(samples.numbers)]])
+                segmentation = share * segmentation + (1 - share) * alone
             where = ((data != 0) & present[..., None, None, None]).any(1, keepdim=True)
             errors = (output.completion - data).square() * where
             mean = errors.flatten(2).sum(2) / where.flatten(2).sum(2)
-            return trainer.loss(output.segmentation, target), output.kl, (mean * present).sum() / present.sum()
+            return segmentation, output.kl, (mean * present).sum() / present.sum()
 
         network.completion_gradient = 1.0  # by hand the latents get the gradient of their own objective
 
