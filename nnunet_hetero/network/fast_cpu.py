@@ -173,17 +173,20 @@ def _with_parameters_of(module: nn.Module, quick: nn.Module) -> nn.Module:
     return quick.train(module.training)
 
 
-def never_small_and_alone(backbone: nn.Module) -> None:
+def never_small_and_alone(part: nn.Module, one_by_one: bool = False) -> None:
     """Let convolutions of a single sample compute two.
 
     On a CPU torch runs the small 3D convolutions of a single sample by a path three times slower than for two.
 
     Args:
-        backbone: Whoever calls it drops what there is too much of.
+        part: Of a network. Whoever calls it drops what there is too much of.
+        one_by_one: Each convolution drops that itself.
     """
-    for module in backbone.modules():
+    for module in part.modules():
         if isinstance(module, tuple(POINTWISE)):
             module.register_forward_pre_hook(_doubled)
+            if one_by_one:
+                module.register_forward_hook(_first_of_doubled)
 
 
 def _doubled(convolution: _ConvNd, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
@@ -191,3 +194,8 @@ def _doubled(convolution: _ConvNd, inputs: tuple[Tensor]) -> tuple[Tensor] | Non
     (x,) = inputs
     small = convolution.in_channels > 1 and len(x) == 1 and x.shape[:4].numel() <= 20480
     return (x.expand(2, *x.shape[1:]),) if small and on_cpu(x) else None
+
+
+def _first_of_doubled(convolution: _ConvNd, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    (x,) = inputs
+    return output[:1] if len(x) == 2 and x.stride(0) == 0 else output

@@ -12,6 +12,7 @@ from dynamic_network_architectures.building_blocks.simple_conv_blocks import Sta
 from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
 from torch import Tensor, nn
 
+from nnunet_hetero.network.fast_cpu import never_small_and_alone
 from nnunet_hetero.network.per_modality import level_shapes
 
 
@@ -70,6 +71,7 @@ class LatentDecoder(UNetDecoder):
             type(up)(channels, below, up.kernel_size, up.stride, bias=up.bias is not None)
             for up, channels, (_, _, below, _) in zip(self.transpconvs, deeper, levels, strict=True)
         )
+        never_small_and_alone(self, one_by_one=True)
 
     def coarse(self, latents: Sequence[Tensor]) -> list[Tensor]:
         """The segmentation without the finest levels, where most of the work is.

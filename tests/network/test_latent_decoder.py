@@ -37,6 +37,22 @@ def test_deep_supervision_finest_first():
     assert [level.shape[2] for level in decoder(deep_supervision=True)(latents())] == [8, 4]
 
 
+@pytest.mark.parametrize("edge", [8, 16])
+def test_a_sample_alone_is_the_first_of_two(edge):
+    """Small convolutions compute two on a CPU."""
+    whole, calls = decoder(deep_supervision=True), []
+    for module in whole.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.register_forward_hook(lambda _, inputs, output: calls.append((len(inputs[0]), len(output))))
+    both = [level.repeat(1, 1, *[edge // 8] * 3) for level in latents()]
+    together = whole(both)
+    calls.clear()
+    alone = whole([level[:1] for level in both])
+    assert {output for _, output in calls} == {1} and 2 in {given for given, _ in calls}
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other[:1], rtol=1e-4, atol=1e-5)
+
+
 def test_coarse_levels_without_the_finest():
     whole = decoder(deep_supervision=True)
     found = whole.coarse(latents()[1:])
