@@ -175,9 +175,11 @@ class TestLoss:
         assert not output.grad.any()
 
     def test_of_levels(self):
-        def two(outputs, targets):
-            return sum(map(self.loss, outputs, targets))
+        class OfLevels(nn.Module):
+            def forward(self, outputs, targets):
+                return sum(map(TestLoss.loss, outputs, targets))
 
+        two = OfLevels()
         wrapped, output = LossOfLabelled(two), self.outputs()
         wrapped.count([1])
         found = wrapped([output, 2 * output], [torch.zeros(3, 2)] * 2)
