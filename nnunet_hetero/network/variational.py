@@ -187,7 +187,10 @@ class VariationalNetwork(EncoderPerModality):
     def _keeping(
         self, encoded: Iterable[EncodedModality], kept: list[EncodedModality], single: Tensor
     ) -> Iterator[EncodedModality]:
-        """The same one by one; what is segmented from it alone is kept."""
+        """The same one by one; what is segmented from it alone is kept.
+
+        If all were encoded before any is fused, the backward pass would hold the gradients of all of them at once.
+        """
         for part in encoded:
             kept += restricted([part], single, self._finest_of_alone)
             yield part

@@ -62,7 +62,7 @@ class LossOfLabelled(nn.Module):
         return range(number) if self.rows is None or self.of_all_ranks else self.rows
 
     def forward(self, output: Any, target: Any) -> Tensor:
-        """The loss; 0 if nothing counts, with a gradient of 0 for every output."""
+        """The loss; with a gradient of 0 for every output if nothing counts, and 0 itself unless it is of all ranks."""
         found = self._of_labelled(output, target)
         return found if self.of_others is None else found + self.of_others(output)
 
