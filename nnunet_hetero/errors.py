@@ -30,6 +30,18 @@ def the_case(name: str) -> str:
     return f"Case '{name}'" if name else "The case"
 
 
+def naming_the_case(name: str, reason: str) -> str:
+    """Why a case failed, in words that name it; a disk that is full knows no cases.
+
+    Examples:
+        >>> naming_the_case("a", "out/a.nii.gz: No space left on device.")
+        "Case 'a': out/a.nii.gz: No space left on device."
+        >>> naming_the_case("a", "Case 'a' has no image.")
+        "Case 'a' has no image."
+    """
+    return reason if the_case(name) in reason else f"{the_case(name)}: {reason}"
+
+
 _REMEDIES = {
     (errno.ENOSPC, errno.EDQUOT, errno.EIO): "Make room or choose another place, then run the same command again.",
     (errno.EACCES, errno.EPERM, errno.EROFS): "Ask for the right to use it, or choose another place.",

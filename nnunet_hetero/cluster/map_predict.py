@@ -13,6 +13,7 @@ from nnunet_hetero.cases.find import Case
 from nnunet_hetero.cluster.case_jobs import do_cases, probe_in, with_absolute_files
 from nnunet_hetero.cluster.worker_model import ModelRequest, worker_model
 from nnunet_hetero.cluster.workplace import Workplace, require_fit_workers
+from nnunet_hetero.errors import naming_the_case
 from nnunet_hetero.inference.batch import Batch, BatchItem
 from nnunet_hetero.inference.complete_cases import CompleteAll, complete_all
 from nnunet_hetero.inference.earlier_run import forget
@@ -83,7 +84,9 @@ def cluster_predictor(client: Client, device: str) -> type[HeteroModalPredictor]
             failed = do_cases(
                 client, "predict", predict_one, jobs, "predicting", lambda output: forget([output], writer)
             )
-            self.failed |= {case_of[output].name: reason for output, reason in failed.items()}
+            for output, reason in failed.items():
+                case = case_of[output].name
+                self.failed[case] = naming_the_case(case, reason)
             return [None] * len(cases)
 
     return ClusterPredictor
@@ -143,7 +146,8 @@ def cluster_completion(client: Client, request: ModelRequest, probe: str, source
         }
         writer = CaseWriter.of_model(model)
         failed = do_cases(client, "complete", complete_one, jobs, "completing", lambda path: forget([path], writer))
-        return {os.path.basename(path): reason for path, reason in failed.items()}
+        reasons = {os.path.basename(path): reason for path, reason in failed.items()}
+        return {case: naming_the_case(case, reason) for case, reason in reasons.items()}
 
     return complete
 

@@ -20,6 +20,7 @@ from nnunetv2.utilities.helpers import empty_cache
 
 from nnunet_hetero.cases.oriented_reader import as_stored
 from nnunet_hetero.cases.prepare import Failure
+from nnunet_hetero.errors import naming_the_case
 from nnunet_hetero.inference.earlier_run import MADE_FROM, forget
 from nnunet_hetero.inference.engine.case_result import CasePrediction
 from nnunet_hetero.inference.output.books import CaseEntry, Keep, write_entries
@@ -168,7 +169,7 @@ class Batch:
     def fail(self, case: str, output: str | None, failure: Failure) -> None:
         """Tell of a case that has no result, now and in ``failed.json``."""
         print(f"Left out: {case}, {failure.step}: {failure.reason}", flush=True)
-        self.failed[case] = failure.reason
+        self.failed[case] = naming_the_case(case, failure.reason)
         if output is not None:
             folder, name = os.path.split(output)
             try:

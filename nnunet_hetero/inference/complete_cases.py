@@ -14,7 +14,7 @@ import torch
 from nnunet_hetero.cases.find import Case, find_cases
 from nnunet_hetero.cases.prepare import Failure, prepare_cases
 from nnunet_hetero.cases.preprocess import PreparedCase
-from nnunet_hetero.errors import DataError, SettingsError
+from nnunet_hetero.errors import DataError, SettingsError, naming_the_case
 from nnunet_hetero.inference.earlier_run import MADE_FROM, EarlierRun, MadeFrom, forget, say_why_again
 from nnunet_hetero.inference.engine.case_prediction import predict_preprocessed
 from nnunet_hetero.inference.engine.model import LoadedModel
@@ -128,7 +128,7 @@ def complete_all(
             )
             if failure is not None:
                 print(f"Left out: {case.name}, {failure.step}: {failure.reason}", flush=True)
-                failed[case.name] = failure.reason
+                failed[case.name] = naming_the_case(case.name, failure.reason)
                 keep([CaseEntry(str(output), case.name, failure)])
     return failed
 

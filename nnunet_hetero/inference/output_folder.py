@@ -11,7 +11,6 @@ from typing import Any
 
 from nnunet_hetero.cases.find import Case
 from nnunet_hetero.inference.earlier_run import EarlierRun, MadeFrom, files_of_cases, say_why_again
-from nnunet_hetero.inference.engine.case_prediction import require_calibration
 from nnunet_hetero.inference.engine.model import LoadedModel
 from nnunet_hetero.inference.output.case_writer import COMPLETED_FOLDER, UNCERTAINTY_FOLDER, CaseWriter
 from nnunet_hetero.io.atomic_files import alone_in, clear_drafts, locked, replace_text
@@ -119,11 +118,7 @@ def tell_of_calibration(model: LoadedModel, folder: str) -> None:
     Args:
         model: The model.
         folder: The output folder.
-
-    Raises:
-        SettingsError: If something is asked for that needs a calibration, and there is none, or not for that.
     """
-    require_calibration(model)
     file = Path(folder, CALIBRATION_NAME)
     if model.calibration is not None:
         model.calibration.calibration.write(Path(folder))

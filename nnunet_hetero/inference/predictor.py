@@ -20,7 +20,7 @@ from nnunet_hetero.cases.preparation import Preparation
 from nnunet_hetero.errors import DataError, SettingsError
 from nnunet_hetero.inference.batch import Batch, BatchItem
 from nnunet_hetero.inference.earlier_run import MadeFrom, forget
-from nnunet_hetero.inference.engine.case_prediction import predict_case, require_image_decoders
+from nnunet_hetero.inference.engine.case_prediction import predict_case, require_calibration, require_image_decoders
 from nnunet_hetero.inference.engine.case_result import CasePrediction, Demands, SamplingOptions
 from nnunet_hetero.inference.engine.model import LoadedModel, Tiles, unwrapped
 from nnunet_hetero.inference.from_python import Affine, Image, Prediction, Spacing, predict_images
@@ -251,8 +251,8 @@ class HeteroModalPredictor(ArrayEntryPoints):
         Raises:
             DataError: If the input folder has no case, or no case could be predicted. Otherwise bad cases are left out
                 and named in `failed`.
-            SettingsError: If a previous stage's predictions are given, since the model is no cascade; or if another
-                process is at work on these cases in the output folder.
+            SettingsError: If a previous stage's predictions are given (the model is no cascade), if the calibration
+                does not give what is asked for, or if another process is at work on these cases in the folder.
         """
         self.refuse_cascade(folder_with_segs_from_prev_stage)
         source, outputs = list_of_lists_or_source_folder, output_folder_or_list_of_truncated_output_files
@@ -351,8 +351,8 @@ class HeteroModalPredictor(ArrayEntryPoints):
         self, source: Any, outputs: Any, part_id: int = 0, num_parts: int = 1, save_probabilities: bool = False
     ) -> tuple[list[Case], Sequence[str | None]]:
         """The cases of a part, and their output files without ending; see `predict_from_files`, also for errors."""
-        ending = self.dataset_json["file_ending"]
-        cases = find_cases(source, self.modalities, ending, self.kept)
+        require_calibration(self.model)
+        cases = find_cases(source, self.modalities, self.dataset_json["file_ending"], self.kept)
         paths = checked_outputs(outputs, source, cases, CaseWriter.of_model(self.model, save_probabilities))
         cases, paths = cases[part_id::num_parts], paths[part_id::num_parts]
         print(f"{len(cases)} case(s) to predict (part {part_id} of {num_parts}).")

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words
+from nnunet_hetero.errors import HeteroError, SettingsError, os_error_in_words, the_case
 from nnunet_hetero.inference.options import PredictionOptions, prediction_flags_help, split_prediction_flags
 from nnunet_hetero.integration.nnunet_arguments import require_possible_prediction
 from nnunet_hetero.integration.nnunet_flags import flag_value, wants_help
@@ -71,7 +71,7 @@ def predict(
         else:
             trainer = flag_value(rest, "-tr")
         if _is_ours(trainer or STOCK_TRAINER, must_load=bool(given)):
-            with requests_to_stop(GO_ON_WITH_FLAG):
+            with requests_to_stop(GO_ON_WITH_FLAG), _no_folder_for_nothing(flag_value(rest, "-o")):
                 return _predict_with_ours(module, original, options, rest, predictor)
         if predictor is not None and not only_look:
             raise SettingsError(
@@ -146,7 +146,7 @@ def _predict_with_ours(
     if options.view:
         failed |= _write_pages(rest, failed)
     if failed:
-        reasons = "".join(f"\n  {case}: {reason}" for case, reason in failed.items())
+        reasons = "".join(f"\n  {reason}" for reason in failed.values())
         print(f"error: {len(failed)} case(s) could not be predicted:{reasons}", file=sys.stderr)
         sys.exit(1)
     return result
@@ -173,7 +173,20 @@ def _write_pages(argv: list[str], failed: dict[str, str]) -> dict[str, str]:
     cases = [case for case in source.cases() if case not in failed]
     without = write_pages(source, cases, source.output / VIEW_FOLDER, progress=False)
     print(f"Pages of {len(cases) - len(without)} case(s): {source.output / VIEW_FOLDER / INDEX}")
-    return {case: f"it is predicted, but has no page: {reason}" for case, reason in without.items()}
+    return {case: f"{the_case(case)} is predicted, but has no page: {reason}" for case, reason in without.items()}
+
+
+@contextlib.contextmanager
+def _no_folder_for_nothing(output: str | None) -> Iterator[None]:
+    """nnU-Net's command makes the output folder before it looks at anything: where nothing came of it, take it away."""
+    new = [] if output is None else [path for path in (Path(output), *Path(output).parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first that is not empty, or was never made
+            for path in new:
+                path.rmdir()
+        raise
 
 
 @contextlib.contextmanager

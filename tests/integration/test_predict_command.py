@@ -123,7 +123,7 @@ class TestOurTrainer:
 
     def test_failed_cases_make_the_exit_code_1(self, call, capsys):
         def predict_with_failure():
-            nnunet_module.nnUNetPredictor(device=torch.device("cpu")).failed["case_7"] = "no modality is there"
+            nnunet_module.nnUNetPredictor(device=torch.device("cpu")).failed["case_7"] = "Case 'case_7' has no modality."
 
         error = failing_call(call, capsys, [*CALL, "-tr", DEFAULT_TRAINER], Recorder(then=predict_with_failure))
         assert error.startswith("error: 1 case(s)") and "case_7" in error
@@ -134,6 +134,23 @@ class TestOurTrainer:
 
         error = failing_call(call, capsys, [*CALL, "-tr", DEFAULT_TRAINER], Recorder(then=fail))
         assert error == "error: The folder IN has no cases.\n"
+
+    @pytest.mark.parametrize("there", ["nothing", "folder above", "folder", "file"])
+    def test_an_error_leaves_no_empty_folder(self, call, capsys, tmp_path, there):
+        output = tmp_path / "above" / "out"
+        if there != "nothing":
+            (output.parent if there == "folder above" else output).mkdir(parents=True)
+
+        def fail():
+            output.mkdir(parents=True, exist_ok=True)  # as nnU-Net's command does
+            if there == "file":
+                (output / "failed.json").write_text("{}")
+            raise DataError("The folder IN has no cases.")
+
+        failing_call(call, capsys, ["-i", "IN", "-o", str(output), "-tr", DEFAULT_TRAINER], Recorder(then=fail))
+        left = {"nothing": [], "folder above": ["above"], "folder": ["above", "above/out"]}
+        left["file"] = [*left["folder"], "above/out/failed.json"]
+        assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == left[there]
 
     def test_defects_keep_their_traceback(self, call):
         def fail():
