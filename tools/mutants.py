@@ -175,6 +175,13 @@ MUTANTS = (
         ("tests/network/test_fusion.py",),
     ),
     Mutant(
+        "a draw does not move the variance",
+        NETWORK + "fusing/product.py",
+        "torch.mul(gradient, deviation).mul_(0.5)",
+        "torch.mul(gradient, deviation).mul_(0.0)",
+        ("tests/network/fusing",),
+    ),
+    Mutant(
         "replaced layers stay in a block's sequence",
         NETWORK + "fast_cpu.py",
         "setattr(parent, name, replacements[child])",

@@ -46,7 +46,7 @@ class PartsCounter(Counter):
         for part, modules in ((ENCODERS, encoders), (DECODER, [network.decoder]), (IMAGES, images)):
             for module in modules:
                 module.forward = partial(self._within, part, module.forward)
-        methods = {"fuse": FUSION, "latents_and_divergence": FUSION, "_segment_alone": SINGLES}
+        methods = {"fuse_and_draw": FUSION, "_segment_alone": SINGLES}
         for name, part in methods.items() if ours else ():
             setattr(network, name, partial(self._within, part, getattr(network, name)))
 

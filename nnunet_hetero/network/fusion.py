@@ -14,6 +14,7 @@ what goes back as gradient has the type that the modality's encoder computes in,
 The product is two sums over the modalities. Modalities are multiplied in as they are encoded, a `GROUP` of them at a
 time (`Product`): what is in a group is read once, and the sums are neither written nor read in between. In the backward
 pass a group waits with nothing but its modalities' features: its heads are computed again.
+In training the last group gives a draw as well, in the same pass (`Product.drawn`).
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from nnunet_hetero.config import ELEMENTS
-from nnunet_hetero.network.fusing.fusible import Fusible
+from nnunet_hetero.network.fusing.drawing import Draw, MeanDivergence
 from nnunet_hetero.network.fusing.product import Multiplied, Result, Source
 from nnunet_hetero.network.fusing.rows import Rows
 
@@ -52,90 +53,34 @@ class Gaussian(NamedTuple):
         mean, noise = self.mean, None
         if generator is not None:
             noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        return _Draw.apply(*self, noise, decoder_type(self.mean), False)[0]
+        return Draw.apply(*self, noise, decoder_type(mean.device, mean.dtype))
 
-    def sample_and_divergence(self) -> tuple[Tensor, Tensor]:
-        """A draw, and the divergence from N(0, I), the mean over all elements; in one pass, and one back."""
-        return _Draw.apply(*self, None, decoder_type(self.mean), True)
+    def drawn(self) -> Drawn:
+        """With a draw and the divergence from N(0, I)."""
+        return Drawn(self, self.sample(), kl_to_standard_normal([self]))
 
     def point(self) -> Tensor:
         """The mean, of the type of a draw."""
-        return self.mean.to(decoder_type(self.mean))
+        return self.mean.to(decoder_type(self.mean.device, self.mean.dtype))
 
 
-def decoder_type(latent: Tensor) -> torch.dtype:
-    """What decoders compute in: autocast's type where it is on, else that of the latents."""
-    device = latent.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else latent.dtype
+class Drawn(NamedTuple):
+    """A diagonal Gaussian and a draw from it.
 
-
-class _Draw(torch.autograd.Function):
-    """μ + σ·ε, and the divergence if it is asked for, with a gradient by hand that keeps σ·ε, μ and log σ² alone.
-
-    ∂z/∂μ = 1, ∂z/∂log σ² = σ·ε/2; of the divergence see `kl_to_standard_normal`. Without noise it is drawn where it is
-    used, so that a compiled kernel neither writes nor reads it.
+    Attributes:
+        posterior: The Gaussian.
+        latent: The draw, ``(B, C, *spatial)``, of the type that decoders compute in.
+        divergence: Of the Gaussian from N(0, I), the mean over all elements in nats, a scalar.
     """
 
-    @staticmethod
-    def forward(
-        context: Any,
-        mean: Tensor,
-        log_variance: Tensor,
-        noise: Tensor | None,
-        dtype: torch.dtype,
-        with_divergence: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        context.dtype, context.with_divergence, divergence = mean.dtype, with_divergence, None
-        if with_divergence:
-            drawn, deviation, divergence = _drawn_and_divergence(mean, log_variance, noise, dtype)
-            context.save_for_backward(deviation, mean, log_variance)
-        else:
-            drawn, deviation = _drawn(mean, log_variance, noise, dtype)
-            context.save_for_backward(deviation)
-        return drawn, divergence
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor, of_divergence: Tensor | None) -> tuple[Tensor | None, ...]:
-        if context.with_divergence:
-            found = _of_draw_and_divergence(gradient, of_divergence, *context.saved_tensors)
-        else:
-            found = _of_draw(gradient, *context.saved_tensors, context.dtype)
-        return *found, None, None, None
+    posterior: Gaussian
+    latent: Tensor
+    divergence: Tensor
 
 
-@Fusible
-def _drawn(mean: Tensor, log_variance: Tensor, noise: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    deviation = _deviation(log_variance, noise)
-    # What is kept of it is as exact as the gradient that it will be multiplied with.
-    return (mean + deviation).to(dtype), deviation.to(dtype)
-
-
-@Fusible
-def _drawn_and_divergence(
-    mean: Tensor, log_variance: Tensor, noise: Tensor | None, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    deviation = _deviation(log_variance, noise)
-    divergence = _mean_of_divergence(mean, log_variance)
-    return (mean + deviation).to(dtype), deviation.to(dtype), divergence
-
-
-def _deviation(log_variance: Tensor, noise: Tensor | None) -> Tensor:
-    noise = torch.randn_like(log_variance) if noise is None else noise
-    return torch.mul(log_variance, 0.5).exp_().mul_(noise)
-
-
-@Fusible
-def _of_draw(gradient: Tensor, deviation: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    gradient = gradient.to(dtype)
-    return gradient, torch.mul(gradient, deviation).mul_(0.5)
-
-
-@Fusible
-def _of_draw_and_divergence(
-    gradient: Tensor, of_divergence: Tensor, deviation: Tensor, mean: Tensor, log_variance: Tensor
-) -> tuple[Tensor, Tensor]:
-    of_mean, of_log_variance = _gradient_of_divergence(mean, log_variance, of_divergence)
-    return of_mean.add_(gradient), of_log_variance.add_(torch.mul(gradient.to(mean.dtype), deviation), alpha=0.5)
+def decoder_type(device: torch.device, dtype: torch.dtype) -> torch.dtype:
+    """What decoders compute in: autocast's type where it is on, else that of the latents."""
+    return torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else dtype
 
 
 class Expert(NamedTuple):
@@ -169,7 +114,7 @@ class Product:
     ):
         self._result = Result(tuple(shape), torch.device(device), dtype, max_abs_log_variance)
         # -P and W of `Multiplied`; none before the first group.
-        self._sums: tuple[Tensor | None, Tensor | None] = (None, None)
+        self._sums: tuple[Tensor | None, ...] = (None, None)
         self._waiting: list[Source] = []
 
     def multiply(self, expert: Expert) -> None:
@@ -198,11 +143,17 @@ class Product:
         """The product; nothing may be multiplied in afterwards."""
         return Gaussian(*self._multiplied(last=True))
 
-    def _multiplied(self, last: bool) -> tuple[Tensor, Tensor]:
+    def drawn(self) -> Drawn:
+        """The product, a draw from it and its divergence, in the pass that multiplies the last modalities in."""
+        drawn = decoder_type(self._result.device, self._result.dtype)
+        mean, log_variance, latent, divergence = self._multiplied(last=True, drawn=drawn)
+        return Drawn(Gaussian(mean, log_variance), latent, divergence)
+
+    def _multiplied(self, last: bool, drawn: torch.dtype | None = None) -> tuple[Tensor, ...]:
         group, self._waiting = self._waiting, []
         tensors = chain.from_iterable(source.tensors for source in group)
         plan = [(samples, head, len(own)) for samples, head, own in group]
-        return Multiplied.apply(self._result, plan, last, *self._sums, *tensors)
+        return Multiplied.apply(self._result, plan, last, drawn, *self._sums, *tensors)
 
 
 def product_of_gaussians(
@@ -245,7 +196,7 @@ def kl_to_standard_normal(posterior: Sequence[Gaussian], average: str = ELEMENTS
     Returns:
         A float32 scalar, in nats per latent element.
     """
-    levels = [_MeanDivergence.apply(mean.float(), log_variance.float()) for mean, log_variance in posterior]
+    levels = [MeanDivergence.apply(mean.float(), log_variance.float()) for mean, log_variance in posterior]
     return average_of_levels(levels, posterior, average)
 
 
@@ -260,35 +211,3 @@ def average_of_levels(divergences: Sequence[Tensor], posterior: Sequence[Gaussia
     weights = [level.mean.numel() if average == ELEMENTS else 1 for level in posterior]
     weighted = [weight * level for weight, level in zip(weights, divergences, strict=True)]
     return cast(Tensor, sum(weighted)) / sum(weights)
-
-
-class _MeanDivergence(torch.autograd.Function):
-    """KL of one level, with a gradient by hand that keeps nothing but its arguments."""
-
-    @staticmethod
-    def forward(context: Any, mean: Tensor, log_variance: Tensor) -> Tensor:
-        context.save_for_backward(mean, log_variance)
-        return _mean_divergence(mean, log_variance)
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        return _of_divergence(*context.saved_tensors, gradient)
-
-
-@Fusible
-def _mean_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    return _mean_of_divergence(mean, log_variance)
-
-
-@Fusible
-def _of_divergence(mean: Tensor, log_variance: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    return _gradient_of_divergence(mean, log_variance, gradient)
-
-
-def _mean_of_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    return 0.5 * log_variance.exp().sub_(log_variance).addcmul_(mean, mean).mean() - 0.5
-
-
-def _gradient_of_divergence(mean: Tensor, log_variance: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    scale = gradient / mean.numel()
-    return mean * scale, log_variance.exp().sub_(1).mul_(0.5 * scale)

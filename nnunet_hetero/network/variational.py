@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nnunet_hetero.config import HeteroModalConfig
 from nnunet_hetero.network.fusing.rows import Rows
-from nnunet_hetero.network.fusion import Expert, Gaussian, average_of_levels, kl_to_standard_normal
+from nnunet_hetero.network.fusion import Expert, Gaussian, Product, average_of_levels, kl_to_standard_normal
 from nnunet_hetero.network.fusions import PRODUCT_OF_GAUSSIANS, GaussianFusion, Part, ProductOfGaussians, fusion_of
 from nnunet_hetero.network.hetero_network import EncodedModality, on_host
 from nnunet_hetero.network.latent_decoder import LatentDecoder
@@ -91,15 +91,15 @@ class VariationalNetwork(EncoderPerModality):
         """See `HeteroNetwork`; into the product of Gaussians each modality is multiplied as it comes."""
         if not self._are_products(self.fusions):
             return cast(list[Gaussian], super().fuse(encoded, batch_size, spatial))
-        return self._multiplied(encoded, 0, self.fused_shapes(batch_size, spatial))
+        return [product.posterior() for product in self._products(encoded, 0, self.fused_shapes(batch_size, spatial))]
 
     @staticmethod
     def _are_products(fusions: Iterable[nn.Module]) -> bool:
         return all(type(fusion) is ProductOfGaussians for fusion in fusions)
 
-    def _multiplied(
+    def _products(
         self, encoded: Iterable[EncodedModality], finest: int, shapes: Sequence[Sequence[int]]
-    ) -> list[Gaussian]:
+    ) -> list[Product]:
         """The products of the levels from one on, of these shapes."""
         weight = next(self.parameters())
         dtype = torch.promote_types(weight.dtype, torch.float32)
@@ -113,7 +113,7 @@ class VariationalNetwork(EncoderPerModality):
                     product.multiply(Expert(level, samples))
                 else:
                     product.multiply_head(samples, level, head)
-        return [product.posterior() for product in products]
+        return products
 
     def ready_to_fuse(self, encoded: Iterable[EncodedModality]) -> list[EncodedModality]:
         """See `HeteroNetwork`; the heads are applied."""
@@ -170,14 +170,17 @@ class VariationalNetwork(EncoderPerModality):
         if single is not None:
             single = on_host(single)
             encoded = self._keeping(encoded, alone, single)
-        posterior = self.fuse(encoded, len(x), x.shape[2:])
-        latents, kl = self.latents_and_divergence(posterior, available)
-        latents, for_images = self._forked(latents)
-        segmentation = self.decoder(latents)
-        output = HeteroModalOutput(segmentation, self._completion(for_images, available), posterior, kl)
+        output = self._decode(*self.fuse_and_draw(encoded, len(x), x.shape[2:], available), available)
         if single is None:
             return output
         return output._replace(single=self._segment_alone(alone, single, x))
+
+    def _decode(
+        self, posterior: list[Gaussian], latents: list[Tensor], kl: Tensor, available: Tensor
+    ) -> HeteroModalOutput:
+        """By both decoders; the latents are let go afterwards."""
+        latents, for_images = self._forked(latents)
+        return HeteroModalOutput(self.decoder(latents), self._completion(for_images, available), posterior, kl)
 
     @property
     def _finest_of_alone(self) -> int:
@@ -202,20 +205,36 @@ class VariationalNetwork(EncoderPerModality):
         finest = self._finest_of_alone
         shapes = self.fused_shapes(len(samples), x.shape[2:])[finest:]
         alone = [part._replace(samples=part.samples.among(samples, x.device)) for part in encoded]
-        if self._are_products(self.fusions):
-            levels = self._multiplied(alone, finest, shapes)
+        if self.training and self._are_products(self.fusions):
+            latents = [level.drawn().latent for level in self._products(alone, finest, shapes)]
         else:
-            levels = [self.fuse_level(alone, level, shape) for level, shape in enumerate(shapes, start=finest)]
-        decoder = cast(LatentDecoder, self.decoder)
-        return SegmentedAlone(samples, decoder.coarse([self._draw(level) for level in levels]))
+            levels = enumerate(shapes, start=finest)
+            latents = [self._draw(self.fuse_level(alone, level, shape)) for level, shape in levels]
+        return SegmentedAlone(samples, cast(LatentDecoder, self.decoder).coarse(latents))
 
-    def latents_and_divergence(self, posterior: Sequence[Gaussian], available: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The decoder's input, see `latents`, and the posterior's divergence from the prior."""
+    def fuse_and_draw(
+        self, encoded: Iterable[EncodedModality], batch_size: int, spatial: Sequence[int], available: Tensor
+    ) -> tuple[list[Gaussian], list[Tensor], Tensor]:
+        """What is fused, the decoder's input, see `latents`, and the posterior's divergence from the prior.
+
+        Args:
+            encoded: See `fuse`.
+            batch_size: B.
+            spatial: The images' spatial shape, in voxels.
+            available: ``(B, M)`` bool, what was encoded.
+        """
         if not self.training:
-            return self.latents(posterior, available), kl_to_standard_normal(posterior, self.kl_average)
-        draws = [level.sample_and_divergence() for level in posterior]
-        kl = average_of_levels([divergence for _, divergence in draws], posterior, self.kl_average)
-        return self.touching_absent_encoders([drawn for drawn, _ in draws], available), kl
+            posterior = self.fuse(encoded, batch_size, spatial)
+            return posterior, self.latents(posterior, available), kl_to_standard_normal(posterior, self.kl_average)
+        undrawn: Sequence[Product | Gaussian]
+        if self._are_products(self.fusions):
+            undrawn = self._products(encoded, 0, self.fused_shapes(batch_size, spatial))
+        else:
+            undrawn = self.fuse(encoded, batch_size, spatial)
+        levels = [level.drawn() for level in undrawn]
+        posterior = [level.posterior for level in levels]
+        kl = average_of_levels([level.divergence for level in levels], posterior, self.kl_average)
+        return posterior, self.touching_absent_encoders([level.latent for level in levels], available), kl
 
     def _completion(self, latents: Sequence[Tensor], available: Tensor) -> Tensor | None:
         if self.image_decoder is None:
@@ -234,8 +253,8 @@ class VariationalNetwork(EncoderPerModality):
         encoded = self.encode(x, subsets.any(dim=0))
         outputs = []
         for available in subsets:
-            posterior = self.fuse(restricted(encoded, available), len(x), x.shape[2:])
-            latents, kl = self.latents_and_divergence(posterior, subsets.any(dim=0))
+            parts = restricted(encoded, available)
+            posterior, latents, kl = self.fuse_and_draw(parts, len(x), x.shape[2:], subsets.any(dim=0))
             latents, for_images = self._forked(latents)
             # Only one of the N is kept in memory with all that its decoders make.
             segmentation = compute_again(self, self.decoder, latents)

@@ -123,7 +123,7 @@ class TestOurTrainer:
 
     def test_failed_cases_make_the_exit_code_1(self, call, capsys):
         def predict_with_failure():
-            nnunet_module.nnUNetPredictor(device=torch.device("cpu")).failed["case_7"] = "Case 'case_7' has no modality."
+            nnunet_module.nnUNetPredictor(device=torch.device("cpu")).failed["case_7"] = "Case 'case_7' is empty."
 
         error = failing_call(call, capsys, [*CALL, "-tr", DEFAULT_TRAINER], Recorder(then=predict_with_failure))
         assert error.startswith("error: 1 case(s)") and "case_7" in error

@@ -44,18 +44,26 @@ def masked_l2(completion: Tensor, images: Tensor, present: Tensor, where: Tensor
 
 
 class _SumOfSquares(torch.autograd.Function):
-    """Of each image's errors, ``(B, M)`` float32, and how many voxels count, ``(B, 1)``; keeps its arguments."""
+    """Of each image's errors, ``(B, M)`` float32, and how many voxels count, ``(B, 1)``; keeps its arguments.
+
+    Sample by sample, so that what is float32 on the way is of one of them.
+    """
 
     @staticmethod
     def forward(context: Any, completion: Tensor, images: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
         context.save_for_backward(completion, images, where)
-        squares, voxels = _sum_of_squares(completion, images, where)
+        of_samples = map(_sum_of_squares, completion, images, where)
+        squares, voxels = map(torch.stack, zip(*of_samples, strict=True))
         context.mark_non_differentiable(voxels)
         return squares, voxels
 
     @staticmethod
     def backward(context: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
-        return _of_sum_of_squares(*context.saved_tensors, gradient), None, None
+        completion, images, where = context.saved_tensors
+        found = torch.empty_like(completion)
+        for of_sample in zip(found, completion, images, where, gradient, strict=True):
+            _of_sum_of_squares(*of_sample)
+        return found, None, None
 
 
 @Fusible
@@ -66,10 +74,10 @@ def _foreground(images: Tensor, mask: Tensor) -> Tensor:
 @Fusible
 def _sum_of_squares(completion: Tensor, images: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
     squares = (completion - images.float()).square_()
-    return squares.mul_(where).flatten(2).sum(dim=2), where.flatten(2).sum(dim=2)
+    return squares.mul_(where).flatten(1).sum(dim=1), where.flatten(1).sum(dim=1)
 
 
 @Fusible
-def _of_sum_of_squares(completion: Tensor, images: Tensor, where: Tensor, gradient: Tensor) -> Tensor:
-    scale = (2 * gradient).view(*gradient.shape, *[1] * (images.ndim - 2))
-    return (completion - images.float()).mul_(where).mul_(scale).to(completion.dtype)
+def _of_sum_of_squares(into: Tensor, completion: Tensor, images: Tensor, where: Tensor, gradient: Tensor) -> None:
+    scale = (2 * gradient).view(-1, *[1] * (images.ndim - 1))
+    into.copy_((completion - images.float()).mul_(where).mul_(scale))

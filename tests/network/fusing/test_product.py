@@ -1,4 +1,4 @@
-"""More modalities than are multiplied at once: as if each had been multiplied in alone."""
+"""More modalities than are multiplied at once: as if each had been multiplied in alone. A draw in the same pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nnunet_hetero.network.fusing.product import GRADIENTS
 from nnunet_hetero.network.fusing.rows import Rows
-from nnunet_hetero.network.fusion import GROUP, Expert, Product
+from nnunet_hetero.network.fusion import GROUP, Drawn, Expert, Gaussian, Product
 
 BATCH, LATENTS, VOXELS, BOUND = 3, 2, 5, 2.0
 NUMBERS = sorted({1, GRADIENTS, GRADIENTS + 1, GROUP, GROUP + 1, 2 * GROUP, 2 * GROUP + 1})
@@ -41,10 +41,14 @@ def directly(experts: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 def multiplied(experts: list[Tensor]) -> tuple[Tensor, Tensor]:
     """By the product."""
+    return product_of(experts).posterior()
+
+
+def product_of(experts: list[Tensor]) -> Product:
     product = Product((BATCH, LATENTS, VOXELS), "cpu", BOUND, torch.float64)
     for expert, rows in zip(experts, rows_of(len(experts)), strict=True):
         product.multiply(Expert(expert, rows))
-    return product.posterior()
+    return product
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -89,6 +93,55 @@ class TestGroups:
             found.append(torch.autograd.grad(mean.sin().sum() + log_variance.sum(), [*leaves, *weights]))
         for one, other in zip(*found, strict=True):
             torch.testing.assert_close(one, other)
+
+
+def drawn_at_once(experts: list[Tensor]) -> Drawn:
+    return product_of(experts).drawn()
+
+
+def drawn_after(experts: list[Tensor]) -> Drawn:
+    """By operations of torch, sample by sample as the noise is drawn."""
+    mean, log_variance = directly(experts)
+    deviation = torch.stack([(0.5 * one).exp() * torch.randn_like(one) for one in log_variance.detach().unbind()])
+    latent = mean + (0.5 * (log_variance - log_variance.detach())).exp() * deviation
+    divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).mean()
+    return Drawn(Gaussian(mean, log_variance), latent, divergence)
+
+
+LOSSES = {
+    "draw": lambda drawn: drawn.latent.sin().sum(),
+    "divergence": lambda drawn: 3 * drawn.divergence,
+    "draw and divergence": lambda drawn: drawn.latent.sin().sum() + 3 * drawn.divergence,
+    "mean as well": lambda drawn: drawn.latent.sin().sum() + drawn.posterior.mean.cos().sum() + drawn.divergence,
+    "posterior": lambda drawn: drawn.posterior.mean.cos().sum() + drawn.posterior.log_variance.square().sum(),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("number", NUMBERS)
+def test_drawn_in_the_same_pass(number, loss):
+    """As the formula: the posterior, the draw, the divergence, and the gradients of whichever of them is used."""
+    found = []
+    for function in (drawn_at_once, drawn_after):
+        torch.manual_seed(4)
+        leaves = [expert.clamp(-0.9 * BOUND, 0.9 * BOUND).requires_grad_() for expert in experts_of(number)]
+        drawn = function(leaves)
+        gradients = torch.autograd.grad(LOSSES[loss](drawn), leaves)
+        found.append([*drawn.posterior, drawn.latent, drawn.divergence, *gradients])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_draw_has_the_type_of_decoders():
+    experts = [expert.float().requires_grad_() for expert in experts_of(2)]
+    product = Product((BATCH, LATENTS, VOXELS), "cpu", BOUND)
+    for expert, rows in zip(experts, rows_of(2), strict=True):
+        product.multiply(Expert(expert, rows))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        (mean, log_variance), latent, divergence = product.drawn()
+    assert latent.dtype == torch.bfloat16
+    assert mean.dtype == log_variance.dtype == divergence.dtype == torch.float32
+    assert all(one.dtype == torch.float32 for one in torch.autograd.grad(latent.float().sum(), experts))
 
 
 def test_an_earlier_group_without_gradient():
