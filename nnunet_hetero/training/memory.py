@@ -14,8 +14,8 @@ FLOAT32_BYTES, AUTOCAST_BYTES = 8.4, 4.8
 """Bytes per element of the feature maps that a training step keeps, in float32 and with autocast in 16 bits: a
 convolution's output, what norm and nonlinearity make of it, what comes and goes, and the fusion's own, which is float32
 in either case. Counted on fake tensors (benchmarks/counted.py) for the full-size plan and 1 to 8 modalities: 8.2 to 8.4
-and 4.4 to 4.7 for nnU-Net's default plan, 7.6 to 8.2 and 5.0 to 5.3 for its ResEnc plan. What is measured on a CPU is up
-to a seventh more."""
+and 4.4 to 4.7 for nnU-Net's default plan, 7.6 to 8.2 and 5.0 to 5.3 for its ResEnc plan. On a CPU, where
+convolutions take memory themselves, up to a sixth more is measured."""
 
 ROOM = 0.85
 """Of the free memory of a GPU, the part that tensors may take; the rest is for what comes on top of them."""
