@@ -20,9 +20,7 @@ class Draw(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        context: Any, mean: Tensor, log_variance: Tensor, noise: Tensor | None, dtype: torch.dtype
-    ) -> Tensor:
+    def forward(context: Any, mean: Tensor, log_variance: Tensor, noise: Tensor | None, dtype: torch.dtype) -> Tensor:
         context.dtype = mean.dtype
         drawn, deviation = _drawn(mean, log_variance, noise, dtype)
         context.save_for_backward(deviation)
