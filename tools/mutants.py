@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("nnunet_hetero", "dataset_conversion", "tests", "docs", "pyproject.toml", "setup.py", "benchmarks", "tools")
-ALLOWED = 0.1
-"""Share of survivors."""
+ALLOWED = 0.1  # share of survivors
 
 
 class Mutant(NamedTuple):
@@ -40,9 +39,8 @@ class Mutant(NamedTuple):
     tests: tuple[str, ...]
 
 
-RELIABILITY = "nnunet_hetero/reliability/"
+RELIABILITY, INTAKE = "nnunet_hetero/reliability/", "nnunet_hetero/intake/"
 NETWORK, TRAINING, ENGINE = "nnunet_hetero/network/", "nnunet_hetero/training/", "nnunet_hetero/inference/engine/"
-INTAKE = "nnunet_hetero/intake/"
 OPTIMISED = ("tests/training/test_vae_trainer.py::TestWhatIsOptimised",)
 STATISTICS = ("tests/inference/engine/test_latent_draws.py",)
 SUBSETS = ("tests/inference/engine/test_subset_prediction.py",)
@@ -353,8 +351,7 @@ def copy_of_the_code(folder: Path) -> None:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / name)
-    # As an editable installation has it.
-    (folder / "nnunet_hetero" / "dataset_conversion").symlink_to(folder / "dataset_conversion")
+    (folder / "nnunet_hetero" / "dataset_conversion").symlink_to(folder / "dataset_conversion")  # as if editable
 
 
 def survives(mutant: Mutant, folder: Path) -> bool:
@@ -384,8 +381,7 @@ def main(words: list[str]) -> int:
     chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
     survivors, misfits = [], []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        copy_of_the_code(folder)
+        copy_of_the_code(folder := Path(name))
         for mutant in chosen:
             try:
                 alive = survives(mutant, folder)
