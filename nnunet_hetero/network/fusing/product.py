@@ -121,7 +121,7 @@ class Multiplied(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         """``plan`` has a row for each expert: its samples, its head, and how many of ``tensors`` are its own; ``drawn``
         is the type of the draw, None draws nothing."""
-        context.result, context.plan, context.last = result, plan, last
+        context.result, context.plan = result, plan
         context.autocast = _autocast(result.device)
         context.set_materialize_grads(False)
         sources = _sources(plan, tensors)
@@ -235,10 +235,10 @@ def _product(into: Pair, experts: list[Tensor], bound: float) -> None:
 
 @Fusible
 def _drawn_product(into: list[Tensor], experts: list[Tensor], bound: float) -> Tensor:
-    sums, into = into[:2], into[2:]
+    sums, draw = into[:2], into[2:]
     _begin(sums)
     _add_experts(sums, experts, bound)
-    return _normalise_and_draw(into, sums)
+    return _normalise_and_draw(draw, sums)
 
 
 @Fusible
