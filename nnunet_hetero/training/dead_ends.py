@@ -14,12 +14,15 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
 from nnunet_hetero.cases.intensities import RawImages
 from nnunet_hetero.cases.raw_dataset import training_files
+from nnunet_hetero.config import KEY, HeteroModalConfig
 from nnunet_hetero.errors import DataError
 from nnunet_hetero.modalities import Modalities
 from nnunet_hetero.training.memory import describe_peak
 
 if TYPE_CHECKING:
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    from nnunet_hetero.training.hetero_trainer import HeteroTrainer
 
 USUAL_SCALE = (0.05, 20.0)
 """Root mean squares of an image's values that are not 0 with which the network trains; 1 after a z-score, about 0.5
@@ -30,24 +33,27 @@ LOOKED_AT = 5
 """Cases whose values are looked at; a scheme of normalisation treats all alike."""
 
 
-def look_ahead(trainer: nnUNetTrainer, training: nnUNetBaseDataset, optimizer: str) -> None:
+def look_ahead(trainer: HeteroTrainer, training: nnUNetBaseDataset, settings: HeteroModalConfig) -> None:
     """Look at what a training is about to learn from, and warn of it in the log.
 
     Args:
         trainer: Before its first step.
         training: Its training cases, as the network will see them; each has a channel for each modality.
-        optimizer: By the setting's name.
+        settings: Of the training.
 
     Raises:
         DataError: If a case has not one file for each modality.
     """
     modalities = Modalities.from_dataset_json(trainer.dataset_json)
     require_file_per_modality(modalities, files_by_case(trainer), training.identifiers)
-    for line in warnings(modalities, trainer.configuration_manager.normalization_schemes, training):
+    found = warnings(modalities, trainer.configuration_manager.normalization_schemes, training)
+    if trainer.learns_from_unlabelled and not trainer.unlabelled:
+        found += without_effect(settings)
+    for line in found:
         trainer.print_to_log_file(f"WARNING: {line}")
     network = getattr(trainer.network, "module", trainer.network)  # of distributed training
     patch, device = trainer.configuration_manager.patch_size, trainer.device
-    trainer.print_to_log_file(describe_peak(network, patch, trainer.batch_size, optimizer, device))
+    trainer.print_to_log_file(describe_peak(network, patch, trainer.batch_size, settings.optimizer, device))
 
 
 def files_by_case(trainer: nnUNetTrainer) -> dict[str, list[str]]:
@@ -110,6 +116,21 @@ def warnings(modalities: Modalities, schemes: Sequence[str], training: nnUNetBas
         if not USUAL_SCALE[0] <= scale <= USUAL_SCALE[1]:
             lines.append(describe_scale(modalities.names[channel], schemes[channel], scale))
     return lines
+
+
+def without_effect(settings: HeteroModalConfig) -> list[str]:
+    """What is set for cases without a segmentation, where none is trained on.
+
+    Args:
+        settings: Of the training.
+    """
+    share = settings.unlabelled_share or None  # 0 asks for none of them
+    asked = {"unlabelled_share": share, "distil_unlabelled_after": settings.distil_unlabelled_after}
+    return [
+        f"{KEY}.{name} is {value}, and every case that is trained on has a segmentation: it changes nothing."
+        for name, value in asked.items()
+        if value is not None
+    ]
 
 
 def describe_scale(name: str, scheme: str, scale: float) -> str:

@@ -87,6 +87,16 @@ def test_a_share_of_nothing_leaves_them_out(make, dataset):
     assert dataset[1] not in training.identifiers and len(training.identifiers) == 2
 
 
+def test_what_is_set_for_them_where_there_are_none(make_trainer, capsys):
+    for share, named in ((0.5, 2), (0, 1), (None, 1)):
+        trainer = make_trainer(unlabelled_share=share, distil_unlabelled_after=0.0)
+        trainer.prepare_inputs()
+        trainer.get_tr_and_val_datasets()
+        printed = capsys.readouterr().out
+        assert printed.count("and every case that is trained on has a segmentation: it changes nothing") == named
+        assert f"WARNING: {KEY}.distil_unlabelled_after is 0.0, and" in printed
+
+
 def test_a_batch_without_any_segmentation(make, dataset):
     """It has no part in the segmentation's loss but for what the network is taught by itself."""
     trainer = initialised(make(HeteroModalVAETrainer, single_modality_weight=0.5))
