@@ -18,16 +18,19 @@ from nnunet_hetero.cli.cluster.map import parser_of_cluster
 from nnunet_hetero.cli.cluster.mapped import train_parser
 from nnunet_hetero.cli.cluster.submit import parser_of_submission
 from nnunet_hetero.cli.data.convert import CONVERTERS
+from nnunet_hetero.cli.data.plan import of_settings_alone
 from nnunet_hetero.cli.main import COMMANDS
 from nnunet_hetero.cluster.job_array import tasks_of
 from nnunet_hetero.cluster.resources import read_resources
 from nnunet_hetero.config import KEY, HeteroModalConfig, rule_of
 from nnunet_hetero.demo.settings import BARS
+from nnunet_hetero.errors import HeteroError
 from nnunet_hetero.evaluation.scores.metric_options import MetricOptions
 from nnunet_hetero.inference.options import split_prediction_flags
 from nnunet_hetero.integration.nnunet_flags import with_default_trainer
 from nnunet_hetero.integration.train_command import split_train_flags
 from nnunet_hetero.modalities import Modalities
+from nnunet_hetero.planning.settings import assigned_settings
 from nnunet_hetero.subset_sampling import read_draw
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -91,7 +94,10 @@ def check_our_command(arguments: list[str]) -> None:
         command, rest = CONVERTERS[rest[0]], rest[1:]
     parser = argparse.ArgumentParser(prog=f"nnunet_hetero {name}")
     importlib.import_module(command.module).add_arguments(parser)
-    parser.parse_args(rest)
+    found = parser.parse_args(rest)
+    if name == "plan":
+        of_settings_alone(found)
+        assert set(assigned_settings(found.set)) <= {entry.name for entry in fields()}, "no such setting"
 
 
 @every_page
@@ -105,7 +111,7 @@ def test_commands_exist_and_know_their_flags(page):
                     check_nnunet_command(command, arguments)
                 elif command == "make":
                     assert f"\n{arguments[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8"), "no such target"
-            except (SystemExit, KeyError, ValueError, AssertionError) as error:
+            except (SystemExit, KeyError, ValueError, AssertionError, HeteroError) as error:
                 raise AssertionError(f"{name_of(page)}: '{command} {' '.join(arguments)}' fails: {error!r}") from error
 
 
@@ -113,11 +119,13 @@ def test_wrong_commands_are_found():
     for text in (
         "nnunet_hetero evaluate -d 501 -c 3d_fullres --no-such-flag",
         "nnunet_hetero no_such_command",
+        "nnunet_hetero plan -d 501 --set seed=3",
+        "nnunet_hetero plan -d 501 --set no_such_setting=3 --out_plans Mine",
         "A=1 nnUNetv2_train 501 3d_fullres 0 --no_such_flag",
         "nnUNetv2_predict -i IN -o OUT -d 501 -c 3d_fullres --mising t1c | cat",
     ):
         (command, *arguments), *_ = commands_in(text)
-        with pytest.raises((SystemExit, KeyError)):
+        with pytest.raises((SystemExit, KeyError, AssertionError, HeteroError)):
             check_our_command(arguments) if command == "nnunet_hetero" else check_nnunet_command(command, arguments)
 
 

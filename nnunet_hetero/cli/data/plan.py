@@ -74,20 +74,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Write the plans."""
-    # Late, so that -h answers at once.
-    from nnunet_hetero.planning.derive import derive_settings
+def of_settings_alone(args: argparse.Namespace) -> bool:
+    """Whether widths, patch and batch stay as they are.
 
+    Args:
+        args: As parsed.
+
+    Raises:
+        SettingsError: If these flags are no request by themselves.
+    """
     settings_alone = (
         args.capacity is None
         and args.gpu_memory_target is None
         and bool(args.alpha is not None or args.presence is not None or args.set)
     )
     if settings_alone and args.out_plans is None:
-        raise SettingsError("Name the new plans with --out_plans.")
+        raise SettingsError(
+            "Name the new plans with --out_plans, e.g. --out_plans nnUNetPlansMine; train then takes them with -p "
+            "nnUNetPlansMine."
+        )
     if args.gpu_memory_target is not None and not args.gpu_memory_target > 0:
         raise SettingsError(f"-gpu_memory_target is {args.gpu_memory_target:g}; it must be above 0, in GB.")
+    return settings_alone
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the plans."""
+    # Late, so that -h answers at once.
+    from nnunet_hetero.planning.derive import derive_settings
+
+    settings_alone = of_settings_alone(args)
     derived = derive_settings(
         args.d,
         args.p,
