@@ -22,8 +22,6 @@ from nnunet_hetero.training.memory import describe_peak
 if TYPE_CHECKING:
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-    from nnunet_hetero.training.hetero_trainer import HeteroTrainer
-
 USUAL_SCALE = (0.05, 20.0)
 """Root mean squares of an image's values that are not 0 with which the network trains; 1 after a z-score, about 0.5
 after scaling to 0..1. On phantoms, 150 steps: Dice from all modalities 0.98 at 1 and at 10, 0.71 at 32 and 0.44 at 300;
@@ -33,13 +31,16 @@ LOOKED_AT = 5
 """Cases whose values are looked at; a scheme of normalisation treats all alike."""
 
 
-def look_ahead(trainer: HeteroTrainer, training: nnUNetBaseDataset, settings: HeteroModalConfig) -> None:
+def look_ahead(
+    trainer: nnUNetTrainer, training: nnUNetBaseDataset, settings: HeteroModalConfig, lacks_unlabelled: bool
+) -> None:
     """Look at what a training is about to learn from, and warn of it in the log.
 
     Args:
         trainer: Before its first step.
         training: Its training cases, as the network will see them; each has a channel for each modality.
         settings: Of the training.
+        lacks_unlabelled: Whether it would learn from cases without a segmentation, and there are none.
 
     Raises:
         DataError: If a case has not one file for each modality.
@@ -47,7 +48,7 @@ def look_ahead(trainer: HeteroTrainer, training: nnUNetBaseDataset, settings: He
     modalities = Modalities.from_dataset_json(trainer.dataset_json)
     require_file_per_modality(modalities, files_by_case(trainer), training.identifiers)
     found = warnings(modalities, trainer.configuration_manager.normalization_schemes, training)
-    if trainer.learns_from_unlabelled and not trainer.unlabelled:
+    if lacks_unlabelled:
         found += without_effect(settings)
     for line in found:
         trainer.print_to_log_file(f"WARNING: {line}")

@@ -202,7 +202,7 @@ class HeteroTrainer(ContinuableTrainer):
         )
         self.orientation = settled_orientation(self, (training, validation))
         self.cohort = cohort = read_training_cohort(self, training, validation, self.ranks.is_first)
-        look_ahead(self, training, self.hetero)
+        look_ahead(self, training, self.hetero, self.learns_from_unlabelled and not self.unlabelled)
         counts = cohort.subset_counts()
         draw = read_draw(self.hetero, self.modalities, counts)
         probabilities: Any = None  # one per case
